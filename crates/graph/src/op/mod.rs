@@ -1,0 +1,163 @@
+//! The operators: one file each, with attributes, operands and shape inference.
+//!
+//! Operands are documented in order; those in brackets may be left out. What a value computes forward and backward is
+//! the engine's; its files have the same names.
+
+mod batch_normalization;
+mod concat;
+mod convolution;
+mod deconvolution;
+mod eltwise;
+mod identity;
+mod inner_product;
+mod local_response_normalization;
+mod mean_variance_normalization;
+mod parametric_relu;
+mod pool;
+mod reduce;
+mod reshape;
+mod slice;
+mod softmax;
+mod split;
+mod tile;
+mod top_k;
+mod unary;
+mod window;
+
+use std::fmt;
+
+pub use batch_normalization::BatchNormalization;
+pub use concat::Concat;
+pub use convolution::Convolution;
+pub use deconvolution::Deconvolution;
+pub use eltwise::{Eltwise, broadcast};
+pub use identity::Identity;
+pub use inner_product::InnerProduct;
+pub use local_response_normalization::LocalResponseNormalization;
+pub use mean_variance_normalization::{EpsilonPlacement, MeanVarianceNormalization};
+pub use parametric_relu::ParametricRelu;
+pub use pool::{AverageDivisor, Pool, PoolKind};
+pub use reduce::{Reduce, Reduction};
+pub use reshape::{Extent, Reshape};
+pub use slice::{AxisRange, Slice};
+pub use softmax::Softmax;
+pub use split::Split;
+pub use tile::Tile;
+pub use top_k::{TieRule, TopK};
+pub use unary::Unary;
+pub use window::Window;
+
+use crate::{Inconsistency, Shape};
+
+/// What every operator answers about itself.
+pub trait Operator: fmt::Display {
+    /// The operator's name, as "Convolution".
+    fn name(&self) -> &'static str;
+
+    /// The shapes of the results, from the shapes of the operands in their documented order.
+    ///
+    /// # Errors
+    /// When operands are missing or do not fit the attributes: what, expected, found.
+    fn infer(&self, inputs: &[&Shape]) -> Result<Vec<Shape>, Inconsistency>;
+}
+
+/// Declares the enumeration of operators with its conversions: one arm for each.
+macro_rules! operators {
+    ($($(#[$documentation:meta])* $operator:ident),* $(,)?) => {
+        /// An operator with its attributes.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum Op {
+            $($(#[$documentation])* $operator($operator),)*
+        }
+
+        impl Op {
+            /// The operator behind the enumeration.
+            pub fn operator(&self) -> &dyn Operator {
+                match self {
+                    $(Self::$operator(operator) => operator,)*
+                }
+            }
+        }
+
+        $(impl From<$operator> for Op {
+            fn from(operator: $operator) -> Self {
+                Self::$operator(operator)
+            }
+        })*
+    };
+}
+
+operators! {
+    /// Batch normalisation with stored statistics.
+    BatchNormalization,
+    /// Joins along an axis.
+    Concat,
+    /// Convolution (cross-correlation) over any number of spatial axes.
+    Convolution,
+    /// Transposed convolution.
+    Deconvolution,
+    /// Sum, product or maximum of several operands, with broadcasting.
+    Eltwise,
+    /// Passes its operand through.
+    Identity,
+    /// Matrix product with a weight matrix: a fully connected layer.
+    InnerProduct,
+    /// Local response normalisation.
+    LocalResponseNormalization,
+    /// Normalisation by the operand's own mean and variance.
+    MeanVarianceNormalization,
+    /// Rectifier with a learnt slope.
+    ParametricRelu,
+    /// Maximum or average over windows.
+    Pool,
+    /// Sums over axes.
+    Reduce,
+    /// The same elements in another shape.
+    Reshape,
+    /// A range of some axes.
+    Slice,
+    /// Exponentials normalised to sum to one.
+    Softmax,
+    /// Cuts along an axis.
+    Split,
+    /// Repeats along an axis.
+    Tile,
+    /// The largest elements along an axis with their positions.
+    TopK,
+    /// An elementwise function of one operand.
+    Unary,
+}
+
+/// Checks how many operands there are.
+pub(crate) fn expect_inputs(
+    inputs: &[&Shape],
+    allowed: std::ops::RangeInclusive<usize>,
+) -> Result<(), Inconsistency> {
+    if allowed.contains(&inputs.len()) {
+        return Ok(());
+    }
+    let expected = if allowed.start() == allowed.end() {
+        allowed.start().to_string()
+    } else if *allowed.end() == usize::MAX {
+        format!("at least {}", allowed.start())
+    } else {
+        format!("{} to {}", allowed.start(), allowed.end())
+    };
+    Err(Inconsistency::new("number of inputs", expected, inputs.len()))
+}
+
+/// Checks that an axis exists.
+pub(crate) fn expect_axis(shape: &Shape, axis: usize) -> Result<usize, Inconsistency> {
+    shape.extent(axis).ok_or_else(|| {
+        Inconsistency::new("axis", format!("below {} for an input of {shape}", shape.rank()), axis)
+    })
+}
+
+/// Checks that an operand has exactly this shape.
+pub(crate) fn expect_shape(what: &str, found: &Shape, expected: &[usize]) -> Result<(), Inconsistency> {
+    if found.extents() == expected {
+        return Ok(());
+    }
+    Err(Inconsistency::new(what, crate::shape::Times(expected), found))
+}

@@ -1,0 +1,43 @@
+//! Simplification: functions `Graph -> Graph`, each in its own file.
+//!
+//! A pass never renumbers values, and it keeps every value that the caller wants to observe ([`Keep`]); with all values
+//! kept every pass is the identity.
+
+mod cut_softmax;
+mod dead_code;
+mod fold_batch_normalization;
+mod remove_identity;
+
+use std::collections::HashSet;
+
+pub use cut_softmax::cut_softmax;
+pub use dead_code::remove_dead_code;
+pub use fold_batch_normalization::fold_batch_normalization;
+pub use remove_identity::remove_identity;
+
+use crate::ValueId;
+
+/// Which values must stay observable.
+#[derive(Debug, Clone)]
+pub enum Keep {
+    /// Every value of the source file.
+    All,
+    /// These values; anything else may be fused away.
+    Only(HashSet<ValueId>),
+}
+
+impl Keep {
+    /// Whether a value must stay.
+    pub fn contains(&self, value: ValueId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(values) => values.contains(&value),
+        }
+    }
+}
+
+impl FromIterator<ValueId> for Keep {
+    fn from_iter<I: IntoIterator<Item = ValueId>>(values: I) -> Self {
+        Self::Only(values.into_iter().collect())
+    }
+}

@@ -1,0 +1,167 @@
+//! Constants: weights that stay where they lie (in a mapped file or in memory) until they are packed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mapped_file::MappedFile;
+
+use crate::{Inconsistency, Shape};
+
+/// How the numbers of a constant are stored, little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DataType {
+    /// IEEE 754 single precision.
+    F32,
+    /// IEEE 754 double precision; rounded to single precision when read.
+    F64,
+}
+
+impl DataType {
+    /// The number of bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// An immutable constant of a network, shared by reference count.
+///
+/// The bytes may lie in a memory-mapped file; nothing is copied before the engine packs the numbers, and [`release`]
+/// then gives the file's pages back.
+///
+/// [`release`]: Weights::release
+#[derive(Clone)]
+pub struct Weights {
+    shape: Shape,
+    data_type: DataType,
+    bytes: Bytes,
+    file: Option<Arc<MappedFile>>,
+}
+
+impl Weights {
+    /// Little-endian bytes with their shape.
+    ///
+    /// # Errors
+    /// When the number of bytes is not what the shape needs.
+    pub fn from_bytes(shape: Shape, data_type: DataType, bytes: Bytes) -> Result<Self, Inconsistency> {
+        let expected = shape.elements() * data_type.size();
+        if bytes.len() != expected {
+            return Err(Inconsistency::new(
+                format!("bytes of weights of shape {shape}"),
+                expected,
+                bytes.len(),
+            ));
+        }
+        Ok(Self { shape, data_type, bytes, file: None })
+    }
+
+    /// The same weights, remembering the mapped file in which their bytes lie.
+    pub fn in_file(mut self, file: Arc<MappedFile>) -> Self {
+        self.file = Some(file);
+        self
+    }
+
+    /// Numbers computed here, as by folding.
+    ///
+    /// # Errors
+    /// When the count of numbers is not what the shape needs.
+    pub fn from_f32(shape: Shape, numbers: &[f32]) -> Result<Self, Inconsistency> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        Self::from_bytes(shape, DataType::F32, bytes.into())
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// How the numbers are stored.
+    pub fn data_type(&self) -> DataType {
+        self.data_type
+    }
+
+    /// The same numbers under another shape of equal element count.
+    ///
+    /// # Errors
+    /// When the element counts differ.
+    pub fn reshaped(&self, shape: Shape) -> Result<Self, Inconsistency> {
+        if shape.elements() != self.shape.elements() {
+            return Err(Inconsistency::new(
+                "weights",
+                format!("{} numbers for a shape of {shape}", shape.elements()),
+                format!("{} numbers of shape {}", self.shape.elements(), self.shape),
+            ));
+        }
+        Ok(Self { shape, ..self.clone() })
+    }
+
+    /// Copies the elements that start at `start` into `target`, converting to single precision.
+    ///
+    /// # Panics
+    /// When the range leaves the weights.
+    pub fn read(&self, start: usize, target: &mut [f32]) {
+        let size = self.data_type.size();
+        let source = &self.bytes[start * size..(start + target.len()) * size];
+        match self.data_type {
+            DataType::F32 => {
+                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<4>().0) {
+                    *number = f32::from_le_bytes(*bytes);
+                }
+            }
+            DataType::F64 => {
+                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<8>().0) {
+                    *number = f64::from_le_bytes(*bytes) as f32;
+                }
+            }
+        }
+    }
+
+    /// All elements in single precision, in C order.
+    pub fn to_vec(&self) -> Vec<f32> {
+        let mut numbers = vec![0.0; self.shape.elements()];
+        self.read(0, &mut numbers);
+        numbers
+    }
+
+    /// Gives the file pages of the elements `start..start + count` back to the system; they are read again on demand.
+    ///
+    /// Does nothing where the weights do not lie in a mapped file.
+    pub fn release(&self, start: usize, count: usize) {
+        if let Some(file) = &self.file {
+            let size = self.data_type.size();
+            file.release(&self.bytes[start * size..(start + count) * size]);
+        }
+    }
+}
+
+impl std::fmt::Debug for Weights {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Weights({}, {:?})", self.shape, self.data_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_both_precisions() {
+        let shape = Shape::new([3]).unwrap();
+        let doubles: Vec<u8> = [1.5f64, -2.0, 0.1].iter().flat_map(|number| number.to_le_bytes()).collect();
+        let weights = Weights::from_bytes(shape.clone(), DataType::F64, doubles.into()).unwrap();
+        assert_eq!(weights.to_vec(), [1.5, -2.0, 0.1]);
+        let weights = Weights::from_f32(shape, &[1.5, -2.0, 0.1]).unwrap();
+        let mut last = [0.0];
+        weights.read(2, &mut last);
+        assert_eq!(last, [0.1]);
+    }
+
+    #[test]
+    fn refuses_a_wrong_length() {
+        let shape = Shape::new([3]).unwrap();
+        assert!(Weights::from_bytes(shape, DataType::F32, Bytes::from_static(&[0; 8])).is_err());
+    }
+}
