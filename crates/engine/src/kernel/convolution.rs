@@ -1,0 +1,242 @@
+//! Convolution: a gathering pass forward, its adjoint backward.
+
+use deepinside_graph::op::{Convolution, Window};
+use deepinside_graph::{Inconsistency, Shape};
+
+use super::gather::{Field, Gather, Geometry};
+use super::{Backward, Forward, Kernel, Lowering, Needs, Operand};
+
+/// Prepares a convolution; its operand and result are channels-last.
+pub(crate) fn lower(
+    op: &Convolution,
+    lowering: &Lowering<'_>,
+    backward: bool,
+) -> Result<Box<dyn Kernel>, Inconsistency> {
+    let (input, output) = (&lowering.operands[0], &lowering.results[0]);
+    let geometry = geometry(&op.window, op.groups, input.shape, output.shape)?;
+    let filters = constant("weights", &lowering.operands[1])?;
+    let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
+    let batch = input.shape.extents()[0];
+    Ok(Box::new(ConvolutionKernel {
+        backward: backward.then(|| Gather::adjoint(&geometry, batch, &filters, None)),
+        forward: Gather::correlation(&geometry, batch, &filters, bias),
+    }))
+}
+
+/// The extents of a convolution from `large` to `small`, with leading spatial axes of extent 1 added up to three.
+pub(super) fn geometry(
+    window: &Window,
+    groups: usize,
+    large: &Shape,
+    small: &Shape,
+) -> Result<Geometry, Inconsistency> {
+    let axes = window.axes();
+    if axes > 3 {
+        return Err(Inconsistency::new("spatial axes", "at most 3", axes));
+    }
+    let pad = |numbers: &[usize], default: usize| -> [usize; 3] {
+        std::array::from_fn(|axis| (axis + axes).checked_sub(3).map_or(default, |own| numbers[own]))
+    };
+    let field =
+        |shape: &Shape| Field { spatial: pad(&shape.extents()[2..], 1), channels: shape.extents()[1] };
+    Ok(Geometry {
+        large: field(large),
+        small: field(small),
+        kernel: pad(&window.kernel, 1),
+        stride: pad(&window.stride, 1),
+        dilation: pad(&window.dilation, 1),
+        pad: pad(&window.pad_begin, 0),
+        groups,
+    })
+}
+
+/// The numbers of an operand that must be constant; its file pages are given back.
+pub(super) fn constant(what: &str, operand: &Operand<'_>) -> Result<Vec<f32>, Inconsistency> {
+    let weights =
+        operand.weights.ok_or_else(|| Inconsistency::new(what, "a constant", "a computed value"))?;
+    let numbers = weights.to_vec();
+    weights.release(0, numbers.len());
+    Ok(numbers)
+}
+
+struct ConvolutionKernel {
+    forward: Gather,
+    backward: Option<Gather>,
+}
+
+impl Kernel for ConvolutionKernel {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn forward(&self, context: Forward<'_, '_>) {
+        self.forward.run(context.operands[0], context.results[0]);
+    }
+
+    fn backward(&self, context: Backward<'_, '_>) {
+        if let (Some(adjoint), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
+            adjoint.run(context.result_gradients[0], gradient);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::Layout;
+    use crate::kernel::testing::{Array, Case, check, index_of, positions};
+
+    /// A convolution in all its numbers: spatial extents, and a window.
+    pub(in crate::kernel) struct Setting {
+        pub name: &'static str,
+        pub spatial: &'static [usize],
+        pub channels: [usize; 2],
+        pub groups: usize,
+        pub window: Window,
+    }
+
+    /// Awkward settings, in one to three dimensions.
+    pub(in crate::kernel) fn settings() -> Vec<Setting> {
+        let window =
+            |kernel: &[usize], stride: &[usize], dilation: &[usize], begin: &[usize], end: &[usize]| Window {
+                kernel: kernel.to_vec(),
+                stride: stride.to_vec(),
+                dilation: dilation.to_vec(),
+                pad_begin: begin.to_vec(),
+                pad_end: end.to_vec(),
+            };
+        let square = |kernel: usize, stride: usize, dilation: usize, pad: usize| {
+            window(&[kernel; 2], &[stride; 2], &[dilation; 2], &[pad; 2], &[pad; 2])
+        };
+        let setting =
+            |name, spatial, channels, groups, window| Setting { name, spatial, channels, groups, window };
+        vec![
+            setting("plain 3×3", &[7, 6], [3, 4], 1, square(3, 1, 1, 0)),
+            setting("padded 3×3", &[5, 9], [2, 5], 1, square(3, 1, 1, 1)),
+            setting("pointwise", &[4, 5], [6, 7], 1, square(1, 1, 1, 0)),
+            setting("pointwise in groups", &[4, 5], [6, 4], 2, square(1, 1, 1, 0)),
+            setting("pointwise with padding", &[3, 4], [2, 3], 1, square(1, 1, 1, 1)),
+            setting("pointwise with stride 2", &[5, 6], [3, 17], 1, square(1, 2, 1, 0)),
+            setting("stride 4 with remainder", &[23, 21], [3, 4], 1, square(5, 4, 1, 0)),
+            setting("stride above the kernel", &[9, 10], [18, 2], 1, square(2, 3, 1, 0)),
+            setting("wide result, stride 2", &[8, 7], [20, 3], 1, square(3, 2, 1, 1)),
+            setting("groups", &[6, 6], [4, 6], 2, square(3, 1, 1, 1)),
+            setting("groups with stride", &[9, 8], [4, 6], 2, square(3, 2, 1, 2)),
+            setting("depthwise", &[6, 7], [5, 5], 5, square(3, 1, 1, 1)),
+            setting("dilation", &[9, 11], [2, 3], 1, square(3, 1, 2, 2)),
+            setting("dilation and stride", &[11, 12], [2, 3], 1, square(3, 2, 3, 2)),
+            setting("rectangular", &[7, 9], [2, 3], 1, window(&[2, 5], &[1, 3], &[2, 1], &[0, 2], &[1, 3])),
+            setting(
+                "padding on one side",
+                &[6, 6],
+                [2, 3],
+                1,
+                window(&[3, 3], &[2, 2], &[1, 1], &[0, 0], &[1, 1]),
+            ),
+            setting(
+                "kernel of the whole picture",
+                &[5, 4],
+                [2, 6],
+                1,
+                window(&[5, 4], &[1, 1], &[1, 1], &[0, 0], &[0, 0]),
+            ),
+            setting("one axis", &[13], [3, 4], 1, window(&[3], &[2], &[1], &[1], &[1])),
+            setting(
+                "three axes",
+                &[4, 5, 6],
+                [2, 3],
+                1,
+                window(&[3, 2, 3], &[1, 2, 2], &[1, 1, 1], &[1, 0, 1], &[1, 0, 1]),
+            ),
+        ]
+    }
+
+    /// Which products a convolution sums, by the definition: positions in the small field, in the large field, and in the
+    /// weights `small channels × large channels per group × taps`, all in plain layout.
+    pub(in crate::kernel) fn products(
+        window: &Window,
+        groups: usize,
+        large: &[usize],
+        small: &[usize],
+    ) -> Vec<[usize; 3]> {
+        let filters = [&[small[1], large[1] / groups], &window.kernel[..]].concat();
+        let taps = positions(&filters[1..]);
+        let mut products = Vec::new();
+        for at in positions(small) {
+            for tap in &taps {
+                let mut source = vec![at[0], at[1] / (small[1] / groups) * filters[1] + tap[0]];
+                for axis in 0..window.axes() {
+                    let place = at[axis + 2] * window.stride[axis] + tap[axis + 1] * window.dilation[axis];
+                    match place.checked_sub(window.pad_begin[axis]) {
+                        Some(place) if place < large[axis + 2] => source.push(place),
+                        _ => break,
+                    }
+                }
+                if source.len() == large.len() {
+                    let weight = [&at[1..2], tap].concat();
+                    products.push([
+                        index_of(small, &at),
+                        index_of(large, &source),
+                        index_of(&filters, &weight),
+                    ]);
+                }
+            }
+        }
+        products
+    }
+
+    /// The bias of each element of a plain array, or zeros.
+    pub(in crate::kernel) fn biases(extents: &[usize], bias: Option<&Vec<f64>>) -> Vec<f64> {
+        positions(extents).iter().map(|at| bias.map_or(0.0, |bias| bias[at[1]])).collect()
+    }
+
+    #[test]
+    fn equals_the_definition_and_its_differences() {
+        let settings = settings();
+        let operators: Vec<Convolution> = settings
+            .iter()
+            .map(|setting| Convolution { window: setting.window.clone(), groups: setting.groups })
+            .collect();
+        let cases = settings.iter().zip(&operators).enumerate().map(|(seed, (setting, operator))| {
+            let seed = seed as u64;
+            let [inputs, outputs] = setting.channels;
+            let from = [&[1 + seed as usize % 2, inputs], setting.spatial].concat();
+            let filters = [&[outputs, inputs / setting.groups], &setting.window.kernel[..]].concat();
+            let mut operands = vec![Array::noise(&from, seed), Array::noise(&filters, seed + 100).constant()];
+            if !seed.is_multiple_of(3) {
+                operands.push(Array::noise(&[outputs], seed + 200).constant());
+            }
+            let shapes: Vec<&Shape> = operands.iter().map(|operand| &operand.shape).collect();
+            let to = deepinside_graph::op::Operator::infer(operator, &shapes).unwrap()[0].extents().to_vec();
+            let products = products(&operator.window, operator.groups, &from, &to);
+            let definition = move |operands: &[Vec<f64>]| {
+                let mut result = biases(&to, operands.get(2));
+                products
+                    .iter()
+                    .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
+                vec![result]
+            };
+            let lower = move |lowering: &Lowering<'_>| lower(operator, lowering, true);
+            Case::new(setting.name, operator, lower, operands, definition).layouts(&[Layout::ChannelsLast])
+        });
+        check(cases.collect());
+    }
+
+    #[test]
+    fn large_enough_for_several_bands_and_tiles() {
+        let window = Window { pad_begin: vec![1, 1], pad_end: vec![1, 1], ..Window::new([3, 3]) };
+        let operator = Convolution { window, groups: 1 };
+        let (from, filters, to) = ([1, 24, 40, 41], [8, 24, 3, 3], [1, 8, 40, 41]);
+        let operands = vec![Array::noise(&from, 1), Array::noise(&filters, 2).constant()];
+        let definition = |operands: &[Vec<f64>]| {
+            let mut result = vec![0.0; to.iter().product()];
+            products(&operator.window, 1, &from, &to)
+                .iter()
+                .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
+            vec![result]
+        };
+        let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, true);
+        let case = Case::new("40×41", &operator, lower, operands, definition);
+        check(vec![case.layouts(&[Layout::ChannelsLast]).without_differences()]);
+    }
+}

@@ -1,0 +1,365 @@
+//! Fully connected layers.
+//!
+//! The weights are packed once as *panels*: `K × P` blocks of up to [`PANEL`] neighbouring outputs, inputs in the memory
+//! order of the operand. One copy serves both directions. With a few pictures the work is reading the weights, so the
+//! forward pass reads only the rows of active inputs: after a rectifier most are exactly zero, and a term of zero adds
+//! nothing. With more pictures both directions are matrix products.
+
+use deepinside_graph::op::InnerProduct;
+use deepinside_graph::{Inconsistency, Weights};
+use rayon::prelude::*;
+
+use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
+use crate::Layout;
+use crate::gemm::{Accumulate, Matrix, multiply};
+
+/// The outputs of a panel: 2 kB of partial sums, which stay in the first-level cache.
+const PANEL: usize = 512;
+
+/// Up to this many pictures rows of weights are read one by one; beyond, matrix products win.
+const ROW_BY_ROW: usize = 2;
+
+/// The outputs packed at a time: one cache line of a panel's row.
+const STRIP: usize = 16;
+
+/// Prepares a fully connected layer.
+pub(crate) fn lower(op: &InnerProduct, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
+    let (input, output) = (&lowering.operands[0], &lowering.results[0]);
+    let rank = input.shape.rank();
+    let inputs = input.shape.product(op.axis..rank);
+    let outputs = output.shape.product(op.axis..output.shape.rank());
+    let weights = lowering.operands[1]
+        .weights
+        .ok_or_else(|| Inconsistency::new("weights", "a constant", "a computed value"))?;
+    let bias = lowering.operands.get(2).map(|bias| super::convolution::constant("bias", bias)).transpose()?;
+    let channels = match input.layout {
+        Layout::ChannelsLast if rank > 2 => input.shape.extents()[1],
+        _ => 1,
+    };
+    Ok(Box::new(InnerProductKernel {
+        pictures: input.shape.product(0..op.axis),
+        inputs,
+        outputs,
+        panels: pack(weights, inputs, outputs, op.transposed, channels),
+        bias,
+    }))
+}
+
+/// Packs `O × K` (or `K × O`) weights into panels. With `channels` above 1 the operand is channels-last, and the input
+/// `c · positions + p` of the file is the input `p · channels + c` in memory.
+fn pack(weights: &Weights, inputs: usize, outputs: usize, transposed: bool, channels: usize) -> Vec<f32> {
+    let mut panels = vec![0.0; inputs * outputs];
+    if panels.is_empty() {
+        return panels;
+    }
+    let positions = inputs / channels;
+    let in_memory = |input: usize| input % positions * channels + input / positions;
+    panels.par_chunks_mut(inputs * PANEL).enumerate().for_each(|(panel, numbers)| {
+        let width = numbers.len() / inputs;
+        let first = panel * PANEL;
+        if transposed {
+            for input in 0..inputs {
+                let row = in_memory(input) * width;
+                weights.read(input * outputs + first, &mut numbers[row..row + width]);
+            }
+            return;
+        }
+        let mut strip = vec![0.0; STRIP * inputs];
+        for start in (0..width).step_by(STRIP) {
+            let count = STRIP.min(width - start);
+            let strip = &mut strip[..count * inputs];
+            let from = (first + start) * inputs;
+            weights.read(from, strip);
+            weights.release(from, strip.len());
+            for input in 0..inputs {
+                let row = in_memory(input) * width + start;
+                for (output, number) in numbers[row..row + count].iter_mut().enumerate() {
+                    *number = strip[output * inputs + input];
+                }
+            }
+        }
+    });
+    weights.release(0, inputs * outputs);
+    panels
+}
+
+struct InnerProductKernel {
+    pictures: usize,
+    inputs: usize,
+    outputs: usize,
+    panels: Vec<f32>,
+    bias: Option<Vec<f32>>,
+}
+
+impl InnerProductKernel {
+    /// The panels with their first output and width.
+    fn panels(&self) -> impl Iterator<Item = (usize, usize, &[f32])> {
+        let size = (self.inputs * PANEL).max(1);
+        self.panels
+            .chunks(size)
+            .enumerate()
+            .map(|(panel, numbers)| (panel * PANEL, numbers.len() / self.inputs, numbers))
+    }
+
+    /// One picture forward: sums the rows of active inputs.
+    fn forward_row(&self, operand: &[f32], result: &mut [f32], positions: &mut [u32]) {
+        let mut count = 0;
+        for (input, &number) in operand.iter().enumerate() {
+            positions[count] = input as u32;
+            count += usize::from(number != 0.0);
+        }
+        let active = &positions[..count];
+        let size = self.inputs * PANEL;
+        result.par_chunks_mut(PANEL).zip(self.panels.par_chunks(size)).enumerate().for_each(
+            |(panel, (sums, numbers))| {
+                match &self.bias {
+                    Some(bias) => sums.copy_from_slice(&bias[panel * PANEL..][..sums.len()]),
+                    None => sums.fill(0.0),
+                }
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || add_rows(sums, numbers, operand, active),
+                );
+            },
+        );
+    }
+
+    /// Several pictures forward: one matrix product per panel.
+    fn forward_batch(&self, operand: &[f32], result: &mut [f32]) {
+        let left = Matrix::new(operand, self.pictures, self.inputs);
+        // Panels write interleaved columns of the result, which are computed side by side and then put in place.
+        let blocks: Vec<(usize, usize, Vec<f32>)> = self
+            .panels()
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|(first, width, numbers)| {
+                let mut block = vec![0.0; self.pictures * width];
+                let right = Matrix::new(numbers, self.inputs, width);
+                multiply(left, right, &mut block, width, Accumulate::Overwrite);
+                (first, width, block)
+            })
+            .collect();
+        for (first, width, block) in blocks {
+            for (picture, row) in block.chunks_exact(width).enumerate() {
+                let target = &mut result[picture * self.outputs + first..][..width];
+                target.copy_from_slice(row);
+                if let Some(bias) = &self.bias {
+                    for (number, bias) in target.iter_mut().zip(&bias[first..]) {
+                        *number += bias;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One picture backward: the gradient of an input is the product of its row with the gradient of the result.
+    fn backward_row(&self, result_gradient: &[f32], operand_gradient: &mut [f32]) {
+        const INPUTS: usize = 256;
+        operand_gradient.par_chunks_mut(INPUTS).enumerate().for_each(|(block, gradients)| {
+            gradients.fill(0.0);
+            for (first, width, numbers) in self.panels() {
+                let rows = &numbers[block * INPUTS * width..][..gradients.len() * width];
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || add_products(gradients, rows, &result_gradient[first..first + width]),
+                );
+            }
+        });
+    }
+
+    /// Several pictures backward.
+    fn backward_batch(&self, result_gradient: &[f32], operand_gradient: &mut [f32]) {
+        const INPUTS: usize = 512;
+        let blocks: Vec<(usize, Vec<f32>)> = (0..self.inputs.div_ceil(INPUTS))
+            .into_par_iter()
+            .map(|block| {
+                let count = INPUTS.min(self.inputs - block * INPUTS);
+                let mut gradients = vec![0.0; self.pictures * count];
+                for (first, width, numbers) in self.panels() {
+                    let left = Matrix::strided(&result_gradient[first..], self.pictures, width, self.outputs);
+                    let rows = &numbers[block * INPUTS * width..][..count * width];
+                    let right = Matrix::new(rows, count, width).transposed();
+                    multiply(left, right, &mut gradients, count, Accumulate::Add);
+                }
+                (block, gradients)
+            })
+            .collect();
+        for (block, gradients) in blocks {
+            let count = gradients.len() / self.pictures;
+            for (picture, row) in gradients.chunks_exact(count).enumerate() {
+                operand_gradient[picture * self.inputs + block * INPUTS..][..count].copy_from_slice(row);
+            }
+        }
+    }
+}
+
+impl Kernel for InnerProductKernel {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn saved(&self) -> Saved {
+        Saved { numbers: 0, positions: if self.pictures <= ROW_BY_ROW { self.inputs + 1 } else { 0 } }
+    }
+
+    fn forward(&self, context: Forward<'_, '_>) {
+        let (operand, result) = (context.operands[0], &mut *context.results[0]);
+        if self.inputs == 0 || self.outputs == 0 {
+            for (number, bias) in result.iter_mut().zip(self.bias.iter().flatten().cycle()) {
+                *number = *bias;
+            }
+            if self.bias.is_none() {
+                result.fill(0.0);
+            }
+        } else if self.pictures <= ROW_BY_ROW {
+            for (operand, result) in
+                operand.chunks_exact(self.inputs).zip(result.chunks_exact_mut(self.outputs))
+            {
+                self.forward_row(operand, result, context.positions);
+            }
+        } else {
+            self.forward_batch(operand, result);
+        }
+    }
+
+    fn backward(&self, context: Backward<'_, '_>) {
+        let result_gradient = context.result_gradients[0];
+        let Some(operand_gradient) = &mut context.operand_gradients[0] else { return };
+        if self.inputs == 0 || self.outputs == 0 {
+            operand_gradient.fill(0.0);
+        } else if self.pictures <= ROW_BY_ROW {
+            let pictures = result_gradient.chunks_exact(self.outputs);
+            for (result, operand) in pictures.zip(operand_gradient.chunks_exact_mut(self.inputs)) {
+                self.backward_row(result, operand);
+            }
+        } else {
+            self.backward_batch(result_gradient, operand_gradient);
+        }
+    }
+}
+
+/// Adds the rows of active inputs, each times its number, to the sums; four rows at a time, so that the sums are loaded
+/// and stored a quarter as often.
+#[inline(always)]
+fn add_rows(sums: &mut [f32], rows: &[f32], operand: &[f32], active: &[u32]) {
+    let width = sums.len();
+    let row = |input: u32| (operand[input as usize], &rows[input as usize * width..][..width]);
+    let (quads, rest) = active.as_chunks::<4>();
+    for quad in quads {
+        let [(a, ra), (b, rb), (c, rc), (d, rd)] = quad.map(row);
+        for (index, sum) in sums.iter_mut().enumerate() {
+            *sum += (a * ra[index] + b * rb[index]) + (c * rc[index] + d * rd[index]);
+        }
+    }
+    for &input in rest {
+        let (number, row) = row(input);
+        for (sum, weight) in sums.iter_mut().zip(row) {
+            *sum += number * weight;
+        }
+    }
+}
+
+/// Adds the product of each row with a vector to the sum of that row.
+#[inline(always)]
+fn add_products(sums: &mut [f32], rows: &[f32], vector: &[f32]) {
+    /// Partial sums: enough independent chains to hide the latency of an addition.
+    const LANES: usize = 32;
+    let (vectors, vector_tail) = vector.as_chunks::<LANES>();
+    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(vector.len())) {
+        let mut lanes = [0.0; LANES];
+        let (chunks, tail) = row.as_chunks::<LANES>();
+        for (numbers, vector) in chunks.iter().zip(vectors) {
+            for lane in 0..LANES {
+                lanes[lane] += numbers[lane] * vector[lane];
+            }
+        }
+        // Halves are added to halves: five vector additions instead of a chain of thirty-one.
+        for half in [16, 8, 4, 2, 1] {
+            for lane in 0..half {
+                lanes[lane] += lanes[lane + half];
+            }
+        }
+        let tail: f32 = tail.iter().zip(vector_tail).map(|(number, weight)| number * weight).sum();
+        *sum += lanes[0] + tail;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::{Array, Case, check};
+
+    /// The definition, in plain layout.
+    fn reference(op: &InnerProduct, inputs: usize, outputs: usize, operands: &[Vec<f64>]) -> Vec<f64> {
+        let rows = operands[0].chunks_exact(inputs);
+        let product = |row: &[f64], output: usize| -> f64 {
+            let weight =
+                |input| if op.transposed { input * outputs + output } else { output * inputs + input };
+            let sum: f64 = (0..inputs).map(|input| row[input] * operands[1][weight(input)]).sum();
+            sum + operands.get(2).map_or(0.0, |bias| bias[output])
+        };
+        rows.flat_map(|row| (0..outputs).map(move |output| product(row, output))).collect()
+    }
+
+    #[test]
+    fn equals_the_definition_and_its_differences() {
+        // Extents of the operand, the axis, outputs, whether transposed, whether with a bias.
+        let settings: [(&[usize], usize, usize, bool, bool); 9] = [
+            (&[1, 12], 1, 7, false, true),
+            (&[2, 5, 2, 3], 1, 9, false, true),
+            (&[2, 5, 2, 3], 1, 9, true, false),
+            (&[5, 5, 2, 3], 1, 4, false, true),
+            (&[5, 5, 2, 3], 1, 4, true, true),
+            (&[2, 3, 4, 5], 3, 6, false, true),
+            (&[2, 3, 4, 5], 2, 6, true, false),
+            (&[4, 3], 0, 5, false, true),
+            (&[1, 1], 1, 1, false, false),
+        ];
+        let operators: Vec<InnerProduct> =
+            settings.iter().map(|&(_, axis, _, transposed, _)| InnerProduct { axis, transposed }).collect();
+        let cases = settings.iter().zip(&operators).enumerate().map(
+            |(seed, (&(extents, axis, outputs, transposed, bias), operator))| {
+                let seed = seed as u64;
+                let inputs: usize = extents[axis..].iter().product();
+                let weights = if transposed { [inputs, outputs] } else { [outputs, inputs] };
+                // Half of the inputs are zero, as behind a rectifier; those rows are skipped.
+                let operand = Array::noise(extents, seed).map(|number| number.max(0.0));
+                let mut operands = vec![operand, Array::noise(&weights, seed + 50).constant()];
+                if bias {
+                    operands.push(Array::noise(&[outputs], seed + 90).constant());
+                }
+                let definition =
+                    move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
+                let case = Case::new(
+                    format!("{settings:?}", settings = settings[seed as usize]),
+                    operator,
+                    |lowering: &Lowering<'_>| lower(operator, lowering),
+                    operands,
+                    definition,
+                );
+                // Only the flattening of everything behind the batch is prepared for channels-last operands.
+                if axis == 1 { case } else { case.layouts(&[Layout::Plain]) }
+            },
+        );
+        check(cases.collect());
+    }
+
+    #[test]
+    fn more_outputs_than_a_panel() {
+        let operator = &InnerProduct { axis: 1, transposed: false };
+        let cases = [1, 4].map(|pictures| {
+            let (inputs, outputs) = (67, 2 * PANEL + 3);
+            let operands = vec![
+                Array::noise(&[pictures, inputs], 1),
+                Array::noise(&[outputs, inputs], 2).constant(),
+                Array::noise(&[outputs], 3).constant(),
+            ];
+            let definition =
+                move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
+            let lower = |lowering: &Lowering<'_>| lower(operator, lowering);
+            Case::new(format!("{pictures} pictures"), operator, lower, operands, definition)
+                .layouts(&[Layout::Plain])
+        });
+        check(cases.into());
+    }
+}

@@ -1,0 +1,143 @@
+//! Kernels: what the engine runs for each operator, forward and backward to the operands.
+//!
+//! A kernel is made once, when a plan is made: it knows its extents, has its weights packed, and allocates nothing
+//! afterwards. One file holds one operator, both directions; the file's `lower` function is its only door.
+//!
+//! The contract, which `plan.rs` relies on:
+//!
+//! * slices are in *memory order* ([`Layout`]) and have exactly the extents told at lowering;
+//! * [`Kernel::forward`] overwrites every element of every result;
+//! * [`Kernel::backward`] overwrites every element of every operand gradient that is asked for (the plan adds up where
+//!   a value has several readers), and gradients of all results are given, zeros where nothing flows back;
+//! * work is split over outputs, never over a sum, and the split does not depend on the number of threads, so that the
+//!   bits are the same however many there are.
+
+mod axes;
+pub(crate) mod batch_normalization;
+pub(crate) mod concat;
+pub(crate) mod convolution;
+pub(crate) mod copy;
+pub(crate) mod deconvolution;
+pub(crate) mod eltwise;
+mod gather;
+pub(crate) mod inner_product;
+pub(crate) mod local_response_normalization;
+pub(crate) mod mean_variance_normalization;
+mod parallel;
+pub(crate) mod parametric_relu;
+pub(crate) mod pool;
+pub(crate) mod reduce;
+mod simd;
+pub(crate) mod slice;
+pub(crate) mod softmax;
+pub(crate) mod split;
+mod strips;
+mod sum;
+#[cfg(test)]
+mod testing;
+pub(crate) mod tile;
+pub(crate) mod top_k;
+pub(crate) mod transpose;
+pub(crate) mod unary;
+
+use deepinside_graph::{Shape, Weights};
+
+use crate::{BackwardRule, Layout};
+
+/// A prepared operator.
+pub(crate) trait Kernel: Send + Sync {
+    /// What the backward pass reads of the forward pass.
+    fn needs(&self) -> Needs;
+
+    /// What the forward pass hands to the backward pass besides values.
+    fn saved(&self) -> Saved {
+        Saved::default()
+    }
+
+    /// Computes the results.
+    fn forward(&self, context: Forward<'_, '_>);
+
+    /// Computes the gradients of the operands from those of the results: a vector–Jacobian product.
+    fn backward(&self, context: Backward<'_, '_>);
+}
+
+/// What a backward pass reads of the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Needs {
+    /// The operands.
+    pub operands: bool,
+    /// The results.
+    pub results: bool,
+}
+
+/// Sizes of what a forward pass hands to the backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Saved {
+    /// The number of numbers.
+    pub numbers: usize,
+    /// The number of positions.
+    pub positions: usize,
+}
+
+/// What a forward pass reads and writes.
+pub(crate) struct Forward<'context, 'data> {
+    /// The operands that are not constants taken at lowering, in the operator's order.
+    pub operands: &'context [&'data [f32]],
+    /// The results.
+    pub results: &'context mut [&'data mut [f32]],
+    /// Numbers for the backward pass.
+    pub numbers: &'data mut [f32],
+    /// Positions for the backward pass.
+    pub positions: &'data mut [u32],
+}
+
+/// What a backward pass reads and writes.
+pub(crate) struct Backward<'context, 'data> {
+    /// What rectifiers do.
+    pub rule: BackwardRule,
+    /// The operands of the forward pass; empty slices where [`Needs`] does not ask for them.
+    pub operands: &'context [&'data [f32]],
+    /// The results of the forward pass; empty slices where [`Needs`] does not ask for them.
+    pub results: &'context [&'data [f32]],
+    /// The gradients of the results.
+    pub result_gradients: &'context [&'data [f32]],
+    /// Where the gradients of the operands go; `None` where nobody wants one.
+    pub operand_gradients: &'context mut [Option<&'data mut [f32]>],
+    /// What the forward pass handed over.
+    pub numbers: &'data [f32],
+    /// What the forward pass handed over.
+    pub positions: &'data [u32],
+}
+
+/// An operand or a result as a kernel sees it while it is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Operand<'graph> {
+    /// The shape, in the source's order of axes.
+    pub shape: &'graph Shape,
+    /// How it lies in memory.
+    pub layout: Layout,
+    /// The numbers, where they are constant. The kernels of convolutions, fully connected layers, batch normalisation and
+    /// parametric rectifiers take their weights here; all others read constants like any operand.
+    pub weights: Option<&'graph Weights>,
+}
+
+impl Operand<'_> {
+    /// The extents in memory order.
+    pub fn extents(&self) -> Vec<usize> {
+        self.layout.extents(self.shape)
+    }
+
+    /// The position in memory order of an axis of the shape.
+    pub fn axis(&self, axis: usize) -> usize {
+        self.layout.axis(axis, self.shape.rank())
+    }
+}
+
+/// The operands and results of the node for which a kernel is made.
+#[derive(Debug)]
+pub(crate) struct Lowering<'graph> {
+    /// All operands in the operator's order, constants included.
+    pub operands: Vec<Operand<'graph>>,
+    /// All results.
+    pub results: Vec<Operand<'graph>>,
+}

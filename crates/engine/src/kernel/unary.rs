@@ -1,0 +1,542 @@
+//! Elementwise functions.
+//!
+//! On the way back rectifiers obey the [`BackwardRule`]; every other function passes the plain gradient under each rule,
+//! since the papers that define the rules say nothing about smooth functions.
+//!
+//! | rule | `Relu` passes where | `Clip` passes where |
+//! |---|---|---|
+//! | gradient | x > 0 | minimum ≤ x ≤ maximum |
+//! | DeconvNet | g > 0 | g > 0 |
+//! | guided | x > 0 and g > 0 | minimum ≤ x ≤ maximum and g > 0 |
+//!
+//! Where a leaky rectifier does not pass the gradient, it multiplies it with its negative slope, whichever gate was
+//! closed; so with slope 0 each rule is the one of its paper. At exactly 0 a rectifier counts as closed.
+
+use deepinside_graph::Inconsistency;
+use deepinside_graph::op::Unary;
+
+use super::axes::expect_same_order;
+use super::parallel::{fill, map, map2};
+use super::{Backward, Forward, Kernel, Lowering, Needs};
+use crate::BackwardRule;
+
+/// Makes the kernel of an elementwise function.
+pub(crate) fn lower(op: &Unary, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
+    expect_same_order(&lowering.operands[0], &lowering.results[0])?;
+    let reads =
+        read_by(op).ok_or_else(|| Inconsistency::new("elementwise function", "a supported one", op))?;
+    Ok(Box::new(UnaryKernel { function: *op, reads }))
+}
+
+/// What the derivative of a function is computed from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Reads {
+    Nothing,
+    Operand,
+    Result,
+}
+
+/// The cheaper of what the derivative can be had from; the result where that is enough, since the next operator often
+/// needs it too. `None` for functions that this engine does not know.
+fn read_by(function: &Unary) -> Option<Reads> {
+    Some(match *function {
+        // With a slope of 0 or more the result is positive exactly where the operand is.
+        Unary::Relu { negative_slope } if negative_slope >= 0.0 => Reads::Result,
+        // As for the rectifier, and the derivative α eˣ of the negative half is the result plus α.
+        Unary::Elu { alpha } if alpha >= 0.0 => Reads::Result,
+        Unary::Sigmoid | Unary::Tanh | Unary::Exponential { .. } => Reads::Result,
+        Unary::Power { power, scale, .. } if power == 1.0 || power * scale == 0.0 => Reads::Nothing,
+        Unary::Threshold { .. } => Reads::Nothing,
+        Unary::Relu { .. }
+        | Unary::Elu { .. }
+        | Unary::Clip { .. }
+        | Unary::Absolute
+        | Unary::Power { .. }
+        | Unary::Logarithm { .. }
+        | Unary::Softplus
+        | Unary::Swish { .. } => Reads::Operand,
+        _ => return None,
+    })
+}
+
+struct UnaryKernel {
+    function: Unary,
+    reads: Reads,
+}
+
+impl Kernel for UnaryKernel {
+    fn needs(&self) -> Needs {
+        Needs { operands: self.reads == Reads::Operand, results: self.reads == Reads::Result }
+    }
+
+    fn forward(&self, context: Forward<'_, '_>) {
+        let x = context.operands[0];
+        let y = &mut *context.results[0];
+        match self.function {
+            // Written so that NaN comes through.
+            Unary::Relu { negative_slope: 0.0 } => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| if x < 0.0 { 0.0 } else { x },
+            ),
+            Unary::Relu { negative_slope } => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| if x > 0.0 { x } else { negative_slope * x },
+            ),
+            Unary::Clip { minimum, maximum } => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| {
+                    let below = if x > maximum { maximum } else { x };
+                    if below < minimum { minimum } else { below }
+                },
+            ),
+            Unary::Elu { alpha } => map(x, y, move |x| if x > 0.0 { x } else { alpha * x.exp_m1() }),
+            Unary::Sigmoid => map(x, y, sigmoid),
+            Unary::Tanh => map(x, y, f32::tanh),
+            Unary::Absolute => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| x.abs(),
+            ),
+            Unary::Power { power, scale, shift } => forward_power(x, y, power, scale, shift),
+            Unary::Exponential { inner_scale, outer_scale } => {
+                map(x, y, move |x| outer_scale * (inner_scale * x).exp())
+            }
+            Unary::Logarithm { scale, shift, outer_scale } => {
+                map(x, y, move |x| outer_scale * (scale * x + shift).ln())
+            }
+            Unary::Softplus => {
+                map(x, y, move |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() })
+            }
+            Unary::Swish { beta } => map(x, y, move |x| x * sigmoid(beta * x)),
+            Unary::Threshold { threshold } => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| if x > threshold { 1.0 } else { 0.0 },
+            ),
+            // `lower` made no kernel for any other.
+            _ => {}
+        }
+    }
+
+    fn backward(&self, context: Backward<'_, '_>) {
+        let Some(target) = context.operand_gradients[0].as_deref_mut() else { return };
+        let (g, rule) = (context.result_gradients[0], context.rule);
+        let v = match self.reads {
+            Reads::Nothing => &[],
+            Reads::Operand => context.operands[0],
+            Reads::Result => context.results[0],
+        };
+        match self.function {
+            Unary::Relu { negative_slope } => backward_rectifier(rule, negative_slope, v, g, target),
+            Unary::Clip { minimum, maximum } => backward_clip(rule, minimum..=maximum, v, g, target),
+            Unary::Elu { alpha } if alpha >= 0.0 => {
+                map2(
+                    v,
+                    g,
+                    target,
+                    #[inline(always)]
+                    move |y, g| if y > 0.0 { g } else { g * (alpha + y) },
+                );
+            }
+            Unary::Elu { alpha } => {
+                map2(v, g, target, move |x, g| if x > 0.0 { g } else { g * alpha * x.exp() })
+            }
+            Unary::Sigmoid => map2(
+                v,
+                g,
+                target,
+                #[inline(always)]
+                move |y, g| g * y * (1.0 - y),
+            ),
+            Unary::Tanh => map2(
+                v,
+                g,
+                target,
+                #[inline(always)]
+                move |y, g| g * (1.0 - y * y),
+            ),
+            Unary::Absolute => map2(
+                v,
+                g,
+                target,
+                #[inline(always)]
+                move |x, g| {
+                    if x > 0.0 {
+                        g
+                    } else if x < 0.0 {
+                        -g
+                    } else {
+                        0.0
+                    }
+                },
+            ),
+            Unary::Power { power, scale, shift } => backward_power(v, g, target, power, scale, shift),
+            Unary::Exponential { inner_scale, .. } => {
+                map2(
+                    v,
+                    g,
+                    target,
+                    #[inline(always)]
+                    move |y, g| g * (inner_scale * y),
+                );
+            }
+            Unary::Logarithm { scale, shift, outer_scale } => {
+                map2(
+                    v,
+                    g,
+                    target,
+                    #[inline(always)]
+                    move |x, g| g * (outer_scale * scale) / (scale * x + shift),
+                );
+            }
+            Unary::Softplus => map2(v, g, target, move |x, g| g * sigmoid(x)),
+            Unary::Swish { beta } => map2(v, g, target, move |x, g| {
+                let gate = sigmoid(beta * x);
+                g * (gate + beta * x * gate * (1.0 - gate))
+            }),
+            // A threshold's gradient is zero; `lower` made no kernel for any other.
+            _ => fill(target, 0.0),
+        }
+    }
+}
+
+/// `1 / (1 + e⁻ˣ)`: an exponential that overflows gives 0, which is right.
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// The backward pass of a rectifier; `v` has the sign of its argument.
+fn backward_rectifier(rule: BackwardRule, slope: f32, v: &[f32], g: &[f32], target: &mut [f32]) {
+    match rule {
+        BackwardRule::Gradient => map2(
+            v,
+            g,
+            target,
+            #[inline(always)]
+            move |v, g| if v > 0.0 { g } else { slope * g },
+        ),
+        BackwardRule::DeconvNet => map(
+            g,
+            target,
+            #[inline(always)]
+            move |g| if g > 0.0 { g } else { slope * g },
+        ),
+        BackwardRule::Guided => map2(
+            v,
+            g,
+            target,
+            #[inline(always)]
+            move |v, g| {
+                if v > 0.0 && g > 0.0 { g } else { slope * g }
+            },
+        ),
+    }
+}
+
+/// The backward pass of a clip. As in Caffe the bounds themselves still pass the gradient.
+fn backward_clip(
+    rule: BackwardRule,
+    inside: std::ops::RangeInclusive<f32>,
+    x: &[f32],
+    g: &[f32],
+    target: &mut [f32],
+) {
+    let (minimum, maximum) = inside.into_inner();
+    match rule {
+        BackwardRule::Gradient => map2(
+            x,
+            g,
+            target,
+            #[inline(always)]
+            move |x, g| {
+                if x >= minimum && x <= maximum { g } else { 0.0 }
+            },
+        ),
+        BackwardRule::DeconvNet => map(
+            g,
+            target,
+            #[inline(always)]
+            move |g| if g > 0.0 { g } else { 0.0 },
+        ),
+        BackwardRule::Guided => map2(
+            x,
+            g,
+            target,
+            #[inline(always)]
+            move |x, g| {
+                if x >= minimum && x <= maximum && g > 0.0 { g } else { 0.0 }
+            },
+        ),
+    }
+}
+
+/// `(shift + scale·x)^power`, with the common powers spelt out: a general power costs twenty times a product.
+fn forward_power(x: &[f32], y: &mut [f32], power: f32, scale: f32, shift: f32) {
+    if power == 0.0 {
+        fill(y, 1.0);
+    } else if scale == 0.0 {
+        fill(y, shift.powf(power));
+    } else if power == 1.0 {
+        map(
+            x,
+            y,
+            #[inline(always)]
+            move |x| scale * x + shift,
+        );
+    } else if power == 2.0 {
+        map(
+            x,
+            y,
+            #[inline(always)]
+            move |x| {
+                let base = scale * x + shift;
+                base * base
+            },
+        );
+    } else if power == 0.5 {
+        map(
+            x,
+            y,
+            #[inline(always)]
+            move |x| (scale * x + shift).sqrt(),
+        );
+    } else if power == -1.0 {
+        map(
+            x,
+            y,
+            #[inline(always)]
+            move |x| 1.0 / (scale * x + shift),
+        );
+    } else {
+        map(x, y, move |x| (scale * x + shift).powf(power));
+    }
+}
+
+/// `scale · power · (shift + scale·x)^(power − 1)` times the gradient.
+fn backward_power(x: &[f32], g: &[f32], target: &mut [f32], power: f32, scale: f32, shift: f32) {
+    let factor = scale * power;
+    if factor == 0.0 {
+        fill(target, 0.0);
+    } else if power == 1.0 {
+        map(
+            g,
+            target,
+            #[inline(always)]
+            move |g| factor * g,
+        );
+    } else if power == 2.0 {
+        map2(
+            x,
+            g,
+            target,
+            #[inline(always)]
+            move |x, g| g * factor * (scale * x + shift),
+        );
+    } else if power == 0.5 {
+        map2(
+            x,
+            g,
+            target,
+            #[inline(always)]
+            move |x, g| g * factor / (scale * x + shift).sqrt(),
+        );
+    } else if power == -1.0 {
+        map2(
+            x,
+            g,
+            target,
+            #[inline(always)]
+            move |x, g| {
+                let base = scale * x + shift;
+                g * factor / (base * base)
+            },
+        );
+    } else {
+        map2(x, g, target, move |x, g| g * factor * (scale * x + shift).powf(power - 1.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Array, Case, check, mismatch};
+    use super::*;
+    use crate::Layout;
+
+    /// The definition, in double precision.
+    fn value(function: Unary, x: f64) -> f64 {
+        let f = f64::from;
+        match function {
+            Unary::Relu { negative_slope } => x.max(0.0) + f(negative_slope) * x.min(0.0),
+            Unary::Clip { minimum, maximum } => x.clamp(f(minimum), f(maximum)),
+            Unary::Elu { alpha } => x.max(0.0) + f(alpha) * (x.min(0.0).exp() - 1.0),
+            Unary::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Unary::Tanh => (x.exp() - (-x).exp()) / (x.exp() + (-x).exp()),
+            Unary::Absolute => x.abs(),
+            Unary::Power { power, scale, shift } => (f(shift) + f(scale) * x).powf(f(power)),
+            Unary::Exponential { inner_scale, outer_scale } => f(outer_scale) * (f(inner_scale) * x).exp(),
+            Unary::Logarithm { scale, shift, outer_scale } => f(outer_scale) * (f(scale) * x + f(shift)).ln(),
+            Unary::Softplus => (1.0 + x.exp()).ln(),
+            Unary::Swish { beta } => x / (1.0 + (-f(beta) * x).exp()),
+            Unary::Threshold { threshold } => f64::from(x > f(threshold)),
+            _ => f64::NAN,
+        }
+    }
+
+    fn power(power: f32, scale: f32, shift: f32) -> Unary {
+        Unary::Power { power, scale, shift }
+    }
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_definitions() {
+        let functions = [
+            Unary::Relu { negative_slope: 0.0 },
+            Unary::Relu { negative_slope: 0.1 },
+            Unary::Relu { negative_slope: -0.5 },
+            Unary::Relu { negative_slope: 2.0 },
+            Unary::Clip { minimum: -0.5001, maximum: 0.8001 },
+            Unary::Clip { minimum: f32::NEG_INFINITY, maximum: 0.3001 },
+            Unary::Elu { alpha: 1.0 },
+            Unary::Elu { alpha: 0.0 },
+            Unary::Elu { alpha: -0.7 },
+            Unary::Sigmoid,
+            Unary::Tanh,
+            Unary::Absolute,
+            power(1.0, -2.5, 3.0),
+            power(2.0, 0.5, 1.0),
+            power(3.0, 0.5, 0.0),
+            power(0.5, 0.5, 4.0),
+            power(-1.0, 0.5, 4.0),
+            power(-1.5, 0.7, 4.0),
+            power(0.0, 3.0, 2.0),
+            power(2.0, 0.0, 3.0),
+            Unary::Exponential { inner_scale: 0.5, outer_scale: 0.3 },
+            Unary::Logarithm { scale: 0.5, shift: 3.0, outer_scale: 0.43 },
+            Unary::Softplus,
+            Unary::Swish { beta: 1.5 },
+            Unary::Threshold { threshold: 0.3001 },
+        ];
+        let small = functions.iter().map(|function| {
+            let x = Array::apart(&[2, 3, 4, 5], 1).map(|x| 3.0 * x);
+            Case::new(
+                function.to_string() + function_name(function),
+                function,
+                |lowering| lower(function, lowering),
+                vec![x],
+                |x| vec![x[0].iter().map(|&x| value(*function, x)).collect()],
+            )
+        });
+        // More than one piece of work, and a piece that is not full.
+        let large = [Unary::Relu { negative_slope: 0.0 }, Unary::Tanh].map(|function| {
+            Case::new(
+                "large",
+                Box::leak(Box::new(function)),
+                move |lowering| lower(&function, lowering),
+                vec![Array::noise(&[3, 7, 61, 59], 2)],
+                move |x| vec![x[0].iter().map(|&x| value(function, x)).collect()],
+            )
+            .without_differences()
+        });
+        check(small.chain(large).collect());
+    }
+
+    fn function_name(function: &Unary) -> &'static str {
+        deepinside_graph::op::Operator::name(function)
+    }
+
+    /// The gradients for an argument and an incoming gradient of 2 or −2 under each rule.
+    #[test]
+    fn rectifiers_obey_the_rules() {
+        let x = [-1.0, 0.0, 1.0, 8.0, -1.0, 0.0, 1.0, 8.0];
+        let g = [2.0f32, 2.0, 2.0, 2.0, -2.0, -2.0, -2.0, -2.0];
+        let table: [(Unary, BackwardRule, [f64; 8]); 9] = [
+            (Unary::Relu { negative_slope: 0.0 }, BackwardRule::Gradient, [0., 0., 2., 2., 0., 0., -2., -2.]),
+            (Unary::Relu { negative_slope: 0.0 }, BackwardRule::DeconvNet, [2., 2., 2., 2., 0., 0., 0., 0.]),
+            (Unary::Relu { negative_slope: 0.0 }, BackwardRule::Guided, [0., 0., 2., 2., 0., 0., 0., 0.]),
+            (
+                Unary::Relu { negative_slope: 0.5 },
+                BackwardRule::Gradient,
+                [1., 1., 2., 2., -1., -1., -2., -2.],
+            ),
+            (
+                Unary::Relu { negative_slope: 0.5 },
+                BackwardRule::DeconvNet,
+                [2., 2., 2., 2., -1., -1., -1., -1.],
+            ),
+            (Unary::Relu { negative_slope: 0.5 }, BackwardRule::Guided, [1., 1., 2., 2., -1., -1., -1., -1.]),
+            (
+                Unary::Clip { minimum: 0.0, maximum: 6.0 },
+                BackwardRule::Gradient,
+                [0., 2., 2., 0., 0., -2., -2., 0.],
+            ),
+            (
+                Unary::Clip { minimum: 0.0, maximum: 6.0 },
+                BackwardRule::DeconvNet,
+                [2., 2., 2., 2., 0., 0., 0., 0.],
+            ),
+            (
+                Unary::Clip { minimum: 0.0, maximum: 6.0 },
+                BackwardRule::Guided,
+                [0., 2., 2., 0., 0., 0., 0., 0.],
+            ),
+        ];
+        for (function, rule, expected) in table {
+            let case = Case::new(
+                "",
+                &function,
+                |lowering| lower(&function, lowering),
+                vec![Array::new(&[8], x)],
+                |_| vec![],
+            );
+            let found = case.run(Layout::Plain, rule, &[g.to_vec()]);
+            assert_eq!(mismatch(&found.gradients[0], &expected, 0.0), None, "{function:?} {rule:?}");
+        }
+    }
+
+    #[test]
+    fn extremes_give_no_nan() {
+        let x = [-1e30, -100.0, 0.0, 100.0, 1e30];
+        let table: [(Unary, [f64; 5], [f64; 5]); 5] = [
+            (Unary::Sigmoid, [0.0, 0.0, 0.5, 1.0, 1.0], [0.0, 0.0, 0.25, 0.0, 0.0]),
+            (Unary::Softplus, [0.0, 0.0, std::f64::consts::LN_2, 100.0, 1e30], [0.0, 0.0, 0.5, 1.0, 1.0]),
+            (Unary::Swish { beta: 1.0 }, [0.0, 0.0, 0.0, 100.0, 1e30], [0.0, 0.0, 0.5, 1.0, 1.0]),
+            (Unary::Tanh, [-1.0, -1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0, 0.0]),
+            (Unary::Elu { alpha: 1.0 }, [-1.0, -1.0, 0.0, 100.0, 1e30], [0.0, 0.0, 1.0, 1.0, 1.0]),
+        ];
+        for (function, values, gradients) in table {
+            let case = Case::new(
+                "",
+                &function,
+                |lowering| lower(&function, lowering),
+                vec![Array::new(&[5], x)],
+                |_| vec![],
+            );
+            let found = case.run(Layout::Plain, BackwardRule::Gradient, &[vec![1.0; 5]]);
+            assert_eq!(mismatch(&found.results[0], &values, 1e-6), None, "{function:?}");
+            assert_eq!(mismatch(&found.gradients[0], &gradients, 1e-6), None, "{function:?}");
+        }
+    }
+
+    #[test]
+    fn rectifiers_need_their_results_alone_and_let_nan_through() {
+        let function = Unary::Relu { negative_slope: 0.0 };
+        let case = Case::new(
+            "",
+            &function,
+            |lowering| lower(&function, lowering),
+            vec![Array::new(&[1], [f32::NAN])],
+            |_| vec![],
+        );
+        assert!(case.run(Layout::Plain, BackwardRule::Gradient, &[vec![1.0]]).results[0][0].is_nan());
+        assert_eq!(read_by(&function), Some(Reads::Result));
+        assert_eq!(read_by(&Unary::Relu { negative_slope: -1.0 }), Some(Reads::Operand));
+    }
+}

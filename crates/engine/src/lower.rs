@@ -1,0 +1,230 @@
+//! From a graph's nodes to kernels on tensors in memory.
+//!
+//! Each value becomes a tensor in the layout in which its producer writes it; where a kernel wants another layout, a
+//! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
+
+use std::collections::HashMap;
+
+use deepinside_graph::{Graph, Node, Op, Shape, ValueId};
+
+use crate::kernel::{self, Kernel, Lowering, Operand, transpose};
+use crate::{EngineError, Layout};
+
+/// Names a tensor of a program.
+pub(crate) type TensorId = usize;
+
+/// An array that lives during a run, or a constant.
+pub(crate) struct Tensor {
+    pub shape: Shape,
+    pub layout: Layout,
+    /// The numbers in memory order, where they are constant.
+    pub constant: Option<Vec<f32>>,
+}
+
+/// One kernel with its operands and results.
+pub(crate) struct Step {
+    /// The node's name; the value's for a conversion.
+    pub name: String,
+    pub kernel: Box<dyn Kernel>,
+    pub operands: Vec<TensorId>,
+    pub results: Vec<TensorId>,
+}
+
+/// Kernels in order, and the tensors which they read and write.
+pub(crate) struct Program {
+    pub tensors: Vec<Tensor>,
+    pub steps: Vec<Step>,
+    /// The tensor of each value that is an input or computed.
+    pub of_value: HashMap<ValueId, TensorId>,
+}
+
+/// Makes a kernel for every node; `backward` tells whether weights are also packed for the backward pass.
+pub(crate) fn lower(graph: &Graph, backward: bool) -> Result<Program, EngineError> {
+    let mut lowerer = Lowerer {
+        graph,
+        backward,
+        program: Program { tensors: Vec::new(), steps: Vec::new(), of_value: HashMap::new() },
+        converted: HashMap::new(),
+    };
+    for &input in graph.inputs() {
+        let tensor = lowerer.tensor(graph.value(input).shape.clone(), Layout::Plain);
+        lowerer.program.of_value.insert(input, tensor);
+    }
+    for node in graph.nodes() {
+        lowerer.node(node)?;
+    }
+    Ok(lowerer.program)
+}
+
+struct Lowerer<'graph> {
+    graph: &'graph Graph,
+    backward: bool,
+    program: Program,
+    /// Conversions made so far.
+    converted: HashMap<(TensorId, Layout), TensorId>,
+}
+
+impl Lowerer<'_> {
+    fn tensor(&mut self, shape: Shape, layout: Layout) -> TensorId {
+        self.program.tensors.push(Tensor { shape, layout, constant: None });
+        self.program.tensors.len() - 1
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(), EngineError> {
+        let (operand_layout, result_layout) = self.layouts(node);
+        let shapes = self.operand_shapes(node);
+        let operands = node.inputs.iter().zip(&shapes).map(|(&input, shape)| Operand {
+            shape,
+            layout: operand_layout,
+            weights: self.graph.value(input).weights(),
+        });
+        let results = node.outputs.iter().map(|&output| Operand {
+            shape: &self.graph.value(output).shape,
+            layout: result_layout,
+            weights: None,
+        });
+        let lowering = Lowering { operands: operands.collect(), results: results.collect() };
+        let kernel = self.kernel(&node.op, &lowering).map_err(|cause| EngineError::Unsupported {
+            node: node.name.clone(),
+            operator: node.op.operator().name(),
+            cause,
+        })?;
+
+        let mut operands = Vec::new();
+        for (position, (&input, shape)) in node.inputs.iter().zip(&shapes).enumerate() {
+            if position > 0 && takes_weights(&node.op) {
+                break;
+            }
+            operands.push(match self.graph.value(input).weights() {
+                Some(weights) => {
+                    let id = self.tensor(shape.clone(), operand_layout);
+                    let mut numbers = weights.to_vec();
+                    weights.release(0, numbers.len());
+                    if operand_layout != Layout::Plain {
+                        numbers = converted(shape, Layout::Plain, operand_layout, &numbers);
+                    }
+                    self.program.tensors[id].constant = Some(numbers);
+                    id
+                }
+                None => self.in_layout(self.program.of_value[&input], operand_layout, &node.name),
+            });
+        }
+        let mut results = Vec::new();
+        for &output in &node.outputs {
+            let tensor = self.tensor(self.graph.value(output).shape.clone(), result_layout);
+            self.program.of_value.insert(output, tensor);
+            results.push(tensor);
+        }
+        self.program.steps.push(Step { name: node.name.clone(), kernel, operands, results });
+        Ok(())
+    }
+
+    /// The shapes of the operands; for elementwise operators brought to one rank by leading ones.
+    fn operand_shapes(&self, node: &Node) -> Vec<Shape> {
+        let shapes: Vec<Shape> =
+            node.inputs.iter().map(|&input| self.graph.value(input).shape.clone()).collect();
+        let Op::Eltwise(_) = node.op else { return shapes };
+        let rank = shapes.iter().map(Shape::rank).max().unwrap_or(0);
+        let lead = |shape: Shape| {
+            let mut extents = vec![1; rank - shape.rank()];
+            extents.extend(shape.extents());
+            // Leading ones change neither rank limit nor element count: the result has that rank.
+            Shape::new(extents).unwrap_or(shape)
+        };
+        shapes.into_iter().map(lead).collect()
+    }
+
+    /// The layouts of operands and results.
+    fn layouts(&self, node: &Node) -> (Layout, Layout) {
+        let first = node.inputs.iter().find_map(|input| self.program.of_value.get(input));
+        let own = first.map_or(Layout::Plain, |&tensor| self.program.tensors[tensor].layout);
+        let rank = |input: &ValueId| self.graph.value(*input).shape.rank();
+        match &node.op {
+            Op::Convolution(_) | Op::Deconvolution(_) | Op::Pool(_) | Op::LocalResponseNormalization(_) => {
+                (Layout::ChannelsLast, Layout::ChannelsLast)
+            }
+            Op::InnerProduct(product) if product.axis == 1 => (own, Layout::Plain),
+            Op::InnerProduct(_) | Op::Reshape(_) | Op::Reduce(_) => (Layout::Plain, Layout::Plain),
+            Op::Eltwise(_) => {
+                let mut ranks = node
+                    .inputs
+                    .iter()
+                    .filter(|input| self.graph.value(**input).weights().is_none())
+                    .map(rank);
+                let most = node.inputs.iter().map(rank).max();
+                // Leading ones would move the channel axis of an operand of lower rank.
+                if ranks.all(|rank| Some(rank) == most) { (own, own) } else { (Layout::Plain, Layout::Plain) }
+            }
+            _ => (own, own),
+        }
+    }
+
+    /// A tensor in another layout, converted where the elements lie in another order.
+    fn in_layout(&mut self, tensor: TensorId, layout: Layout, reader: &str) -> TensorId {
+        let Tensor { shape, layout: own, .. } = &self.program.tensors[tensor];
+        if own.equivalent(layout, shape) {
+            return tensor;
+        }
+        if let Some(&converted) = self.converted.get(&(tensor, layout)) {
+            return converted;
+        }
+        let (shape, kernel) = (shape.clone(), transpose::convert(shape, *own, layout));
+        let result = self.tensor(shape, layout);
+        let name = format!("{reader} (operand's layout)");
+        self.program.steps.push(Step { name, kernel, operands: vec![tensor], results: vec![result] });
+        self.converted.insert((tensor, layout), result);
+        result
+    }
+
+    fn kernel(
+        &self,
+        op: &Op,
+        lowering: &Lowering<'_>,
+    ) -> Result<Box<dyn Kernel>, deepinside_graph::Inconsistency> {
+        match op {
+            Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
+            Op::Concat(op) => kernel::concat::lower(op, lowering),
+            Op::Convolution(op) => kernel::convolution::lower(op, lowering, self.backward),
+            Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.backward),
+            Op::Eltwise(op) => kernel::eltwise::lower(op, lowering),
+            Op::Identity(op) => kernel::copy::lower(op, lowering),
+            Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering),
+            Op::LocalResponseNormalization(op) => kernel::local_response_normalization::lower(op, lowering),
+            Op::MeanVarianceNormalization(op) => kernel::mean_variance_normalization::lower(op, lowering),
+            Op::ParametricRelu(op) => kernel::parametric_relu::lower(op, lowering),
+            Op::Pool(op) => kernel::pool::lower(op, lowering),
+            Op::Reduce(op) => kernel::reduce::lower(op, lowering),
+            Op::Reshape(op) => kernel::copy::lower_reshape(op, lowering),
+            Op::Slice(op) => kernel::slice::lower(op, lowering),
+            Op::Softmax(op) => kernel::softmax::lower(op, lowering),
+            Op::Split(op) => kernel::split::lower(op, lowering),
+            Op::Tile(op) => kernel::tile::lower(op, lowering),
+            Op::TopK(op) => kernel::top_k::lower(op, lowering),
+            Op::Unary(op) => kernel::unary::lower(op, lowering),
+            other => Err(deepinside_graph::Inconsistency::new(
+                "operator",
+                "one that this version computes",
+                other.operator().name(),
+            )),
+        }
+    }
+}
+
+/// Whether all operands but the first are taken when the kernel is made.
+fn takes_weights(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::BatchNormalization(_)
+            | Op::Convolution(_)
+            | Op::Deconvolution(_)
+            | Op::InnerProduct(_)
+            | Op::ParametricRelu(_)
+    )
+}
+
+/// The numbers of a value in another layout.
+pub(crate) fn converted(shape: &Shape, from: Layout, to: Layout, numbers: &[f32]) -> Vec<f32> {
+    let mut target = vec![0.0; numbers.len()];
+    transpose::convert_slice(shape, from, to, numbers, &mut target);
+    target
+}

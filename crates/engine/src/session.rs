@@ -1,0 +1,289 @@
+//! Running a plan.
+
+use std::sync::Arc;
+
+use deepinside_graph::ValueId;
+
+use crate::kernel::{Backward, Forward};
+use crate::lower::{TensorId, converted};
+use crate::memory::Slot;
+use crate::{EngineError, Layout, Plan, Target, Threads};
+
+/// The memory of one run. Sessions are cheap beside their plan: one per thread that wants results at the same time.
+pub struct Session {
+    plan: Arc<Plan>,
+    threads: Threads,
+    slots: Vec<Vec<f32>>,
+    position_slots: Vec<Vec<u32>>,
+    /// Per tensor: whether its gradient has been written in the current backward pass.
+    present: Vec<bool>,
+    ran_forward: bool,
+}
+
+impl Session {
+    /// Takes memory for a plan.
+    pub fn new(plan: Arc<Plan>, threads: Threads) -> Self {
+        Self {
+            slots: plan.memory.slots.iter().map(|&size| vec![0.0; size]).collect(),
+            position_slots: plan.memory.position_slots.iter().map(|&size| vec![0; size]).collect(),
+            present: vec![false; plan.program.tensors.len()],
+            ran_forward: false,
+            threads,
+            plan,
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Computes everything that was asked for from all inputs, given in C order of their shapes.
+    ///
+    /// # Errors
+    /// When an input is missing or has another length than its shape.
+    pub fn forward(&mut self, inputs: &[(ValueId, &[f32])]) -> Result<(), EngineError> {
+        let plan = Arc::clone(&self.plan);
+        for &input in &plan.inputs {
+            let (name, shape) = &plan.values[&input];
+            let given = inputs.iter().find(|(value, _)| *value == input);
+            let (_, numbers) = given
+                .ok_or_else(|| EngineError::MissingInput { value: name.clone(), shape: shape.clone() })?;
+            if numbers.len() != shape.elements() {
+                return Err(EngineError::Length {
+                    value: name.clone(),
+                    expected: shape.elements(),
+                    shape: shape.clone(),
+                    found: numbers.len(),
+                });
+            }
+            if let Some(slot) = plan.memory.data[plan.program.of_value[&input]] {
+                self.slots[slot][..numbers.len()].copy_from_slice(numbers);
+            }
+        }
+        let threads = self.threads.clone();
+        threads.run(|| (0..plan.program.steps.len()).for_each(|step| self.forward_step(&plan, step)));
+        self.ran_forward = true;
+        Ok(())
+    }
+
+    /// Computes the gradients that were asked for, of the sum of the targets, for the last forward pass. May be repeated
+    /// with other targets.
+    ///
+    /// # Errors
+    /// When there was no forward pass, or a target is not one of the plan's.
+    pub fn backward(&mut self, targets: &[(ValueId, &Target)]) -> Result<(), EngineError> {
+        if !self.ran_forward {
+            return Err(EngineError::NoForward);
+        }
+        let plan = Arc::clone(&self.plan);
+        self.present.fill(false);
+        for &(value, target) in targets {
+            self.seed(&plan, value, target)?;
+        }
+        let threads = self.threads.clone();
+        threads.run(|| (0..plan.program.steps.len()).rev().for_each(|step| self.backward_step(&plan, step)));
+        Ok(())
+    }
+
+    /// What the last forward pass computed for a value, in C order of its shape.
+    ///
+    /// # Errors
+    /// When the plan was not told to keep it.
+    pub fn activation(&self, value: ValueId) -> Result<Vec<f32>, EngineError> {
+        if !self.plan.activations.contains(&value) {
+            return Err(self.not_observed("activation", value));
+        }
+        let tensor = self.plan.program.of_value[&value];
+        Ok(self.in_c_order(tensor, self.data(&self.plan, tensor)))
+    }
+
+    /// The gradient of the last backward pass's targets with respect to a value, in C order of its shape; zeros where
+    /// nothing flows back to it.
+    ///
+    /// # Errors
+    /// When the plan was not told to keep it.
+    pub fn gradient(&self, value: ValueId) -> Result<Vec<f32>, EngineError> {
+        if !self.plan.gradients.contains(&value) {
+            return Err(self.not_observed("gradient", value));
+        }
+        let tensor = self.plan.program.of_value[&value];
+        let elements = self.elements(tensor);
+        Ok(match self.plan.memory.gradient[tensor] {
+            Some(slot) if self.present[tensor] => self.in_c_order(tensor, &self.slots[slot][..elements]),
+            _ => vec![0.0; elements],
+        })
+    }
+
+    fn not_observed(&self, what: &'static str, value: ValueId) -> EngineError {
+        let name =
+            self.plan.values.get(&value).map_or_else(|| format!("{value:?}"), |(name, _)| name.clone());
+        EngineError::NotObserved { what, value: name }
+    }
+
+    fn elements(&self, tensor: TensorId) -> usize {
+        self.plan.program.tensors[tensor].shape.elements()
+    }
+
+    fn in_c_order(&self, tensor: TensorId, numbers: &[f32]) -> Vec<f32> {
+        let tensor = &self.plan.program.tensors[tensor];
+        converted(&tensor.shape, tensor.layout, Layout::Plain, numbers)
+    }
+
+    /// The data of a tensor, in memory order.
+    fn data<'a>(&'a self, plan: &'a Plan, tensor: TensorId) -> &'a [f32] {
+        match (&plan.program.tensors[tensor].constant, plan.memory.data[tensor]) {
+            (Some(numbers), _) => numbers,
+            (None, Some(slot)) => &self.slots[slot][..self.elements(tensor)],
+            (None, None) => &[],
+        }
+    }
+
+    fn seed(&mut self, plan: &Plan, value: ValueId, target: &Target) -> Result<(), EngineError> {
+        if !plan.targets.contains(&value) {
+            return Err(self.not_observed("backward pass", value));
+        }
+        let tensor = plan.program.of_value[&value];
+        let known = &plan.program.tensors[tensor];
+        let mut top = vec![0.0; known.shape.elements()];
+        target
+            .write(&known.shape, &mut top)
+            .map_err(|cause| EngineError::Target { value: plan.values[&value].0.clone(), cause })?;
+        let top = converted(&known.shape, Layout::Plain, known.layout, &top);
+        if let Some(slot) = plan.memory.gradient[tensor] {
+            let gradient = &mut self.slots[slot][..top.len()];
+            if self.present[tensor] {
+                add(gradient, &top);
+            } else {
+                gradient.copy_from_slice(&top);
+            }
+            self.present[tensor] = true;
+        }
+        Ok(())
+    }
+
+    /// Takes a slot out of the session, so that it can be written while others are read. The plan never lets two arrays of
+    /// one step share a slot; [`Session::put`] brings it back.
+    fn take(&mut self, slot: Option<Slot>) -> Vec<f32> {
+        slot.map_or_else(Vec::new, |slot| std::mem::take(&mut self.slots[slot]))
+    }
+
+    fn put(&mut self, slot: Option<Slot>, numbers: Vec<f32>) {
+        if let Some(slot) = slot {
+            self.slots[slot] = numbers;
+        }
+    }
+
+    fn forward_step(&mut self, plan: &Plan, index: usize) {
+        let (step, memory) = (&plan.program.steps[index], &plan.memory.steps[index]);
+        let saved = step.kernel.saved();
+        let mut results: Vec<Vec<f32>> =
+            step.results.iter().map(|&result| self.take(plan.memory.data[result])).collect();
+        let mut numbers = self.take(memory.numbers);
+        let mut positions =
+            memory.positions.map_or_else(Vec::new, |slot| std::mem::take(&mut self.position_slots[slot]));
+        {
+            let operands: Vec<&[f32]> =
+                step.operands.iter().map(|&operand| self.data(plan, operand)).collect();
+            let mut slices: Vec<&mut [f32]> = results
+                .iter_mut()
+                .zip(&step.results)
+                .map(|(numbers, &result)| &mut numbers[..plan.program.tensors[result].shape.elements()])
+                .collect();
+            step.kernel.forward(Forward {
+                operands: &operands,
+                results: &mut slices,
+                numbers: &mut numbers[..saved.numbers],
+                positions: &mut positions[..saved.positions],
+            });
+        }
+        for (&result, numbers) in step.results.iter().zip(results) {
+            self.put(plan.memory.data[result], numbers);
+        }
+        self.put(memory.numbers, numbers);
+        if let Some(slot) = memory.positions {
+            self.position_slots[slot] = positions;
+        }
+    }
+
+    fn backward_step(&mut self, plan: &Plan, index: usize) {
+        let (step, memory) = (&plan.program.steps[index], &plan.memory.steps[index]);
+        if !memory.backward || !step.results.iter().any(|&result| self.present[result]) {
+            return;
+        }
+        for &result in &step.results {
+            if let (Some(slot), false) = (plan.memory.gradient[result], self.present[result]) {
+                let elements = self.elements(result);
+                self.slots[slot][..elements].fill(0.0);
+            }
+        }
+        let (saved, needs) = (step.kernel.saved(), step.kernel.needs());
+        // Where each operand's gradient is written: in place if it is the first, else beside, to be added.
+        let mut written: Vec<(TensorId, Slot, bool)> = Vec::new();
+        let mut taken: Vec<Option<Vec<f32>>> = Vec::new();
+        for (position, &operand) in step.operands.iter().enumerate() {
+            let place = match plan.memory.gradient[operand] {
+                None => None,
+                Some(_) if plan.program.tensors[operand].constant.is_some() => None,
+                Some(gradient) => {
+                    let here = self.present[operand] || written.iter().any(|(other, ..)| *other == operand);
+                    if here {
+                        memory.contributions[position].map(|slot| (slot, true))
+                    } else {
+                        Some((gradient, false))
+                    }
+                }
+            };
+            taken.push(place.map(|(slot, adds)| {
+                written.push((operand, slot, adds));
+                std::mem::take(&mut self.slots[slot])
+            }));
+        }
+        {
+            let values = |wanted: bool, tensors: &[TensorId]| -> Vec<&[f32]> {
+                tensors.iter().map(|&tensor| if wanted { self.data(plan, tensor) } else { &[] }).collect()
+            };
+            let (operands, results) =
+                (values(needs.operands, &step.operands), values(needs.results, &step.results));
+            let result_gradients: Vec<&[f32]> = step
+                .results
+                .iter()
+                .map(|&result| match plan.memory.gradient[result] {
+                    Some(slot) => &self.slots[slot][..self.elements(result)],
+                    None => &[],
+                })
+                .collect();
+            let mut gradients: Vec<Option<&mut [f32]>> = taken
+                .iter_mut()
+                .zip(&step.operands)
+                .map(|(numbers, &operand)| {
+                    numbers.as_mut().map(|numbers| &mut numbers[..self.elements(operand)])
+                })
+                .collect();
+            step.kernel.backward(Backward {
+                rule: plan.rule,
+                operands: &operands,
+                results: &results,
+                result_gradients: &result_gradients,
+                operand_gradients: &mut gradients,
+                numbers: memory.numbers.map_or(&[], |slot| &self.slots[slot][..saved.numbers]),
+                positions: memory.positions.map_or(&[], |slot| &self.position_slots[slot][..saved.positions]),
+            });
+        }
+        for ((operand, slot, adds), numbers) in written.into_iter().zip(taken.into_iter().flatten()) {
+            if adds && let Some(gradient) = plan.memory.gradient[operand] {
+                let elements = self.elements(operand);
+                add(&mut self.slots[gradient][..elements], &numbers[..elements]);
+            }
+            self.slots[slot] = numbers;
+            self.present[operand] = true;
+        }
+    }
+}
+
+/// Adds one array to another.
+fn add(sum: &mut [f32], numbers: &[f32]) {
+    for (sum, number) in sum.iter_mut().zip(numbers) {
+        *sum += number;
+    }
+}

@@ -1,0 +1,234 @@
+//! Whole networks through plan and session: sharing of memory, sums of gradients, folding, several targets.
+
+use std::sync::Arc;
+
+use deepinside_engine::{BackwardRule, EngineError, Plan, PlanOptions, Session, Target, Threads};
+use deepinside_graph::op::{
+    AverageDivisor, BatchNormalization, Concat, Convolution, Eltwise, Identity, InnerProduct, Pool, PoolKind,
+    Softmax, Unary, Window,
+};
+use deepinside_graph::{Graph, GraphBuilder, Shape, ValueId, Weights};
+
+/// Reproducible numbers between −1 and 1.
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn constant(builder: &mut GraphBuilder, name: &str, extents: &[usize], scale: f32, shift: f32) -> ValueId {
+    let count = extents.iter().product();
+    let numbers: Vec<f32> =
+        noise(count, name.len() as u64 * 31 + count as u64).iter().map(|n| n * scale + shift).collect();
+    builder.constant(name, Weights::from_f32(Shape::new(extents).unwrap(), &numbers).unwrap()).unwrap()
+}
+
+/// A residual network with a branch that is joined twice: convolution, normalisation, sum, concatenation, pooling, scores.
+fn network() -> Graph {
+    let mut b = GraphBuilder::new("branches");
+    let x = b.input("x", Shape::new([1, 3, 9, 8]).unwrap()).unwrap();
+    let padded = || Window { pad_begin: vec![1, 1], pad_end: vec![1, 1], ..Window::new([3, 3]) };
+    let (w1, b1) =
+        (constant(&mut b, "w1", &[6, 3, 3, 3], 0.5, 0.0), constant(&mut b, "bias1", &[6], 0.2, 0.0));
+    let convolution = || Convolution { window: padded(), groups: 1 };
+    let c1 = b.node("c1", convolution(), &[x, w1, b1], &["c1"]).unwrap()[0];
+    let mean = constant(&mut b, "mean", &[6], 0.3, 0.0);
+    let variance = constant(&mut b, "variance", &[6], 0.4, 1.0);
+    let n1 = b.node("n1", BatchNormalization { epsilon: 1e-5 }, &[c1, mean, variance], &["n1"]).unwrap()[0];
+    let scale = constant(&mut b, "scale", &[6, 1, 1], 0.5, 1.0);
+    let s1 = b.node("s1", Eltwise::Product, &[n1, scale], &["s1"]).unwrap()[0];
+    let relu = Unary::Relu { negative_slope: 0.0 };
+    let r1 = b.node("r1", relu, &[s1], &["r1"]).unwrap()[0];
+    let d1 = b.node("d1", Identity, &[r1], &["d1"]).unwrap()[0];
+    let w2 = constant(&mut b, "weights2", &[6, 6, 3, 3], 0.3, 0.0);
+    let c2 = b.node("c2", convolution(), &[d1, w2], &["c2"]).unwrap()[0];
+    let sum = Eltwise::Sum { coefficients: vec![1.0, -0.5, 0.25] };
+    let e = b.node("e", sum, &[c2, d1, d1], &["e"]).unwrap()[0];
+    let r2 = b.node("r2", relu, &[e], &["r2"]).unwrap()[0];
+    let t = b.node("t", Unary::Tanh, &[d1], &["t"]).unwrap()[0];
+    let joined = b.node("j", Concat { axis: 1 }, &[r2, t], &["j"]).unwrap()[0];
+    let kind = PoolKind::Average(AverageDivisor::PaddedInput);
+    let pool = Pool { kind, window: Window::new([9, 8]), output: vec![1, 1], with_positions: false };
+    let p = b.node("p", pool, &[joined], &["p"]).unwrap()[0];
+    let wf = constant(&mut b, "weights of scores", &[5, 12], 1.0, 0.0);
+    let score = b.node("f", InnerProduct { axis: 1, transposed: false }, &[p, wf], &["score"]).unwrap()[0];
+    let prob = b.node("q", Softmax { axis: 1 }, &[score], &["prob"]).unwrap()[0];
+    b.finish(&[prob])
+}
+
+fn session(graph: &Graph, options: &PlanOptions) -> Session {
+    Session::new(Arc::new(Plan::new(graph, options).unwrap()), Threads::new(2).unwrap())
+}
+
+/// Every computed value and the input.
+fn everything(graph: &Graph) -> Vec<ValueId> {
+    let computed = graph.nodes().iter().flat_map(|node| node.outputs.iter().copied());
+    graph.inputs().iter().copied().chain(computed).collect()
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32) -> bool {
+    let largest = expected.iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * largest)
+}
+
+#[test]
+fn what_is_observed_does_not_change_what_is_computed() {
+    let graph = network();
+    let (x, score, prob) =
+        (graph.find("x").unwrap(), graph.find("score").unwrap(), graph.find("prob").unwrap());
+    let input = noise(216, 3);
+    let all = everything(&graph);
+    let observed = PlanOptions {
+        activations: all.clone(),
+        gradients: all,
+        targets: vec![score, prob],
+        ..PlanOptions::default()
+    };
+    let lean = PlanOptions {
+        activations: vec![prob],
+        gradients: vec![x],
+        targets: vec![score],
+        ..PlanOptions::default()
+    };
+    let (mut full, mut lean) = (session(&graph, &observed), session(&graph, &lean));
+    assert!(lean.plan().session_bytes() < full.plan().session_bytes());
+    for session in [&mut full, &mut lean] {
+        session.forward(&[(x, &input)]).unwrap();
+        session.backward(&[(score, &Target::Class(2))]).unwrap();
+    }
+    assert!(close(&lean.activation(prob).unwrap(), &full.activation(prob).unwrap(), 1e-6));
+    assert!(close(&lean.gradient(x).unwrap(), &full.gradient(x).unwrap(), 1e-5));
+}
+
+#[test]
+fn gradients_of_a_branching_network_are_its_differences() {
+    let graph = network();
+    let (x, score) = (graph.find("x").unwrap(), graph.find("score").unwrap());
+    let options = PlanOptions {
+        activations: vec![score],
+        gradients: vec![x],
+        targets: vec![score],
+        ..PlanOptions::default()
+    };
+    let mut session = session(&graph, &options);
+    let mut input = noise(216, 3);
+    session.forward(&[(x, &input)]).unwrap();
+    session.backward(&[(score, &Target::Class(2))]).unwrap();
+    let gradient = session.gradient(x).unwrap();
+    let mut wrong = 0;
+    for element in 0..input.len() {
+        let (own, step) = (input[element], 0.01);
+        let mut at = |number: f32| {
+            input[element] = number;
+            session.forward(&[(x, &input)]).unwrap();
+            session.activation(score).unwrap()[2]
+        };
+        let difference = (at(own + step) - at(own - step)) / (2.0 * step);
+        input[element] = own;
+        wrong += usize::from((difference - gradient[element]).abs() > 2e-2 * gradient[element].abs() + 2e-3);
+    }
+    // A step of a hundredth crosses the kink of a rectifier here and there.
+    assert!(wrong <= 6, "{wrong} of 216 elements differ");
+}
+
+#[test]
+fn one_forward_pass_serves_many_backward_passes() {
+    let graph = network();
+    let (x, score, r1) = (graph.find("x").unwrap(), graph.find("score").unwrap(), graph.find("r1").unwrap());
+    let options = PlanOptions { gradients: vec![x, r1], targets: vec![score, r1], ..PlanOptions::default() };
+    let mut many = session(&graph, &options);
+    let input = noise(216, 5);
+    many.forward(&[(x, &input)]).unwrap();
+    let mut gradients = Vec::new();
+    for class in [0, 3, 0] {
+        many.backward(&[(score, &Target::Class(class))]).unwrap();
+        gradients.push(many.gradient(x).unwrap());
+    }
+    assert_eq!(gradients[0], gradients[2]);
+    assert_ne!(gradients[0], gradients[1]);
+    // The difference of two classes is the difference of their gradients.
+    many.backward(&[(score, &Target::Difference(0, 3))]).unwrap();
+    let expected: Vec<f32> = gradients[0].iter().zip(&gradients[1]).map(|(a, b)| a - b).collect();
+    assert!(close(&many.gradient(x).unwrap(), &expected, 1e-5));
+    // A target in the middle leaves everything behind it alone.
+    many.backward(&[(r1, &Target::Neuron(7))]).unwrap();
+    let top = many.gradient(r1).unwrap();
+    assert_eq!((top[7], top.iter().filter(|&&number| number != 0.0).count()), (1.0, 1));
+}
+
+#[test]
+fn a_batch_is_its_pictures() {
+    let graph = network();
+    let (x, score) = (graph.find("x").unwrap(), graph.find("score").unwrap());
+    let options = PlanOptions {
+        activations: vec![score],
+        gradients: vec![x],
+        targets: vec![score],
+        ..PlanOptions::default()
+    };
+    let input = noise(16 * 216, 9);
+    let run = |graph: &Graph, input: &[f32]| {
+        let mut session = session(graph, &options);
+        session.forward(&[(x, input)]).unwrap();
+        session.backward(&[(score, &Target::Class(1))]).unwrap();
+        (session.activation(score).unwrap(), session.gradient(x).unwrap())
+    };
+    let (scores, gradients) = run(&graph.clone().with_batch(16).unwrap(), &input);
+    for picture in 0..16 {
+        let (own_scores, own_gradient) = run(&graph, &input[picture * 216..][..216]);
+        assert!(close(&scores[picture * 5..][..5], &own_scores, 1e-5));
+        assert!(close(&gradients[picture * 216..][..216], &own_gradient, 1e-5));
+    }
+}
+
+#[test]
+fn rules_change_rectifiers_alone() {
+    let graph = network();
+    let (x, score, e, r2) = (
+        graph.find("x").unwrap(),
+        graph.find("score").unwrap(),
+        graph.find("e").unwrap(),
+        graph.find("r2").unwrap(),
+    );
+    let gradients = |rule| {
+        let options =
+            PlanOptions { gradients: vec![e, r2], targets: vec![score], rule, ..PlanOptions::default() };
+        let mut session = session(&graph, &options);
+        session.forward(&[(x, &noise(216, 3))]).unwrap();
+        session.backward(&[(score, &Target::Class(2))]).unwrap();
+        (session.gradient(e).unwrap(), session.gradient(r2).unwrap())
+    };
+    let (plain, top) = gradients(BackwardRule::Gradient);
+    let (deconvnet, same) = gradients(BackwardRule::DeconvNet);
+    let (guided, _) = gradients(BackwardRule::Guided);
+    assert_eq!(top, same, "above the last rectifier nothing changes");
+    for index in 0..top.len() {
+        assert_eq!(deconvnet[index], top[index].max(0.0));
+        assert_eq!(guided[index], plain[index].max(0.0));
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let graph = network();
+    let (x, score, c1) = (graph.find("x").unwrap(), graph.find("score").unwrap(), graph.find("c1").unwrap());
+    let options = PlanOptions { gradients: vec![x], targets: vec![score], ..PlanOptions::default() };
+    let mut lean = session(&graph, &options);
+    let class = Target::Class(0);
+    assert!(matches!(lean.backward(&[(score, &class)]), Err(EngineError::NoForward)));
+    assert!(lean.forward(&[]).unwrap_err().to_string().contains("'x'"));
+    let message = lean.forward(&[(x, &[0.0; 5])]).unwrap_err().to_string();
+    assert!(message.contains("216") && message.contains('5'), "{message}");
+    lean.forward(&[(x, &[0.0; 216])]).unwrap();
+    assert!(
+        lean.activation(c1).is_err() && lean.gradient(c1).is_err() && lean.backward(&[(c1, &class)]).is_err()
+    );
+    assert!(lean.backward(&[(score, &Target::Class(5))]).unwrap_err().to_string().contains("below 5"));
+    let limited = PlanOptions { memory_limit: 1000, ..options };
+    assert!(matches!(Plan::new(&graph, &limited), Err(EngineError::MemoryLimit { .. })));
+}
