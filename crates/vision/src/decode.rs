@@ -1,0 +1,131 @@
+//! Decoding within limits, and the choice of channels.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+
+use crate::jpeg_structure::JpegStructure;
+use crate::photograph::{self, LUMA_WEIGHTS};
+use crate::{Colour, Error, LoadOptions, Photograph, Result};
+
+/// Decodes and orients, with every limit checked before the pixels are allocated.
+pub(crate) fn decode(bytes: &[u8], origin: &str, options: LoadOptions) -> Result<DynamicImage> {
+    if let Some(structure) = JpegStructure::of(bytes) {
+        if !structure.complete {
+            return Err(Error::TruncatedJpeg { origin: origin.to_owned() });
+        }
+        if structure.channels == 4 && !structure.adobe {
+            return Err(Error::UnmarkedCmyk { origin: origin.to_owned() });
+        }
+    }
+    let failed =
+        |error: image::ImageError| Error::Decode { origin: origin.to_owned(), source: Box::new(error) };
+
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|error| failed(image::ImageError::IoError(error)))?;
+    if reader.format().is_none() {
+        return Err(Error::UnknownPictureFormat { origin: origin.to_owned() });
+    }
+    // Sixteen bytes hold a pixel of the widest kind (four channels of 32 bits), and a decoder may need as much
+    // again for its own tables.
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(options.maximum_pixels.saturating_mul(16).saturating_add(64 << 20));
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > options.maximum_pixels {
+        return Err(Error::TooManyPixels {
+            origin: origin.to_owned(),
+            width: width.into(),
+            height: height.into(),
+            limit: options.maximum_pixels,
+        });
+    }
+    if pixels == 0 {
+        return Err(Error::Empty { what: "a photograph", shape: vec![height as usize, width as usize] });
+    }
+    // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
+    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    if options.apply_orientation {
+        decoded.apply_orientation(orientation);
+    }
+    Ok(decoded)
+}
+
+/// Samples as decoded, interleaved.
+enum Decoded {
+    Eight(Vec<u8>),
+    Sixteen(Vec<u16>),
+    Float(Vec<f32>),
+}
+
+/// The photograph with the channels that are wanted; alpha is dropped.
+pub(crate) fn to_photograph(decoded: DynamicImage, colour: Colour) -> Result<Photograph> {
+    let (height, width) = (decoded.height() as usize, decoded.width() as usize);
+    // Grey, grey and alpha, three colours, or these and alpha.
+    let mut stride = usize::from(decoded.color().channel_count());
+    let samples = match decoded {
+        DynamicImage::ImageLuma8(image) => Decoded::Eight(image.into_raw()),
+        DynamicImage::ImageLumaA8(image) => Decoded::Eight(image.into_raw()),
+        DynamicImage::ImageRgb8(image) => Decoded::Eight(image.into_raw()),
+        DynamicImage::ImageRgba8(image) => Decoded::Eight(image.into_raw()),
+        DynamicImage::ImageLuma16(image) => Decoded::Sixteen(image.into_raw()),
+        DynamicImage::ImageLumaA16(image) => Decoded::Sixteen(image.into_raw()),
+        DynamicImage::ImageRgb16(image) => Decoded::Sixteen(image.into_raw()),
+        DynamicImage::ImageRgba16(image) => Decoded::Sixteen(image.into_raw()),
+        DynamicImage::ImageRgb32F(image) => Decoded::Float(image.into_raw()),
+        DynamicImage::ImageRgba32F(image) => Decoded::Float(image.into_raw()),
+        // The enumeration of `image` may grow: whatever comes is taken in its deepest common form.
+        other => {
+            stride = 4;
+            Decoded::Float(other.into_rgba32f().into_raw())
+        }
+    };
+    let unit_of_sixteen = |sample: u16| f32::from(sample) / 65535.0;
+    // NaN passes through the clamp and is refused by the constructor.
+    let unit_of_float = |sample: f32| sample.clamp(0.0, 1.0);
+    if colour == Colour::Grey && stride >= 3 {
+        let values = match samples {
+            Decoded::Eight(samples) => luma(&samples, stride, photograph::unit),
+            Decoded::Sixteen(samples) => luma(&samples, stride, unit_of_sixteen),
+            Decoded::Float(samples) => luma(&samples, stride, unit_of_float),
+        };
+        return Photograph::new(height, width, 1, values);
+    }
+    let channels = if colour == Colour::Grey { 1 } else { 3 };
+    let values = match samples {
+        Decoded::Eight(samples) => {
+            let bytes = select(samples, stride, channels);
+            return Ok(Photograph::from_byte_parts(height, width, channels, bytes));
+        }
+        Decoded::Sixteen(samples) => {
+            select(samples, stride, channels).into_iter().map(unit_of_sixteen).collect()
+        }
+        Decoded::Float(samples) => select(samples, stride, channels).into_iter().map(unit_of_float).collect(),
+    };
+    Photograph::new(height, width, channels, values)
+}
+
+/// The first `channels` of every `stride` samples; a single grey sample is repeated.
+fn select<T: Copy>(samples: Vec<T>, stride: usize, channels: usize) -> Vec<T> {
+    if stride == channels {
+        return samples;
+    }
+    let pixels = samples.chunks_exact(stride);
+    if stride < channels {
+        pixels.flat_map(|pixel| std::iter::repeat_n(pixel[0], channels)).collect()
+    } else {
+        pixels.flat_map(|pixel| pixel[..channels].iter().copied()).collect()
+    }
+}
+
+/// The weighted grey value of every pixel.
+fn luma<T: Copy>(samples: &[T], stride: usize, unit: impl Fn(T) -> f32) -> Vec<f32> {
+    let weigh =
+        |pixel: &[T]| LUMA_WEIGHTS.iter().zip(pixel).map(|(weight, &sample)| weight * unit(sample)).sum();
+    samples.chunks_exact(stride).map(weigh).collect()
+}

@@ -1,0 +1,254 @@
+//! Everything that can go wrong in this crate, by cause.
+//!
+//! Each message is one sentence that names the file or the value, what was expected, what was found and, where it
+//! is not obvious, what to do about it. `origin` is the path of a file, or a name given to bytes in memory.
+
+use std::path::PathBuf;
+
+/// The result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure, by cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// A file could not be written; nothing was left under its name.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file that was to be made.
+        path: PathBuf,
+        /// What the operating system or the encoder said.
+        source: std::io::Error,
+    },
+
+    /// A stream given by the caller did not take the bytes.
+    #[error("cannot write the array: {source}")]
+    WriteStream {
+        /// What the stream said.
+        source: std::io::Error,
+    },
+
+    /// A file is longer than this crate is willing to read into memory.
+    #[error("{origin} has {bytes} bytes and at most {limit} are read: make the file smaller")]
+    FileTooLong {
+        /// The file.
+        origin: String,
+        /// Its length in bytes.
+        bytes: u64,
+        /// The longest that is read, in bytes.
+        limit: u64,
+    },
+
+    /// The bytes are not a NumPy array file, or its header is broken.
+    #[error("{origin} is not a readable NumPy .npy file: {reason}")]
+    NotNpy {
+        /// The file.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The NumPy file holds elements that are not real numbers of a known width.
+    #[error(
+        "{origin} holds elements of NumPy type {dtype}, which cannot be read: save it as float32, \
+         for example with array.astype('float32')"
+    )]
+    NpyElementType {
+        /// The file.
+        origin: String,
+        /// NumPy's own description of the type.
+        dtype: String,
+    },
+
+    /// The NumPy file ends before its last element.
+    #[error("{origin} is truncated: shape {shape:?} needs {expected} bytes of data and the file has {found}")]
+    NpyTruncated {
+        /// The file.
+        origin: String,
+        /// The shape that its header states.
+        shape: Vec<u64>,
+        /// The bytes which that shape takes.
+        expected: u64,
+        /// The bytes that follow the header.
+        found: u64,
+    },
+
+    /// The NumPy file states more elements than are accepted.
+    #[error("{origin} states shape {shape:?}, which is more than the {limit} elements that are read")]
+    NpyTooLarge {
+        /// The file.
+        origin: String,
+        /// The shape that its header states.
+        shape: Vec<u64>,
+        /// The largest number of elements that is read.
+        limit: u64,
+    },
+
+    /// A file with an array of no elements where numbers were expected.
+    #[error("{origin} holds an array of shape {shape:?}, which has no elements")]
+    NpyEmpty {
+        /// The file.
+        origin: String,
+        /// The shape that its header states.
+        shape: Vec<u64>,
+    },
+
+    /// The number of values is not the product of the extents.
+    #[error("shape {shape:?} takes {expected} values and {found} were given")]
+    ElementCount {
+        /// The shape asked for.
+        shape: Vec<usize>,
+        /// The product of its extents (saturated when it overflows).
+        expected: usize,
+        /// The number of values given.
+        found: usize,
+    },
+
+    /// An extent is zero: arrays, photographs and pictures always hold something.
+    #[error("{what} of shape {shape:?} would be empty: every extent must be at least 1")]
+    Empty {
+        /// What was to be made.
+        what: &'static str,
+        /// The extents asked for.
+        shape: Vec<usize>,
+    },
+
+    /// An array has a shape that the operation has no meaning for.
+    #[error("{what} takes an array of shape {expected}, found {found:?}")]
+    Shape {
+        /// The operation.
+        what: &'static str,
+        /// The accepted shapes, in words.
+        expected: &'static str,
+        /// The shape that was given.
+        found: Vec<usize>,
+    },
+
+    /// The numbers of channels do not fit together.
+    #[error("{what} needs {expected} channels and found {found}")]
+    Channels {
+        /// What needs them.
+        what: &'static str,
+        /// How many it needs.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+
+    /// A setting lies outside its range.
+    #[error("{name} must be {expected}, found {found}")]
+    Parameter {
+        /// The setting.
+        name: &'static str,
+        /// Its accepted values, in words.
+        expected: &'static str,
+        /// The value that was given.
+        found: String,
+    },
+
+    /// Values that are not finite where a picture or an input is to be made of them.
+    #[error("{what}: {count} of {total} values are NaN or infinite")]
+    NotFinite {
+        /// What the values belong to.
+        what: &'static str,
+        /// How many are NaN or infinite.
+        count: usize,
+        /// How many there are altogether.
+        total: usize,
+    },
+
+    /// The bytes are in no picture format that this crate decodes.
+    #[error(
+        "{origin} is not a picture that can be read: the formats are JPEG, PNG, WebP, TIFF, GIF, BMP and PNM"
+    )]
+    UnknownPictureFormat {
+        /// The file.
+        origin: String,
+    },
+
+    /// A picture file is damaged or uses a feature that its decoder does not know.
+    #[error("cannot decode the picture {origin}: {source}")]
+    Decode {
+        /// The file.
+        origin: String,
+        /// What the decoder said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// A JPEG file ends in the middle of its picture.
+    #[error("the JPEG file {origin} is truncated: it ends before its end-of-image marker")]
+    TruncatedJpeg {
+        /// The file.
+        origin: String,
+    },
+
+    /// A four-channel JPEG without Adobe's marker, whose ink polarity nothing states.
+    #[error(
+        "the JPEG file {origin} has four channels (CMYK) and no Adobe marker to say how its inks are stored: \
+         convert it to RGB first"
+    )]
+    UnmarkedCmyk {
+        /// The file.
+        origin: String,
+    },
+
+    /// A photograph has more pixels than are accepted.
+    #[error("the picture {origin} is {width}×{height} pixels and at most {limit} pixels are decoded")]
+    TooManyPixels {
+        /// The file.
+        origin: String,
+        /// Its width in pixels.
+        width: u64,
+        /// Its height in pixels.
+        height: u64,
+        /// The largest number of pixels that is decoded.
+        limit: u64,
+    },
+
+    /// A picture to be made is larger than is sensible.
+    #[error("a picture of {width}×{height} pixels is larger than the {limit} pixels that are made")]
+    PictureTooLarge {
+        /// The width asked for, in pixels.
+        width: usize,
+        /// The height asked for, in pixels.
+        height: usize,
+        /// The largest number of pixels that is made.
+        limit: usize,
+    },
+
+    /// A crop does not fit into the resized photograph.
+    #[error(
+        "a crop of {crop_height}×{crop_width} (height × width) does not fit into a photograph resized to \
+         {height}×{width}: resize it to at least the network's input size"
+    )]
+    CropTooLarge {
+        /// Rows of the crop.
+        crop_height: usize,
+        /// Columns of the crop.
+        crop_width: usize,
+        /// Rows of the resized photograph.
+        height: usize,
+        /// Columns of the resized photograph.
+        width: usize,
+    },
+
+    /// A word that names nothing.
+    #[error("unknown {what} {text:?}: the names are {known}")]
+    UnknownName {
+        /// What was to be named.
+        what: &'static str,
+        /// The word that was given.
+        text: String,
+        /// The accepted words.
+        known: String,
+    },
+}

@@ -1,0 +1,123 @@
+//! A map of numbers over the photograph it belongs to.
+
+use crate::crops::Region;
+use crate::{Array, ColourMap, Error, Photograph, Picture, Result, resize};
+
+/// How much of the map's colour covers the photograph.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Opacity {
+    /// The same share in `[0, 1]` everywhere.
+    Uniform(f32),
+    /// This share in `[0, 1]` times the map's value: where the map is 0 the photograph shows undimmed.
+    ByValue(f32),
+}
+
+/// Colours a map and lays it over a photograph of one or three channels; the picture has the photograph's size.
+///
+/// `map` is height × width of any size, values in `[0, 1]` (see [`normalise`](crate::normalise)), and covers the whole
+/// photograph; it is resized bilinearly. A map of one crop is first brought [`into_photograph_frame`].
+///
+/// # Errors
+/// [`Error::Shape`] unless `map` is a map, [`Error::Parameter`] for an opacity outside `[0, 1]`, [`Error::Channels`] for
+/// another photograph.
+pub fn overlay(
+    photograph: &Photograph,
+    map: &Array,
+    colours: ColourMap,
+    opacity: Opacity,
+) -> Result<Picture> {
+    let (Opacity::Uniform(share) | Opacity::ByValue(share)) = opacity;
+    if !(0.0..=1.0).contains(&share) {
+        let expected = "between 0 and 1";
+        return Err(Error::Parameter { name: "the opacity", expected, found: share.to_string() });
+    }
+    let base = Picture::from_photograph(photograph)?;
+    let map = resize::resize_map(map, base.height(), base.width())?;
+    let mut rgb = base.rgb().to_vec();
+    for (pixel, &value) in rgb.chunks_exact_mut(3).zip(map.data()) {
+        let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
+        let share = match opacity {
+            Opacity::Uniform(share) => share,
+            Opacity::ByValue(share) => share * value,
+        };
+        for (level, colour) in pixel.iter_mut().zip(colours.colour(value)) {
+            *level = (f32::from(*level) * (1.0 - share) + f32::from(colour) * share).round() as u8;
+        }
+    }
+    Picture::new(base.width(), base.height(), rgb)
+}
+
+/// Puts a map that belongs to one crop back to where the crop lies in the photograph: resized bilinearly, mirrored
+/// back when the crop was mirrored, `outside` everywhere else. The result is `height` × `width`, the photograph's.
+///
+/// The edges of the region are rounded to whole pixels of the photograph, and the region is cut off at its border.
+///
+/// # Errors
+/// [`Error::Shape`] unless `map` is a map; [`Error::Parameter`] when the region is not within `[0, 1]`.
+pub fn into_photograph_frame(
+    map: &Array,
+    region: Region,
+    height: usize,
+    width: usize,
+    outside: f32,
+) -> Result<Array> {
+    let pixels = |start: f64, extent: f64, whole: usize| -> Result<(usize, usize)> {
+        let within = |value: f64| (0.0..=1.0 + 1e-9).contains(&value);
+        if !(within(start) && within(extent) && within(start + extent)) {
+            let found = format!("{start} to {}", start + extent);
+            return Err(Error::Parameter { name: "the region's edges", expected: "between 0 and 1", found });
+        }
+        let first = ((start * whole as f64).round() as usize).min(whole.saturating_sub(1));
+        let end = (((start + extent) * whole as f64).round() as usize).clamp(first + 1, whole.max(first + 1));
+        Ok((first, end))
+    };
+    let (top, bottom) = pixels(region.top, region.height, height)?;
+    let (left, right) = pixels(region.left, region.width, width)?;
+    let mut frame = Array::filled([height, width], outside)?;
+    let resized = resize::resize_map(map, bottom - top, right - left)?;
+    for (row, values) in resized.data().chunks_exact(right - left).enumerate() {
+        let start = (top + row) * width;
+        let target = &mut frame.data_mut()[start + left..start + right];
+        target.copy_from_slice(values);
+        if region.mirrored {
+            target.reverse();
+        }
+    }
+    Ok(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opacity_mixes_colour_and_photograph() {
+        let photograph = Photograph::new(1, 2, 1, vec![0.4, 0.4]).unwrap();
+        let map = Array::new([1, 2], vec![0.0, 1.0]).unwrap();
+        let mixed = |opacity| overlay(&photograph, &map, ColourMap::Grey, opacity).unwrap().rgb().to_vec();
+        assert_eq!(mixed(Opacity::Uniform(0.0)), [102; 6]);
+        assert_eq!(mixed(Opacity::Uniform(1.0)), [0, 0, 0, 255, 255, 255]);
+        assert_eq!(mixed(Opacity::Uniform(0.5)), [51, 51, 51, 179, 179, 179]);
+        assert_eq!(mixed(Opacity::ByValue(0.5)), [102, 102, 102, 179, 179, 179]);
+        assert!(overlay(&photograph, &map, ColourMap::Grey, Opacity::Uniform(1.5)).is_err());
+    }
+
+    #[test]
+    fn a_map_keeps_its_place_when_it_is_enlarged() {
+        let map = Array::new([2, 2], vec![0.0, 1.0, 0.0, 0.0]).unwrap();
+        let frame = into_photograph_frame(&map, Region::WHOLE, 4, 4, 0.0).unwrap();
+        // Sample 1 of 4 lies at source coordinate (1 + ½)/2 − ½ = ¼.
+        let expected = [0.0, 0.25, 0.75, 1.0, 0.0, 0.1875, 0.5625, 0.75];
+        assert_eq!(&frame.data()[..8], expected);
+    }
+
+    #[test]
+    fn a_mirrored_crop_is_put_back_in_its_place_and_turned_again() {
+        let region = Region { top: 0.5, left: 0.25, height: 0.5, width: 0.5, mirrored: true };
+        let map = Array::new([1, 2], vec![1.0, 2.0]).unwrap();
+        let frame = into_photograph_frame(&map, region, 2, 4, -1.0).unwrap();
+        assert_eq!(frame.data(), [-1.0, -1.0, -1.0, -1.0, -1.0, 2.0, 1.0, -1.0]);
+        let outside = Region { left: 0.75, ..region };
+        assert!(into_photograph_frame(&map, outside, 2, 4, 0.0).is_err());
+    }
+}

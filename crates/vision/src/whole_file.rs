@@ -1,0 +1,105 @@
+//! Files that appear whole or not at all.
+//!
+//! A result is written to a temporary name in the folder of its target and renamed when complete. Whoever looks at
+//! the target sees the old file or the new one, never a part, whatever fails in between (a full disk, a bug, Ctrl-C).
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Writes `path` through `fill`, which is given a buffered stream; an existing file is replaced.
+///
+/// # Errors
+/// [`Error::Write`] when the folder does not exist, a write fails, or `fill` gives an error: then nothing is left
+/// under `path` that was not there before, and the temporary file is removed.
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let failed = |source| Error::Write { path: path.to_path_buf(), source };
+    if path.is_dir() {
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder")));
+    }
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".deepinside-").suffix(".part");
+    // Temporary files are private by default. The result is an ordinary file: let the user's mask decide.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let temporary = builder.tempfile_in(folder).map_err(failed)?;
+    let mut stream = BufWriter::new(temporary);
+    fill(&mut stream).map_err(failed)?;
+    let temporary = stream.into_inner().map_err(|error| failed(error.into_error()))?;
+    temporary.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Reads at most `limit` bytes of the regular file `path`; a longer file, a folder or a device is an error.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    let length = regular_file_length(path)?;
+    if length > limit {
+        return Err(Error::FileTooLong { origin: path.display().to_string(), bytes: length, limit });
+    }
+    fs::read(path).map_err(failed)
+}
+
+/// The length in bytes of a regular file.
+///
+/// Folders are refused with a plain sentence, and devices because they have no end.
+pub(crate) fn regular_file_length(path: &Path) -> Result<u64> {
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        let reason = if metadata.is_dir() { "it is a folder" } else { "it is not a regular file" };
+        return Err(failed(std::io::Error::other(reason)));
+    }
+    Ok(metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_half_way_leaves_the_old_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.txt");
+        write(&path, |stream| stream.write_all(b"first")).unwrap();
+        let error = write(&path, |stream| {
+            stream.write_all(b"second, but")?;
+            Err(std::io::Error::other("the disk is full"))
+        });
+        assert!(error.unwrap_err().to_string().contains("the disk is full"));
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the temporary file is gone");
+        write(&path, |stream| stream.write_all(b"third")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"third");
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_folder_as_target_are_errors_with_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing/result.txt");
+        assert!(write(&missing, |_| Ok(())).unwrap_err().to_string().contains("missing/result.txt"));
+        assert!(write(folder.path(), |_| Ok(())).unwrap_err().to_string().contains("folder"));
+        assert!(read(folder.path(), 10).unwrap_err().to_string().contains("folder"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_result_is_readable_by_others_as_far_as_the_mask_allows() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write(&ours, |_| Ok(())).unwrap();
+        fs::write(&plain, b"").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}
