@@ -1,0 +1,119 @@
+//! What can go wrong, by cause.
+
+use std::path::PathBuf;
+
+use deepinside_engine::EngineError;
+use deepinside_graph::GraphError;
+use thiserror::Error;
+
+/// Why something could not be done; its text says what, where, and what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A network description could not be read, or its layers do not fit together.
+    #[error("{}: {message}", path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file, where that is known.
+        place: Option<Box<Place>>,
+        /// What is wrong; names layer, type and line where it is about a layer.
+        message: String,
+    },
+    /// A weight file or a mean file could not be read.
+    #[error("{}: {cause}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: Box<deepinside_caffe::CaffeError>,
+    },
+    /// The network is inconsistent.
+    #[error(transparent)]
+    Graph(Box<GraphError>),
+    /// The network could not be planned or run.
+    #[error(transparent)]
+    Engine(Box<EngineError>),
+    /// A photograph or an array could not be read or written.
+    #[error(transparent)]
+    Vision(#[from] deepinside_vision::Error),
+    /// `model.toml` cannot be understood.
+    #[error("{}: {message}", path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line where known.
+        message: String,
+    },
+    /// The model was not given in a form that can be opened.
+    #[error("{0}")]
+    Model(String),
+    /// No class has that name.
+    #[error("no class is called '{asked}'{}", suggestions(.nearest))]
+    UnknownClass {
+        /// What was asked for.
+        asked: String,
+        /// The names nearest to it.
+        nearest: Vec<String>,
+    },
+    /// Several classes match the name equally well.
+    #[error("'{asked}' could be {}; give the index or the full name", .matches.join(" or "))]
+    AmbiguousClass {
+        /// What was asked for.
+        asked: String,
+        /// The classes that match, as "index name".
+        matches: Vec<String>,
+    },
+    /// The network has no such class.
+    #[error("class {index} does not exist: the network has {classes} classes, 0 to {}", classes.saturating_sub(1))]
+    ClassOutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// How many there are.
+        classes: usize,
+    },
+    /// Two options contradict each other or an option is out of its range.
+    #[error("{0}")]
+    Option(String),
+}
+
+impl From<GraphError> for Error {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(Box::new(error))
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Box::new(error))
+    }
+}
+
+/// A place in a text file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: usize,
+    /// The offset in bytes from the start of the text.
+    pub offset: usize,
+    /// The length in bytes.
+    pub length: usize,
+    /// The text of the whole file.
+    pub text: std::sync::Arc<str>,
+}
+
+/// The result of anything that can go wrong here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn suggestions(nearest: &[String]) -> String {
+    if nearest.is_empty() { String::new() } else { format!("; did you mean {}?", nearest.join(", ")) }
+}

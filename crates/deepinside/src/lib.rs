@@ -1,0 +1,57 @@
+//! Look inside trained ConvNets.
+//!
+//! Somebody trained an image-classification ConvNet; this library shows what it has learnt, by the gradient of the
+//! unnormalised class score with respect to the *picture* (Simonyan, Vedaldi, Zisserman 2013, "Deep Inside Convolutional
+//! Networks"):
+//!
+//! * [`class_model`]: the picture that maximises a class score (§2);
+//! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
+//! * [`layers`]: activations and gradients of every layer (§4);
+//! * [`trace`]: every number of a network, as Caffe would show it.
+//!
+//! ```no_run
+//! use deepinside::saliency::{SaliencyOptions, saliency};
+//! use deepinside::{BackwardRule, Model, ScoreRunner, Settings, Threads};
+//!
+//! # fn main() -> deepinside::Result<()> {
+//! let settings = Settings { weights: Some("squeezenet_v1.1.caffemodel".into()), ..Settings::default() };
+//! let model = Model::open("deploy.prototxt".as_ref(), settings)?;
+//! let threads = Threads::new(0)?;
+//! let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads)?;
+//! let photograph = model.load_photograph("cat.jpg".as_ref())?;
+//! let saliency = saliency(&model, &mut runner, &photograph, &SaliencyOptions::default())?;
+//! println!("{}: {:?}", saliency.class.name, saliency.map.shape());
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod choices;
+pub mod class_model;
+pub mod classify;
+mod error;
+mod labels;
+pub mod layers;
+mod model;
+mod runner;
+pub mod saliency;
+mod score;
+mod settings;
+mod source;
+pub mod trace;
+
+pub use choices::{Assumption, Resize};
+pub use deepinside_engine::{BackwardRule, Threads};
+pub use deepinside_graph as graph;
+pub use deepinside_vision as vision;
+pub use error::{Error, Place, Result};
+pub use labels::{Label, Labels};
+pub use model::Model;
+pub use runner::{ScoreRunner, Scores};
+pub use score::{Normalisation, Score};
+pub use settings::{InputSettings, MeanSetting, Settings, Size, parse_channel_order, parse_interpolation};
+
+/// The README's example is compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

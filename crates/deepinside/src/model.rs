@@ -1,0 +1,217 @@
+//! A network together with everything needed to show it photographs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use deepinside_caffe::{BlobView, Imported, Warning};
+use deepinside_engine::{Plan, PlanOptions, Session, Threads};
+use deepinside_graph::{Graph, ValueId};
+use deepinside_vision::{Array, ChannelOrder, Colour, Crop, Photograph, Transformer, crops};
+
+use crate::choices::{self, Assumption, Assumptions, Resize};
+use crate::labels::Labels;
+use crate::settings::Settings;
+use crate::source::open_caffe;
+use crate::{Error, Result, Score};
+
+/// A trained network, ready to look at photographs.
+#[derive(Debug)]
+pub struct Model {
+    /// What it is called.
+    pub name: String,
+    /// The network, for one picture.
+    pub graph: Graph,
+    /// The value into which photographs go, `1 × C × H × W`.
+    pub input: ValueId,
+    /// Where the class scores are.
+    pub score: Score,
+    /// The names of the classes; may be empty.
+    pub labels: Labels,
+    /// How photographs become inputs.
+    pub transformer: Transformer,
+    /// What a photograph is resized to before a crop is cut.
+    pub resize: Resize,
+    /// The part of a photograph that is looked at unless another is asked for.
+    pub crop: Crop,
+    /// Every choice about the model, made by a setting or assumed.
+    pub assumptions: Vec<Assumption>,
+    /// What the files are suspicious for.
+    pub warnings: Vec<String>,
+    /// The files that were read.
+    pub files: Vec<PathBuf>,
+    imported: Imported,
+}
+
+impl Model {
+    /// Opens a network description, or a folder with a `model.toml` (or exactly one description and one weight file).
+    ///
+    /// What `settings` say overrides the `model.toml`.
+    ///
+    /// # Errors
+    /// When files are missing, unreadable or do not fit together.
+    pub fn open(path: &Path, settings: Settings) -> Result<Self> {
+        let settings = settings.or(Settings::locate(path)?);
+        let network = settings.network.clone().ok_or_else(|| {
+            Error::Model(format!("{}: no network is named; set `network` in model.toml", path.display()))
+        })?;
+        let open = |shapes| open_caffe(&network, settings.weights.as_deref(), false, shapes);
+        let mut imported = open(BTreeMap::new())?;
+        if let Some(size) = settings.input.size {
+            let input = image_input(&imported.graph)?;
+            let &[batch, channels, ..] = imported.graph.value(input).shape.extents() else {
+                return Err(Error::Model("the network's input has no four axes".to_owned()));
+            };
+            let [height, width] = size.extents();
+            let named = imported.inputs.iter().find(|named| named.value == input);
+            let name =
+                named.map_or_else(|| imported.graph.value(input).name.clone(), |named| named.name.clone());
+            imported = open(BTreeMap::from([(name, vec![batch, channels, height, width])]))?;
+        }
+        Self::from_imported(imported, &network, settings)
+    }
+
+    fn from_imported(imported: Imported, network: &Path, settings: Settings) -> Result<Self> {
+        let graph = imported.graph.clone().with_batch(1)?;
+        let score = Score::find(&graph, settings.score.as_deref())?;
+        let input = image_input(&graph)?;
+        let mut assumptions = Assumptions::default();
+        let transformer = choices::transformer(&graph, input, &settings, &mut assumptions)?;
+        let (labels, resize) = (
+            choices::labels(&score, transformer.channel_order, &settings, &mut assumptions)?,
+            choices::resize(&transformer, &settings, &mut assumptions),
+        );
+        for note in &score.notes {
+            assumptions.add("score", graph.value(score.value).name.clone(), note.clone());
+        }
+        let stem = network.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = settings
+            .name
+            .clone()
+            .unwrap_or_else(|| if graph.name().is_empty() { stem } else { graph.name().to_owned() });
+        Ok(Self {
+            name,
+            input,
+            score,
+            labels,
+            transformer,
+            resize,
+            crop: settings.input.crop.unwrap_or_default(),
+            assumptions: assumptions.list,
+            warnings: imported.warnings.iter().map(sentence).collect(),
+            files: [Some(network.to_owned()), settings.weights].into_iter().flatten().collect(),
+            graph,
+            imported,
+        })
+    }
+
+    /// What Caffe's Python interface would show under each blob name.
+    pub fn blobs(&self) -> &BlobView {
+        &self.imported.blobs
+    }
+
+    /// Layers whose weights hold numbers that are not finite, each as a sentence. Reads all weights once.
+    pub fn suspicious_weights(&self) -> Vec<String> {
+        self.imported.suspicious_weights().iter().map(sentence).collect()
+    }
+
+    /// Loads a photograph as the network's input needs it: colour or grey.
+    ///
+    /// # Errors
+    /// When the file is no readable picture.
+    pub fn load_photograph(&self, path: &Path) -> Result<Photograph> {
+        let colour =
+            if self.transformer.channel_order == ChannelOrder::Grey { Colour::Grey } else { Colour::Rgb };
+        Ok(deepinside_vision::photograph::load(path, colour)?)
+    }
+
+    /// The network's input for crops of a photograph: crops × C × H × W.
+    ///
+    /// # Errors
+    /// When a crop is larger than the resized photograph, or the photograph is too long and thin for its proportions to
+    /// be kept.
+    pub fn inputs(&self, photograph: &Photograph, crops: &[Crop]) -> Result<Array> {
+        let whole = [self.transformer.height, self.transformer.width];
+        let resized = if crops == [Crop::Whole] { whole } else { self.image_size(photograph)? };
+        Ok(crops::classifier_inputs(photograph, resized, &self.transformer, crops)?)
+    }
+
+    /// Height and width to which a photograph is resized before a crop is cut.
+    ///
+    /// # Errors
+    /// When the photograph is so long and thin that with its proportions kept it would become enormous.
+    pub fn image_size(&self, photograph: &Photograph) -> Result<[usize; 2]> {
+        const LONGEST: usize = 32;
+        let (height, width) = (photograph.height(), photograph.width());
+        if matches!(self.resize, Resize::ShorterSide(_)) && height.max(width) > LONGEST * height.min(width) {
+            return Err(Error::Option(format!(
+                "a photograph of {height}×{width} pixels is more than {LONGEST} times as long as it is wide; give \
+                 --resize HEIGHTxWIDTH or --crop whole to give up its proportions"
+            )));
+        }
+        Ok(self.resize.extents([height, width]))
+    }
+
+    /// Prepares the network for running with `batch` pictures.
+    ///
+    /// # Errors
+    /// When a layer cannot be computed or fixes another batch.
+    pub fn session(&self, batch: usize, options: &PlanOptions, threads: &Threads) -> Result<Session> {
+        let plan = if batch == 1 {
+            Plan::new(&self.graph, options)?
+        } else {
+            Plan::new(&self.graph.clone().with_batch(batch)?, options)?
+        };
+        Ok(Session::new(Arc::new(plan), threads.clone()))
+    }
+
+    /// The class that a person means by an index, a synset or a name.
+    ///
+    /// # Errors
+    /// When no class or several fit.
+    pub fn class(&self, asked: &str) -> Result<usize> {
+        self.labels.find(asked, self.score.classes)
+    }
+
+    /// The name of a class, or "class 3" where there is none.
+    pub fn class_name(&self, index: usize) -> String {
+        self.labels.get(index).map_or_else(|| format!("class {index}"), |label| label.name.clone())
+    }
+}
+
+/// A warning with its line, where it is about one.
+pub(crate) fn sentence(warning: &Warning) -> String {
+    if warning.line > 0 {
+        format!("line {}: {}", warning.line, warning.message)
+    } else {
+        warning.message.clone()
+    }
+}
+
+/// The input that takes a picture: the first with four axes.
+fn image_input(graph: &Graph) -> Result<ValueId> {
+    let is_image = |value: &&ValueId| {
+        let shape = &graph.value(**value).shape;
+        shape.rank() == 4 && matches!(shape.extents()[1], 1 | 3) && shape.elements() > 0
+    };
+    let others = || graph.inputs().iter().filter(|value| !is_image(value));
+    let input = *graph.inputs().iter().find(is_image).ok_or_else(|| {
+        let found = graph
+            .inputs()
+            .iter()
+            .map(|&value| format!("'{}' {}", graph.value(value).name, graph.value(value).shape));
+        Error::Model(format!(
+            "the network takes no picture: an input of N×1×H×W or N×3×H×W is needed, found {}",
+            found.collect::<Vec<_>>().join(", ")
+        ))
+    })?;
+    let consumers = graph.consumers();
+    if let Some(&other) = others().find(|value| !consumers[value.index()].is_empty()) {
+        return Err(Error::Model(format!(
+            "the network also reads input '{}' ({}), which a photograph cannot fill; use `trace` for such networks",
+            graph.value(other).name,
+            graph.value(other).shape
+        )));
+    }
+    Ok(input)
+}

@@ -1,0 +1,115 @@
+//! One forward pass, any number of backward passes from class scores to the picture.
+
+use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
+use deepinside_graph::ValueId;
+use deepinside_vision::Array;
+
+use crate::score::Normalisation;
+use crate::{Model, Result};
+
+/// Computes class scores of pictures, and their gradients with respect to the picture.
+pub struct ScoreRunner {
+    session: Session,
+    input: ValueId,
+    input_shape: Vec<usize>,
+    score: ValueId,
+    output: ValueId,
+    classes: usize,
+    normalisation: Normalisation,
+}
+
+/// What a network thinks of one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// The unnormalised class scores.
+    pub scores: Vec<f32>,
+    /// The network's own probabilities; where it ends in scores, their softmax.
+    pub probabilities: Vec<f32>,
+}
+
+impl ScoreRunner {
+    /// Prepares a model for one picture at a time; without a rule only forward.
+    ///
+    /// # Errors
+    /// When a layer cannot be computed.
+    pub fn new(model: &Model, rule: Option<BackwardRule>, threads: &Threads) -> Result<Self> {
+        let score = &model.score;
+        let options = PlanOptions {
+            activations: vec![score.value, score.output],
+            gradients: if rule.is_some() { vec![model.input] } else { Vec::new() },
+            targets: vec![score.value],
+            rule: rule.unwrap_or_default(),
+            ..PlanOptions::default()
+        };
+        Ok(Self {
+            session: model.session(1, &options, threads)?,
+            input: model.input,
+            input_shape: model.graph.value(model.input).shape.extents().to_vec(),
+            score: score.value,
+            output: score.output,
+            classes: score.classes,
+            normalisation: score.normalisation,
+        })
+    }
+
+    /// The extents of the input, `1 × C × H × W`.
+    pub fn input_shape(&self) -> &[usize] {
+        &self.input_shape
+    }
+
+    /// Runs the network on one picture, given as `C × H × W` numbers.
+    ///
+    /// # Errors
+    /// When there are more or fewer numbers.
+    pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
+        self.session.forward(&[(self.input, picture)])?;
+        let scores = spatial_means(&self.session.activation(self.score)?, self.classes);
+        let output = self.session.activation(self.output)?;
+        let probabilities = match self.normalisation {
+            Normalisation::None => softmax(&scores),
+            Normalisation::Softmax | Normalisation::Sigmoid => spatial_means(&output, self.classes),
+        };
+        Ok(Scores { scores, probabilities })
+    }
+
+    /// The gradient of one class score with respect to the last picture, `C × H × W`.
+    ///
+    /// # Errors
+    /// When there is no such class, or there was no forward pass.
+    pub fn gradient(&mut self, class: usize) -> Result<Array> {
+        self.session.backward(&[(self.score, &Target::Class(class))])?;
+        Ok(Array::new(&self.input_shape[1..], self.session.gradient(self.input)?)?)
+    }
+}
+
+/// The mean of each class over the positions of a class map; one position for a vector of scores.
+fn spatial_means(numbers: &[f32], classes: usize) -> Vec<f32> {
+    let positions = numbers.len() / classes.max(1);
+    let mean = |map: &[f32]| map.iter().map(|&number| f64::from(number)).sum::<f64>() / positions as f64;
+    numbers.chunks_exact(positions.max(1)).map(|map| mean(map) as f32).collect()
+}
+
+/// Exponentials normalised to sum to one.
+fn softmax(scores: &[f32]) -> Vec<f32> {
+    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f64> = scores.iter().map(|&score| f64::from(score - largest).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.into_iter().map(|number| (number / sum) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_without_overflow() {
+        assert_eq!(softmax(&[1000.0, 1000.0]), [0.5, 0.5]);
+        let sum: f32 = softmax(&[-3.0, 0.5, 2.0]).iter().sum();
+        assert!((sum - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn class_maps_are_averaged() {
+        assert_eq!(spatial_means(&[1.0, 3.0, 5.0, 5.0], 2), [2.0, 5.0]);
+    }
+}

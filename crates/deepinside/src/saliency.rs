@@ -1,0 +1,125 @@
+//! Class saliency maps (Simonyan, Vedaldi, Zisserman 2013, §3.1).
+//!
+//! To first order the class score is linear in the picture, `S_c(I) ≈ wᵀ I + b` with `w = ∂S_c/∂I`: the magnitude of `w`
+//! tells which pixels need to be changed the least to change the score the most. For a colour picture the saliency of a
+//! pixel is the largest magnitude over its channels, `M_ij = max_c |w_ijc|`.
+
+use deepinside_vision::{Array, Crop, Photograph};
+
+use crate::classify::{Prediction, mean_scores, prediction, predictions};
+use crate::{Error, Model, Result, ScoreRunner};
+
+/// Which of a photograph's classes a map is made for, and from which part of it.
+#[derive(Debug, Clone, Default)]
+pub struct SaliencyOptions {
+    /// The class; the most probable one when not given.
+    pub class: Option<usize>,
+    /// The part of the photograph; the model's own when not given.
+    pub crop: Option<Crop>,
+    /// Whether the class is chosen by the mean of Caffe's ten crops, as the original project's `predict` chose it.
+    pub ten_crop_prediction: bool,
+}
+
+impl SaliencyOptions {
+    /// The original project's recipe: `predict` averages ten crops and leaves the tenth, the mirrored centre, in the
+    /// network, so that is the crop whose gradient is shown.
+    pub fn original(class: Option<usize>) -> Self {
+        Self { class, crop: Some(Crop::MirroredCentre), ten_crop_prediction: true }
+    }
+}
+
+/// A class saliency map with what it was made from.
+#[derive(Debug, Clone)]
+pub struct Saliency {
+    /// The class, with its score for this crop.
+    pub class: Prediction,
+    /// The most probable classes.
+    pub top: Vec<Prediction>,
+    /// The part of the photograph.
+    pub crop: Crop,
+    /// What the network read, `C × H × W`.
+    pub input: Array,
+    /// The gradient of the class score with respect to it, `C × H × W`.
+    pub gradient: Array,
+    /// The saliency map, `H × W`, not scaled.
+    pub map: Array,
+}
+
+/// Computes the class saliency map of one photograph. The runner must have been made with a backward rule.
+///
+/// # Errors
+/// When the class does not exist or the crop does not fit.
+pub fn saliency(
+    model: &Model,
+    runner: &mut ScoreRunner,
+    photograph: &Photograph,
+    options: &SaliencyOptions,
+) -> Result<Saliency> {
+    let crop = options.crop.unwrap_or(model.crop);
+    let first = |array: Array| -> Result<Array> {
+        let extents = array.shape()[1..].to_vec();
+        Ok(Array::new(extents.clone(), array.data()[..extents.iter().product()].to_vec())?)
+    };
+    let average = if options.ten_crop_prediction {
+        let mut scores = Vec::new();
+        for crop in Crop::TEN {
+            scores.push(runner.forward(model.inputs(photograph, &[crop])?.data())?);
+        }
+        mean_scores(&scores)
+    } else {
+        None
+    };
+    let input = first(model.inputs(photograph, &[crop])?)?;
+    let scores = runner.forward(input.data())?;
+    let top = predictions(model, average.as_ref().unwrap_or(&scores), 5);
+    let class = match options.class {
+        Some(class) => class,
+        None => top.first().map(|best| best.index).unwrap_or_default(),
+    };
+    if class >= model.score.classes {
+        return Err(Error::ClassOutOfRange { index: class, classes: model.score.classes });
+    }
+    let gradient = runner.gradient(class)?;
+    Ok(Saliency {
+        class: prediction(model, &scores, class),
+        top,
+        crop,
+        map: largest_magnitude(&gradient)?,
+        input,
+        gradient,
+    })
+}
+
+/// The largest magnitude over the channels of a `C × H × W` gradient: `H × W`.
+///
+/// # Errors
+/// When the array does not have three axes.
+pub fn largest_magnitude(gradient: &Array) -> Result<Array> {
+    let &[_, height, width] = gradient.shape() else {
+        return Err(Error::Option(format!("a gradient has three axes, found shape {:?}", gradient.shape())));
+    };
+    let mut map = vec![0.0f32; height * width];
+    for channel in gradient.data().chunks_exact((height * width).max(1)) {
+        for (largest, number) in map.iter_mut().zip(channel) {
+            // NaN is kept: a map must not hide that something is wrong.
+            if number.is_nan() || number.abs() > *largest {
+                *largest = number.abs();
+            }
+        }
+    }
+    Ok(Array::new([height, width], map)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_largest_magnitude_over_channels_and_keeps_nan() {
+        let gradient = Array::new([2, 1, 3], vec![1.0, -2.0, f32::NAN, -3.0, 0.5, 1.0]).unwrap();
+        let map = largest_magnitude(&gradient).unwrap();
+        assert_eq!(map.shape(), [1, 3]);
+        assert_eq!(map.data()[..2], [3.0, 2.0]);
+        assert!(map.data()[2].is_nan());
+    }
+}

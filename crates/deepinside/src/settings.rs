@@ -1,0 +1,319 @@
+//! What a person says about a model: in `model.toml`, or with flags.
+
+use std::path::{Path, PathBuf};
+
+use deepinside_vision::{ChannelOrder, Crop, Interpolation};
+use serde::Deserialize;
+
+use crate::{Error, Result};
+
+/// Everything that may be said about a model. What is not said is taken from the network or assumed, and then stated in
+/// [`Model::assumptions`](crate::Model::assumptions).
+///
+/// Relative paths in a `model.toml` start at its folder.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What the model is called.
+    pub name: Option<String>,
+    /// The network description (`.prototxt`).
+    pub network: Option<PathBuf>,
+    /// The weights (`.caffemodel`).
+    pub weights: Option<PathBuf>,
+    /// The class names, one a line, or `ilsvrc2012` for the thousand classes of the ImageNet challenge.
+    pub labels: Option<String>,
+    /// The value that holds the class scores.
+    pub score: Option<String>,
+    /// How photographs become inputs.
+    pub input: InputSettings,
+    /// Leave open choices to the original project's scripts rather than to today's practice.
+    #[serde(skip)]
+    pub original: bool,
+}
+
+/// How photographs become inputs of a network.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InputSettings {
+    /// Height and width of the network's input, where it shall differ from the network's own.
+    pub size: Option<Size>,
+    /// What a photograph is resized to before a crop is cut: one number is its shorter side, its proportions kept; two
+    /// numbers are height and width.
+    pub resize: Option<Size>,
+    /// The part that is cut.
+    #[serde(deserialize_with = "crop")]
+    pub crop: Option<Crop>,
+    /// The order of the channels.
+    #[serde(deserialize_with = "channel_order")]
+    pub channel_order: Option<ChannelOrder>,
+    /// What `[0, 1]` is multiplied by.
+    pub raw_scale: Option<f32>,
+    /// What is subtracted then.
+    pub mean: Option<MeanSetting>,
+    /// What the difference is multiplied by.
+    pub scale: Option<f32>,
+    /// How photographs are resized.
+    #[serde(deserialize_with = "interpolation")]
+    pub interpolation: Option<Interpolation>,
+}
+
+/// One number, or height and width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Size {
+    /// One number: both sides of an input, or the shorter side of a photograph.
+    Side(usize),
+    /// Height and width.
+    Rectangle([usize; 2]),
+}
+
+impl Size {
+    /// Height and width of a square or a rectangle.
+    pub fn extents(self) -> [usize; 2] {
+        match self {
+            Self::Side(side) => [side, side],
+            Self::Rectangle(extents) => extents,
+        }
+    }
+}
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    /// Reads `256` or `256x300` (height first).
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        const LARGEST: usize = 1 << 15;
+        let number = |text: &str| {
+            text.trim().parse::<usize>().ok().filter(|side| (1..=LARGEST).contains(side)).ok_or_else(|| {
+                format!("expected HEIGHTxWIDTH or one number, each 1 to {LARGEST}, found '{text}'")
+            })
+        };
+        match text.split_once(['x', '×']) {
+            Some((height, width)) => Ok(Self::Rectangle([number(height)?, number(width)?])),
+            None => number(text).map(Self::Side),
+        }
+    }
+}
+
+/// A mean pixel, or a file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum MeanSetting {
+    /// One number per channel, in the network's channel order.
+    Pixel(Vec<f32>),
+    /// A `.npy` or `.binaryproto` file with a mean pixel or a mean image.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for MeanSetting {
+    type Err = String;
+
+    /// Reads `104,117,123` or the name of a file.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let numbers: std::result::Result<Vec<f32>, _> =
+            text.split(',').map(|number| number.trim().parse()).collect();
+        Ok(numbers.map_or_else(|_| Self::File(text.into()), Self::Pixel))
+    }
+}
+
+impl Settings {
+    /// Reads a `model.toml`; its relative paths are made to start at its folder.
+    ///
+    /// # Errors
+    /// When the file cannot be read or says something unknown.
+    pub fn read(path: &Path) -> Result<Self> {
+        const LARGEST: u64 = 1 << 20;
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let failed = |message: String| Error::ModelFile { path: path.to_owned(), message };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > LARGEST {
+            return Err(failed(format!("at most {LARGEST} bytes are expected, found {size}")));
+        }
+        let text = std::fs::read_to_string(path).map_err(io)?;
+        let mut settings: Self =
+            toml::from_str(&text).map_err(|error| failed(error.to_string().trim().to_owned()))?;
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        for file in [&mut settings.network, &mut settings.weights].into_iter().flatten() {
+            *file = folder.join(&file);
+        }
+        if let Some(MeanSetting::File(file)) = &mut settings.input.mean {
+            *file = folder.join(&file);
+        }
+        if let Some(labels) = &mut settings.labels
+            && labels != ILSVRC
+        {
+            *labels = folder.join(&labels).to_string_lossy().into_owned();
+        }
+        Ok(settings)
+    }
+
+    /// Finds the files of a model: of a network description itself, of a `model.toml`, or of a folder with a `model.toml`
+    /// or exactly one description and one weight file.
+    ///
+    /// # Errors
+    /// When the path does not exist, or the folder leaves open which files are meant.
+    pub fn locate(path: &Path) -> Result<Self> {
+        let metadata =
+            std::fs::metadata(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            return Settings::read(path);
+        }
+        if !metadata.is_dir() {
+            return Ok(Settings { network: Some(path.to_owned()), ..Settings::default() });
+        }
+        let description = path.join("model.toml");
+        if description.is_file() {
+            return Settings::read(&description);
+        }
+        let files = |extension: &str| -> Result<Vec<PathBuf>> {
+            let entries =
+                std::fs::read_dir(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+            let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            let mut paths: Vec<PathBuf> =
+                paths.filter(|path| path.extension().is_some_and(|own| own == extension)).collect();
+            paths.sort();
+            Ok(paths)
+        };
+        let (networks, weights) = (files("prototxt")?, files("caffemodel")?);
+        match (&networks[..], &weights[..]) {
+            ([network], [weights]) => Ok(Settings {
+                network: Some(network.clone()),
+                weights: Some(weights.clone()),
+                ..Settings::default()
+            }),
+            _ => Err(Error::Model(format!(
+                "{}: a model folder holds a model.toml, or exactly one .prototxt and one .caffemodel; found {} and {}",
+                path.display(),
+                networks.len(),
+                weights.len()
+            ))),
+        }
+    }
+
+    /// These settings, and what they leave open from others.
+    pub fn or(self, others: Self) -> Self {
+        let (own, other) = (self.input, others.input);
+        Self {
+            name: self.name.or(others.name),
+            network: self.network.or(others.network),
+            weights: self.weights.or(others.weights),
+            labels: self.labels.or(others.labels),
+            score: self.score.or(others.score),
+            original: self.original || others.original,
+            input: InputSettings {
+                size: own.size.or(other.size),
+                resize: own.resize.or(other.resize),
+                crop: own.crop.or(other.crop),
+                channel_order: own.channel_order.or(other.channel_order),
+                raw_scale: own.raw_scale.or(other.raw_scale),
+                mean: own.mean.or(other.mean),
+                scale: own.scale.or(other.scale),
+                interpolation: own.interpolation.or(other.interpolation),
+            },
+        }
+    }
+}
+
+/// The name of the built-in list of classes.
+pub(crate) const ILSVRC: &str = "ilsvrc2012";
+
+/// Reads `bgr`, `rgb` or `grey`.
+///
+/// # Errors
+/// When the text is none of these.
+pub fn parse_channel_order(text: &str) -> std::result::Result<ChannelOrder, String> {
+    match text.to_lowercase().as_str() {
+        "bgr" => Ok(ChannelOrder::Bgr),
+        "rgb" => Ok(ChannelOrder::Rgb),
+        "grey" | "gray" => Ok(ChannelOrder::Grey),
+        _ => Err(format!("expected bgr, rgb or grey, found '{text}'")),
+    }
+}
+
+/// Reads `bilinear` or `anti-aliased`.
+///
+/// # Errors
+/// When the text is neither.
+pub fn parse_interpolation(text: &str) -> std::result::Result<Interpolation, String> {
+    match text.to_lowercase().as_str() {
+        "bilinear" => Ok(Interpolation::Bilinear),
+        "anti-aliased" | "antialiased" => Ok(Interpolation::AntiAliased),
+        _ => Err(format!("expected bilinear or anti-aliased, found '{text}'")),
+    }
+}
+
+fn parsed<'de, D, T>(
+    deserializer: D,
+    parse: impl Fn(&str) -> std::result::Result<T, String>,
+) -> std::result::Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn channel_order<'de, D: serde::Deserializer<'de>>(
+    d: D,
+) -> std::result::Result<Option<ChannelOrder>, D::Error> {
+    parsed(d, parse_channel_order)
+}
+
+fn interpolation<'de, D: serde::Deserializer<'de>>(
+    d: D,
+) -> std::result::Result<Option<Interpolation>, D::Error> {
+    parsed(d, parse_interpolation)
+}
+
+fn crop<'de, D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Option<Crop>, D::Error> {
+    parsed(d, |text| text.parse().map_err(|error: deepinside_vision::Error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_model_file() {
+        let text = r#"
+            network = "deploy.prototxt"
+            weights = "net.caffemodel"
+            labels = "ilsvrc2012"
+            [input]
+            resize = [256, 300]
+            size = 227
+            channel_order = "bgr"
+            mean = [104, 117, 123.5]
+            crop = "mirrored-centre"
+        "#;
+        let settings: Settings = toml::from_str(text).unwrap();
+        assert_eq!(settings.input.resize.unwrap().extents(), [256, 300]);
+        assert_eq!(settings.input.size.unwrap().extents(), [227, 227]);
+        assert_eq!(settings.input.crop, Some(Crop::MirroredCentre));
+        assert_eq!(settings.input.mean, Some(MeanSetting::Pixel(vec![104.0, 117.0, 123.5])));
+    }
+
+    #[test]
+    fn names_what_it_does_not_know() {
+        let message = toml::from_str::<Settings>("wieghts = \"x\"").unwrap_err().to_string();
+        assert!(message.contains("wieghts"), "{message}");
+        let message = toml::from_str::<Settings>("[input]\nchannel_order = \"brg\"").unwrap_err().to_string();
+        assert!(message.contains("bgr, rgb or grey"), "{message}");
+    }
+
+    #[test]
+    fn own_settings_win() {
+        let flags = Settings { score: Some("fc8".into()), ..Settings::default() };
+        let file = Settings { score: Some("prob".into()), name: Some("net".into()), ..Settings::default() };
+        let merged = flags.or(file);
+        assert_eq!((merged.score.as_deref(), merged.name.as_deref()), (Some("fc8"), Some("net")));
+    }
+
+    #[test]
+    fn reads_sizes_and_means() {
+        assert_eq!("227x300".parse::<Size>(), Ok(Size::Rectangle([227, 300])));
+        assert!("0".parse::<Size>().is_err() && "99999999".parse::<Size>().is_err());
+        assert_eq!("1, 2.5".parse::<MeanSetting>(), Ok(MeanSetting::Pixel(vec![1.0, 2.5])));
+        assert_eq!("mean.npy".parse::<MeanSetting>(), Ok(MeanSetting::File("mean.npy".into())));
+    }
+}

@@ -1,0 +1,127 @@
+//! The numeric door: every blob of a network, as Caffe's Python interface would show it.
+//!
+//! One name, one data, one diff: the data are the last value written under that name, the diff is what Caffe's backward
+//! pass leaves there, Caffe's inserted split blobs included. Nothing is folded or fused.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use deepinside_caffe::BlobGradient;
+use deepinside_engine::{Plan, PlanOptions, Session, Target, Threads};
+use deepinside_graph::ValueId;
+use deepinside_vision::Array;
+
+use crate::model::sentence;
+use crate::score::no_such_value;
+use crate::source::open_caffe;
+use crate::{Error, Result};
+
+/// A top gradient of one blob.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seed {
+    /// A gradient for every element.
+    Dense(Array),
+    /// Numbers at positions counted in C order, zero elsewhere.
+    Elements(Vec<(usize, f32)>),
+}
+
+/// One blob.
+#[derive(Debug, Clone)]
+pub struct TracedBlob {
+    /// Its name.
+    pub name: String,
+    /// Its data.
+    pub data: Array,
+    /// Its gradient; `None` when no seed was given.
+    pub diff: Option<Array>,
+}
+
+/// Runs a network forward, and backward from the seeds if there are any; returns all blobs in Caffe's order, and what the
+/// files are suspicious for.
+///
+/// # Errors
+/// When files do not fit together, an input is missing or has another number of axes, or a name does not exist.
+pub fn trace(
+    network: &Path,
+    weights: Option<&Path>,
+    inputs: &BTreeMap<String, Array>,
+    seeds: &BTreeMap<String, Seed>,
+    threads: &Threads,
+) -> Result<(Vec<TracedBlob>, Vec<String>)> {
+    let shapes = inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
+    let imported = open_caffe(network, weights, true, shapes)?;
+    let (graph, view) = (&imported.graph, imported.blobs.entries());
+    let find = |name: &str| -> Result<ValueId> {
+        imported.blobs.get(name).map(|blob| blob.data).ok_or_else(|| no_such_value(graph, name))
+    };
+    let mut targets: Vec<(ValueId, Target)> = Vec::new();
+    for (name, seed) in seeds {
+        let value = find(name)?;
+        targets.push((value, target(name, graph.value(value).shape.elements(), seed)?));
+    }
+    let gradients: Vec<ValueId> = match seeds.is_empty() {
+        true => Vec::new(),
+        false => view.iter().filter_map(|blob| gradient_value(blob.gradient)).collect(),
+    };
+    let plan = Plan::new(
+        graph,
+        &PlanOptions {
+            activations: view.iter().map(|blob| blob.data).collect(),
+            gradients,
+            targets: targets.iter().map(|(value, _)| *value).collect(),
+            ..PlanOptions::default()
+        },
+    )?;
+    let mut session = Session::new(Arc::new(plan), threads.clone());
+    let given: Vec<(ValueId, &[f32])> = imported
+        .inputs
+        .iter()
+        .filter_map(|input| Some((input.value, inputs.get(&input.name)?.data())))
+        .collect();
+    session.forward(&given)?;
+    if !targets.is_empty() {
+        session.backward(&targets.iter().map(|(value, target)| (*value, target)).collect::<Vec<_>>())?;
+    }
+    let blobs = view.iter().map(|blob| {
+        let array = |numbers: Vec<f32>| Array::new(blob.shape.extents().to_vec(), numbers);
+        let diff = match (seeds.is_empty(), gradient_value(blob.gradient)) {
+            (true, _) => None,
+            (false, Some(value)) => Some(array(session.gradient(value)?)?),
+            (false, None) => Some(array(vec![0.0; blob.shape.elements()])?),
+        };
+        Ok(TracedBlob { name: blob.name.clone(), data: array(session.activation(blob.data)?)?, diff })
+    });
+    let mut warnings: Vec<String> = imported.warnings.iter().map(sentence).collect();
+    warnings.extend(imported.suspicious_weights().iter().map(sentence));
+    Ok((blobs.collect::<Result<_>>()?, warnings))
+}
+
+fn gradient_value(gradient: BlobGradient) -> Option<ValueId> {
+    match gradient {
+        BlobGradient::Value(value) => Some(value),
+        BlobGradient::Zero => None,
+    }
+}
+
+/// The target that makes a seed the top gradient of a blob.
+fn target(name: &str, elements: usize, seed: &Seed) -> Result<Target> {
+    match seed {
+        Seed::Dense(array) if array.data().len() == elements => Ok(Target::Dense(array.data().to_vec())),
+        Seed::Dense(array) => Err(Error::Option(format!(
+            "the seed of '{name}' has {} numbers, the blob has {elements}",
+            array.data().len()
+        ))),
+        Seed::Elements(numbers) => {
+            let mut gradient = vec![0.0; elements];
+            for &(position, number) in numbers {
+                *gradient.get_mut(position).ok_or_else(|| {
+                    Error::Option(format!(
+                        "the seed of '{name}' is at element {position}, the blob has {elements} elements"
+                    ))
+                })? = number;
+            }
+            Ok(Target::Dense(gradient))
+        }
+    }
+}
