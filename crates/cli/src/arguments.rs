@@ -1,0 +1,360 @@
+//! The flags, as clap reads them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
+use deepinside::{BackwardRule, InputSettings, MeanSetting, Settings, Size};
+
+/// Lists examples below a command's help.
+macro_rules! examples {
+    ($($example:literal),+ $(,)?) => {
+        concat!("Examples:", $("\n  ", $example),+)
+    };
+}
+
+/// Look inside trained ConvNets: class models, class saliency maps, activations and gradients of every layer.
+#[derive(Debug, Parser)]
+#[command(name = "deepinside", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Name what a photograph shows.
+    #[command(after_help = examples!("deepinside classify -m deploy.prototxt --weights squeezenet.caffemodel cat.jpg dog.jpg"))]
+    Classify(ClassifyArguments),
+    /// Show which pixels of a photograph the score of a class hangs on (Simonyan et al. 2013, §3.1).
+    #[command(after_help = examples!(
+        "deepinside saliency -m models/squeezenet cat.jpg -o cat-saliency.png",
+        "deepinside saliency -m models/caffenet cat.jpg --class tabby --recipe original --raw cat.npy",
+        "deepinside saliency -m models/caffenet 'photos/*.jpg' --view overlay -o maps/"
+    ))]
+    Saliency(SaliencyArguments),
+    /// Make the picture that maximises a class score (Simonyan et al. 2013, §2).
+    #[command(after_help = examples!(
+        "deepinside class-model -m models/caffenet goose -o goose.png",
+        "deepinside class-model -m models/caffenet 281 --recipe original --iterations 20 --seed 7 -o tabby.png"
+    ))]
+    ClassModel(ClassModelArguments),
+    /// Show the activations and gradients of every layer for a photograph (Simonyan et al. 2013, §4).
+    #[command(after_help = examples!(
+        "deepinside layers -m models/caffenet cat.jpg -o cat-layers/",
+        "deepinside layers -m models/caffenet cat.jpg --class tabby --rule guided -o cat-guided/"
+    ))]
+    Layers(LayersArguments),
+    /// Write every number of a network as .npy files, named and shaped as Caffe's Python interface shows them.
+    #[command(after_help = examples!(
+        "deepinside trace --model net.prototxt --weights net.caffemodel --input data=in.npy --seed fc8:281=1.0 --out trace/"
+    ))]
+    Trace(TraceArguments),
+    /// Say what is known and what is assumed about a model, and list its layers.
+    #[command(after_help = examples!("deepinside info -m deploy.prototxt --weights squeezenet.caffemodel"))]
+    Info(InfoArguments),
+    /// Print completions for a shell.
+    #[command(after_help = examples!("deepinside completions bash > ~/.local/share/bash-completion/completions/deepinside"))]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder.
+    Manual {
+        /// The folder; it is made if it does not exist.
+        folder: PathBuf,
+    },
+}
+
+/// Which model, and how photographs become its input.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArguments {
+    /// A network (.prototxt, with --weights), or a folder with a model.toml.
+    #[arg(short, long, value_name = "PATH")]
+    pub model: PathBuf,
+    /// The weights (.caffemodel).
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// The class names, one a line, or "ilsvrc2012".
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<String>,
+    /// The value that holds the class scores, where it cannot be found by itself.
+    #[arg(long, value_name = "NAME")]
+    pub score: Option<String>,
+    /// The mean: numbers in the network's channel order (104,117,123), or a .npy or .binaryproto file.
+    #[arg(long, value_name = "MEAN")]
+    pub mean: Option<MeanSetting>,
+    /// Resize photographs before a crop is cut: the shorter side (256), or HEIGHTxWIDTH.
+    #[arg(long, value_name = "SIZE")]
+    pub resize: Option<Size>,
+    /// Change the size of the network's input (227, or HEIGHTxWIDTH).
+    #[arg(long, value_name = "SIZE")]
+    pub input_size: Option<Size>,
+    /// The order of the network's channels: bgr, rgb or grey.
+    #[arg(long, value_name = "ORDER", value_parser = deepinside::parse_channel_order)]
+    pub channel_order: Option<ChannelOrder>,
+    /// What [0, 1] is multiplied by before the mean is subtracted.
+    #[arg(long, value_name = "NUMBER")]
+    pub raw_scale: Option<f32>,
+    /// What the difference is multiplied by.
+    #[arg(long, value_name = "NUMBER")]
+    pub scale: Option<f32>,
+    /// How photographs are resized: anti-aliased, or bilinear as in 2015.
+    #[arg(long, value_name = "MODE", value_parser = deepinside::parse_interpolation)]
+    pub interpolation: Option<Interpolation>,
+}
+
+impl ModelArguments {
+    /// The flags as settings, which win over a model.toml. What they leave open is as in the original project, or as today.
+    pub fn settings(&self, original: bool) -> Settings {
+        Settings {
+            name: None,
+            network: None,
+            original,
+            weights: self.weights.clone(),
+            labels: self.labels.clone(),
+            score: self.score.clone(),
+            input: InputSettings {
+                size: self.input_size,
+                resize: self.resize,
+                crop: None,
+                channel_order: self.channel_order,
+                raw_scale: self.raw_scale,
+                mean: self.mean.clone(),
+                scale: self.scale,
+                interpolation: self.interpolation,
+            },
+        }
+    }
+}
+
+/// How a command runs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct RunArguments {
+    /// The number of threads; all cores by default. It never changes a result.
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N")]
+    pub threads: usize,
+    /// Print one JSON object per result to standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is differentiated, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Gradient")]
+pub struct GradientArguments {
+    /// The class whose score is differentiated, by index, synset or name; by default the most probable one.
+    #[arg(short, long)]
+    pub class: Option<String>,
+    /// The part of the photograph: centre, mirrored-centre, whole, top-left, …
+    #[arg(long, value_name = "CROP")]
+    pub crop: Option<Crop>,
+    /// What rectifiers do on the way back.
+    #[arg(long, value_enum, default_value_t = Rule::Gradient)]
+    pub rule: Rule,
+    /// "original" reproduces the original project: photographs are resized to 256×256 as in 2015, the mirrored centre crop is
+    /// shown (the class is chosen by ten crops), and layers show the gradients that Caffe leaves under each blob's name.
+    #[arg(long, value_enum, default_value_t = GradientRecipe::Plain)]
+    pub recipe: GradientRecipe,
+}
+
+#[derive(Debug, Args)]
+pub struct ClassifyArguments {
+    /// Photographs; patterns such as 'photos/*.jpg' are expanded.
+    #[arg(required = true)]
+    pub photographs: Vec<String>,
+    /// How many classes to name.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub top: usize,
+    /// The part of the photograph: centre, whole, top-left, …, or "ten" for the mean of Caffe's ten crops.
+    #[arg(long, value_name = "CROP")]
+    pub crop: Option<CropChoice>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct SaliencyArguments {
+    /// Photographs; patterns such as 'photos/*.jpg' are expanded.
+    #[arg(required = true)]
+    pub photographs: Vec<String>,
+    /// Where the picture goes: a file, or for several photographs a folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Also write the unscaled map (height × width) as .npy: a file, or for several photographs a folder.
+    #[arg(long, value_name = "PATH")]
+    pub raw: Option<PathBuf>,
+    /// Also write the signed gradient (channels × height × width) as .npy: a file, or a folder.
+    #[arg(long, value_name = "PATH")]
+    pub raw_gradient: Option<PathBuf>,
+    /// What the picture shows.
+    #[arg(long, value_enum, default_value_t = View::Figure)]
+    pub view: View,
+    /// The colours of the map: grey, hot, jet, viridis, inferno, blue-white-red.
+    #[arg(long, value_name = "NAME", default_value = "grey")]
+    pub colour_map: ColourMap,
+    /// Which quantile of the map's values is shown brightest, so that single pixels do not darken it; 1 is the largest
+    /// value. Default 0.99, and 1 for --recipe original.
+    #[arg(long, value_name = "0…1")]
+    pub quantile: Option<f32>,
+    #[command(flatten)]
+    pub gradient: GradientArguments,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct ClassModelArguments {
+    /// Classes, by index, synset or name.
+    #[arg(required = true)]
+    pub classes: Vec<String>,
+    /// Where the picture goes: a file, or for several classes a folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Also write the image as the network reads it (channels × height × width) as .npy: a file, or a folder.
+    #[arg(long, value_name = "PATH")]
+    pub raw: Option<PathBuf>,
+    /// Which recipe: the paper's (zero start, L2 penalty) or the original project's (noise, no penalty).
+    #[arg(long, value_enum, default_value_t = ClassModelRecipe::Paper)]
+    pub recipe: ClassModelRecipe,
+    /// The number of steps.
+    #[arg(long, value_name = "N")]
+    pub iterations: Option<usize>,
+    /// The step: what the gradient is multiplied with.
+    #[arg(long, value_name = "NUMBER")]
+    pub learning_rate: Option<f64>,
+    /// The λ of the penalty λ‖I‖².
+    #[arg(long, value_name = "NUMBER")]
+    pub lambda: Option<f64>,
+    /// The random seed of a noise start.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u32,
+    /// Start from this array (.npy, channels × height × width).
+    #[arg(long, value_name = "FILE")]
+    pub start: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct LayersArguments {
+    /// Photographs; patterns such as 'photos/*.jpg' are expanded.
+    #[arg(required = true)]
+    pub photographs: Vec<String>,
+    /// The folder for the pictures: one per layer, and two contact sheets.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// Also write activations and gradients as .npy into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub raw: Option<PathBuf>,
+    #[command(flatten)]
+    pub gradient: GradientArguments,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct TraceArguments {
+    /// The network (.prototxt), or a folder with a model.toml.
+    #[arg(short, long, value_name = "PATH")]
+    pub model: PathBuf,
+    /// The weights (.caffemodel).
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// An input: NAME=FILE.npy. Give one for each input of the network.
+    #[arg(long = "input", value_name = "NAME=FILE", required = true)]
+    pub inputs: Vec<String>,
+    /// A top gradient: NAME=FILE.npy, or NAME:POSITION=NUMBER for one element. May be given several times.
+    #[arg(long = "seed", value_name = "SEED")]
+    pub seeds: Vec<String>,
+    /// The folder for data_NAME.npy and diff_NAME.npy; it is made if it does not exist.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct InfoArguments {
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// What a saliency picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum View {
+    /// The crop and its map side by side, with axes and titles.
+    Figure,
+    /// The map alone, one pixel per pixel of the crop.
+    Map,
+    /// The map over the photograph.
+    Overlay,
+}
+
+/// What rectifiers do on the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Rule {
+    /// The true gradient.
+    Gradient,
+    /// DeconvNet (Zeiler and Fergus 2013).
+    Deconvnet,
+    /// Guided backpropagation (Springenberg et al. 2014).
+    Guided,
+}
+
+impl From<Rule> for BackwardRule {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::Gradient => Self::Gradient,
+            Rule::Deconvnet => Self::DeconvNet,
+            Rule::Guided => Self::Guided,
+        }
+    }
+}
+
+/// How a saliency map or layer pictures are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GradientRecipe {
+    /// One crop, the centre unless another is named.
+    Plain,
+    /// As the original project's scripts.
+    Original,
+}
+
+/// How a class model is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClassModelRecipe {
+    /// The paper's §2.
+    Paper,
+    /// The original project's visualize.py.
+    Original,
+}
+
+/// One crop, or the mean of ten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CropChoice {
+    /// This crop.
+    One(Crop),
+    /// Caffe's ten.
+    Ten,
+}
+
+impl std::str::FromStr for CropChoice {
+    type Err = deepinside::vision::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("ten") { Ok(Self::Ten) } else { text.parse().map(Self::One) }
+    }
+}

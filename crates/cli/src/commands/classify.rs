@@ -1,0 +1,47 @@
+//! `deepinside classify`.
+
+use deepinside::classify::{Prediction, mean_scores, predictions};
+use deepinside::vision::Crop;
+use deepinside::{ScoreRunner, Threads};
+use serde::Serialize;
+
+use crate::arguments::{ClassifyArguments, CropChoice};
+use crate::failure::{Failure, Outcome};
+use crate::{output, pictures};
+
+#[derive(Serialize)]
+struct Result<'a> {
+    image: &'a str,
+    top: &'a [Prediction],
+}
+
+pub fn run(arguments: &ClassifyArguments) -> Outcome {
+    let paths = pictures::expand(&arguments.photographs)?;
+    let model = super::open(&arguments.model, false)?;
+    let mut runner = ScoreRunner::new(&model, None, &Threads::new(arguments.run.threads)?)?;
+    let crops = match arguments.crop {
+        None => vec![model.crop],
+        Some(CropChoice::One(crop)) => vec![crop],
+        Some(CropChoice::Ten) => Crop::TEN.to_vec(),
+    };
+    pictures::each(&paths, |path| {
+        let photograph = model.load_photograph(path)?;
+        let mut scores = Vec::new();
+        for &crop in &crops {
+            scores.push(runner.forward(model.inputs(&photograph, &[crop])?.data())?);
+        }
+        let mean =
+            mean_scores(&scores).ok_or_else(|| Failure::Message("no crop was looked at".to_owned()))?;
+        let top = predictions(&model, &mean, arguments.top);
+        if arguments.run.json {
+            return output::json(&Result { image: &path.to_string_lossy(), top: &top });
+        }
+        if paths.len() > 1 {
+            output::line(path.display());
+        }
+        for Prediction { index, name, score, probability, .. } in &top {
+            output::line(format_args!("{probability:8.4}  {score:9.3}  {index:4}  {name}"));
+        }
+        Ok(())
+    })
+}

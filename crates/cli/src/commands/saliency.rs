@@ -1,0 +1,133 @@
+//! `deepinside saliency`.
+
+use std::time::Instant;
+
+use deepinside::classify::Prediction;
+use deepinside::saliency::{Saliency, SaliencyOptions, saliency};
+use deepinside::vision::crops::Region;
+use deepinside::vision::figure::{Figure, Panel};
+use deepinside::vision::normalise::{Content, Scaling, normalise};
+use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
+use deepinside::vision::{Array, Crop, Photograph, Picture, npy};
+use deepinside::{Model, ScoreRunner, Threads};
+use serde::Serialize;
+
+use crate::arguments::{GradientRecipe, SaliencyArguments, View};
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, Destination};
+use crate::{pictures, progress};
+
+#[derive(Serialize)]
+struct Result<'a> {
+    image: &'a str,
+    top: &'a [Prediction],
+    class: &'a Prediction,
+    crop: String,
+    output: String,
+    seconds: f64,
+}
+
+pub fn run(arguments: &SaliencyArguments) -> Outcome {
+    let paths = pictures::expand(&arguments.photographs)?;
+    let model = super::open(&arguments.model, arguments.gradient.recipe == GradientRecipe::Original)?;
+    let class = arguments.gradient.class.as_deref().map(|class| model.class(class)).transpose()?;
+    let options = match arguments.gradient.recipe {
+        GradientRecipe::Plain => {
+            SaliencyOptions { class, crop: arguments.gradient.crop, ..SaliencyOptions::default() }
+        }
+        GradientRecipe::Original => {
+            let recipe = SaliencyOptions::original(class);
+            SaliencyOptions { crop: arguments.gradient.crop.or(recipe.crop), ..recipe }
+        }
+    };
+    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = ScoreRunner::new(&model, Some(arguments.gradient.rule.into()), &threads)?;
+    let to = Destination::new(arguments.output.as_deref(), paths.len())?;
+    let raw = arguments.raw.as_deref().map(|path| Destination::new(Some(path), paths.len())).transpose()?;
+    let gradients = arguments
+        .raw_gradient
+        .as_deref()
+        .map(|path| Destination::new(Some(path), paths.len()))
+        .transpose()?;
+    pictures::each(&paths, |path| {
+        let start = Instant::now();
+        let photograph = model.load_photograph(path)?;
+        let result = saliency(&model, &mut runner, &photograph, &options)?;
+        let picture = picture(&model, &photograph, &result, arguments)?;
+        let stem = output::stem(path);
+        let file = to.file(&stem, "-saliency.png");
+        if let Some(raw) = &raw {
+            npy::write(raw.file(&stem, "-saliency.npy"), &result.map)?;
+        }
+        if let Some(gradients) = &gradients {
+            npy::write(gradients.file(&stem, "-gradient.npy"), &result.gradient)?;
+        }
+        picture.write_png(&file)?;
+        if !arguments.run.json {
+            output::line(file.display());
+            return Ok(());
+        }
+        output::json(&Result {
+            image: &path.to_string_lossy(),
+            top: &result.top,
+            class: &result.class,
+            crop: result.crop.to_string(),
+            output: file.to_string_lossy().into_owned(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    })
+}
+
+/// The picture that was asked for.
+fn picture(
+    model: &Model,
+    photograph: &Photograph,
+    saliency: &Saliency,
+    arguments: &SaliencyArguments,
+) -> Outcome<Picture> {
+    let scaling = match (arguments.quantile, arguments.gradient.recipe) {
+        (Some(quantile), _) => Scaling::Quantile(quantile),
+        (None, GradientRecipe::Original) => Scaling::Maximum,
+        (None, GradientRecipe::Plain) => Scaling::Quantile(0.99),
+    };
+    let scaled = normalise(&saliency.map, scaling)?;
+    if scaled.not_finite > 0 {
+        return Err(Failure::Message(format!(
+            "the saliency map holds {} numbers that are not finite: the network's weights or the picture do",
+            scaled.not_finite
+        )));
+    }
+    if let Content::Constant(number) = scaled.content {
+        progress::note(format_args!(
+            "note: the saliency map is {number} everywhere: no pixel changes the score of '{}'",
+            saliency.class.name
+        ));
+    }
+    let map: Array = scaled.values;
+    let colours = arguments.colour_map;
+    Ok(match arguments.view {
+        View::Map => colours.apply(&map)?,
+        View::Overlay => {
+            let size = [model.transformer.height, model.transformer.width];
+            let region = match saliency.crop {
+                Crop::Whole => Region::WHOLE,
+                crop => crop.region(model.image_size(photograph)?, size)?,
+            };
+            let framed = into_photograph_frame(&map, region, photograph.height(), photograph.width(), 0.0)?;
+            overlay(photograph, &framed, colours, Opacity::Uniform(0.6))?
+        }
+        View::Figure => {
+            let seen = Picture::from_photograph(&model.transformer.deprocess(&saliency.input)?)?;
+            let Prediction { name, probability, .. } = &saliency.class;
+            let first = name.split(',').next().unwrap_or(name);
+            Figure::new(vec![
+                Panel { title: format!("input ({})", saliency.crop), picture: seen },
+                Panel {
+                    title: format!("saliency of {first} (p = {probability:.3})"),
+                    picture: colours.apply(&map)?,
+                },
+            ])
+            .render()?
+        }
+    })
+}

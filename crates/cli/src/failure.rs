@@ -1,0 +1,72 @@
+//! What is said when something went wrong: one cause, and where it is.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use deepinside::Place;
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, miette};
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The library says why.
+    Library(deepinside::Error),
+    /// The command line says why.
+    Message(String),
+    /// Some of several results failed; each was reported when it happened.
+    Some {
+        /// How many failed.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+    },
+}
+
+impl Failure {
+    /// Writes the cause to standard error; where it is about a line of a text file, with that line.
+    #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
+    pub fn report(&self) {
+        eprintln!("error: {self}");
+        if let Self::Library(deepinside::Error::Description { path, place: Some(place), .. }) = self {
+            eprint!("{}", snippet(&path.to_string_lossy(), place));
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Library(error) => error.fmt(formatter),
+            Self::Message(message) => message.fmt(formatter),
+            Self::Some { failed, of } => write!(formatter, "{failed} of {of} failed"),
+        }
+    }
+}
+
+/// The lines around a place, the place underlined.
+fn snippet(path: &str, place: &Place) -> String {
+    let source = NamedSource::new(path, place.text.to_string());
+    let label = LabeledSpan::underline((place.offset, place.length));
+    let report = miette!(labels = vec![label], "line {}", place.line).with_source_code(source);
+    let mut text = String::new();
+    let theme = if std::io::stderr().is_terminal() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1);
+    // A snippet that cannot be drawn is left out: the error itself has been told.
+    match handler.render_report(&mut text, report.as_ref()) {
+        Ok(()) => text,
+        Err(fmt::Error) => String::new(),
+    }
+}
+
+impl<E: Into<deepinside::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Library(error.into())
+    }
+}
+
+/// The result of a command.
+pub type Outcome<T = ()> = std::result::Result<T, Failure>;

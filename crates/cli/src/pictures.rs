@@ -1,0 +1,43 @@
+//! Photographs named on the command line, one after the other.
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Outcome};
+use crate::progress;
+
+/// Expands patterns; what is no pattern, or the name of a file, stays.
+pub fn expand(names: &[String]) -> Outcome<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for name in names {
+        if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
+            paths.push(PathBuf::from(name));
+            continue;
+        }
+        let matches =
+            glob::glob(name).map_err(|error| Failure::Message(format!("pattern '{name}': {error}")))?;
+        let before = paths.len();
+        paths.extend(matches.filter_map(Result::ok).filter(|path| path.is_file()));
+        if paths.len() == before {
+            return Err(Failure::Message(format!("no file matches '{name}'")));
+        }
+    }
+    Ok(paths)
+}
+
+/// Does the same to each photograph. With several, one that fails is reported and the others go on.
+pub fn each(paths: &[PathBuf], mut work: impl FnMut(&Path) -> Outcome) -> Outcome {
+    if let [only] = paths {
+        return work(only);
+    }
+    let bar = progress::bar(paths.len(), "photographs");
+    let mut failed = 0;
+    for path in paths {
+        if let Err(failure) = work(path) {
+            bar.suspend(|| failure.report());
+            failed += 1;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if failed == 0 { Ok(()) } else { Err(Failure::Some { failed, of: paths.len() }) }
+}

@@ -1,0 +1,20 @@
+//! Progress on standard error; silent when that is not a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar with the remaining time and a message.
+pub fn bar(length: usize, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    // The template is constant; were it wrong, the default style would do.
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {eta} {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what.to_owned());
+    bar
+}
+
+/// Says something beside the results.
+#[expect(clippy::print_stderr, reason = "notes go to standard error, beside the results")]
+pub fn note(text: impl std::fmt::Display) {
+    eprintln!("{text}");
+}
