@@ -271,8 +271,8 @@ pub struct TraceArguments {
     /// The weights (.caffemodel).
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// An input: NAME=FILE.npy. Give one for each input of the network.
-    #[arg(long = "input", value_name = "NAME=FILE", required = true)]
+    /// An input: NAME=FILE.npy. Give one for each input of the network that no layer fills.
+    #[arg(long = "input", value_name = "NAME=FILE")]
     pub inputs: Vec<String>,
     /// A top gradient: NAME=FILE.npy, or NAME:POSITION=NUMBER for one element. May be given several times.
     #[arg(long = "seed", value_name = "SEED")]

@@ -25,6 +25,30 @@ fn old_weight_files_give_the_same_numbers() {
     assert_eq!(difference(&out.path().join("data_fc8.npy"), &folder.join("data_fc8.npy"), 1e-5), None);
 }
 
+/// By hand: the rules keep one of three layers that write `a`, and `k` is filled by its layer as in Caffe.
+#[test]
+fn phase_rules_and_filled_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |file: &str| folder.path().join(file).to_string_lossy().into_owned();
+    let network = r#"
+        state { stage: "deploy" }
+        input: "data" input_shape { dim: 1 dim: 2 }
+        layer { name: "p" type: "Power" bottom: "data" top: "a" power_param { scale: 2 } include { phase: TRAIN } }
+        layer { name: "q" type: "Power" bottom: "data" top: "a" power_param { scale: 3 } include { not_stage: "deploy" } }
+        layer { name: "r" type: "Power" bottom: "data" top: "a" power_param { scale: 4 } include { phase: TEST stage: "deploy" } }
+        layer { name: "k" type: "DummyData" top: "k" dummy_data_param { shape { dim: 1 dim: 2 } data_filler { value: 0.5 } } }
+        layer { name: "s" type: "Eltwise" bottom: "a" bottom: "k" top: "y" }"#;
+    std::fs::write(path("net.prototxt"), network).unwrap();
+    let array = |numbers: Vec<f32>| deepinside::vision::Array::new([1, 2], numbers).unwrap();
+    deepinside::vision::npy::write(path("x.npy"), &array(vec![1.0, 2.0])).unwrap();
+    let input = format!("data={}", path("x.npy"));
+    let (model, out) = (path("net.prototxt"), path("out"));
+    stdout(&deepinside(["trace", "-m", &model, "--input", &input, "--seed", "y:1=1", "--out", &out]));
+    let read = |file: &str| deepinside::vision::npy::read(folder.path().join("out").join(file)).unwrap();
+    assert_eq!(read("data_y.npy"), array(vec![4.5, 8.5]));
+    assert_eq!(read("diff_data.npy"), array(vec![0.0, 4.0]));
+}
+
 #[test]
 fn the_original_ascent_is_reproduced_from_numpy_s_noise() {
     let folder = fixtures().join("goldens/mini_caffenet");

@@ -74,11 +74,17 @@ pub fn trace(
         },
     )?;
     let mut session = Session::new(Arc::new(plan), threads.clone());
-    let given: Vec<(ValueId, &[f32])> = imported
+    // What Caffe fills by itself is filled here too, unless something else is given.
+    let filled: Vec<(ValueId, Vec<f32>)> = imported
         .inputs
         .iter()
-        .filter_map(|input| Some((input.value, inputs.get(&input.name)?.data())))
+        .filter(|input| !inputs.contains_key(&input.name))
+        .filter_map(|input| Some((input.value, vec![input.fill?; graph.value(input.value).shape.elements()])))
         .collect();
+    let given =
+        imported.inputs.iter().filter_map(|input| Some((input.value, inputs.get(&input.name)?.data())));
+    let given: Vec<(ValueId, &[f32])> =
+        given.chain(filled.iter().map(|(value, numbers)| (*value, numbers.as_slice()))).collect();
     session.forward(&given)?;
     if !targets.is_empty() {
         session.backward(&targets.iter().map(|(value, target)| (*value, target)).collect::<Vec<_>>())?;

@@ -245,8 +245,14 @@ impl<'a> Importer<'a> {
         Ok(name.clone())
     }
 
-    /// Adds something that is fed from outside as an output of a layer.
-    pub fn input(&mut self, site: Site<'_>, top: usize, shape: Shape) -> Result<(), ImportError> {
+    /// Adds something that is fed from outside, or filled with one number, as an output of a layer.
+    pub fn input(
+        &mut self,
+        site: Site<'_>,
+        top: usize,
+        shape: Shape,
+        fill: Option<f32>,
+    ) -> Result<(), ImportError> {
         let name = self.claim(site, top)?;
         if let Some(axis) = shape.extents().iter().position(|extent| *extent == 0) {
             return Err(site.wrong(
@@ -257,7 +263,7 @@ impl<'a> Importer<'a> {
         }
         let value = self.builder.input(&*name, shape.clone()).map_err(|cause| site.refused(cause))?;
         self.blobs.add(&name, shape, value, site.name(), true);
-        self.inputs.push(NamedInput { name, value });
+        self.inputs.push(NamedInput { name, value, fill });
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 use deepinside_graph::Shape;
 
 use super::{error::ImportError, importer::Importer, site::Site};
-use crate::proto::BlobShape;
+use crate::proto::{BlobShape, FillerParameter};
 
 pub(super) fn import_input(importer: &mut Importer<'_>, site: Site<'_>) -> Result<(), ImportError> {
     let shapes = site.parameter().input_param.as_ref().map_or(&[][..], |settings| &settings.shape);
@@ -26,7 +26,7 @@ pub(super) fn import_input(importer: &mut Importer<'_>, site: Site<'_>) -> Resul
             (None, Some(stated)) => from_proto(site, stated)?,
             (None, None) => return Err(site.wrong(format!("shape of the input '{name}'"), "one", "none")),
         };
-        importer.input(site, top, shape)?;
+        importer.input(site, top, shape, None)?;
     }
     Ok(())
 }
@@ -51,7 +51,7 @@ pub(super) fn import_data(importer: &mut Importer<'_>, site: Site<'_>) -> Result
             site,
             format!("data layers are for training; its output '{name}' becomes an input of shape {shape}"),
         );
-        importer.input(site, top, shape)?;
+        importer.input(site, top, shape, None)?;
     }
     Ok(())
 }
@@ -86,13 +86,24 @@ pub(super) fn import_dummy_data(importer: &mut Importer<'_>, site: Site<'_>) -> 
             Some(given) => given,
             None => from_proto(site, stated)?,
         };
-        importer.warn(
-            site,
-            format!("it makes data up; its output '{name}' becomes an input of shape {shape} instead"),
-        );
-        importer.input(site, top, shape)?;
+        let fill = fill(&settings.data_filler, top);
+        if fill.is_none() {
+            let text =
+                format!("it makes data up; its output '{name}' becomes an input of shape {shape} instead");
+            importer.warn(site, text);
+        }
+        importer.input(site, top, shape, fill)?;
     }
     Ok(())
+}
+
+/// The number that a layer fills an output with; none where its filler draws at random.
+fn fill(fillers: &[FillerParameter], top: usize) -> Option<f32> {
+    match fillers.get(if fillers.len() == 1 { 0 } else { top }) {
+        None => Some(0.0),
+        Some(filler) if filler.r#type() == "constant" => Some(filler.value()),
+        Some(_) => None,
+    }
 }
 
 /// The shape that the caller gave for an input.

@@ -77,12 +77,14 @@ pub struct ImportOptions {
 /// An input of the network by the name that the description gives it.
 ///
 /// The value may be called `data@before:relu1`, where an in-place layer overwrites the input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NamedInput {
     /// The blob's name.
     pub name: String,
     /// The value to feed.
     pub value: ValueId,
+    /// The number that Caffe fills it with by itself (`DummyData` with a constant filler), where nothing else is fed.
+    pub fill: Option<f32>,
 }
 
 /// What became of a layer.
