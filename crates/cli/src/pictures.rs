@@ -1,9 +1,10 @@
 //! Photographs named on the command line, one after the other.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Outcome};
-use crate::progress;
+use crate::{output, progress};
 
 /// Expands patterns; what is no pattern, or the name of a file, stays.
 pub fn expand(names: &[String]) -> Outcome<Vec<PathBuf>> {
@@ -22,6 +23,21 @@ pub fn expand(names: &[String]) -> Outcome<Vec<PathBuf>> {
         }
     }
     Ok(paths)
+}
+
+/// Refuses photographs whose results would be written to the same files.
+pub fn expect_distinct_names(paths: &[PathBuf]) -> Outcome {
+    let mut names = HashMap::new();
+    for path in paths {
+        if let Some(other) = names.insert(output::stem(path), path) {
+            return Err(Failure::Message(format!(
+                "{} and {} would be written to the same files; run them one by one",
+                other.display(),
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Does the same to each photograph. With several, one that fails is reported and the others go on.

@@ -147,6 +147,15 @@ fn layers_writes_a_picture_per_layer_and_two_sheets() {
 }
 
 #[test]
+fn photographs_of_one_name_do_not_overwrite_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("other")).unwrap();
+    let (a, b) = (photograph(folder.path(), "a.png"), photograph(&folder.path().join("other"), "a.png"));
+    let output = run(&["saliency", &a, &b, "-o", &folder.path().join("out").to_string_lossy()]);
+    assert!(!output.status.success() && stderr(&output).contains("same files"), "{}", stderr(&output));
+}
+
+#[test]
 fn every_rule_changes_the_gradient() {
     let [gradient, deconvnet, guided] =
         ["gradient", "deconvnet", "guided"].map(|rule| saliency_bytes("--rule", rule).0);

@@ -23,7 +23,7 @@ pub struct ScoreRunner {
 pub struct Scores {
     /// The unnormalised class scores.
     pub scores: Vec<f32>,
-    /// The network's own probabilities; where it ends in scores, their softmax.
+    /// The network's own probabilities; where it ends in scores, their softmax, or the sigmoid of a single one.
     pub probabilities: Vec<f32>,
 }
 
@@ -66,6 +66,10 @@ impl ScoreRunner {
         let scores = spatial_means(&self.session.activation(self.score)?, self.classes);
         let output = self.session.activation(self.output)?;
         let probabilities = match self.normalisation {
+            // A single score without any normalisation is a logit.
+            Normalisation::None if self.classes == 1 => {
+                scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect()
+            }
             Normalisation::None => softmax(&scores),
             Normalisation::Softmax | Normalisation::Sigmoid => spatial_means(&output, self.classes),
         };

@@ -46,16 +46,21 @@ impl Score {
         let producer = |value: ValueId| producers[value.index()].map(|node| graph.node(node));
         let output = match asked {
             Some(name) => graph.find(name).ok_or_else(|| no_such_value(graph, name))?,
-            None => *graph
-                .outputs()
-                .iter()
-                .rev()
-                .find(|&&value| producer(value).is_some() && graph.value(value).shape.rank() >= 2)
-                .ok_or_else(|| {
+            None => {
+                let computed =
+                    |value: &&ValueId| producer(**value).is_some() && graph.value(**value).shape.rank() >= 2;
+                let normalised = |value: &&ValueId| {
+                    let op = producer(**value).map(|node| &node.op);
+                    matches!(op, Some(Op::Softmax(_) | Op::Unary(Unary::Sigmoid)))
+                };
+                // Of several results the last that is normalised, else the last.
+                let results = || graph.outputs().iter().rev().filter(computed);
+                *results().find(normalised).or_else(|| results().next()).ok_or_else(|| {
                     Error::Model(
                         "the network has no result with a class axis; name the score with --score".to_owned(),
                     )
-                })?,
+                })?
+            }
         };
         let mut notes = Vec::new();
         if asked.is_none() && graph.outputs().len() > 1 {
@@ -173,4 +178,51 @@ pub(crate) fn no_such_value(graph: &Graph, name: &str) -> Error {
     nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
     let nearest: Vec<String> = nearest.into_iter().take(3).map(|(_, name)| format!("'{name}'")).collect();
     Error::Model(format!("the network has no value named '{name}'; the nearest are {}", nearest.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use deepinside_graph::op::{AverageDivisor, Convolution, Identity, Pool, Softmax, Window};
+    use deepinside_graph::{GraphBuilder, Shape, Weights};
+
+    use super::*;
+
+    /// SqueezeNet's head: class convolution, rectifier, spatial mean, softmax.
+    fn head(rectified: bool) -> (Graph, [ValueId; 3]) {
+        let mut b = GraphBuilder::new("");
+        let x = b.input("x", Shape::new([1, 2, 3, 3]).unwrap()).unwrap();
+        let weights = Weights::from_f32(Shape::new([4, 2, 1, 1]).unwrap(), &[0.5; 8]).unwrap();
+        let w = b.constant("w", weights).unwrap();
+        let c =
+            b.node("c", Convolution { window: Window::new([1, 1]), groups: 1 }, &[x, w], &["c"]).unwrap()[0];
+        let relu = Unary::Relu { negative_slope: 0.0 };
+        let r = if rectified { b.node("r", relu, &[c], &["r"]).unwrap()[0] } else { c };
+        let kind = PoolKind::Average(AverageDivisor::PaddedInput);
+        let pool = Pool { kind, window: Window::new([3, 3]), output: vec![1, 1], with_positions: false };
+        let p = b.node("p", pool, &[r], &["p"]).unwrap()[0];
+        let d = b.node("d", Identity, &[p], &["d"]).unwrap()[0];
+        let prob = b.node("q", Softmax { axis: 1 }, &[d], &["prob"]).unwrap()[0];
+        let other = b.node("t", Unary::Tanh, &[c], &["zzz"]).unwrap()[0];
+        (b.finish(&[prob, other]), [c, p, prob])
+    }
+
+    #[test]
+    fn the_score_is_before_softmax_and_class_rectifier() {
+        let (graph, [c, _, prob]) = head(true);
+        let score = Score::find(&graph, None).unwrap();
+        assert_eq!((score.value, score.output, score.classes), (c, prob, 4));
+        assert_eq!(score.normalisation, Normalisation::Softmax);
+        assert!(score.notes.iter().any(|note| note.contains("rectifier ('r')")), "{:?}", score.notes);
+        let (graph, [_, mean, _]) = head(false);
+        assert_eq!(Score::find(&graph, None).unwrap().value, mean);
+    }
+
+    #[test]
+    fn a_named_score_is_taken_as_it_is() {
+        let (graph, [_, p, _]) = head(true);
+        let score = Score::find(&graph, Some("p")).unwrap();
+        assert_eq!((score.value, score.output, score.normalisation), (p, p, Normalisation::None));
+        let message = Score::find(&graph, Some("prop")).unwrap_err().to_string();
+        assert!(message.contains("'prob'"), "{message}");
+    }
 }

@@ -48,7 +48,8 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
             });
         bar.finish_and_clear();
         let made = made?;
-        let stem = first.replace(' ', "-");
+        // The index keeps classes of one name apart: there are two cranes.
+        let stem = format!("{class}-{}", first.replace(' ', "-"));
         let file = to.file(&stem, "-class-model.png");
         if let Some(raw) = &raw {
             npy::write(raw.file(&stem, "-class-model.npy"), &made.image)?;

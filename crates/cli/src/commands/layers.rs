@@ -28,6 +28,7 @@ struct Result<'a> {
 
 pub fn run(arguments: &LayersArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
+    pictures::expect_distinct_names(&paths)?;
     let original = arguments.gradient.recipe == GradientRecipe::Original;
     let model = super::open(&arguments.model, original)?;
     let options = LayersOptions {

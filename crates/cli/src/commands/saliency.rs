@@ -29,6 +29,7 @@ struct Result<'a> {
 
 pub fn run(arguments: &SaliencyArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
+    pictures::expect_distinct_names(&paths)?;
     let model = super::open(&arguments.model, arguments.gradient.recipe == GradientRecipe::Original)?;
     let class = arguments.gradient.class.as_deref().map(|class| model.class(class)).transpose()?;
     let options = match arguments.gradient.recipe {
