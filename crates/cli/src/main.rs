@@ -1,5 +1,7 @@
 //! The command line of deepinside: flags become settings, settings become one call per command, errors become exit codes.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod commands;
 mod failure;
