@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use deepinside_graph::{Graph, Node, Op, Shape, ValueId};
 
-use crate::kernel::{self, Kernel, Lowering, Operand, transpose};
+use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::{EngineError, Layout};
 
 /// Names a tensor of a program.
@@ -123,7 +123,7 @@ impl Lowerer<'_> {
     fn operand_shapes(&self, node: &Node) -> Vec<Shape> {
         let shapes: Vec<Shape> =
             node.inputs.iter().map(|&input| self.graph.value(input).shape.clone()).collect();
-        let Op::Eltwise(_) = node.op else { return shapes };
+        let (Op::Eltwise(_) | Op::Binary(_) | Op::Select(_)) = node.op else { return shapes };
         let rank = shapes.iter().map(Shape::rank).max().unwrap_or(0);
         let lead = |shape: Shape| {
             let mut extents = vec![1; rank - shape.rank()];
@@ -144,8 +144,11 @@ impl Lowerer<'_> {
                 (Layout::ChannelsLast, Layout::ChannelsLast)
             }
             Op::InnerProduct(product) if product.axis == 1 => (own, Layout::Plain),
-            Op::InnerProduct(_) | Op::Reshape(_) | Op::Reduce(_) => (Layout::Plain, Layout::Plain),
-            Op::Eltwise(_) => {
+            Op::InnerProduct(_) | Op::MatrixProduct(_) | Op::Reshape(_) | Op::Reduce(_) => {
+                (Layout::Plain, Layout::Plain)
+            }
+            Op::Transpose(op) => (own, kernel::transpose::free_layout(op, own).unwrap_or(Layout::Plain)),
+            Op::Eltwise(_) | Op::Binary(_) | Op::Select(_) => {
                 let mut ranks = node
                     .inputs
                     .iter()
@@ -168,7 +171,7 @@ impl Lowerer<'_> {
         if let Some(&converted) = self.converted.get(&(tensor, layout)) {
             return converted;
         }
-        let (shape, kernel) = (shape.clone(), transpose::convert(shape, *own, layout));
+        let (shape, kernel) = (shape.clone(), convert::convert(shape, *own, layout));
         let result = self.tensor(shape, layout);
         let name = format!("{reader} (operand's layout)");
         self.program.steps.push(Step { name, kernel, operands: vec![tensor], results: vec![result] });
@@ -183,6 +186,7 @@ impl Lowerer<'_> {
     ) -> Result<Box<dyn Kernel>, deepinside_graph::Inconsistency> {
         match op {
             Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
+            Op::Binary(op) => kernel::binary::lower(op, lowering),
             Op::Concat(op) => kernel::concat::lower(op, lowering),
             Op::Convolution(op) => kernel::convolution::lower(op, lowering, self.backward),
             Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.backward),
@@ -190,16 +194,23 @@ impl Lowerer<'_> {
             Op::Identity(op) => kernel::copy::lower(op, lowering),
             Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering),
             Op::LocalResponseNormalization(op) => kernel::local_response_normalization::lower(op, lowering),
+            Op::LogSoftmax(op) => kernel::log_softmax::lower(op, lowering),
+            Op::MatrixProduct(op) => kernel::matrix_product::lower(op, lowering),
             Op::MeanVarianceNormalization(op) => kernel::mean_variance_normalization::lower(op, lowering),
+            Op::Pad(op) => kernel::pad::lower(op, lowering),
             Op::ParametricRelu(op) => kernel::parametric_relu::lower(op, lowering),
             Op::Pool(op) => kernel::pool::lower(op, lowering),
             Op::Reduce(op) => kernel::reduce::lower(op, lowering),
+            Op::Resample(op) => kernel::resample::lower(op, lowering),
             Op::Reshape(op) => kernel::copy::lower_reshape(op, lowering),
+            Op::Select(op) => kernel::select::lower(op, lowering),
             Op::Slice(op) => kernel::slice::lower(op, lowering),
             Op::Softmax(op) => kernel::softmax::lower(op, lowering),
             Op::Split(op) => kernel::split::lower(op, lowering),
+            Op::Take(op) => kernel::resample::lower_take(op, lowering),
             Op::Tile(op) => kernel::tile::lower(op, lowering),
             Op::TopK(op) => kernel::top_k::lower(op, lowering),
+            Op::Transpose(op) => kernel::transpose::lower(op, lowering),
             Op::Unary(op) => kernel::unary::lower(op, lowering),
             other => Err(deepinside_graph::Inconsistency::new(
                 "operator",
@@ -225,6 +236,6 @@ fn takes_weights(op: &Op) -> bool {
 /// The numbers of a value in another layout.
 pub(crate) fn converted(shape: &Shape, from: Layout, to: Layout, numbers: &[f32]) -> Vec<f32> {
     let mut target = vec![0.0; numbers.len()];
-    transpose::convert_slice(shape, from, to, numbers, &mut target);
+    convert::convert_slice(shape, from, to, numbers, &mut target);
     target
 }

@@ -4,13 +4,13 @@ use deepinside_graph::op::{Identity, Reshape};
 use deepinside_graph::{Inconsistency, Shape};
 
 use super::parallel::copy;
-use super::{Backward, Forward, Kernel, Lowering, Needs, Operand, transpose};
+use super::{Backward, Forward, Kernel, Lowering, Needs, Operand, convert};
 use crate::Layout;
 
 /// Makes the kernel of an identity; one that changes the layout is a transposition.
 pub(crate) fn lower(_: &Identity, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, result) = (&lowering.operands[0], &lowering.results[0]);
-    Ok(transpose::convert(input.shape, input.layout, result.layout))
+    Ok(convert::convert(input.shape, input.layout, result.layout))
 }
 
 /// Makes the kernel of a reshape, where the elements keep their order in memory: between plain layouts, or between

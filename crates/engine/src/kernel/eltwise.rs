@@ -1,4 +1,4 @@
-//! Sums, products and maxima of several operands, with broadcasting.
+//! Sums, products and extremes of several operands, with broadcasting.
 //!
 //! Operands may have any rank and any layout: each is read with its own steps along the axes of the result, which costs
 //! nothing where it has the result's extents, is a vector per channel (innermost in memory) or one number per row.
@@ -8,62 +8,13 @@
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::Eltwise;
 
-use super::axes::{Spread, steps};
+use super::broadcast::{SCRATCH, Term, terms};
 use super::parallel::{GRAIN, for_each_piece};
-use super::sum::{BLOCK, SumAxis, Summation};
-use super::{Backward, Forward, Kernel, Lowering, Needs, Operand};
-
-/// How many elements of the result are worked on at once where operands need scratch: it stays in the fastest cache.
-const SCRATCH: usize = 512;
+use super::{Backward, Forward, Kernel, Lowering, Needs};
 
 /// Makes the kernel.
 pub(crate) fn lower(op: &Eltwise, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
-    let result = &lowering.results[0];
-    let extents = result.extents();
-    let mut operands = Vec::with_capacity(lowering.operands.len());
-    for operand in &lowering.operands {
-        let along = steps_along(operand, result)?;
-        let spread = Spread::new(&extents, &along);
-        let sum = (!spread.is_dense()).then(|| {
-            let axes = extents
-                .iter()
-                .zip(steps(&extents))
-                .zip(&along)
-                .map(|((&extent, step), &own)| SumAxis { extent, step, kept: (own > 0).then_some(own) });
-            Summation::new(&axes.collect::<Vec<_>>())
-        });
-        operands.push(Term { spread, sum });
-    }
-    Ok(Box::new(EltwiseKernel { op: op.clone(), operands }))
-}
-
-/// The operand's step along each axis of the result in memory order; 0 along axes where it is repeated.
-fn steps_along(operand: &Operand<'_>, result: &Operand<'_>) -> Result<Vec<usize>, Inconsistency> {
-    let (rank, own_rank) = (result.shape.rank(), operand.shape.rank());
-    let own_steps = steps(&operand.extents());
-    let mut along = vec![0; rank];
-    for axis in 0..rank {
-        let Some(own_axis) = (axis + own_rank).checked_sub(rank) else { continue };
-        let (own, extent) = (operand.shape.extents()[own_axis], result.shape.extents()[axis]);
-        if own == extent && own != 1 {
-            along[result.axis(axis)] = own_steps[operand.axis(own_axis)];
-        } else if own != 1 {
-            return Err(Inconsistency::new(
-                "operands",
-                format!("shapes that fit {}", result.shape),
-                operand.shape,
-            ));
-        }
-    }
-    Ok(along)
-}
-
-/// An operand.
-struct Term {
-    /// How it is read along the result.
-    spread: Spread,
-    /// How its gradient is summed up; none where it has one element per element of the result, in the same order.
-    sum: Option<Summation>,
+    Ok(Box::new(EltwiseKernel { op: op.clone(), operands: terms(lowering)? }))
 }
 
 struct EltwiseKernel {
@@ -125,6 +76,15 @@ impl Kernel for EltwiseKernel {
                                 *y = if *y > x { *y } else { x };
                             },
                         ),
+                        Eltwise::Minimum => spread.zip(
+                            start,
+                            piece,
+                            values,
+                            #[inline(always)]
+                            |y, x| {
+                                *y = if *y < x { *y } else { x };
+                            },
+                        ),
                     }
                 }
             },
@@ -135,31 +95,11 @@ impl Kernel for EltwiseKernel {
         let (operands, g) = (context.operands, context.result_gradients[0]);
         for (index, target) in context.operand_gradients.iter_mut().enumerate() {
             let Some(target) = target.as_deref_mut() else { continue };
-            match &self.operands[index].sum {
-                None => for_each_piece(
-                    target,
-                    GRAIN,
-                    #[inline(always)]
-                    |start, piece| {
-                        for (block, target) in piece.chunks_mut(SCRATCH).enumerate() {
-                            self.local(index, operands, g, start + block * SCRATCH, target);
-                        }
-                    },
-                ),
-                Some(sum) => sum.run(
-                    target,
-                    1.0,
-                    #[inline(always)]
-                    |start, terms| {
-                        let mut local = [0.0; BLOCK];
-                        let local = &mut local[..terms.len()];
-                        self.local(index, operands, g, start, local);
-                        for (term, &local) in terms.iter_mut().zip(local.iter()) {
-                            *term = f64::from(local);
-                        }
-                    },
-                ),
-            }
+            self.operands[index].backward(
+                target,
+                #[inline(always)]
+                |start, target| self.local(index, operands, g, start, target),
+            );
         }
     }
 }
@@ -192,8 +132,9 @@ impl EltwiseKernel {
                     }
                 }
             }
-            Eltwise::Maximum => {
-                // Here `target` is 1 where this operand is the largest so far.
+            Eltwise::Maximum | Eltwise::Minimum => {
+                // The minimum is the maximum of what is negated. `target` is 1 where this operand is the largest so far.
+                let sign = if self.op == Eltwise::Minimum { -1.0 } else { 1.0 };
                 let mut largest = [0.0; SCRATCH];
                 let largest = &mut largest[..target.len()];
                 for (other, (term, values)) in self.operands.iter().zip(operands).enumerate() {
@@ -204,7 +145,7 @@ impl EltwiseKernel {
                             largest,
                             values,
                             #[inline(always)]
-                            |largest, x| *largest = x,
+                            |largest, x| *largest = sign * x,
                         );
                         target.fill(mine);
                         continue;
@@ -216,7 +157,7 @@ impl EltwiseKernel {
                         current,
                         values,
                         #[inline(always)]
-                        |current, x| *current = x,
+                        |current, x| *current = sign * x,
                     );
                     for ((target, largest), &x) in
                         target.iter_mut().zip(largest.iter_mut()).zip(current.iter())
@@ -265,6 +206,7 @@ mod tests {
                     }
                     Eltwise::Product => terms.product(),
                     Eltwise::Maximum => terms.fold(f64::NEG_INFINITY, f64::max),
+                    Eltwise::Minimum => terms.fold(f64::INFINITY, f64::min),
                 }
             };
             vec![positions(&result).into_iter().map(value).collect()]
@@ -296,7 +238,7 @@ mod tests {
         let mut cases = Vec::new();
         for shapes in shapes {
             let coefficients = (0..shapes.len()).map(|index| 1.0 - 1.5 * index as f32).collect();
-            for op in [Eltwise::Sum { coefficients }, Eltwise::Product, Eltwise::Maximum] {
+            for op in [Eltwise::Sum { coefficients }, Eltwise::Product, Eltwise::Maximum, Eltwise::Minimum] {
                 let op: &Eltwise = Box::leak(Box::new(op));
                 let total: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
                 // One row of different numbers, cut into operands, so that no two operands are near a tie.
@@ -330,7 +272,12 @@ mod tests {
         ];
         let mut cases = Vec::new();
         for shapes in shapes {
-            for op in [Eltwise::Sum { coefficients: vec![0.5, -2.0] }, Eltwise::Product, Eltwise::Maximum] {
+            for op in [
+                Eltwise::Sum { coefficients: vec![0.5, -2.0] },
+                Eltwise::Product,
+                Eltwise::Maximum,
+                Eltwise::Minimum,
+            ] {
                 let op: &Eltwise = Box::leak(Box::new(op));
                 let operands =
                     shapes.iter().zip(9..).map(|(shape, seed)| Array::noise(shape, seed)).collect();
@@ -349,7 +296,12 @@ mod tests {
 
     #[test]
     fn operands_in_different_layouts_give_the_same() {
-        for op in [Eltwise::Sum { coefficients: vec![2.0, 3.0] }, Eltwise::Product, Eltwise::Maximum] {
+        for op in [
+            Eltwise::Sum { coefficients: vec![2.0, 3.0] },
+            Eltwise::Product,
+            Eltwise::Maximum,
+            Eltwise::Minimum,
+        ] {
             let operands = vec![Array::noise(&[2, 3, 4, 5], 10), Array::noise(&[3, 1, 5], 11)];
             let case = Case::new("", &op, |lowering| lower(&op, lowering), operands, |_| vec![]);
             let seeds = [Array::noise(&[2, 3, 4, 5], 12).numbers];

@@ -14,7 +14,10 @@
 
 mod axes;
 pub(crate) mod batch_normalization;
+pub(crate) mod binary;
+mod broadcast;
 pub(crate) mod concat;
+pub(crate) mod convert;
 pub(crate) mod convolution;
 pub(crate) mod copy;
 pub(crate) mod deconvolution;
@@ -22,17 +25,24 @@ pub(crate) mod eltwise;
 mod gather;
 pub(crate) mod inner_product;
 pub(crate) mod local_response_normalization;
+pub(crate) mod log_softmax;
+pub(crate) mod matrix_product;
 pub(crate) mod mean_variance_normalization;
+pub(crate) mod pad;
 mod parallel;
 pub(crate) mod parametric_relu;
 pub(crate) mod pool;
 pub(crate) mod reduce;
+mod region;
+pub(crate) mod resample;
+pub(crate) mod select;
 mod simd;
 pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod split;
 mod strips;
 mod sum;
+mod taps;
 #[cfg(test)]
 mod testing;
 pub(crate) mod tile;

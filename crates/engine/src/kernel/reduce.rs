@@ -1,6 +1,8 @@
-//! Sums over axes.
+//! Sums, products and extremes over axes.
 //!
 //! The result may lie in memory in any layout, and need not have the operand's rank.
+
+mod choice;
 
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::{Reduce, Reduction};
@@ -28,6 +30,9 @@ pub(crate) fn lower(op: &Reduce, lowering: &Lowering<'_>) -> Result<Box<dyn Kern
             axes[input.axis(axis)].kept = Some(result_steps[result.axis(result_axis)]);
             kept_before += 1;
         }
+    }
+    if matches!(op.reduction, Reduction::Product | Reduction::Maximum | Reduction::Minimum) {
+        return Ok(Box::new(choice::ChoiceKernel::new(op.reduction, op.coefficient, &axes)));
     }
     let spread = Spread::new(&extents, &axes.iter().map(|axis| axis.kept.unwrap_or(0)).collect::<Vec<_>>());
     let sum = Summation::new(&axes);
@@ -60,9 +65,9 @@ impl Kernel for ReduceKernel {
                 let x = &x[start..start + terms.len()];
                 let terms = terms.iter_mut().zip(x).map(|(term, &x)| (term, f64::from(x)));
                 match self.reduction {
-                    Reduction::Sum | Reduction::Mean => terms.for_each(|(term, x)| *term = x),
                     Reduction::AbsoluteSum => terms.for_each(|(term, x)| *term = x.abs()),
                     Reduction::SquareSum => terms.for_each(|(term, x)| *term = x * x),
+                    _ => terms.for_each(|(term, x)| *term = x),
                 }
             },
         );
@@ -79,7 +84,6 @@ impl Kernel for ReduceKernel {
             |start, piece| {
                 // First the factor of each element, then times the gradient of its sum.
                 match self.reduction {
-                    Reduction::Sum | Reduction::Mean => piece.fill(coefficient),
                     Reduction::AbsoluteSum => {
                         for (target, &x) in piece.iter_mut().zip(&x[start..]) {
                             let sign = if x > 0.0 {
@@ -97,6 +101,7 @@ impl Kernel for ReduceKernel {
                             *target = 2.0 * coefficient * x;
                         }
                     }
+                    _ => piece.fill(coefficient),
                 }
                 self.spread.zip(
                     start,
@@ -124,38 +129,58 @@ mod tests {
             let kept: Vec<usize> =
                 (0..shape.len()).map(|axis| if op.axes.contains(&axis) { 1 } else { shape[axis] }).collect();
             let number: usize = op.axes.iter().map(|&axis| shape[axis]).product();
-            let mut sums = vec![0.0; kept.iter().product()];
+            let start = match op.reduction {
+                Reduction::Product => f64::from(op.coefficient),
+                // The coefficient of the tests is negative.
+                Reduction::Maximum => f64::INFINITY,
+                Reduction::Minimum => f64::NEG_INFINITY,
+                _ => 0.0,
+            };
+            let mut sums = vec![start; kept.iter().product()];
             for (position, &x) in positions(shape).iter().zip(&x[0]) {
                 let mut own = position.clone();
                 op.axes.iter().for_each(|&axis| own[axis] = 0);
-                sums[index_of(&kept, &own)] += f64::from(op.coefficient)
-                    * match op.reduction {
-                        Reduction::Sum => x,
-                        Reduction::Mean => x / number as f64,
-                        Reduction::AbsoluteSum => x.abs(),
-                        Reduction::SquareSum => x * x,
-                    };
+                let (sum, coefficient) = (&mut sums[index_of(&kept, &own)], f64::from(op.coefficient));
+                match op.reduction {
+                    Reduction::Sum => *sum += coefficient * x,
+                    Reduction::Mean => *sum += coefficient * x / number as f64,
+                    Reduction::AbsoluteSum => *sum += coefficient * x.abs(),
+                    Reduction::SquareSum => *sum += coefficient * x * x,
+                    Reduction::Product => *sum *= x,
+                    Reduction::Maximum => *sum = sum.min(coefficient * x),
+                    Reduction::Minimum => *sum = sum.max(coefficient * x),
+                }
             }
             vec![sums]
         }
     }
 
     #[test]
-    fn every_set_of_axes_is_summed() {
+    fn every_set_of_axes_is_reduced() {
         let mut cases = Vec::new();
         for shape in [&[][..], &[5], &[3, 4], &[2, 3, 4], &[2, 3, 4, 5], &[1, 70, 2, 1]] {
             for set in 0..1usize << shape.len() {
                 let axes: Vec<usize> = (0..shape.len()).filter(|axis| set >> axis & 1 == 1).collect();
                 for keep_axes in [false, true] {
-                    for reduction in
-                        [Reduction::Sum, Reduction::Mean, Reduction::AbsoluteSum, Reduction::SquareSum]
-                    {
+                    for reduction in [
+                        Reduction::Sum,
+                        Reduction::Mean,
+                        Reduction::AbsoluteSum,
+                        Reduction::SquareSum,
+                        Reduction::Product,
+                        Reduction::Maximum,
+                        Reduction::Minimum,
+                    ] {
                         let axes = axes.clone();
                         let op: &Reduce =
                             Box::leak(Box::new(Reduce { reduction, axes, keep_axes, coefficient: -1.5 }));
                         // Not symmetric about zero, or some sums would be nothing but rounding.
-                        let operands =
-                            vec![Array::apart(shape, 39).map(|x| if x > 0.0 { 1.5 * x } else { x })];
+                        let operands = vec![Array::apart(shape, 39).map(|x| match (reduction, x > 0.0) {
+                            // Long products of small numbers would vanish.
+                            (Reduction::Product, _) => x.signum() + 0.1 * x,
+                            (_, true) => 1.5 * x,
+                            (_, false) => x,
+                        })];
                         cases.push(Case::new(
                             format!("{op:?} of {shape:?}"),
                             op,

@@ -3,8 +3,8 @@
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::Slice;
 
-use super::axes::{Loops, expect_same_order, steps};
-use super::parallel::{GRAIN, for_each_piece};
+use super::axes::expect_same_order;
+use super::region::Region;
 use super::{Backward, Forward, Kernel, Lowering, Needs, Operand};
 
 /// Makes the kernel.
@@ -16,48 +16,12 @@ pub(crate) fn lower(op: &Slice, lowering: &Lowering<'_>) -> Result<Box<dyn Kerne
     for range in &op.ranges {
         ranges[input.axis(range.axis)] = (range.start, range.size);
     }
-    // The innermost axis is copied in one piece. A scalar has none: it is one row of one element.
-    let &(start, size) = ranges.last().unwrap_or(&(0, 1));
-    let row = extents.last().copied().unwrap_or(1);
-    let outer = extents.len().saturating_sub(1);
-    let (ranges, input_steps) = (&ranges[..outer], steps(&extents));
-    let first =
-        ranges.iter().zip(&input_steps).map(|(&(start, _), step)| start * step).sum::<usize>() + start;
-    let kept = Loops::new(ranges.iter().zip(&input_steps).map(|(&(_, size), &step)| (size, [step])));
-    // Backward walks the operand's rows, and steps through the result's inside the ranges.
-    let sizes: Vec<usize> = ranges.iter().map(|&(_, size)| size).collect();
-    let result_steps = steps(&sizes);
-    let axes = (0..outer).map(|axis| Axis {
-        extent: extents[axis],
-        start: ranges[axis].0,
-        size: ranges[axis].1,
-        step: result_steps[axis],
-    });
-    Ok(Box::new(SliceKernel { first, kept, axes: axes.collect(), start, size, row }))
-}
-
-/// An axis that is not the innermost.
-struct Axis {
-    extent: usize,
-    start: usize,
-    size: usize,
-    /// Between the result's neighbours along it, in rows.
-    step: usize,
+    Ok(Box::new(SliceKernel { region: Region::new(&extents, &ranges) }))
 }
 
 struct SliceKernel {
-    /// Where the first element kept lies in the operand.
-    first: usize,
-    /// Around the rows kept, with their steps in the operand.
-    kept: Loops<1>,
-    /// All axes but the innermost.
-    axes: Vec<Axis>,
-    /// The first element kept of each row of the operand.
-    start: usize,
-    /// The number of elements kept of each row.
-    size: usize,
-    /// The number of elements of each row of the operand.
-    row: usize,
+    /// The part of the operand that is kept.
+    region: Region,
 }
 
 impl Kernel for SliceKernel {
@@ -66,50 +30,13 @@ impl Kernel for SliceKernel {
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
-        if self.size == 0 {
-            return;
-        }
-        let x = context.operands[0];
-        let rows = (GRAIN / self.size).max(1);
-        for_each_piece(context.results[0], rows * self.size, |start, piece| {
-            let mut cursor = self.kept.start_at(start / self.size);
-            for target in piece.chunks_mut(self.size) {
-                target.copy_from_slice(&x[self.first + cursor.offsets[0]..][..self.size]);
-                self.kept.advance(&mut cursor);
-            }
-        });
+        self.region.cut(context.operands[0], context.results[0]);
     }
 
     fn backward(&self, context: Backward<'_, '_>) {
-        let Some(target) = context.operand_gradients[0].as_deref_mut() else { return };
-        if self.row == 0 {
-            return;
+        if let Some(target) = context.operand_gradients[0].as_deref_mut() {
+            self.region.paste(context.result_gradients[0], target, 0.0);
         }
-        let g = context.result_gradients[0];
-        let rows = (GRAIN / self.row).max(1);
-        for_each_piece(target, rows * self.row, |start, piece| {
-            for (index, target) in piece.chunks_mut(self.row).enumerate() {
-                target.fill(0.0);
-                if let Some(row) = self.row_kept(start / self.row + index) {
-                    let kept = &mut target[self.start..self.start + self.size];
-                    kept.copy_from_slice(&g[row * self.size..][..self.size]);
-                }
-            }
-        });
-    }
-}
-
-impl SliceKernel {
-    /// Which row of the result a row of the operand is, if it is kept.
-    fn row_kept(&self, mut row: usize) -> Option<usize> {
-        let mut kept = 0;
-        for axis in self.axes.iter().rev() {
-            let position =
-                (row % axis.extent).checked_sub(axis.start).filter(|&position| position < axis.size)?;
-            row /= axis.extent;
-            kept += position * axis.step;
-        }
-        Some(kept)
     }
 }
 

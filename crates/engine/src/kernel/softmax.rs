@@ -2,6 +2,9 @@
 //!
 //! Sums are taken in double precision: with a thousand classes the rounding of a sum in single precision would show.
 
+use std::iter::StepBy;
+use std::ops::Range;
+
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::Softmax;
 
@@ -11,25 +14,53 @@ use super::{Backward, Forward, Kernel, Lowering, Needs};
 
 /// Makes the kernel.
 pub(crate) fn lower(op: &Softmax, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
-    let input = &lowering.operands[0];
-    expect_same_order(input, &lowering.results[0])?;
-    let (_, extent, inner) = around(&input.extents(), input.axis(op.axis));
-    Ok(Box::new(SoftmaxKernel { extent, inner }))
+    Ok(Box::new(SoftmaxKernel { lanes: Lanes::new(op.axis, lowering)? }))
 }
 
-struct SoftmaxKernel {
-    /// How many elements sum to one.
+/// The runs of elements along one axis, which are normalised together.
+pub(crate) struct Lanes {
+    /// How many elements a lane has.
     extent: usize,
-    /// How far apart they lie.
+    /// How far apart they lie; as many lanes lie between each other.
     inner: usize,
 }
 
-impl SoftmaxKernel {
-    /// The elements in which the axis runs from end to end, as many of them as make a piece of work.
-    fn piece(&self) -> (usize, usize) {
-        let whole = (self.extent * self.inner).max(1);
-        (whole, whole * (GRAIN / whole).max(1))
+impl Lanes {
+    /// The lanes along an axis of an operand that has the shape and layout of the result.
+    pub fn new(axis: usize, lowering: &Lowering<'_>) -> Result<Self, Inconsistency> {
+        let input = &lowering.operands[0];
+        expect_same_order(input, &lowering.results[0])?;
+        let (_, extent, inner) = around(&input.extents(), input.axis(axis));
+        Ok(Self { extent, inner })
     }
+
+    /// Calls `work(first, axis, part)` for every lane: its elements are those of `part` at the positions `axis`, and
+    /// `part` begins at the element `first` of the target.
+    #[inline(always)]
+    pub fn for_each(
+        &self,
+        target: &mut [f32],
+        work: impl Fn(usize, StepBy<Range<usize>>, &mut [f32]) + Sync,
+    ) {
+        // The axis runs from end to end in so many elements.
+        let whole = (self.extent * self.inner).max(1);
+        for_each_piece(
+            target,
+            whole * (GRAIN / whole).max(1),
+            #[inline(always)]
+            |start, piece| {
+                for (index, part) in piece.chunks_mut(whole).enumerate() {
+                    for lane in 0..self.inner {
+                        work(start + index * whole, (lane..whole).step_by(self.inner), part);
+                    }
+                }
+            },
+        );
+    }
+}
+
+struct SoftmaxKernel {
+    lanes: Lanes,
 }
 
 impl Kernel for SoftmaxKernel {
@@ -39,26 +70,18 @@ impl Kernel for SoftmaxKernel {
 
     fn forward(&self, context: Forward<'_, '_>) {
         let x = context.operands[0];
-        let (whole, piece) = self.piece();
-        for_each_piece(
+        self.lanes.for_each(
             context.results[0],
-            piece,
             #[inline(always)]
-            |start, piece| {
-                piece.copy_from_slice(&x[start..start + piece.len()]);
-                for whole in piece.chunks_mut(whole) {
-                    for lane in 0..self.inner {
-                        let axis = || (lane..self.extent * self.inner).step_by(self.inner);
-                        let largest = axis().fold(f32::NEG_INFINITY, |largest, at| largest.max(whole[at]));
-                        let mut sum = 0.0;
-                        for at in axis() {
-                            whole[at] = (whole[at] - largest).exp();
-                            sum += f64::from(whole[at]);
-                        }
-                        for at in axis() {
-                            whole[at] = (f64::from(whole[at]) / sum) as f32;
-                        }
-                    }
+            |first, axis, y| {
+                let largest = axis.clone().fold(f32::NEG_INFINITY, |largest, at| largest.max(x[first + at]));
+                let mut sum = 0.0;
+                for at in axis.clone() {
+                    y[at] = (x[first + at] - largest).exp();
+                    sum += f64::from(y[at]);
+                }
+                for at in axis {
+                    y[at] = (f64::from(y[at]) / sum) as f32;
                 }
             },
         );
@@ -67,22 +90,14 @@ impl Kernel for SoftmaxKernel {
     fn backward(&self, context: Backward<'_, '_>) {
         let Some(target) = context.operand_gradients[0].as_deref_mut() else { return };
         let (y, g) = (context.results[0], context.result_gradients[0]);
-        let (whole, piece) = self.piece();
-        for_each_piece(
+        self.lanes.for_each(
             target,
-            piece,
             #[inline(always)]
-            |start, piece| {
-                for (index, target) in piece.chunks_mut(whole).enumerate() {
-                    let first = start + index * whole;
-                    let (y, g) = (&y[first..first + whole], &g[first..first + whole]);
-                    for lane in 0..self.inner {
-                        let axis = || (lane..whole).step_by(self.inner);
-                        let sum: f64 = axis().map(|at| f64::from(g[at]) * f64::from(y[at])).sum();
-                        for at in axis() {
-                            target[at] = (f64::from(y[at]) * (f64::from(g[at]) - sum)) as f32;
-                        }
-                    }
+            |first, axis, target| {
+                let sum: f64 =
+                    axis.clone().map(|at| f64::from(g[first + at]) * f64::from(y[first + at])).sum();
+                for at in axis {
+                    target[at] = (f64::from(y[first + at]) * (f64::from(g[first + at]) - sum)) as f32;
                 }
             },
         );

@@ -12,8 +12,10 @@
 //! Where a leaky rectifier does not pass the gradient, it multiplies it with its negative slope, whichever gate was
 //! closed; so with slope 0 each rule is the one of its paper. At exactly 0 a rectifier counts as closed.
 
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+
 use deepinside_graph::Inconsistency;
-use deepinside_graph::op::Unary;
+use deepinside_graph::op::{Rounding, Unary};
 
 use super::axes::expect_same_order;
 use super::parallel::{fill, map, map2};
@@ -46,7 +48,7 @@ fn read_by(function: &Unary) -> Option<Reads> {
         Unary::Elu { alpha } if alpha >= 0.0 => Reads::Result,
         Unary::Sigmoid | Unary::Tanh | Unary::Exponential { .. } => Reads::Result,
         Unary::Power { power, scale, .. } if power == 1.0 || power * scale == 0.0 => Reads::Nothing,
-        Unary::Threshold { .. } => Reads::Nothing,
+        Unary::Threshold { .. } | Unary::Sign | Unary::Round(_) => Reads::Nothing,
         Unary::Relu { .. }
         | Unary::Elu { .. }
         | Unary::Clip { .. }
@@ -54,7 +56,13 @@ fn read_by(function: &Unary) -> Option<Reads> {
         | Unary::Power { .. }
         | Unary::Logarithm { .. }
         | Unary::Softplus
-        | Unary::Swish { .. } => Reads::Operand,
+        | Unary::Swish { .. }
+        | Unary::Gelu { .. }
+        | Unary::HardSigmoid { .. }
+        | Unary::HardSwish
+        | Unary::Mish
+        | Unary::Softsign
+        | Unary::Erf => Reads::Operand,
         _ => return None,
     })
 }
@@ -111,9 +119,7 @@ impl Kernel for UnaryKernel {
             Unary::Logarithm { scale, shift, outer_scale } => {
                 map(x, y, move |x| outer_scale * (scale * x + shift).ln())
             }
-            Unary::Softplus => {
-                map(x, y, move |x| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() })
-            }
+            Unary::Softplus => map(x, y, softplus),
             Unary::Swish { beta } => map(x, y, move |x| x * sigmoid(beta * x)),
             Unary::Threshold { threshold } => map(
                 x,
@@ -121,6 +127,40 @@ impl Kernel for UnaryKernel {
                 #[inline(always)]
                 move |x| if x > threshold { 1.0 } else { 0.0 },
             ),
+            Unary::Gelu { approximate: false } => {
+                map(x, y, move |x| 0.5 * x * libm::erfcf(-x * FRAC_1_SQRT_2))
+            }
+            Unary::Gelu { approximate: true } => map(x, y, move |x| x * sigmoid(2.0 * gelu_argument(x))),
+            Unary::HardSigmoid { alpha, beta } => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| unit_clip(alpha * x + beta),
+            ),
+            Unary::HardSwish => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| x * unit_clip(x * SIXTH + 0.5),
+            ),
+            Unary::Mish => map(x, y, move |x| x * softplus(x).tanh()),
+            Unary::Softsign => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| x / (1.0 + x.abs()),
+            ),
+            Unary::Erf => map(x, y, libm::erff),
+            Unary::Sign => map(
+                x,
+                y,
+                #[inline(always)]
+                move |x| sign(x),
+            ),
+            Unary::Round(Rounding::Down) => map(x, y, f32::floor),
+            Unary::Round(Rounding::Up) => map(x, y, f32::ceil),
+            Unary::Round(Rounding::Nearest) => map(x, y, f32::round_ties_even),
+            Unary::Round(Rounding::TowardsZero) => map(x, y, f32::trunc),
             // `lower` made no kernel for any other.
             _ => {}
         }
@@ -168,15 +208,7 @@ impl Kernel for UnaryKernel {
                 g,
                 target,
                 #[inline(always)]
-                move |x, g| {
-                    if x > 0.0 {
-                        g
-                    } else if x < 0.0 {
-                        -g
-                    } else {
-                        0.0
-                    }
-                },
+                move |x, g| g * sign(x),
             ),
             Unary::Power { power, scale, shift } => backward_power(v, g, target, power, scale, shift),
             Unary::Exponential { inner_scale, .. } => {
@@ -202,7 +234,54 @@ impl Kernel for UnaryKernel {
                 let gate = sigmoid(beta * x);
                 g * (gate + beta * x * gate * (1.0 - gate))
             }),
-            // A threshold's gradient is zero; `lower` made no kernel for any other.
+            Unary::Gelu { approximate: false } => map2(v, g, target, move |x, g| {
+                let density = (-0.5 * x * x).exp() * (0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI);
+                g * (0.5 * libm::erfcf(-x * FRAC_1_SQRT_2) + x * density)
+            }),
+            Unary::Gelu { approximate: true } => map2(v, g, target, move |x, g| {
+                let gate = sigmoid(2.0 * gelu_argument(x));
+                // Written so that a gate of 0 stops the square of a huge argument.
+                let slope = FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * (1.0 + 3.0 * GELU_CUBIC * x * x);
+                let curve = 2.0 * gate * (1.0 - gate);
+                g * (gate + if curve > 0.0 { x * curve * slope } else { 0.0 })
+            }),
+            Unary::HardSigmoid { alpha, beta } => map2(
+                v,
+                g,
+                target,
+                #[inline(always)]
+                move |x, g| {
+                    let y = alpha * x + beta;
+                    if y > 0.0 && y < 1.0 { alpha * g } else { 0.0 }
+                },
+            ),
+            Unary::HardSwish => map2(
+                v,
+                g,
+                target,
+                #[inline(always)]
+                move |x, g| {
+                    let slope = if x > 3.0 { 1.0 } else { x * (2.0 * SIXTH) + 0.5 };
+                    if x < -3.0 { 0.0 } else { g * slope }
+                },
+            ),
+            Unary::Mish => map2(v, g, target, move |x, g| {
+                let t = softplus(x).tanh();
+                let curve = (1.0 - t * t) * sigmoid(x);
+                g * (t + if curve > 0.0 { x * curve } else { 0.0 })
+            }),
+            Unary::Softsign => map2(
+                v,
+                g,
+                target,
+                #[inline(always)]
+                move |x, g| {
+                    let y = 1.0 + x.abs();
+                    g / (y * y)
+                },
+            ),
+            Unary::Erf => map2(v, g, target, move |x, g| g * FRAC_2_SQRT_PI * (-x * x).exp()),
+            // The gradient of steps is zero; `lower` made no kernel for any other.
             _ => fill(target, 0.0),
         }
     }
@@ -212,6 +291,41 @@ impl Kernel for UnaryKernel {
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
+}
+
+/// `ln(1 + eˣ)` without overflow.
+#[inline(always)]
+fn softplus(x: f32) -> f32 {
+    if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }
+}
+
+/// −1, 0 or 1.
+#[inline(always)]
+fn sign(x: f32) -> f32 {
+    if x > 0.0 {
+        1.0
+    } else if x < 0.0 {
+        -1.0
+    } else {
+        0.0
+    }
+}
+
+/// `min(max(x, 0), 1)`.
+#[inline(always)]
+fn unit_clip(x: f32) -> f32 {
+    x.clamp(0.0, 1.0)
+}
+
+const SIXTH: f32 = 1.0 / 6.0;
+
+/// The factor of the cube in the approximation of GELU.
+const GELU_CUBIC: f32 = 0.044_715;
+
+/// `√(2/π) (x + 0.044715 x³)`.
+#[inline(always)]
+fn gelu_argument(x: f32) -> f32 {
+    FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * (x + GELU_CUBIC * x * x * x)
 }
 
 /// The backward pass of a rectifier; `v` has the sign of its argument.
@@ -386,6 +500,21 @@ mod tests {
             Unary::Logarithm { scale, shift, outer_scale } => f(outer_scale) * (f(scale) * x + f(shift)).ln(),
             Unary::Softplus => (1.0 + x.exp()).ln(),
             Unary::Swish { beta } => x / (1.0 + (-f(beta) * x).exp()),
+            Unary::Gelu { approximate: false } => 0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt())),
+            Unary::Gelu { approximate: true } => {
+                let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+                0.5 * x * (1.0 + inner.tanh())
+            }
+            Unary::HardSigmoid { alpha, beta } => (f(alpha) * x + f(beta)).clamp(0.0, 1.0),
+            Unary::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            Unary::Mish => x * (1.0 + x.exp()).ln().tanh(),
+            Unary::Softsign => x / (1.0 + x.abs()),
+            Unary::Erf => libm::erf(x),
+            Unary::Sign => x.signum(),
+            Unary::Round(Rounding::Down) => x.floor(),
+            Unary::Round(Rounding::Up) => x.ceil(),
+            Unary::Round(Rounding::Nearest) => x.round_ties_even(),
+            Unary::Round(Rounding::TowardsZero) => x.trunc(),
             Unary::Threshold { threshold } => f64::from(x > f(threshold)),
             _ => f64::NAN,
         }
@@ -423,6 +552,18 @@ mod tests {
             Unary::Softplus,
             Unary::Swish { beta: 1.5 },
             Unary::Threshold { threshold: 0.3001 },
+            Unary::Gelu { approximate: false },
+            Unary::Gelu { approximate: true },
+            Unary::HardSigmoid { alpha: 0.4001, beta: 0.6 },
+            Unary::HardSwish,
+            Unary::Mish,
+            Unary::Softsign,
+            Unary::Erf,
+            Unary::Sign,
+            Unary::Round(Rounding::Down),
+            Unary::Round(Rounding::Up),
+            Unary::Round(Rounding::Nearest),
+            Unary::Round(Rounding::TowardsZero),
         ];
         let small = functions.iter().map(|function| {
             let x = Array::apart(&[2, 3, 4, 5], 1).map(|x| 3.0 * x);
@@ -504,7 +645,11 @@ mod tests {
     #[test]
     fn extremes_give_no_nan() {
         let x = [-1e30, -100.0, 0.0, 100.0, 1e30];
-        let table: [(Unary, [f64; 5], [f64; 5]); 5] = [
+        let table: [(Unary, [f64; 5], [f64; 5]); 9] = [
+            (Unary::Gelu { approximate: false }, [0.0, 0.0, 0.0, 100.0, 1e30], [0.0, 0.0, 0.5, 1.0, 1.0]),
+            (Unary::Gelu { approximate: true }, [0.0, 0.0, 0.0, 100.0, 1e30], [0.0, 0.0, 0.5, 1.0, 1.0]),
+            (Unary::Mish, [0.0, 0.0, 0.0, 100.0, 1e30], [0.0, 0.0, 0.6, 1.0, 1.0]),
+            (Unary::HardSwish, [0.0, 0.0, 0.0, 100.0, 1e30], [0.0, 0.0, 0.5, 1.0, 1.0]),
             (Unary::Sigmoid, [0.0, 0.0, 0.5, 1.0, 1.0], [0.0, 0.0, 0.25, 0.0, 0.0]),
             (Unary::Softplus, [0.0, 0.0, std::f64::consts::LN_2, 100.0, 1e30], [0.0, 0.0, 0.5, 1.0, 1.0]),
             (Unary::Swish { beta: 1.0 }, [0.0, 0.0, 0.0, 100.0, 1e30], [0.0, 0.0, 0.5, 1.0, 1.0]),

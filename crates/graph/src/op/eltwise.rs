@@ -19,6 +19,8 @@ pub enum Eltwise {
     /// The maximum. Of equal first and second operands the second gets the gradient, a later one only where it is
     /// strictly greater than all before it, as Caffe decides ties.
     Maximum,
+    /// The minimum, with ties decided as for the maximum.
+    Minimum,
 }
 
 impl Operator for Eltwise {
@@ -27,6 +29,7 @@ impl Operator for Eltwise {
             Self::Sum { .. } => "Sum",
             Self::Product => "Product",
             Self::Maximum => "Maximum",
+            Self::Minimum => "Minimum",
         }
     }
 

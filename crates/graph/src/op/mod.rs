@@ -4,6 +4,7 @@
 //! the engine's; its files have the same names.
 
 mod batch_normalization;
+mod binary;
 mod concat;
 mod convolution;
 mod deconvolution;
@@ -11,22 +12,30 @@ mod eltwise;
 mod identity;
 mod inner_product;
 mod local_response_normalization;
+mod log_softmax;
+mod matrix_product;
 mod mean_variance_normalization;
+mod pad;
 mod parametric_relu;
 mod pool;
 mod reduce;
+mod resample;
 mod reshape;
+mod select;
 mod slice;
 mod softmax;
 mod split;
+mod take;
 mod tile;
 mod top_k;
+mod transpose;
 mod unary;
 mod window;
 
 use std::fmt;
 
 pub use batch_normalization::BatchNormalization;
+pub use binary::Binary;
 pub use concat::Concat;
 pub use convolution::Convolution;
 pub use deconvolution::Deconvolution;
@@ -34,17 +43,24 @@ pub use eltwise::{Eltwise, broadcast};
 pub use identity::Identity;
 pub use inner_product::InnerProduct;
 pub use local_response_normalization::LocalResponseNormalization;
+pub use log_softmax::LogSoftmax;
+pub use matrix_product::MatrixProduct;
 pub use mean_variance_normalization::{EpsilonPlacement, MeanVarianceNormalization};
+pub use pad::Pad;
 pub use parametric_relu::ParametricRelu;
 pub use pool::{AverageDivisor, Pool, PoolKind};
 pub use reduce::{Reduce, Reduction};
+pub use resample::Resample;
 pub use reshape::{Extent, Reshape};
+pub use select::Select;
 pub use slice::{AxisRange, Slice};
 pub use softmax::Softmax;
 pub use split::Split;
+pub use take::Take;
 pub use tile::Tile;
 pub use top_k::{TieRule, TopK};
-pub use unary::Unary;
+pub use transpose::Transpose;
+pub use unary::{Rounding, Unary};
 pub use window::Window;
 
 use crate::{Inconsistency, Shape};
@@ -91,6 +107,8 @@ macro_rules! operators {
 operators! {
     /// Batch normalisation with stored statistics.
     BatchNormalization,
+    /// An elementwise function of two operands.
+    Binary,
     /// Joins along an axis.
     Concat,
     /// Convolution (cross-correlation) over any number of spatial axes.
@@ -105,26 +123,40 @@ operators! {
     InnerProduct,
     /// Local response normalisation.
     LocalResponseNormalization,
+    /// The logarithm of softmax.
+    LogSoftmax,
+    /// Matrix product of two computed operands.
+    MatrixProduct,
     /// Normalisation by the operand's own mean and variance.
     MeanVarianceNormalization,
+    /// A border of one number.
+    Pad,
     /// Rectifier with a learnt slope.
     ParametricRelu,
     /// Maximum or average over windows.
     Pool,
-    /// Sums over axes.
+    /// Sums, products and extremes over axes.
     Reduce,
+    /// Interpolation along an axis.
+    Resample,
     /// The same elements in another shape.
     Reshape,
+    /// One of two operands by a condition.
+    Select,
     /// A range of some axes.
     Slice,
     /// Exponentials normalised to sum to one.
     Softmax,
     /// Cuts along an axis.
     Split,
+    /// Elements at given positions of an axis.
+    Take,
     /// Repeats along an axis.
     Tile,
     /// The largest elements along an axis with their positions.
     TopK,
+    /// Another order of the axes.
+    Transpose,
     /// An elementwise function of one operand.
     Unary,
 }

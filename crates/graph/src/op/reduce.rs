@@ -1,33 +1,39 @@
-//! Sums over axes.
+//! Sums, products and extremes over axes.
 
 use std::fmt;
 
 use super::{Operator, expect_inputs};
 use crate::{Inconsistency, Shape};
 
-/// What is summed.
+/// What becomes of the elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reduction {
-    /// The elements.
+    /// They are summed.
     Sum,
-    /// The elements, divided by their number.
+    /// They are summed and divided by their number.
     Mean,
-    /// Their magnitudes.
+    /// Their magnitudes are summed.
     AbsoluteSum,
-    /// Their squares.
+    /// Their squares are summed.
     SquareSum,
+    /// They are multiplied.
+    Product,
+    /// The largest element; the first of equal ones is the one that counts for the gradient.
+    Maximum,
+    /// The smallest element; the first of equal ones is the one that counts for the gradient.
+    Minimum,
 }
 
-/// Sums over some axes, times a coefficient. Operand: input.
+/// Reduces some axes to one number, times a coefficient. Operand: input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reduce {
-    /// What is summed.
+    /// What becomes of the elements.
     pub reduction: Reduction,
-    /// The axes summed over, increasing.
+    /// The axes reduced, increasing.
     pub axes: Vec<usize>,
     /// Whether those axes stay, with extent 1.
     pub keep_axes: bool,
-    /// What the sum is multiplied with.
+    /// What the result is multiplied with.
     pub coefficient: f32,
 }
 
@@ -38,6 +44,9 @@ impl Operator for Reduce {
             Reduction::Mean => "ReduceMean",
             Reduction::AbsoluteSum => "ReduceAbsoluteSum",
             Reduction::SquareSum => "ReduceSquareSum",
+            Reduction::Product => "ReduceProduct",
+            Reduction::Maximum => "ReduceMaximum",
+            Reduction::Minimum => "ReduceMinimum",
         }
     }
 

@@ -64,11 +64,49 @@ pub enum Unary {
         /// The β.
         beta: f32,
     },
+    /// `x · (1 + erf(x/√2)) / 2`, or its approximation `x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2` (Hendrycks and
+    /// Gimpel 2016).
+    Gelu {
+        /// Whether it is the approximation.
+        approximate: bool,
+    },
+    /// `min(max(αx + β, 0), 1)`.
+    HardSigmoid {
+        /// The slope α.
+        alpha: f32,
+        /// The offset β.
+        beta: f32,
+    },
+    /// `x · min(max(x/6 + 1/2, 0), 1)` (Howard et al. 2019, §5.2).
+    HardSwish,
+    /// `x · tanh(ln(1 + eˣ))` (Misra 2019).
+    Mish,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// The error function.
+    Erf,
+    /// −1, 0 or 1; its gradient is zero.
+    Sign,
+    /// A neighbouring whole number; its gradient is zero.
+    Round(Rounding),
     /// 1 above the threshold, 0 elsewhere; its gradient is zero.
     Threshold {
         /// The threshold.
         threshold: f32,
     },
+}
+
+/// Which of two neighbouring whole numbers is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounding {
+    /// The one below.
+    Down,
+    /// The one above.
+    Up,
+    /// The nearer one; halfway the even one.
+    Nearest,
+    /// The one nearer to zero, as conversions to whole numbers do.
+    TowardsZero,
 }
 
 impl Operator for Unary {
@@ -85,6 +123,14 @@ impl Operator for Unary {
             Self::Logarithm { .. } => "Logarithm",
             Self::Softplus => "Softplus",
             Self::Swish { .. } => "Swish",
+            Self::Gelu { .. } => "Gelu",
+            Self::HardSigmoid { .. } => "HardSigmoid",
+            Self::HardSwish => "HardSwish",
+            Self::Mish => "Mish",
+            Self::Softsign => "Softsign",
+            Self::Erf => "Erf",
+            Self::Sign => "Sign",
+            Self::Round(_) => "Round",
             Self::Threshold { .. } => "Threshold",
         }
     }
@@ -111,6 +157,9 @@ impl fmt::Display for Unary {
                 write!(formatter, "{outer_scale}·ln({scale}·x + {shift})")
             }
             Self::Swish { beta } => write!(formatter, "β {beta}"),
+            Self::Gelu { approximate: true } => formatter.write_str("approximate"),
+            Self::HardSigmoid { alpha, beta } => write!(formatter, "α {alpha}, β {beta}"),
+            Self::Round(rounding) => write!(formatter, "{rounding:?}"),
             Self::Threshold { threshold } => write!(formatter, "above {threshold}"),
             _ => Ok(()),
         }

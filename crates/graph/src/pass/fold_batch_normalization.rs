@@ -97,7 +97,7 @@ fn affine_of(graph: &Graph, node: &Node, operand: ValueId, channels: usize, axis
                     let shift = other.into_iter().map(|number| number * factor).collect();
                     Some(Affine { scale: vec![scale; channels], shift })
                 }
-                Eltwise::Maximum => None,
+                Eltwise::Maximum | Eltwise::Minimum => None,
             }
         }
         _ => None,
