@@ -15,8 +15,10 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod constant;
 mod display;
 mod error;
+mod fold;
 mod graph;
 pub mod op;
 pub mod pass;
@@ -24,7 +26,9 @@ mod shape;
 mod weights;
 
 pub use builder::GraphBuilder;
+pub use constant::Constant;
 pub use error::{GraphError, Inconsistency};
+pub use fold::fold;
 pub use graph::{Graph, Node, NodeId, Origin, Value, ValueId};
 pub use op::Op;
 pub use shape::{MAXIMUM_ELEMENTS, MAXIMUM_RANK, Shape};

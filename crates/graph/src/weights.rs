@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use half::{bf16, f16};
 use mapped_file::MappedFile;
 
 use crate::{Inconsistency, Shape};
@@ -15,6 +16,10 @@ pub enum DataType {
     F32,
     /// IEEE 754 double precision; rounded to single precision when read.
     F64,
+    /// IEEE 754 half precision.
+    F16,
+    /// The upper half of single precision ("brain float").
+    Bf16,
 }
 
 impl DataType {
@@ -23,6 +28,7 @@ impl DataType {
         match self {
             Self::F32 => 4,
             Self::F64 => 8,
+            Self::F16 | Self::Bf16 => 2,
         }
     }
 }
@@ -116,6 +122,16 @@ impl Weights {
                     *number = f64::from_le_bytes(*bytes) as f32;
                 }
             }
+            DataType::F16 => {
+                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<2>().0) {
+                    *number = f16::from_le_bytes(*bytes).to_f32();
+                }
+            }
+            DataType::Bf16 => {
+                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<2>().0) {
+                    *number = bf16::from_le_bytes(*bytes).to_f32();
+                }
+            }
         }
     }
 
@@ -157,6 +173,19 @@ mod tests {
         let mut last = [0.0];
         weights.read(2, &mut last);
         assert_eq!(last, [0.1]);
+    }
+
+    #[test]
+    fn reads_half_precisions() {
+        let shape = Shape::new([3]).unwrap();
+        // 1.5, −2 and 2⁻¹⁴ by their bits.
+        let halves: Vec<u8> =
+            [0x3E00u16, 0xC000, 0x0400].iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        let weights = Weights::from_bytes(shape.clone(), DataType::F16, halves.into()).unwrap();
+        assert_eq!(weights.to_vec(), [1.5, -2.0, 1.0 / 16384.0]);
+        let brain: Vec<u8> = [0x3FC0u16, 0xC000, 0x3880].iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        let weights = Weights::from_bytes(shape, DataType::Bf16, brain.into()).unwrap();
+        assert_eq!(weights.to_vec(), [1.5, -2.0, 1.0 / 16384.0]);
     }
 
     #[test]

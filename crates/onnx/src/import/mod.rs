@@ -1,0 +1,59 @@
+//! From the file's nodes to the operators of the graph: one file for each family of operators.
+
+mod activation;
+mod arithmetic;
+mod axes;
+mod constant;
+mod control;
+mod convolution;
+mod einsum;
+mod failure;
+mod fully_connected;
+mod importer;
+mod join;
+mod node;
+mod normalisation;
+mod operators;
+mod padding;
+mod pooling;
+mod quantisation;
+mod reduction;
+mod resize;
+mod selection;
+mod shape;
+mod softmax;
+mod window;
+
+use std::collections::BTreeMap;
+
+use deepinside_graph::{Graph, ValueId};
+
+pub use operators::supported_operators;
+
+use crate::{Model, OnnxError};
+
+/// What the file leaves open.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// The shapes of inputs, by name; they override what the file says.
+    pub input_shapes: BTreeMap<String, Vec<usize>>,
+}
+
+/// A network read from a file.
+#[derive(Debug)]
+pub struct Imported {
+    /// The network.
+    pub graph: Graph,
+    /// The tensors that the network computes, by the file's names, in the order of the file: inputs first.
+    pub tensors: Vec<(String, ValueId)>,
+    /// What was left out or assumed, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Turns a model into a graph. Extents that neither the options nor the file say are 1 for the first axis of an input.
+///
+/// # Errors
+/// When other extents are open, an operator is not supported, or nodes do not fit together.
+pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, OnnxError> {
+    importer::import(model, options)
+}

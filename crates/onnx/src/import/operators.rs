@@ -1,0 +1,159 @@
+//! Which function imports which operator.
+
+use super::failure::Failure;
+use super::importer::Importer;
+use super::node::Node;
+use super::{
+    activation, arithmetic, axes, constant, control, convolution, einsum, fully_connected, join,
+    normalisation, padding, pooling, quantisation, reduction, resize, selection, shape, softmax,
+};
+
+/// Imports one node.
+pub(super) type Import = for<'a> fn(&Node<'a>, &mut Importer<'a>) -> Result<(), Failure>;
+
+/// All operators of ONNX's own domain that are read, in alphabetical order.
+const OPERATORS: &[(&str, Import)] = &[
+    ("Abs", activation::import),
+    ("Add", arithmetic::import_sum),
+    ("And", arithmetic::import_and),
+    ("ArgMax", selection::import_arg),
+    ("ArgMin", selection::import_arg),
+    ("AveragePool", pooling::import_average),
+    ("BatchNormalization", normalisation::import_batch),
+    ("Cast", constant::import_cast),
+    ("CastLike", constant::import_cast_like),
+    ("Ceil", activation::import),
+    ("Celu", activation::import_celu),
+    ("Clip", activation::import_clip),
+    ("Concat", join::import_concat),
+    ("Constant", constant::import_constant),
+    ("ConstantOfShape", constant::import_constant_of_shape),
+    ("Conv", convolution::import),
+    ("ConvTranspose", convolution::import_transposed),
+    ("DepthToSpace", axes::import_depth_to_space),
+    ("DequantizeLinear", quantisation::import_dequantise),
+    ("Div", arithmetic::import_division),
+    ("Dropout", control::import_dropout),
+    ("Einsum", einsum::import),
+    ("Elu", activation::import),
+    ("Equal", arithmetic::import_comparison),
+    ("Erf", activation::import),
+    ("Exp", activation::import),
+    ("Expand", shape::import_expand),
+    ("Flatten", shape::import_flatten),
+    ("Floor", activation::import),
+    ("Gather", selection::import_gather),
+    ("Gelu", activation::import),
+    ("Gemm", fully_connected::import_gemm),
+    ("GlobalAveragePool", pooling::import_global_average),
+    ("GlobalLpPool", pooling::import_global_lp),
+    ("GlobalMaxPool", pooling::import_global_maximum),
+    ("Greater", arithmetic::import_comparison),
+    ("GreaterOrEqual", arithmetic::import_comparison),
+    ("GroupNormalization", normalisation::import_group),
+    ("HardSigmoid", activation::import),
+    ("HardSwish", activation::import),
+    ("Identity", control::import_identity),
+    ("If", control::import_if),
+    ("InstanceNormalization", normalisation::import_instance),
+    ("LRN", normalisation::import_local_response),
+    ("LayerNormalization", normalisation::import_layer),
+    ("LeakyRelu", activation::import),
+    ("Less", arithmetic::import_comparison),
+    ("LessOrEqual", arithmetic::import_comparison),
+    ("Log", activation::import),
+    ("LogSoftmax", softmax::import),
+    ("LpNormalization", normalisation::import_lp),
+    ("LpPool", pooling::import_lp),
+    ("MatMul", fully_connected::import_matrix_product),
+    ("Max", arithmetic::import_extreme),
+    ("MaxPool", pooling::import_maximum),
+    ("Mean", arithmetic::import_sum),
+    ("MeanVarianceNormalization", normalisation::import_mean_variance),
+    ("Min", arithmetic::import_extreme),
+    ("Mish", activation::import),
+    ("Mul", arithmetic::import_product),
+    ("Neg", activation::import),
+    ("Not", activation::import),
+    ("Or", arithmetic::import_or),
+    ("PRelu", activation::import_parametric_relu),
+    ("Pad", padding::import),
+    ("Pow", arithmetic::import_power),
+    ("QuantizeLinear", quantisation::import_quantise),
+    ("Range", constant::import_range),
+    ("Reciprocal", activation::import),
+    ("ReduceL1", reduction::import),
+    ("ReduceL2", reduction::import),
+    ("ReduceLogSum", reduction::import),
+    ("ReduceLogSumExp", reduction::import),
+    ("ReduceMax", reduction::import),
+    ("ReduceMean", reduction::import),
+    ("ReduceMin", reduction::import),
+    ("ReduceProd", reduction::import),
+    ("ReduceSum", reduction::import),
+    ("ReduceSumSquare", reduction::import),
+    ("Relu", activation::import),
+    ("Reshape", shape::import_reshape),
+    ("Resize", resize::import),
+    ("Round", activation::import),
+    ("Selu", activation::import_selu),
+    ("Shape", constant::import_shape),
+    ("Sigmoid", activation::import),
+    ("Sign", activation::import),
+    ("Size", constant::import_size),
+    ("Slice", selection::import_slice),
+    ("Softmax", softmax::import),
+    ("Softplus", activation::import),
+    ("Softsign", activation::import),
+    ("SpaceToDepth", axes::import_space_to_depth),
+    ("Split", join::import_split),
+    ("Sqrt", activation::import),
+    ("Squeeze", shape::import_squeeze),
+    ("Sub", arithmetic::import_sum),
+    ("Sum", arithmetic::import_sum),
+    ("Tanh", activation::import),
+    ("ThresholdedRelu", activation::import_thresholded_relu),
+    ("Tile", shape::import_tile),
+    ("TopK", selection::import_top_k),
+    ("Transpose", axes::import_transpose),
+    ("Unsqueeze", shape::import_unsqueeze),
+    ("Upsample", resize::import_upsample),
+    ("Where", arithmetic::import_where),
+];
+
+/// The names of the operators of ONNX's own domain that are read, in alphabetical order.
+pub fn supported_operators() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|(name, _)| *name)
+}
+
+/// The function that imports an operator, if it is supported.
+pub(super) fn find(domain: &str, operator: &str) -> Option<Import> {
+    if !matches!(domain, "" | "ai.onnx") {
+        return None;
+    }
+    OPERATORS.iter().find(|(name, _)| *name == operator).map(|(_, import)| *import)
+}
+
+/// The supported operator with the most similar name, if one is similar.
+pub(super) fn nearest(operator: &str) -> Option<String> {
+    let close = |name: &&str| strsim::damerau_levenshtein(name, operator) <= operator.len() / 4;
+    // Names of any length may stand in a file; the comparison's cost grows with the product of both.
+    let nearest = supported_operators().filter(|name| name.len().abs_diff(operator.len()) < 4);
+    nearest.filter(close).min_by_key(|name| strsim::damerau_levenshtein(name, operator)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_stand_once_and_in_order() {
+        assert!(OPERATORS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+
+    #[test]
+    fn a_misspelt_operator_is_guessed() {
+        assert_eq!(nearest("ConvTranspse").as_deref(), Some("ConvTranspose"));
+        assert_eq!(nearest("LSTM"), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! Reading the file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mapped_file::MappedFile;
+use prost::Message;
+
+use crate::external::ExternalData;
+use crate::{OnnxError, limits, proto};
+
+/// A decoded ONNX model whose weights still lie in their files.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) proto: proto::Model,
+    pub(crate) file: Option<Arc<MappedFile>>,
+    pub(crate) external: ExternalData,
+}
+
+/// What the file says about one of the network's inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputDescription {
+    /// The tensor's name.
+    pub name: String,
+    /// For each axis its extent, or the name under which the file leaves it open (empty where it has none). `None` where
+    /// the file says nothing about the shape.
+    pub extents: Option<Vec<Result<i64, String>>>,
+}
+
+impl Model {
+    /// Reads a model; the weights are mapped, not read.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is no ONNX model.
+    pub fn open(path: &Path) -> Result<Self, OnnxError> {
+        let file =
+            MappedFile::open(path).map_err(|source| OnnxError::Io { path: path.to_owned(), source })?;
+        Self::decode(file.bytes(), Some(file), ExternalData::beside(path))
+    }
+
+    /// Reads a model that lies in memory.
+    ///
+    /// # Errors
+    /// When the bytes are no ONNX model.
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, OnnxError> {
+        Self::decode(bytes, None, ExternalData::default())
+    }
+
+    fn decode(
+        bytes: Bytes,
+        file: Option<Arc<MappedFile>>,
+        external: ExternalData,
+    ) -> Result<Self, OnnxError> {
+        limits::check(&bytes)?;
+        let proto =
+            proto::Model::decode(bytes).map_err(|cause| OnnxError::Malformed { what: cause.to_string() })?;
+        if proto.graph.is_none() {
+            return Err(OnnxError::Malformed { what: "it has no graph".to_owned() });
+        }
+        Ok(Self { proto, file, external })
+    }
+
+    /// The program that wrote the file, as "pytorch 2.5.0"; empty where the file does not say.
+    pub fn producer(&self) -> String {
+        format!("{} {}", self.proto.producer_name, self.proto.producer_version).trim().to_owned()
+    }
+
+    /// The inputs that are fed from outside, in the order of the file.
+    pub fn inputs(&self) -> Vec<InputDescription> {
+        let Some(graph) = &self.proto.graph else { return Vec::new() };
+        self.fed(graph).map(describe).collect()
+    }
+
+    /// The inputs of the graph that no initialiser gives: files of the first versions list their weights there too.
+    pub(crate) fn fed<'a>(&self, graph: &'a proto::Graph) -> impl Iterator<Item = &'a proto::ValueInfo> {
+        let known: std::collections::HashSet<&str> =
+            graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        graph.input.iter().filter(move |input| !known.contains(input.name.as_str()))
+    }
+}
+
+fn describe(input: &proto::ValueInfo) -> InputDescription {
+    use proto::dimension::Value;
+    let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+    let extents = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| {
+        let extent = |dimension: &proto::Dimension| match &dimension.value {
+            // Some exporters write −1 for what is open.
+            Some(Value::DimValue(extent)) if *extent >= 0 => Ok(*extent),
+            Some(Value::DimParam(name)) => Err(name.clone()),
+            _ => Err(String::new()),
+        };
+        shape.dim.iter().map(extent).collect()
+    });
+    InputDescription { name: input.name.clone(), extents }
+}
