@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
-use deepinside::{BackwardRule, InputSettings, MeanSetting, Settings, Size};
+use deepinside::{BackwardRule, InputSettings, MeanSetting, ScaleSetting, Settings, Size};
 
 /// Lists examples below a command's help.
 macro_rules! examples {
@@ -70,7 +70,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArguments {
-    /// A network (.prototxt, with --weights), or a folder with a model.toml.
+    /// A network (.onnx, or .prototxt with --weights), or a folder with a model.toml.
     #[arg(short, long, value_name = "PATH")]
     pub model: PathBuf,
     /// The weights (.caffemodel).
@@ -97,9 +97,9 @@ pub struct ModelArguments {
     /// What [0, 1] is multiplied by before the mean is subtracted.
     #[arg(long, value_name = "NUMBER")]
     pub raw_scale: Option<f32>,
-    /// What the difference is multiplied by.
-    #[arg(long, value_name = "NUMBER")]
-    pub scale: Option<f32>,
+    /// What the difference is multiplied by: one number, or one per channel (4.37,4.46,4.44).
+    #[arg(long, value_name = "NUMBERS")]
+    pub scale: Option<ScaleSetting>,
     /// How photographs are resized: anti-aliased, or bilinear as in 2015.
     #[arg(long, value_name = "MODE", value_parser = deepinside::parse_interpolation)]
     pub interpolation: Option<Interpolation>,
@@ -122,7 +122,7 @@ impl ModelArguments {
                 channel_order: self.channel_order,
                 raw_scale: self.raw_scale,
                 mean: self.mean.clone(),
-                scale: self.scale,
+                scale: self.scale.clone(),
                 interpolation: self.interpolation,
             },
         }
@@ -265,7 +265,7 @@ pub struct LayersArguments {
 
 #[derive(Debug, Args)]
 pub struct TraceArguments {
-    /// The network (.prototxt), or a folder with a model.toml.
+    /// The network (.onnx or .prototxt), or a folder with a model.toml.
     #[arg(short, long, value_name = "PATH")]
     pub model: PathBuf,
     /// The weights (.caffemodel).

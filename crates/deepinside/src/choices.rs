@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use deepinside_graph::{Graph, ValueId};
+use deepinside_graph::op::{Eltwise, Unary};
+use deepinside_graph::{Graph, Op, ValueId};
 use deepinside_vision::{Array, ChannelOrder, Interpolation, Mean, Transformer, npy};
 
 use crate::labels::Labels;
 use crate::settings::{ILSVRC, MeanSetting, Settings, Size};
-use crate::{Error, Result, Score};
+use crate::{Error, Format, Result, Score};
 
 /// A choice that nobody made: what was chosen, and why. The commonest cause of wrong answers is a wrong one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,29 +73,142 @@ impl Assumptions {
     }
 }
 
+/// Where a network comes from, as far as it tells how photographs become its input.
+pub(crate) struct Origin<'a> {
+    pub format: Format,
+    /// The program that wrote the file.
+    pub producer: &'a str,
+    /// Whether the file leaves the size of its pictures open.
+    pub open_size: bool,
+}
+
+/// What is usual for networks of one origin: ranges of numbers, mean and scale of three colours, and why.
+struct Usual {
+    order: ChannelOrder,
+    order_reason: &'static str,
+    raw_scale: f32,
+    raw_scale_reason: &'static str,
+    mean: Option<([f32; 3], &'static str)>,
+    scale: Vec<f32>,
+    scale_reason: &'static str,
+}
+
+/// The mean pixel of ImageNet in blue, green, red, as Caffe's examples state it.
+const CAFFE_MEAN: [f32; 3] = [104.0, 117.0, 123.0];
+
+/// Mean and deviation of ImageNet's pixels in red, green, blue and [0, 1], as torchvision's networks are fed.
+const TORCHVISION_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const TORCHVISION_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+
+impl Usual {
+    fn of(origin: &Origin<'_>, graph: &Graph, input: ValueId) -> Self {
+        let rgb = Self {
+            order: ChannelOrder::Rgb,
+            order_reason: "nearly all networks that are exported to ONNX take red, green, blue",
+            raw_scale: 1.0,
+            raw_scale_reason: "networks from PyTorch are trained on 0 to 1",
+            mean: None,
+            scale: vec![1.0],
+            scale_reason: "nothing else is said",
+        };
+        if origin.format == Format::Caffe {
+            return Self {
+                order: ChannelOrder::Bgr,
+                order_reason: "nearly all Caffe networks were trained on OpenCV's blue, green, red",
+                raw_scale: 255.0,
+                raw_scale_reason: "Caffe networks are trained on 0 to 255",
+                mean: Some((
+                    CAFFE_MEAN,
+                    "the mean pixel of ImageNet; set another with --mean (none: --mean 0,0,0)",
+                )),
+                ..rgb
+            };
+        }
+        if let Some(offset) = own_normalisation(graph, input) {
+            let large = offset > 4.0;
+            return Self {
+                raw_scale: if large { 255.0 } else { 1.0 },
+                raw_scale_reason: if large {
+                    "the network begins with a normalisation of its own, by numbers for 0 to 255"
+                } else {
+                    "the network begins with a normalisation of its own, by numbers for 0 to 1"
+                },
+                scale_reason: "the network begins with a normalisation of its own",
+                ..rgb
+            };
+        }
+        if ["tf2onnx", "keras", "tensorflow"].iter().any(|name| origin.producer.to_lowercase().contains(name))
+        {
+            return Self {
+                raw_scale: 255.0,
+                raw_scale_reason: "networks from TensorFlow are fed from 0 to 255",
+                mean: Some((
+                    [127.5; 3],
+                    "most networks from TensorFlow take −1 to 1; set another with --mean",
+                )),
+                scale: vec![1.0 / 127.5],
+                scale_reason: "most networks from TensorFlow take −1 to 1; set another with --scale",
+                ..rgb
+            };
+        }
+        Self {
+            mean: Some((TORCHVISION_MEAN, "what torchvision's networks are fed; set another with --mean")),
+            scale: TORCHVISION_DEVIATION.iter().map(|deviation| 1.0 / deviation).collect(),
+            scale_reason: "one over the deviation that torchvision's networks are fed with; set another with --scale",
+            ..rgb
+        }
+    }
+}
+
+/// The largest magnitude that a network takes off its input before anything else; `None` where it begins otherwise.
+fn own_normalisation(graph: &Graph, input: ValueId) -> Option<f32> {
+    let mut value = input;
+    loop {
+        let mut readers = graph.nodes().iter().filter(|node| node.inputs.contains(&value));
+        let (node, None) = (readers.next()?, readers.next()) else { return None };
+        match &node.op {
+            Op::Identity(_) | Op::Transpose(_) => value = node.outputs[0],
+            Op::Unary(Unary::Power { power: 1.0, scale, shift }) => {
+                return Some((shift / scale).abs().max(1.0 / scale.abs()));
+            }
+            Op::Eltwise(Eltwise::Sum { .. } | Eltwise::Product) => {
+                let mut constants = node.inputs.iter().filter_map(|&operand| graph.value(operand).weights());
+                let (numbers, None) = (constants.next()?.to_vec(), constants.next()) else { return None };
+                let largest = numbers.iter().fold(0f32, |largest, number| largest.max(number.abs()));
+                let is_product = matches!(node.op, Op::Eltwise(Eltwise::Product));
+                return Some(if is_product { 1.0 / largest } else { largest });
+            }
+            _ => return None,
+        }
+    }
+}
+
 /// How photographs become inputs of the network.
 pub(crate) fn transformer(
     graph: &Graph,
     input: ValueId,
+    origin: &Origin<'_>,
     settings: &Settings,
     assumptions: &mut Assumptions,
 ) -> Result<Transformer> {
     let &[_, channels, height, width] = graph.value(input).shape.extents() else {
         return Err(Error::Model(format!("input '{}' has no four axes", graph.value(input).name)));
     };
+    let usual = Usual::of(origin, graph, input);
     let input = &settings.input;
-    assumptions.add("input size", format!("{channels}×{height}×{width}"), "the network");
-    let default_order = if channels == 1 { ChannelOrder::Grey } else { ChannelOrder::Bgr };
+    let source = match (settings.input.size, origin.open_size) {
+        (Some(_), _) => "set",
+        (None, true) => "the network leaves the size open, and most take this; set another with --input-size",
+        (None, false) => "the network",
+    };
+    assumptions.add("input size", format!("{channels}×{height}×{width}"), source);
+    let default_order = if channels == 1 { ChannelOrder::Grey } else { usual.order };
     let channel_order = assumptions.choose(
         "channel order",
         input.channel_order.as_ref(),
         default_order,
         |order| format!("{order:?}").to_lowercase(),
-        if channels == 1 {
-            "the network takes one channel"
-        } else {
-            "nearly all Caffe networks were trained on OpenCV's blue, green, red"
-        },
+        if channels == 1 { "the network takes one channel" } else { usual.order_reason },
     );
     if channel_order.channels() != channels {
         return Err(Error::Model(format!(
@@ -105,18 +219,13 @@ pub(crate) fn transformer(
     let raw_scale = assumptions.choose(
         "raw scale",
         input.raw_scale.as_ref(),
-        255.0,
+        usual.raw_scale,
         |scale| format!("[0, 1] times {scale}"),
-        "Caffe networks are trained on 0 to 255",
+        usual.raw_scale_reason,
     );
-    let mean = mean(channels, settings, assumptions)?;
-    let input_scale = assumptions.choose(
-        "scale after the mean",
-        input.scale.as_ref(),
-        1.0,
-        f32::to_string,
-        "nothing else is said",
-    );
+    let mean = mean(channels, raw_scale == usual.raw_scale, channel_order, &usual, settings, assumptions)?;
+    let input_scale =
+        scale(channels, raw_scale == usual.raw_scale, channel_order, &usual, settings, assumptions)?;
     let interpolation = assumptions.choose(
         "interpolation",
         input.interpolation.as_ref(),
@@ -131,29 +240,68 @@ pub(crate) fn transformer(
     Ok(Transformer { height, width, channel_order, raw_scale, mean, input_scale, interpolation })
 }
 
-/// The mean pixel of ImageNet in blue, green, red, as Caffe's examples state it.
-const IMAGENET_MEAN: [f32; 3] = [104.0, 117.0, 123.0];
+/// The usual numbers of three colours, in the order that was chosen.
+fn in_order(numbers: &[f32], order: ChannelOrder, usual: &Usual) -> Vec<f32> {
+    let mut numbers = numbers.to_vec();
+    if order != usual.order {
+        numbers.reverse();
+    }
+    numbers
+}
 
-fn mean(channels: usize, settings: &Settings, assumptions: &mut Assumptions) -> Result<Mean> {
-    let mean = match &settings.input.mean {
-        None if channels == 3 && settings.input.raw_scale.is_none_or(|scale| scale == 255.0) => {
-            let mut pixel = IMAGENET_MEAN.to_vec();
-            if settings.input.channel_order == Some(ChannelOrder::Rgb) {
-                pixel.reverse();
-            }
-            assumptions.add(
-                "mean",
-                format!("{pixel:?}"),
-                "the mean pixel of ImageNet; set another with --mean (none: --mean 0,0,0)",
-            );
+/// What the difference from the mean is multiplied by.
+fn scale(
+    channels: usize,
+    usual_range: bool,
+    order: ChannelOrder,
+    usual: &Usual,
+    settings: &Settings,
+    assumptions: &mut Assumptions,
+) -> Result<Vec<f32>> {
+    let set = settings.input.scale.as_ref().map(crate::ScaleSetting::numbers);
+    let default = match channels {
+        3 if usual_range && settings.input.mean.is_none() => in_order(&usual.scale, order, usual),
+        _ => vec![1.0],
+    };
+    let reason = if default == [1.0] { "nothing else is said" } else { usual.scale_reason };
+    let show = |numbers: &Vec<f32>| match numbers[..] {
+        [number] => number.to_string(),
+        _ => format!("{numbers:?}"),
+    };
+    let scale = assumptions.choose("scale after the mean", set.as_ref(), default, show, reason);
+    if scale.len() != 1 && scale.len() != channels {
+        return Err(Error::Model(format!(
+            "the scale has {} numbers, the network takes {channels} channels",
+            scale.len()
+        )));
+    }
+    Ok(scale)
+}
+
+fn mean(
+    channels: usize,
+    usual_range: bool,
+    order: ChannelOrder,
+    usual: &Usual,
+    settings: &Settings,
+    assumptions: &mut Assumptions,
+) -> Result<Mean> {
+    let mean = match (&settings.input.mean, &usual.mean) {
+        (None, Some((pixel, reason))) if channels == 3 && usual_range => {
+            let pixel = in_order(pixel, order, usual);
+            assumptions.add("mean", format!("{pixel:?}"), *reason);
             return Ok(Mean::Pixel(pixel));
         }
-        None => {
+        (None, None) if !usual.scale_reason.starts_with("nothing") => {
+            assumptions.add("mean", "none", usual.scale_reason);
+            return Ok(Mean::None);
+        }
+        (None, _) => {
             assumptions.add("mean", "none", "nothing is said; set one with --mean");
             return Ok(Mean::None);
         }
-        Some(MeanSetting::Pixel(numbers)) => Mean::Pixel(numbers.clone()),
-        Some(MeanSetting::File(path)) => mean_file(path)?,
+        (Some(MeanSetting::Pixel(numbers)), _) => Mean::Pixel(numbers.clone()),
+        (Some(MeanSetting::File(path)), _) => mean_file(path)?,
     };
     let shown = match (&mean, &settings.input.mean) {
         (_, Some(MeanSetting::File(path))) => path.display().to_string(),

@@ -37,6 +37,15 @@ pub enum Error {
         #[source]
         cause: Box<deepinside_caffe::CaffeError>,
     },
+    /// An ONNX file could not be read, or its nodes do not fit together.
+    #[error("{}: {cause}", path.display())]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: Box<deepinside_onnx::OnnxError>,
+    },
     /// The network is inconsistent.
     #[error(transparent)]
     Graph(Box<GraphError>),

@@ -1,7 +1,6 @@
 //! Activations and gradients of every layer (Simonyan, Vedaldi, Zisserman 2013, §4, and the original project's
 //! `backprop_analysis.py`).
 
-use deepinside_caffe::BlobGradient;
 use deepinside_engine::{BackwardRule, PlanOptions, Target, Threads};
 use deepinside_graph::{Graph, Op, ValueId};
 use deepinside_vision::Array;
@@ -59,11 +58,7 @@ pub fn layers(model: &Model, picture: &[f32], options: &LayersOptions, threads: 
     }
     let shown = shown_values(model);
     let gradient_of = |value: ValueId| -> ValueId {
-        let blob = model.blobs().get(&model.graph.value(value).name);
-        match blob.map(|blob| blob.gradient) {
-            Some(BlobGradient::Value(gradient)) if options.caffe_gradients => gradient,
-            _ => value,
-        }
+        if options.caffe_gradients { model.shown_gradient(value) } else { value }
     };
     let plan = PlanOptions {
         activations: shown.clone(),

@@ -7,7 +7,7 @@
 //! * [`class_model`]: the picture that maximises a class score (§2);
 //! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
 //! * [`layers`]: activations and gradients of every layer (§4);
-//! * [`trace`]: every number of a network, as Caffe would show it.
+//! * [`trace`]: every number of a network, by the names of its file.
 //!
 //! ```no_run
 //! use deepinside::saliency::{SaliencyOptions, saliency};
@@ -33,11 +33,11 @@ mod error;
 mod labels;
 pub mod layers;
 mod model;
+mod network;
 mod runner;
 pub mod saliency;
 mod score;
 mod settings;
-mod source;
 pub mod trace;
 
 pub use choices::{Assumption, Resize};
@@ -47,9 +47,12 @@ pub use deepinside_vision as vision;
 pub use error::{Error, Place, Result};
 pub use labels::{Label, Labels};
 pub use model::Model;
+pub use network::Format;
 pub use runner::{ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
-pub use settings::{InputSettings, MeanSetting, Settings, Size, parse_channel_order, parse_interpolation};
+pub use settings::{
+    InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order, parse_interpolation,
+};
 
 /// The README's example is compiled with the other examples.
 #[cfg(doctest)]

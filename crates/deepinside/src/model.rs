@@ -1,18 +1,17 @@
 //! A network together with everything needed to show it photographs.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deepinside_caffe::{BlobView, Imported, Warning};
 use deepinside_engine::{Plan, PlanOptions, Session, Threads};
+use deepinside_graph::pass::channels_first;
 use deepinside_graph::{Graph, ValueId};
 use deepinside_vision::{Array, ChannelOrder, Colour, Crop, Photograph, Transformer, crops};
 
-use crate::choices::{self, Assumption, Assumptions, Resize};
+use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
 use crate::labels::Labels;
+use crate::network::{self, NamedTensor, Network, OpenOptions};
 use crate::settings::Settings;
-use crate::source::open_caffe;
 use crate::{Error, Result, Score};
 
 /// A trained network, ready to look at photographs.
@@ -40,7 +39,7 @@ pub struct Model {
     pub warnings: Vec<String>,
     /// The files that were read.
     pub files: Vec<PathBuf>,
-    imported: Imported,
+    tensors: Vec<NamedTensor>,
 }
 
 impl Model {
@@ -55,28 +54,24 @@ impl Model {
         let network = settings.network.clone().ok_or_else(|| {
             Error::Model(format!("{}: no network is named; set `network` in model.toml", path.display()))
         })?;
-        let open = |shapes| open_caffe(&network, settings.weights.as_deref(), false, shapes);
-        let mut imported = open(BTreeMap::new())?;
-        if let Some(size) = settings.input.size {
-            let input = image_input(&imported.graph)?;
-            let &[batch, channels, ..] = imported.graph.value(input).shape.extents() else {
-                return Err(Error::Model("the network's input has no four axes".to_owned()));
-            };
-            let [height, width] = size.extents();
-            let named = imported.inputs.iter().find(|named| named.value == input);
-            let name =
-                named.map_or_else(|| imported.graph.value(input).name.clone(), |named| named.name.clone());
-            imported = open(BTreeMap::from([(name, vec![batch, channels, height, width])]))?;
-        }
-        Self::from_imported(imported, &network, settings)
+        let options = OpenOptions { size: settings.input.size, ..OpenOptions::default() };
+        let opened = network::open(&network, settings.weights.as_deref(), &options)?;
+        Self::from_network(opened, &network, settings)
     }
 
-    fn from_imported(imported: Imported, network: &Path, settings: Settings) -> Result<Self> {
-        let graph = imported.graph.clone().with_batch(1)?;
+    fn from_network(network: Network, path: &Path, settings: Settings) -> Result<Self> {
+        let mut assumptions = Assumptions::default();
+        let mut graph = network.graph.with_batch(1)?;
+        if let Some(last) = channels_last_input(&graph) {
+            let name = graph.value(last).name.clone();
+            graph = channels_first(graph, last)?.0;
+            assumptions.add("layout", "channels last", format!("input '{name}' is N×H×W×C"));
+        }
         let score = Score::find(&graph, settings.score.as_deref())?;
         let input = image_input(&graph)?;
-        let mut assumptions = Assumptions::default();
-        let transformer = choices::transformer(&graph, input, &settings, &mut assumptions)?;
+        let origin =
+            Origin { format: network.format, producer: &network.producer, open_size: network.open_size };
+        let transformer = choices::transformer(&graph, input, &origin, &settings, &mut assumptions)?;
         let (labels, resize) = (
             choices::labels(&score, transformer.channel_order, &settings, &mut assumptions)?,
             choices::resize(&transformer, &settings, &mut assumptions),
@@ -84,7 +79,7 @@ impl Model {
         for note in &score.notes {
             assumptions.add("score", graph.value(score.value).name.clone(), note.clone());
         }
-        let stem = network.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = settings
             .name
             .clone()
@@ -98,21 +93,24 @@ impl Model {
             resize,
             crop: settings.input.crop.unwrap_or_default(),
             assumptions: assumptions.list,
-            warnings: imported.warnings.iter().map(sentence).collect(),
-            files: [Some(network.to_owned()), settings.weights].into_iter().flatten().collect(),
+            warnings: network.warnings,
+            files: [Some(path.to_owned()), settings.weights].into_iter().flatten().collect(),
             graph,
-            imported,
+            tensors: network.tensors,
         })
     }
 
-    /// What Caffe's Python interface would show under each blob name.
-    pub fn blobs(&self) -> &BlobView {
-        &self.imported.blobs
+    /// The value whose gradient the file's format shows under the name of this value: in Caffe, behind an in-place
+    /// rectifier, the one before it.
+    pub(crate) fn shown_gradient(&self, value: ValueId) -> ValueId {
+        let name = &self.graph.value(value).name;
+        let tensor = self.tensors.iter().find(|tensor| tensor.name == *name);
+        tensor.and_then(|tensor| tensor.gradient).unwrap_or(value)
     }
 
-    /// Layers whose weights hold numbers that are not finite, each as a sentence. Reads all weights once.
+    /// Weights that hold numbers which are not finite, each as a sentence. Reads all weights once.
     pub fn suspicious_weights(&self) -> Vec<String> {
-        self.imported.suspicious_weights().iter().map(sentence).collect()
+        suspicious_weights(&self.graph)
     }
 
     /// Loads a photograph as the network's input needs it: colour or grey.
@@ -179,17 +177,30 @@ impl Model {
     }
 }
 
-/// A warning with its line, where it is about one.
-pub(crate) fn sentence(warning: &Warning) -> String {
-    if warning.line > 0 {
-        format!("line {}: {}", warning.line, warning.message)
-    } else {
-        warning.message.clone()
+/// Weights that hold numbers which are not finite, each as a sentence.
+pub(crate) fn suspicious_weights(graph: &Graph) -> Vec<String> {
+    let sentence = |(id, count): (ValueId, usize)| {
+        let value = graph.value(id);
+        format!(
+            "{count} of the {} numbers of '{}' are NaN or infinite; the file may be damaged, or the training diverged",
+            value.shape.elements(),
+            value.name
+        )
+    };
+    graph.not_finite().into_iter().map(sentence).collect()
+}
+
+/// The only input, where it takes a picture whose channels come last, as networks from Keras do.
+fn channels_last_input(graph: &Graph) -> Option<ValueId> {
+    let &[input] = graph.inputs() else { return None };
+    match *graph.value(input).shape.extents() {
+        [_, first, _, 1 | 3] if !matches!(first, 1 | 3) => Some(input),
+        _ => None,
     }
 }
 
 /// The input that takes a picture: the first with four axes.
-fn image_input(graph: &Graph) -> Result<ValueId> {
+pub(crate) fn image_input(graph: &Graph) -> Result<ValueId> {
     let is_image = |value: &&ValueId| {
         let shape = &graph.value(**value).shape;
         shape.rank() == 4 && matches!(shape.extents()[1], 1 | 3) && shape.elements() > 0

@@ -51,7 +51,7 @@ impl Score {
                     |value: &&ValueId| producer(**value).is_some() && graph.value(**value).shape.rank() >= 2;
                 let normalised = |value: &&ValueId| {
                     let op = producer(**value).map(|node| &node.op);
-                    matches!(op, Some(Op::Softmax(_) | Op::Unary(Unary::Sigmoid)))
+                    matches!(op, Some(Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(Unary::Sigmoid)))
                 };
                 // Of several results the last that is normalised, else the last.
                 let results = || graph.outputs().iter().rev().filter(computed);
@@ -85,6 +85,11 @@ impl Score {
                         node.name
                     ));
                 }
+                // Its exponentials are the softmax of the scores, which is computed from them.
+                Op::LogSoftmax(_) if normalisation == Normalisation::None => notes.push(format!(
+                    "the final log-softmax '{}' is cut off: the score is the unnormalised one before it",
+                    node.name
+                )),
                 Op::Unary(Unary::Sigmoid) if normalisation == Normalisation::None => {
                     normalisation = Normalisation::Sigmoid;
                     notes.push(format!(

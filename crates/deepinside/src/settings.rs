@@ -16,9 +16,9 @@ use crate::{Error, Result};
 pub struct Settings {
     /// What the model is called.
     pub name: Option<String>,
-    /// The network description (`.prototxt`).
+    /// The network: a description (`.prototxt`), or description and weights in one (`.onnx`).
     pub network: Option<PathBuf>,
-    /// The weights (`.caffemodel`).
+    /// The weights that belong to a description (`.caffemodel`).
     pub weights: Option<PathBuf>,
     /// The class names, one a line, or `ilsvrc2012` for the thousand classes of the ImageNet challenge.
     pub labels: Option<String>,
@@ -51,7 +51,7 @@ pub struct InputSettings {
     /// What is subtracted then.
     pub mean: Option<MeanSetting>,
     /// What the difference is multiplied by.
-    pub scale: Option<f32>,
+    pub scale: Option<ScaleSetting>,
     /// How photographs are resized.
     #[serde(deserialize_with = "interpolation")]
     pub interpolation: Option<Interpolation>,
@@ -116,6 +116,43 @@ impl std::str::FromStr for MeanSetting {
     }
 }
 
+/// One number for all channels, or one for each in the network's channel order.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum ScaleSetting {
+    /// For all channels.
+    All(f32),
+    /// For each channel.
+    PerChannel(Vec<f32>),
+}
+
+impl ScaleSetting {
+    /// The numbers: one, or one per channel.
+    pub fn numbers(&self) -> Vec<f32> {
+        match self {
+            Self::All(number) => vec![*number],
+            Self::PerChannel(numbers) => numbers.clone(),
+        }
+    }
+}
+
+impl std::str::FromStr for ScaleSetting {
+    type Err = String;
+
+    /// Reads `0.017` or `4.37,4.46,4.44`.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let numbers: std::result::Result<Vec<f32>, _> =
+            text.split(',').map(|number| number.trim().parse()).collect();
+        match numbers.as_deref() {
+            Ok(&[number]) => Ok(Self::All(number)),
+            Ok(numbers) => Ok(Self::PerChannel(numbers.to_vec())),
+            Err(_) => {
+                Err(format!("expected a number, or one for each channel (4.37,4.46,4.44), found '{text}'"))
+            }
+        }
+    }
+}
+
 impl Settings {
     /// Reads a `model.toml`; its relative paths are made to start at its folder.
     ///
@@ -147,8 +184,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Finds the files of a model: of a network description itself, of a `model.toml`, or of a folder with a `model.toml`
-    /// or exactly one description and one weight file.
+    /// Finds the files of a model: of a network itself, of a `model.toml`, or of a folder with a `model.toml` or exactly one
+    /// network (one description and one weight file, or one `.onnx`).
     ///
     /// # Errors
     /// When the path does not exist, or the folder leaves open which files are meant.
@@ -174,18 +211,21 @@ impl Settings {
             paths.sort();
             Ok(paths)
         };
-        let (networks, weights) = (files("prototxt")?, files("caffemodel")?);
-        match (&networks[..], &weights[..]) {
-            ([network], [weights]) => Ok(Settings {
+        let (networks, weights, whole) = (files("prototxt")?, files("caffemodel")?, files("onnx")?);
+        match (&networks[..], &weights[..], &whole[..]) {
+            ([network], [weights], []) => Ok(Settings {
                 network: Some(network.clone()),
                 weights: Some(weights.clone()),
                 ..Settings::default()
             }),
+            ([], [], [network]) => Ok(Settings { network: Some(network.clone()), ..Settings::default() }),
             _ => Err(Error::Model(format!(
-                "{}: a model folder holds a model.toml, or exactly one .prototxt and one .caffemodel; found {} and {}",
+                "{}: a model folder holds a model.toml, or exactly one .prototxt and one .caffemodel, or one .onnx; \
+                 found {}, {} and {}",
                 path.display(),
                 networks.len(),
-                weights.len()
+                weights.len(),
+                whole.len()
             ))),
         }
     }

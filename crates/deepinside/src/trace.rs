@@ -1,20 +1,19 @@
-//! The numeric door: every blob of a network, as Caffe's Python interface would show it.
+//! The numeric door: every tensor of a network by the file's own names.
 //!
-//! One name, one data, one diff: the data are the last value written under that name, the diff is what Caffe's backward
-//! pass leaves there, Caffe's inserted split blobs included. Nothing is folded or fused.
+//! One name, one data, one diff. Of a Caffe network this is what Caffe's Python interface would show: the data are the last
+//! value written under that name, the diff is what Caffe's backward pass leaves there, Caffe's inserted split blobs
+//! included. Nothing is folded or fused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use deepinside_caffe::BlobGradient;
 use deepinside_engine::{Plan, PlanOptions, Session, Target, Threads};
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
-use crate::model::sentence;
+use crate::network::{OpenOptions, open};
 use crate::score::no_such_value;
-use crate::source::open_caffe;
 use crate::{Error, Result};
 
 /// A top gradient of one blob.
@@ -37,7 +36,7 @@ pub struct TracedBlob {
     pub diff: Option<Array>,
 }
 
-/// Runs a network forward, and backward from the seeds if there are any; returns all blobs in Caffe's order, and what the
+/// Runs a network forward, and backward from the seeds if there are any; returns all tensors in the file's order, and what the
 /// files are suspicious for.
 ///
 /// # Errors
@@ -50,10 +49,12 @@ pub fn trace(
     threads: &Threads,
 ) -> Result<(Vec<TracedBlob>, Vec<String>)> {
     let shapes = inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
-    let imported = open_caffe(network, weights, true, shapes)?;
-    let (graph, view) = (&imported.graph, imported.blobs.entries());
+    let options = OpenOptions { splits: true, input_shapes: shapes, size: None };
+    let network = open(network, weights, &options)?;
+    let (graph, view) = (&network.graph, &network.tensors);
     let find = |name: &str| -> Result<ValueId> {
-        imported.blobs.get(name).map(|blob| blob.data).ok_or_else(|| no_such_value(graph, name))
+        let tensor = view.iter().find(|tensor| tensor.name == name);
+        tensor.map(|tensor| tensor.data).ok_or_else(|| no_such_value(graph, name))
     };
     let mut targets: Vec<(ValueId, Target)> = Vec::new();
     for (name, seed) in seeds {
@@ -62,7 +63,7 @@ pub fn trace(
     }
     let gradients: Vec<ValueId> = match seeds.is_empty() {
         true => Vec::new(),
-        false => view.iter().filter_map(|blob| gradient_value(blob.gradient)).collect(),
+        false => view.iter().filter_map(|tensor| tensor.gradient).collect(),
     };
     let plan = Plan::new(
         graph,
@@ -75,14 +76,14 @@ pub fn trace(
     )?;
     let mut session = Session::new(Arc::new(plan), threads.clone());
     // What Caffe fills by itself is filled here too, unless something else is given.
-    let filled: Vec<(ValueId, Vec<f32>)> = imported
+    let filled: Vec<(ValueId, Vec<f32>)> = network
         .inputs
         .iter()
         .filter(|input| !inputs.contains_key(&input.name))
         .filter_map(|input| Some((input.value, vec![input.fill?; graph.value(input.value).shape.elements()])))
         .collect();
     let given =
-        imported.inputs.iter().filter_map(|input| Some((input.value, inputs.get(&input.name)?.data())));
+        network.inputs.iter().filter_map(|input| Some((input.value, inputs.get(&input.name)?.data())));
     let given: Vec<(ValueId, &[f32])> =
         given.chain(filled.iter().map(|(value, numbers)| (*value, numbers.as_slice()))).collect();
     session.forward(&given)?;
@@ -91,23 +92,16 @@ pub fn trace(
     }
     let blobs = view.iter().map(|blob| {
         let array = |numbers: Vec<f32>| Array::new(blob.shape.extents().to_vec(), numbers);
-        let diff = match (seeds.is_empty(), gradient_value(blob.gradient)) {
+        let diff = match (seeds.is_empty(), blob.gradient) {
             (true, _) => None,
             (false, Some(value)) => Some(array(session.gradient(value)?)?),
             (false, None) => Some(array(vec![0.0; blob.shape.elements()])?),
         };
         Ok(TracedBlob { name: blob.name.clone(), data: array(session.activation(blob.data)?)?, diff })
     });
-    let mut warnings: Vec<String> = imported.warnings.iter().map(sentence).collect();
-    warnings.extend(imported.suspicious_weights().iter().map(sentence));
+    let mut warnings = network.warnings.clone();
+    warnings.extend(crate::model::suspicious_weights(graph));
     Ok((blobs.collect::<Result<_>>()?, warnings))
-}
-
-fn gradient_value(gradient: BlobGradient) -> Option<ValueId> {
-    match gradient {
-        BlobGradient::Value(value) => Some(value),
-        BlobGradient::Zero => None,
-    }
 }
 
 /// The target that makes a seed the top gradient of a blob.

@@ -142,6 +142,22 @@ impl Weights {
         numbers
     }
 
+    /// How many numbers are NaN or infinite. Gives the pages that it has read back.
+    pub(crate) fn not_finite(&self) -> usize {
+        // A piece of the file that is in memory at once.
+        const PIECE: usize = 1 << 16;
+        let elements = self.shape.elements();
+        let mut numbers = vec![0.0; PIECE.min(elements)];
+        let mut count = 0;
+        for start in (0..elements).step_by(PIECE) {
+            let piece = &mut numbers[..PIECE.min(elements - start)];
+            self.read(start, piece);
+            self.release(start, piece.len());
+            count += piece.iter().filter(|number| !number.is_finite()).count();
+        }
+        count
+    }
+
     /// Gives the file pages of the elements `start..start + count` back to the system; they are read again on demand.
     ///
     /// Does nothing where the weights do not lie in a mapped file.
@@ -173,6 +189,14 @@ mod tests {
         let mut last = [0.0];
         weights.read(2, &mut last);
         assert_eq!(last, [0.1]);
+    }
+
+    #[test]
+    fn counts_what_is_no_number() {
+        let mut numbers = vec![1.0; 100_000];
+        (numbers[3], numbers[99_999]) = (f32::NAN, f32::INFINITY);
+        let weights = Weights::from_f32(Shape::new([100_000]).unwrap(), &numbers).unwrap();
+        assert_eq!(weights.not_finite(), 2);
     }
 
     #[test]

@@ -132,6 +132,14 @@ pub enum OnnxError {
         #[source]
         cause: Inconsistency,
     },
+    /// An input was given a shape that the network does not have.
+    #[error("the network has no input '{input}'; its inputs are {}", .inputs.join(", "))]
+    UnknownInput {
+        /// The name.
+        input: String,
+        /// The names of its inputs.
+        inputs: Vec<String>,
+    },
     /// A result of the network is made by nothing, or known without running it.
     #[error("output '{output}': {what}")]
     Output {

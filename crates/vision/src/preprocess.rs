@@ -90,8 +90,9 @@ pub struct Transformer {
     pub raw_scale: f32,
     /// What is then subtracted; nothing by default.
     pub mean: Mean,
-    /// What the difference is multiplied by; 1 by default. Finite and not zero.
-    pub input_scale: f32,
+    /// What the difference is multiplied by: one number for all channels, or one for each in the network's order; 1 by
+    /// default. Finite and not zero.
+    pub input_scale: Vec<f32>,
     /// How photographs and mean images are resized; [`Interpolation::Bilinear`] by default.
     pub interpolation: Interpolation,
 }
@@ -112,7 +113,7 @@ impl Transformer {
             channel_order: ChannelOrder::default(),
             raw_scale: 255.0,
             mean: Mean::None,
-            input_scale: 1.0,
+            input_scale: vec![1.0],
             interpolation: Interpolation::default(),
         }
     }
@@ -148,10 +149,10 @@ impl Transformer {
         }
         let mut data = vec![0f32; channels * pixels];
         for (index, plane) in blob.data().chunks_exact(pixels).enumerate() {
-            let target = self.channel_order.source(index);
+            let (target, scale) = (self.channel_order.source(index), self.input_scale_of(index));
             for (position, &value) in plane.iter().enumerate() {
                 let mean = prepared.mean_at(index, position);
-                data[position * channels + target] = (value / self.input_scale + mean) / self.raw_scale;
+                data[position * channels + target] = (value / scale + mean) / self.raw_scale;
             }
         }
         Photograph::new(rows, columns, channels, data)
@@ -159,7 +160,11 @@ impl Transformer {
 
     /// Checks every setting and brings the mean to the input's size, once for any number of pictures.
     pub(crate) fn prepare(&self) -> Result<Prepared<'_>> {
-        for (name, scale) in [("raw_scale", self.raw_scale), ("input_scale", self.input_scale)] {
+        if self.input_scale.len() != 1 {
+            self.check_channels("the input scale", self.input_scale.len())?;
+        }
+        let scales = self.input_scale.iter().map(|&scale| ("input_scale", scale));
+        for (name, scale) in scales.chain([("raw_scale", self.raw_scale)]) {
             if !scale.is_finite() || scale == 0.0 {
                 let expected = "a finite number other than zero";
                 return Err(Error::Parameter { name, expected, found: scale.to_string() });
@@ -184,6 +189,11 @@ impl Transformer {
             }
         };
         Ok(Prepared { transformer: self, mean })
+    }
+
+    /// What the network's channel `index` is multiplied by at last.
+    fn input_scale_of(&self, index: usize) -> f32 {
+        self.input_scale[if self.input_scale.len() == 1 { 0 } else { index }]
     }
 
     fn check_channels(&self, what: &'static str, found: usize) -> Result<()> {
@@ -233,8 +243,7 @@ impl Prepared<'_> {
 
     /// See [`Transformer::preprocess`].
     pub(crate) fn preprocess(&self, photograph: &Photograph) -> Result<Array> {
-        let Transformer { height, width, channel_order, raw_scale, input_scale, interpolation, .. } =
-            *self.transformer;
+        let Transformer { height, width, channel_order, raw_scale, interpolation, .. } = *self.transformer;
         self.transformer.check_channels("the network's input", photograph.channels())?;
         let resized;
         let photograph = if (photograph.height(), photograph.width()) == (height, width) {
@@ -246,10 +255,10 @@ impl Prepared<'_> {
         let channels = channel_order.channels();
         let mut data = vec![0f32; channels * height * width];
         for (index, plane) in data.chunks_exact_mut(height * width).enumerate() {
-            let source = channel_order.source(index);
+            let (source, scale) = (channel_order.source(index), self.transformer.input_scale_of(index));
             let pixels = photograph.data().chunks_exact(channels);
             for (position, (value, pixel)) in plane.iter_mut().zip(pixels).enumerate() {
-                *value = (pixel[source] * raw_scale - self.mean_at(index, position)) * input_scale;
+                *value = (pixel[source] * raw_scale - self.mean_at(index, position)) * scale;
             }
         }
         Array::new([channels, height, width], data)

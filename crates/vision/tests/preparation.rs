@@ -113,7 +113,7 @@ fn a_map_for_display_keeps_its_border_and_its_mean() {
 fn channel_orders_and_scales_by_hand() {
     let photograph = Photograph::new(1, 2, 3, vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).unwrap();
     let mean = Mean::Image(Array::new([3, 1, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap());
-    let transformer = Transformer { raw_scale: 10.0, mean, input_scale: 0.5, ..Transformer::new(1, 2) };
+    let transformer = Transformer { raw_scale: 10.0, mean, input_scale: vec![0.5], ..Transformer::new(1, 2) };
     let close = |found: &[f32], expected: [f32; 6]| {
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     };
@@ -130,7 +130,8 @@ fn wrong_settings_are_named() {
     let message = |transformer: Transformer| transformer.preprocess(&photograph).unwrap_err().to_string();
     let base = Transformer::new(4, 4);
     assert!(message(Transformer { raw_scale: 0.0, ..base.clone() }).contains("raw_scale"));
-    assert!(message(Transformer { input_scale: f32::NAN, ..base.clone() }).contains("input_scale"));
+    assert!(message(Transformer { input_scale: vec![1.0; 2], ..base.clone() }).contains("input scale"));
+    assert!(message(Transformer { input_scale: vec![f32::NAN], ..base.clone() }).contains("input_scale"));
     assert!(message(Transformer { height: 0, ..base.clone() }).contains("empty"));
     let grey = Transformer { channel_order: ChannelOrder::Grey, ..base.clone() };
     assert!(message(grey).contains("needs 1 channels and found 3"));

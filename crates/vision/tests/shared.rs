@@ -73,12 +73,13 @@ fn transformer(folder: &Path, size: usize, interpolation: Interpolation) -> Tran
 fn the_transformer_and_its_inverse() {
     let Some(folder) = shared() else { return };
     for (mode, interpolation) in MODES {
-        let transformer = Transformer { input_scale: 0.017, ..transformer(&folder, 67, interpolation) };
+        let transformer = Transformer { input_scale: vec![0.017], ..transformer(&folder, 67, interpolation) };
         check(&folder, &format!("transformer67_{mode}"), &transformer.preprocess(&cat(&folder)).unwrap());
         let whole = crops::classifier_inputs(&cat(&folder), [80, 80], &transformer, &[Crop::Whole]).unwrap();
         check(&folder, &format!("transformer67_{mode}"), &whole.reshaped([3, 67, 67]).unwrap());
     }
-    let transformer = Transformer { input_scale: 0.017, ..transformer(&folder, 67, Interpolation::Bilinear) };
+    let transformer =
+        Transformer { input_scale: vec![0.017], ..transformer(&folder, 67, Interpolation::Bilinear) };
     let back = transformer.deprocess(&golden(&folder, "transformer67_noaa")).unwrap();
     check_values("deprocess67", back.data(), golden(&folder, "deprocess67").data());
 }

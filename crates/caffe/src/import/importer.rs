@@ -32,14 +32,6 @@ pub(super) enum Output<'a> {
     Step(&'a str),
 }
 
-/// A constant, and the layer that it was made for.
-#[derive(Debug, Clone)]
-pub(super) struct Constant {
-    pub value: ValueId,
-    pub layer: String,
-    pub line: usize,
-}
-
 /// The graph so far, and what each blob of Caffe's means at this point of the network.
 #[derive(Debug)]
 pub(super) struct Importer<'a> {
@@ -49,8 +41,6 @@ pub(super) struct Importer<'a> {
     pub options: &'a ImportOptions,
     pub warnings: Warnings,
     pub inputs: Vec<NamedInput>,
-    /// The constants in the graph.
-    pub constants: Vec<Constant>,
     /// Constants by parameter and shape, so that layers which share weights read one value.
     known: HashMap<(Slot, Vec<usize>), ValueId>,
     /// Blobs of layers that are left out: the layer and why.
@@ -68,7 +58,6 @@ impl<'a> Importer<'a> {
             options,
             warnings: Warnings::default(),
             inputs: Vec::new(),
-            constants: Vec::new(),
             known: HashMap::new(),
             dropped: HashMap::new(),
             numbers: HashMap::new(),
@@ -298,9 +287,7 @@ impl<'a> Importer<'a> {
         weights: Weights,
     ) -> Result<ValueId, ImportError> {
         let name = self.unused(format!("{}@{what}", site.name()));
-        let value = self.builder.constant(name, weights).map_err(|cause| site.refused(cause))?;
-        self.constants.push(Constant { value, layer: site.name().to_owned(), line: site.line() });
-        Ok(value)
+        self.builder.constant(name, weights).map_err(|cause| site.refused(cause))
     }
 
     /// The name, with a number behind it where it is taken. Only names that we make up are changed.

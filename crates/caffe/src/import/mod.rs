@@ -49,7 +49,6 @@ mod softmax;
 mod spatial_pyramid;
 mod storage;
 mod suggestion;
-mod suspicious;
 mod tile;
 mod window;
 
@@ -61,7 +60,7 @@ use crate::{BlobView, Location, Network, Warning, WeightFile};
 
 pub use error::{ImportError, LayerPlace, MissingWeights};
 
-use importer::{Constant, Importer};
+use importer::Importer;
 use parameters::Parameters;
 use rules::{Role, Rule};
 use site::Site;
@@ -116,7 +115,6 @@ pub struct Imported {
     /// The layers of the weight file which have weights but no namesake in the network. That is normal where
     /// a trained network is cut off, and the reason to look at where a layer was renamed.
     pub unused_weights: Vec<String>,
-    constants: Vec<Constant>,
 }
 
 /// Turns a network into a graph.
@@ -201,7 +199,7 @@ fn leave_out(importer: &mut Importer<'_>, site: Site<'_>, reason: &str) {
 }
 
 fn finish(importer: Importer<'_>, layers: Vec<LayerInfo>) -> Result<Imported, ImportError> {
-    let Importer { builder, blobs, parameters, options, warnings, inputs, constants, .. } = importer;
+    let Importer { builder, blobs, parameters, options, warnings, inputs, .. } = importer;
     let unknown = options.input_shapes.keys().find(|name| inputs.iter().all(|input| input.name != **name));
     if let Some(unknown) = unknown {
         return Err(ImportError::UnknownInput {
@@ -216,6 +214,5 @@ fn finish(importer: Importer<'_>, layers: Vec<LayerInfo>) -> Result<Imported, Im
         layers,
         warnings: warnings.finish(),
         unused_weights: parameters.ignored,
-        constants,
     })
 }

@@ -13,7 +13,7 @@ pub fn cut_softmax(mut graph: Graph) -> Graph {
         // Dropout, splits and flattening between softmax and result are looked through.
         while let Some(node) = producers[value.index()].map(|id| graph.node(id)) {
             match node.op {
-                Op::Softmax(_) => {
+                Op::Softmax(_) | Op::LogSoftmax(_) => {
                     graph.outputs[position] = node.inputs[0];
                     break;
                 }

@@ -3,6 +3,7 @@
 //! A pass never renumbers values, and it keeps every value that the caller wants to observe ([`Keep`]); with all values
 //! kept every pass is the identity.
 
+mod channels_first;
 mod cut_softmax;
 mod dead_code;
 mod fold_batch_normalization;
@@ -10,6 +11,7 @@ mod remove_identity;
 
 use std::collections::HashSet;
 
+pub use channels_first::channels_first;
 pub use cut_softmax::cut_softmax;
 pub use dead_code::remove_dead_code;
 pub use fold_batch_normalization::fold_batch_normalization;

@@ -135,6 +135,11 @@ impl<'a> Importer<'a> {
 
     fn inputs(&mut self, graph: &'a proto::Graph, options: &ImportOptions) -> Result<(), OnnxError> {
         let descriptions = self.model.inputs();
+        let unknown = |name: &&String| descriptions.iter().all(|input| input.name != **name);
+        if let Some(unknown) = options.input_shapes.keys().find(unknown) {
+            let inputs = descriptions.into_iter().map(|input| input.name).collect();
+            return Err(OnnxError::UnknownInput { input: unknown.clone(), inputs });
+        }
         for (input, description) in self.model.fed(graph).zip(descriptions) {
             let failed = |cause| OnnxError::Input { input: input.name.clone(), cause };
             let given = options.input_shapes.get(&input.name);

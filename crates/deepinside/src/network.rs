@@ -1,0 +1,262 @@
+//! From files to a graph, whatever their format.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
+use deepinside_graph::{Graph, Shape, ValueId};
+
+use crate::error::Place;
+use crate::settings::Size;
+use crate::{Error, Result};
+
+/// The largest network description that is read, in bytes.
+const LARGEST_DESCRIPTION: u64 = deepinside_caffe::MAX_TEXT_BYTES as u64;
+
+/// The side of the pictures of nearly all networks for ImageNet, where a file leaves it open.
+const USUAL_SIDE: usize = 224;
+
+/// Where a network comes from. Formats differ in what their networks are usually fed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A Caffe description with weights.
+    Caffe,
+    /// An ONNX file.
+    Onnx,
+}
+
+/// A network as a graph, and what its format calls things.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub format: Format,
+    /// The program that wrote the file, where it says.
+    pub producer: String,
+    pub graph: Graph,
+    /// What is fed from outside, by the names in the file.
+    pub inputs: Vec<NamedInput>,
+    /// What the file's names show, in its order.
+    pub tensors: Vec<NamedTensor>,
+    /// What was left out or assumed, as sentences.
+    pub warnings: Vec<String>,
+    /// Whether the file leaves the size of its pictures open.
+    pub open_size: bool,
+}
+
+/// An input by its name in the file.
+#[derive(Debug)]
+pub(crate) struct NamedInput {
+    pub name: String,
+    pub value: ValueId,
+    /// The number that it is filled with where nothing is fed.
+    pub fill: Option<f32>,
+}
+
+/// What is seen under a name of the file. In Caffe one name may show the data of one value and the gradient of another.
+#[derive(Debug)]
+pub(crate) struct NamedTensor {
+    pub name: String,
+    pub shape: Shape,
+    pub data: ValueId,
+    /// The value whose gradient is seen; none where it is always zero.
+    pub gradient: Option<ValueId>,
+}
+
+/// What is asked of a network while it is read.
+#[derive(Debug, Default)]
+pub(crate) struct OpenOptions {
+    /// Add Caffe's Split layers, so that each reader of a blob has a gradient of its own.
+    pub splits: bool,
+    /// Shapes of inputs by name.
+    pub input_shapes: BTreeMap<String, Vec<usize>>,
+    /// Height and width of the pictures.
+    pub size: Option<Size>,
+}
+
+/// Reads a network in any format, which the first byte of its file tells.
+pub(crate) fn open(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> Result<Network> {
+    if !is_onnx(network)? {
+        return open_caffe(network, weights, options);
+    }
+    if let Some(weights) = weights {
+        return Err(Error::Option(format!(
+            "{} is an ONNX file, which holds its weights; leave out the weights {}",
+            network.display(),
+            weights.display()
+        )));
+    }
+    let failed = |cause| Error::Onnx { path: network.to_owned(), cause: Box::new(cause) };
+    let model = deepinside_onnx::Model::open(network).map_err(failed)?;
+    import_onnx(&model, options).map_err(failed)
+}
+
+/// An ONNX file begins with the field of its version, which no text begins with.
+fn is_onnx(path: &Path) -> Result<bool> {
+    const VERSION_FIELD: u8 = 0x08;
+    if path.extension().is_some_and(|extension| extension == "onnx") {
+        return Ok(true);
+    }
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Ok(false);
+    }
+    let mut first = [0];
+    let count = std::fs::File::open(path).map_err(io)?.read(&mut first).map_err(io)?;
+    Ok(count == 1 && first[0] == VERSION_FIELD)
+}
+
+/// Turns a decoded ONNX model into a network; what it leaves open about its pictures gets the size that is asked for, or
+/// the usual one.
+pub(crate) fn import_onnx(
+    model: &deepinside_onnx::Model,
+    options: &OpenOptions,
+) -> std::result::Result<Network, deepinside_onnx::OnnxError> {
+    let mut input_shapes = options.input_shapes.clone();
+    let mut open_size = false;
+    for input in model.inputs() {
+        let Some([batch, first, second, third]) = input.extents.as_deref() else { continue };
+        let extents = [batch, first, second, third].map(|extent| extent.as_ref().ok().copied());
+        let channels_last = !matches!(extents[1], Some(1 | 3)) && matches!(extents[3], Some(1 | 3));
+        let spatial = if channels_last { [1, 2] } else { [2, 3] };
+        let is_open = spatial.iter().any(|&axis| extents[axis].is_none());
+        if (is_open || options.size.is_some()) && !input_shapes.contains_key(&input.name) {
+            let size = options.size.unwrap_or(Size::Side(USUAL_SIDE)).extents();
+            let mut shape = extents.map(|extent| extent.and_then(|extent| usize::try_from(extent).ok()));
+            for (axis, side) in spatial.into_iter().zip(size) {
+                if options.size.is_some() || extents[axis].is_none() {
+                    shape[axis] = Some(side);
+                }
+            }
+            let default = [1, 3, 3, 3];
+            let shape = shape.iter().zip(default).map(|(extent, usual)| extent.unwrap_or(usual)).collect();
+            input_shapes.insert(input.name.clone(), shape);
+            open_size |= is_open && options.size.is_none();
+        }
+    }
+    let imported = deepinside_onnx::import(model, &deepinside_onnx::ImportOptions { input_shapes })?;
+    let graph = imported.graph;
+    let inputs = graph.inputs().iter().map(|&value| NamedInput {
+        name: graph.value(value).name.clone(),
+        value,
+        fill: None,
+    });
+    let tensors = imported.tensors.into_iter().map(|(name, value)| NamedTensor {
+        name,
+        shape: graph.value(value).shape.clone(),
+        data: value,
+        gradient: Some(value),
+    });
+    Ok(Network {
+        format: Format::Onnx,
+        producer: model.producer(),
+        inputs: inputs.collect(),
+        tensors: tensors.collect(),
+        warnings: imported.warnings,
+        graph,
+        open_size,
+    })
+}
+
+/// Reads a Caffe network description and, if named, its weights.
+fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> Result<Network> {
+    let mut imported = import_caffe(network, weights, options.splits, options.input_shapes.clone())?;
+    if let Some(size) = options.size {
+        let input = crate::model::image_input(&imported.graph)?;
+        let &[batch, channels, ..] = imported.graph.value(input).shape.extents() else {
+            return Err(Error::Model("the network's input has no four axes".to_owned()));
+        };
+        let [height, width] = size.extents();
+        let named = imported.inputs.iter().find(|named| named.value == input);
+        let name = named.map_or_else(|| imported.graph.value(input).name.clone(), |named| named.name.clone());
+        let shapes = BTreeMap::from([(name, vec![batch, channels, height, width])]);
+        imported = import_caffe(network, weights, options.splits, shapes)?;
+    }
+    let tensors = imported.blobs.entries().iter().map(|blob| NamedTensor {
+        name: blob.name.clone(),
+        shape: blob.shape.clone(),
+        data: blob.data,
+        gradient: match blob.gradient {
+            BlobGradient::Value(value) => Some(value),
+            BlobGradient::Zero => None,
+        },
+    });
+    let warnings = imported.warnings.iter().map(|warning| match warning.line {
+        0 => warning.message.clone(),
+        line => format!("line {line}: {}", warning.message),
+    });
+    Ok(Network {
+        format: Format::Caffe,
+        producer: String::new(),
+        tensors: tensors.collect(),
+        warnings: warnings.collect(),
+        inputs: imported
+            .inputs
+            .into_iter()
+            .map(|input| NamedInput { name: input.name, value: input.value, fill: input.fill })
+            .collect(),
+        graph: imported.graph,
+        open_size: false,
+    })
+}
+
+/// The import itself. `splits` adds Caffe's Split layers; `input_shapes` overrides shapes of inputs by name.
+fn import_caffe(
+    network: &Path,
+    weights: Option<&Path>,
+    splits: bool,
+    input_shapes: BTreeMap<String, Vec<usize>>,
+) -> Result<deepinside_caffe::Imported> {
+    let bytes = read_limited(network, LARGEST_DESCRIPTION)?;
+    let read = ReadOptions { insert_splits: splits, ..ReadOptions::default() };
+    let description = deepinside_caffe::read_network(&bytes, &read).map_err(|error| {
+        let location = match &error {
+            CaffeError::Syntax { location, .. } | CaffeError::Layer { location, .. } => Some(*location),
+            _ => None,
+        };
+        described(network, &String::from_utf8_lossy(&bytes), location, error.to_string())
+    })?;
+    let weights = match weights {
+        Some(path) => Some(
+            deepinside_caffe::read_weights(path)
+                .map_err(|cause| Error::Weights { path: path.to_owned(), cause: Box::new(cause) })?,
+        ),
+        None => None,
+    };
+    let import = deepinside_caffe::ImportOptions { input_shapes };
+    let mut imported = deepinside_caffe::import(&description, weights.as_ref(), &import)
+        .map_err(|error| described(network, &description.source, place_of(&error), error.to_string()))?;
+    imported.warnings.splice(0..0, description.warnings);
+    Ok(imported)
+}
+
+/// Reads a whole file that must not be larger than `limit` bytes.
+fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    if !metadata.is_file() {
+        return Err(Error::Model(format!("{}: a network description is a file", path.display())));
+    }
+    if metadata.len() > limit {
+        return Err(Error::Model(format!(
+            "{}: a network description has at most {limit} bytes, this file has {}; are description and weights confused?",
+            path.display(),
+            metadata.len()
+        )));
+    }
+    std::fs::read(path).map_err(io)
+}
+
+fn described(path: &Path, text: &str, location: Option<Location>, message: String) -> Error {
+    let place = location.filter(|location| location.line > 0).map(|location| Place {
+        line: location.line,
+        offset: location.offset,
+        length: location.length,
+        text: text.into(),
+    });
+    Error::Description { path: path.to_owned(), place: place.map(Box::new), message }
+}
+
+/// The layer that an import failed at.
+fn place_of(error: &ImportError) -> Option<Location> {
+    error.place().map(|place| place.location)
+}
