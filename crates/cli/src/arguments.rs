@@ -70,9 +70,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArguments {
-    /// A network (.onnx, or .prototxt with --weights), or a folder with a model.toml.
+    /// A network (.onnx, or .prototxt with --weights), or a folder with a model.toml. By default the built-in one:
+    /// EfficientNet-Lite0, trained on ImageNet.
     #[arg(short, long, value_name = "PATH")]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// The weights (.caffemodel).
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,

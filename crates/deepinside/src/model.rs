@@ -59,6 +59,24 @@ impl Model {
         Self::from_network(opened, &network, settings)
     }
 
+    /// The network that is built in: EfficientNet-Lite0, trained on ImageNet (see the crate `deepinside-builtin`).
+    ///
+    /// What `settings` say overrides what the network was trained with.
+    ///
+    /// # Errors
+    /// When settings do not fit the network.
+    #[cfg(feature = "builtin-model")]
+    pub fn built_in(settings: Settings) -> Result<Self> {
+        let path = Path::new(deepinside_builtin::NAME);
+        let settings = settings.or(Settings::parse(deepinside_builtin::SETTINGS, path)?);
+        let failed = |cause| Error::Onnx { path: path.to_owned(), cause: Box::new(cause) };
+        let file = bytes::Bytes::from_static(deepinside_builtin::NETWORK);
+        let model = deepinside_onnx::Model::from_bytes(file).map_err(failed)?;
+        let options = OpenOptions { size: settings.input.size, ..OpenOptions::default() };
+        let opened = network::import_onnx(&model, &options).map_err(failed)?;
+        Self::from_network(opened, path, settings)
+    }
+
     fn from_network(network: Network, path: &Path, settings: Settings) -> Result<Self> {
         let mut assumptions = Assumptions::default();
         let mut graph = network.graph.with_batch(1)?;

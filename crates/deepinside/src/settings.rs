@@ -167,8 +167,7 @@ impl Settings {
             return Err(failed(format!("at most {LARGEST} bytes are expected, found {size}")));
         }
         let text = std::fs::read_to_string(path).map_err(io)?;
-        let mut settings: Self =
-            toml::from_str(&text).map_err(|error| failed(error.to_string().trim().to_owned()))?;
+        let mut settings = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         for file in [&mut settings.network, &mut settings.weights].into_iter().flatten() {
             *file = folder.join(&file);
@@ -182,6 +181,14 @@ impl Settings {
             *labels = folder.join(&labels).to_string_lossy().into_owned();
         }
         Ok(settings)
+    }
+
+    /// Reads the text of a `model.toml`; `path` is for errors.
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| Error::ModelFile {
+            path: path.to_owned(),
+            message: error.to_string().trim().to_owned(),
+        })
     }
 
     /// Finds the files of a model: of a network itself, of a `model.toml`, or of a folder with a `model.toml` or exactly one

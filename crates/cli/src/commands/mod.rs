@@ -8,15 +8,19 @@ pub mod manual;
 pub mod saliency;
 pub mod trace;
 
-use deepinside::Model;
+use deepinside::{Model, Settings};
 
 use crate::arguments::ModelArguments;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::progress;
 
 /// Opens the model; what is suspicious, and what was cut off to get at the score, goes to standard error.
 pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
-    let model = Model::open(&arguments.model, arguments.settings(original))?;
+    let settings = arguments.settings(original);
+    let model = match &arguments.model {
+        Some(path) => Model::open(path, settings)?,
+        None => built_in(settings)?,
+    };
     for warning in model.warnings.iter().chain(&model.suspicious_weights()) {
         progress::note(format_args!("warning: {warning}"));
     }
@@ -24,4 +28,17 @@ pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
         progress::note(format_args!("note: {note}"));
     }
     Ok(model)
+}
+
+/// The network that is used where none is named.
+fn built_in(settings: Settings) -> Outcome<Model> {
+    if settings.weights.is_some() {
+        return Err(Failure::Message(
+            "--weights needs a network: name its description with --model".to_owned(),
+        ));
+    }
+    #[cfg(feature = "builtin-model")]
+    return Ok(Model::built_in(settings)?);
+    #[cfg(not(feature = "builtin-model"))]
+    Err(Failure::Message("this program was built without its network; name one with --model".to_owned()))
 }

@@ -96,6 +96,8 @@ pub(super) fn import_clip<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> R
         };
         (bound(1, "the lower bound")?, bound(2, "the upper bound")?)
     };
+    // A lower bound above the upper one gives way.
+    let minimum = minimum.map(|minimum| minimum.min(maximum.unwrap_or(f32::INFINITY)));
     let function = match (minimum, maximum) {
         // What it is, so that the rules for rectifiers hold.
         (Some(0.0), None) => Unary::Relu { negative_slope: 0.0 },

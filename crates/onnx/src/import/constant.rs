@@ -90,6 +90,9 @@ pub(super) fn import_cast<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> R
     let Some(to) = node.int("to")? else { return inconsistent("attribute 'to'", "a type", "none") };
     // What is not a number after overflow in a narrow type is ours anyway.
     let _ = (node.int("saturate")?, node.text("round_mode")?);
+    if matches!(to, 21 | 22) {
+        return unsupported("casts to numbers of 4 bits");
+    }
     cast(node, importer, tensor::kind_of(i32::try_from(to).unwrap_or(0))?)
 }
 

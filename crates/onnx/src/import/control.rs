@@ -1,7 +1,6 @@
 //! Nodes that pass something through, and branches.
 
-use deepinside_graph::Constant;
-use deepinside_graph::op::Identity;
+use deepinside_graph::op::{Identity, Unary};
 
 use super::failure::{Failure, inconsistent, unsupported};
 use super::importer::Importer;
@@ -23,9 +22,8 @@ pub(super) fn import_dropout<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -
         return unsupported("it is exported for training; export the network for inference");
     }
     if node.output(1).is_some() {
-        let shape = importer.shape(&operand);
-        let mask = Constant::new(shape.clone(), vec![1.0; shape.elements()])?;
-        importer.finish_known(node, 1, mask, Kind::Boolean)?;
+        let always = Unary::Threshold { threshold: f32::NEG_INFINITY };
+        importer.finish_output(node, 1, always, std::slice::from_ref(&operand), Kind::Boolean)?;
     }
     importer.finish(node, Identity, &[operand])
 }

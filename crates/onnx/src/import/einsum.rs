@@ -13,8 +13,15 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
     let equation: String =
         node.text("equation")?.unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
     let operands = importer.operands(node)?;
-    let Some((left, result)) = equation.split_once("->") else {
-        return unsupported(format!("equation '{equation}' without '->'"));
+    // Without an arrow the result has the letters that stand once, in alphabetical order.
+    let (left, result) = match equation.split_once("->") {
+        Some((left, result)) => (left, result.to_owned()),
+        None => {
+            let once = |letter: &char| equation.matches(*letter).count() == 1;
+            let mut letters: Vec<char> = equation.chars().filter(|c| *c != ',').filter(once).collect();
+            letters.sort_unstable();
+            (equation.as_str(), letters.into_iter().collect())
+        }
     };
     let terms: Vec<Vec<char>> = left.split(',').map(|term| term.chars().collect()).collect();
     let result: Vec<char> = result.chars().collect();

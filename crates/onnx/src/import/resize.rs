@@ -242,24 +242,26 @@ fn resize<'a>(
 
 /// The operand's coordinate of a position of the result.
 fn coordinate(position: usize, along: &Along, coordinates: Coordinates) -> f32 {
-    let (x, extent, target, scale) = (position as f32, along.extent as f32, along.target as f32, along.scale);
+    let (x, extent, scale) = (position as f32, along.extent as f32, along.scale);
+    // As ONNX defines it: where a scale is given, not rounded down to a whole number as the result itself is.
+    let target = scale * extent;
     match coordinates {
         Coordinates::HalfPixel => (x + 0.5) / scale - 0.5,
         Coordinates::HalfPixelSymmetric => {
             // The result's extent may be rounded: its middle stays the operand's middle.
-            let adjustment = target / (scale * extent);
+            let adjustment = along.target as f32 / target;
             let offset = extent / 2.0 * (1.0 - adjustment);
             offset + (x + 0.5) / scale - 0.5
         }
         Coordinates::PytorchHalfPixel if along.target > 1 => (x + 0.5) / scale - 0.5,
         Coordinates::PytorchHalfPixel => 0.0,
-        Coordinates::AlignCorners if along.target > 1 => x * (extent - 1.0) / (target - 1.0),
+        Coordinates::AlignCorners if target > 1.0 => x * (extent - 1.0) / (target - 1.0),
         Coordinates::AlignCorners => 0.0,
         Coordinates::Asymmetric => x / scale,
         Coordinates::HalfPixelForNearest => (x + 0.5) / scale,
         Coordinates::Crop => {
             let (start, end) = along.crop;
-            if along.target > 1 {
+            if target > 1.0 {
                 start * (extent - 1.0) + x * (end - start) * (extent - 1.0) / (target - 1.0)
             } else {
                 0.5 * (start + end) * (extent - 1.0)

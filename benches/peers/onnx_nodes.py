@@ -1,0 +1,225 @@
+"""Runs the operator tests of the package `onnx` through `deepinside trace` and says which pass.
+
+The tests give an operator's parameters (weights, axes, bounds) as inputs of the graph; networks have them as
+initialisers. Every input that is not data for its operator is therefore made an initialiser first, and where operators
+take several data operands, each test runs once with all of them fed.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import onnx
+import onnx.backend.test
+from onnx import numpy_helper
+
+# The operators that networks for image classification use, and that this project set out to compute.
+EXPECTED = """
+Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat Constant ConstantOfShape Conv
+ConvTranspose DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm
+GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity If
+InstanceNormalization LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul Max
+MaxPool Mean MeanVarianceNormalization Min Mish Mul Neg Not Or PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL1
+ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape
+Resize Round Selu Shape Sigmoid Sign Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh
+ThresholdedRelu Tile TopK Transpose Unsqueeze Upsample Where
+""".split()
+
+# All inputs of these are data; of every other operator only the first is.
+ALL_DATA = set(
+    "Add Sub Mul Div Pow Max Min Mean Sum And Or Equal Greater GreaterOrEqual Less LessOrEqual Where MatMul Gemm Concat "
+    "Einsum".split()
+)
+# These need every input known: shapes and numbers that files compute with.
+NO_DATA = set("Range ConstantOfShape QuantizeLinear DequantizeLinear If Constant".split())
+
+FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+WHOLE = {
+    onnx.TensorProto.UINT8, onnx.TensorProto.INT8, onnx.TensorProto.UINT16, onnx.TensorProto.INT16,
+    onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL, onnx.TensorProto.UINT32,
+    onnx.TensorProto.UINT64, onnx.TensorProto.UINT4, onnx.TensorProto.INT4,
+}
+
+
+def cases():
+    folder = pathlib.Path(onnx.backend.test.__file__).parent / "data" / "node"
+    return sorted(path for path in folder.iterdir() if (path / "model.onnx").is_file())
+
+
+def tensor(path):
+    return onnx.load_tensor(str(path))
+
+
+def numbers(proto):
+    array = numpy_helper.to_array(proto)
+    return numpy.asarray(array).astype(numpy.float32)
+
+
+def run_case(folder, binary):
+    """(operators, verdict, reason); the verdict is pass, unsupported, wrong, other or not float."""
+    model = onnx.load(str(folder / "model.onnx"))
+    operators = [node.op_type for node in model.graph.node]
+    own = operators[0] if len(operators) == 1 else None
+    if own not in EXPECTED:
+        return operators, "other", ""
+    data = folder / "test_data_set_0"
+    types = [
+        value.type.tensor_type.elem_type if value.type.HasField("tensor_type") else None
+        for value in list(model.graph.input) + list(model.graph.output)
+    ]
+    if any(kind not in FLOATS | WHOLE for kind in types):
+        return operators, "not float", "tensors of strings, sequences, complex or 8-bit floating-point numbers"
+    try:
+        given = [tensor(data / f"input_{index}.pb") for index in range(len(model.graph.input))]
+        outputs = [tensor(data / f"output_{index}.pb") for index in range(len(model.graph.output))]
+    except Exception as error:  # sequences and optionals have other files
+        return operators, "not float", str(error)
+    node = model.graph.node[0]
+    names = [value.name for value in model.graph.input]
+    if own in ALL_DATA:
+        data_names = set(names)
+    elif own in NO_DATA:
+        data_names = set()
+    else:
+        data_names = set(node.input[:1])
+    feeds = {}
+    initialised = []
+    for name, value in zip(names, given):
+        if name in data_names:
+            feeds[name] = numbers(value)
+        else:
+            value.name = name
+            initialised.append(value)
+    kept = [value for value in model.graph.input if value.name in data_names]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    model.graph.initializer.extend(initialised)
+    folded = not feeds or own in ("Shape", "Size")
+    if folded:
+        # Nothing is left to compute: an addition of zero makes it a network.
+        for value in model.graph.output:
+            kind = value.type.tensor_type.elem_type
+            name = value.name
+            model.graph.node.append(onnx.helper.make_node("Cast", [name], [name + "_float"], to=1))
+            model.graph.node.append(onnx.helper.make_node("Add", [name + "_float", "zero"], [name + "_sum"]))
+        model.graph.input.append(onnx.helper.make_tensor_value_info("zero", 1, [1]))
+        feeds["zero"] = numpy.zeros([1], numpy.float32)
+        output_names = [value.name + "_sum" for value in model.graph.output]
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None) for name in output_names)
+    else:
+        output_names = [value.name for value in model.graph.output]
+    with tempfile.TemporaryDirectory() as work:
+        path = os.path.join(work, "model.onnx")
+        onnx.save(model, path)
+        command = [binary, "trace", "-m", path, "--out", os.path.join(work, "out"), "--threads", "1"]
+        for index, (name, array) in enumerate(feeds.items()):
+            file = os.path.join(work, f"input{index}.npy")
+            numpy.save(file, array)
+            command += ["--input", f"{name}={file}"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if run.returncode not in (0, 1, 2):
+            return operators, "wrong", f"exit code {run.returncode}: {run.stderr.strip()[:200]}"
+        if run.returncode != 0:
+            return operators, "unsupported", reason(run.stderr, path)
+        for name, expected, kind in zip(output_names, outputs, types[len(names):]):
+            file = os.path.join(work, "out", "data_" + name.replace("/", "__") + ".npy")
+            if not os.path.exists(file):
+                return operators, "wrong", f"no result '{name}'"
+            found, wanted = numpy.load(file), numbers(expected)
+            if folded and found.size == wanted.size:
+                found = found.reshape(wanted.shape)
+            if found.shape != wanted.shape:
+                return operators, "wrong", f"'{name}' has shape {found.shape} instead of {wanted.shape}"
+            half = expected.data_type in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+            tolerance = dict(rtol=1e-3, atol=1e-5)
+            if half:
+                tolerance = dict(rtol=1e-2, atol=1e-2)
+            elif kind in WHOLE:
+                tolerance = dict(rtol=0, atol=0)
+            if not numpy.allclose(found, wanted, equal_nan=True, **tolerance):
+                worst = numpy.nanmax(numpy.abs(found - wanted)) if found.size else 0
+                return operators, "wrong", f"'{name}' differs by up to {worst:g}"
+    return operators, "pass", ""
+
+
+def reason(text, path):
+    lines = [line for line in text.strip().splitlines() if line.startswith("error:")]
+    line = (lines or text.strip().splitlines() or ["no reason"])[0]
+    line = line.replace("error: ", "").replace(path + ": ", "")
+    return line.split("): ", 1)[1] if line.startswith("node '") and "): " in line else line
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", default="target/release/deepinside")
+    parser.add_argument("--write", help="write the page with the table here")
+    parser.add_argument("--only", help="only tests whose name contains this")
+    arguments = parser.parse_args()
+    folders = [folder for folder in cases() if not arguments.only or arguments.only in folder.name]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda folder: run_case(folder, arguments.binary), folders))
+    table = collections.defaultdict(collections.Counter)
+    reasons = collections.defaultdict(list)
+    total = collections.Counter()
+    for folder, (operators, verdict, why) in zip(folders, results):
+        total[verdict] += 1
+        if verdict == "other":
+            continue
+        table[operators[0]][verdict] += 1
+        if verdict in ("unsupported", "wrong"):
+            reasons[operators[0]].append((folder.name, verdict, why))
+    page = write_page(table, reasons, total)
+    if arguments.write:
+        pathlib.Path(arguments.write).write_text(page)
+    else:
+        print(page)
+    print(dict(total), file=sys.stderr)
+    for operator, cases_of in reasons.items():
+        for name, verdict, why in cases_of:
+            if verdict == "wrong":
+                print(f"WRONG {name}: {why}", file=sys.stderr)
+    return 1 if total["wrong"] else 0
+
+
+def write_page(table, reasons, total):
+    lines = [
+        "# ONNX operators",
+        "",
+        f"Made by `benches/peers/onnx_nodes.py` from the operator tests of the package `onnx` {onnx.__version__}: each is run "
+        "through `deepinside trace`, and its results are compared with those that the package states (relative 1e-3, absolute "
+        "1e-5; half precision 1e-2; whole numbers exactly). All computing is in single precision.",
+        "",
+        f"Of {sum(total.values())} tests {total['pass']} pass, {total['unsupported']} ask for something that is refused with a "
+        f"sentence, and {total['wrong']} give other numbers. {total['not float']} are about tensors that are not numbers of the "
+        f"kinds above, and {total['other']} about operators which networks for image classification do not use, or about "
+        "several operators at once.",
+        "",
+        "Weights, axes, bounds and shapes must be constant: initialisers, or computed from constants and shapes alone.",
+        "",
+        "| operator | pass | refused | wrong | not float |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for operator in sorted(table):
+        row = table[operator]
+        cells = [str(row[verdict] or "") for verdict in ("pass", "unsupported", "wrong", "not float")]
+        lines.append(f"| {operator} | " + " | ".join(cells) + " |")
+    lines += ["", "## What is refused, and why", ""]
+    for operator in sorted(reasons):
+        grouped = collections.defaultdict(list)
+        for name, _, why in reasons[operator]:
+            grouped[why].append(name)
+        lines.append(f"- **{operator}**")
+        for why, names in grouped.items():
+            lines.append(f"  - {', '.join(f'`{name}`' for name in names)}: {why}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
