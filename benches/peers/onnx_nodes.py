@@ -25,7 +25,7 @@ Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Celu
 ConvTranspose DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand Flatten Floor Gather Gelu Gemm
 GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity If
 InstanceNormalization LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul Max
-MaxPool Mean MeanVarianceNormalization Min Mish Mul Neg Not Or PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL1
+MaxPool Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not Or PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL1
 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape
 Resize Round Selu Shape Sigmoid Sign Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh
 ThresholdedRelu Tile TopK Transpose Unsqueeze Upsample Where
@@ -33,7 +33,7 @@ ThresholdedRelu Tile TopK Transpose Unsqueeze Upsample Where
 
 # All inputs of these are data; of every other operator only the first is.
 ALL_DATA = set(
-    "Add Sub Mul Div Pow Max Min Mean Sum And Or Equal Greater GreaterOrEqual Less LessOrEqual Where MatMul Gemm Concat "
+    "Add Sub Mul Div Mod Pow Max Min Mean Sum And Or Equal Greater GreaterOrEqual Less LessOrEqual Where MatMul Gemm Concat "
     "Einsum".split()
 )
 # These need every input known: shapes and numbers that files compute with.

@@ -73,6 +73,16 @@ pub(super) fn import_division<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
     importer.finish(node, Binary::Divide, &[left, right])
 }
 
+/// `a − ⌊a/b⌋ · b`, whose sign is that of the divisor; with `fmod` that of the dividend.
+pub(super) fn import_remainder<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let (left, right) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let rounding = if node.flag("fmod")? { Rounding::TowardsZero } else { Rounding::Down };
+    let quotient = importer.step(node, "quotient", Binary::Divide, &[left.clone(), right.clone()])?;
+    let whole = importer.step(node, "whole", Unary::Round(rounding), &[quotient])?;
+    let product = importer.step(node, "product", Eltwise::Product, &[whole, right])?;
+    importer.finish(node, Eltwise::Sum { coefficients: vec![1.0, -1.0] }, &[left, product])
+}
+
 pub(super) fn import_power<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let (base, exponent) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
     match lone_number(importer, &base, &exponent) {

@@ -72,6 +72,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("MeanVarianceNormalization", normalisation::import_mean_variance),
     ("Min", arithmetic::import_extreme),
     ("Mish", activation::import),
+    ("Mod", arithmetic::import_remainder),
     ("Mul", arithmetic::import_product),
     ("Neg", activation::import),
     ("Not", activation::import),
