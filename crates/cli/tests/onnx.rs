@@ -1,0 +1,114 @@
+//! Small ONNX networks through `deepinside trace`: scores as ONNX Runtime computes them, gradients as PyTorch does in double
+//! precision. `benches/peers/make_onnx_fixtures.py` makes the fixtures.
+
+mod support;
+
+use std::path::Path;
+
+use deepinside::vision::{Array, npy};
+use support::{deepinside, difference, fixtures, stderr, stdout};
+
+/// The result whose gradient the fixtures hold, summed over the pictures.
+const CLASS: usize = 2;
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn scores_and_gradients_are_those_of_other_engines() {
+    let mut faults = Vec::new();
+    let mut folders: Vec<_> =
+        std::fs::read_dir(fixtures().join("onnx")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    assert!(folders.len() >= 17);
+    for folder in folders {
+        let work = tempfile::tempdir().unwrap();
+        let out = work.path().join("out");
+        let mut arguments = vec!["trace".to_owned(), "-m".to_owned(), text(&folder.join("model.onnx"))];
+        let input = format!("images={}", text(&folder.join("images.npy")));
+        arguments.extend(["--out".to_owned(), text(&out), "--input".to_owned(), input]);
+        let gradient = folder.join("gradient.npy");
+        if gradient.exists() {
+            let scores = npy::read(folder.join("scores.npy")).unwrap();
+            let (pictures, classes) = (scores.shape()[0], scores.shape()[1]);
+            let mut seed = vec![0.0; pictures * classes];
+            (0..pictures).for_each(|picture| seed[picture * classes + CLASS] = 1.0);
+            let seed_file = work.path().join("seed.npy");
+            npy::write(&seed_file, &Array::new([pictures, classes], seed).unwrap()).unwrap();
+            arguments.extend(["--seed".to_owned(), format!("scores={}", text(&seed_file))]);
+        }
+        let output = deepinside(&arguments);
+        if !output.status.success() {
+            faults.push(format!("{}: {}", folder.display(), stderr(&output)));
+            continue;
+        }
+        let mut compare = |found: &str, expected: &str, tolerance: f32| {
+            if let Some(fault) = difference(&out.join(found), &folder.join(expected), tolerance) {
+                faults.push(format!("{}, {found}: {fault}", folder.display()));
+            }
+        };
+        compare("data_scores.npy", "scores.npy", 2e-6);
+        if gradient.exists() {
+            // Normalisation over few elements, as in the segmenter, magnifies rounding.
+            compare("diff_images.npy", "gradient.npy", 1e-5);
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn pictures_whose_channels_come_last_are_classified() {
+    let folder = tempfile::tempdir().unwrap();
+    let photograph = fixtures().join("../../../../examples/cat.png");
+    let model = fixtures().join("onnx/channels_last/model.onnx");
+    let out = folder.path().join("map.png");
+    stdout(&deepinside([
+        "saliency",
+        &text(&photograph),
+        "-m",
+        &text(&model),
+        "--view",
+        "map",
+        "-o",
+        &text(&out),
+    ]));
+    assert!(out.exists());
+    let said = stdout(&deepinside(["info", "-m", &text(&model)]));
+    assert!(said.contains("channels last") && said.contains("images@channels_first 1×3×9×9"), "{said}");
+}
+
+#[test]
+fn the_built_in_network_knows_a_cat() {
+    let photograph = fixtures().join("../../../../examples/cat.png");
+    let results = support::json(&deepinside(["classify", &text(&photograph), "--json"]));
+    let top = results[0]["top"].as_array().unwrap();
+    let cats = ["tabby, tabby cat", "tiger cat", "Egyptian cat"];
+    let names: Vec<&str> = top[..3].iter().map(|class| class["name"].as_str().unwrap()).collect();
+    assert!(cats.iter().all(|cat| names.contains(cat)), "{names:?}");
+}
+
+#[test]
+fn an_operator_that_is_not_known_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(fixtures().join("onnx/shape_arithmetic/model.onnx")).unwrap();
+    // The same length keeps the file whole.
+    let at = bytes.windows(6).position(|window| window == b"MatMul").unwrap();
+    let mut changed = bytes.clone();
+    changed[at..at + 6].copy_from_slice(b"MatMol");
+    let path = folder.path().join("changed.onnx");
+    std::fs::write(&path, &changed).unwrap();
+    let output = deepinside(["info", "-m", &text(&path)]);
+    let said = stderr(&output);
+    assert!(!output.status.success());
+    for part in ["'product'", "operator MatMol (domain 'ai.onnx', operator set 13)", "did you mean MatMul?"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn weights_beside_an_onnx_file_are_refused() {
+    let model = fixtures().join("onnx/residual/model.onnx");
+    let output = deepinside(["info", "-m", &text(&model), "--weights", "other.caffemodel"]);
+    assert!(stderr(&output).contains("leave out the weights other.caffemodel"), "{}", stderr(&output));
+}

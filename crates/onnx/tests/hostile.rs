@@ -1,0 +1,247 @@
+//! Files that are damaged or made to harm: a typed error each, no panic, no memory beyond the file's own measure.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use deepinside_onnx::{ImportOptions, Model, OnnxError, import};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/tests/fixtures/onnx").join(name)
+}
+
+fn read(bytes: &[u8]) -> Result<(), OnnxError> {
+    let model = Model::from_bytes(Bytes::copy_from_slice(bytes))?;
+    import(&model, &ImportOptions::default()).map(drop)
+}
+
+/// A field of a message: its number and content.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = varint(u64::from(number) << 3 | 2);
+    bytes.extend(varint(content.len() as u64));
+    bytes.extend(content);
+    bytes
+}
+
+fn number(field: u8, value: u64) -> Vec<u8> {
+    [varint(u64::from(field) << 3), varint(value)].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push(value as u8 & 0x7f | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+fn node(operator: &str, inputs: &[&str], outputs: &[&str], attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut content: Vec<u8> = inputs.iter().flat_map(|name| field(1, name.as_bytes())).collect();
+    content.extend(outputs.iter().flat_map(|name| field(2, name.as_bytes())));
+    content.extend(field(4, operator.as_bytes()));
+    content.extend(attributes.iter().flat_map(|attribute| field(5, attribute)));
+    field(1, &content)
+}
+
+fn tensor(name: &str, dims: &[u64], data_type: u64, raw: &[u8]) -> Vec<u8> {
+    let mut content: Vec<u8> = dims.iter().flat_map(|&extent| number(1, extent)).collect();
+    content.extend([number(2, data_type), field(8, name.as_bytes()), field(9, raw)].concat());
+    content
+}
+
+fn ints(values: &[i64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// A model with an input `x` of 1×2, these parts of a graph, and the output `y`.
+fn model(parts: &[Vec<u8>]) -> Vec<u8> {
+    let dimensions: Vec<u8> = [1, 2].iter().flat_map(|&extent| field(1, &number(1, extent))).collect();
+    let shape = [number(1, 1), field(2, &dimensions)].concat();
+    let value = |name: &str| [field(1, name.as_bytes()), field(2, &field(1, &shape))].concat();
+    let mut graph = parts.concat();
+    graph.extend([field(11, &value("x")), field(12, &value("y"))].concat());
+    [number(1, 8), field(8, &number(2, 17)), field(7, &graph)].concat()
+}
+
+#[track_caller]
+fn refused(parts: &[Vec<u8>], expected: &[&str]) {
+    let message = read(&model(parts)).expect_err("must be refused").to_string();
+    for part in expected {
+        assert!(message.contains(part), "'{message}' does not say '{part}'");
+    }
+}
+
+#[test]
+fn the_smallest_model_is_read() {
+    read(&model(&[node("Relu", &["x"], &["y"], &[])])).unwrap();
+}
+
+#[test]
+fn cycles_and_names_that_nobody_makes() {
+    refused(
+        &[
+            node("Add", &["x", "b"], &["a"], &[]),
+            node("Relu", &["a"], &["b"], &[]),
+            node("Relu", &["b"], &["y"], &[]),
+        ],
+        &["'a' (Add)", "'b'", "later node"],
+    );
+    refused(&[node("Relu", &["z"], &["y"], &[])], &["'z'", "no node, input or initialiser"]);
+    refused(&[node("Relu", &["y"], &["y"], &[])], &["'y'"]);
+    refused(&[node("Relu", &["x"], &["z"], &[])], &["output 'y'", "no node makes it"]);
+}
+
+#[test]
+fn names_made_twice() {
+    let relu = || node("Relu", &["x"], &["y"], &[]);
+    refused(&[relu(), relu()], &["'y'", "twice"]);
+    refused(&[node("Relu", &["x"], &["x"], &[]), node("Relu", &["x"], &["y"], &[])], &["'x'", "twice"]);
+    let weight = field(5, &tensor("w", &[1], 1, &1f32.to_le_bytes()));
+    refused(&[weight.clone(), weight, relu()], &["'w'", "twice"]);
+}
+
+#[test]
+fn extents_that_are_negative_or_overflow() {
+    let weight = |dims: &[u64]| field(5, &tensor("w", dims, 1, &[]));
+    let add = node("Add", &["x", "w"], &["y"], &[]);
+    refused(&[weight(&[u64::MAX]), add.clone()], &["'w'", "extents of 0 or more"]);
+    refused(&[weight(&[1 << 40, 1 << 40]), add.clone()], &["'w'", "at most 2147483647"]);
+    refused(&[weight(&[1 << 30, 0, 1 << 30]), add], &["'w'", "at most 2147483647"]);
+}
+
+#[test]
+fn data_of_another_length_than_their_shape() {
+    let add = node("Add", &["x", "w"], &["y"], &[]);
+    refused(&[field(5, &tensor("w", &[2], 1, &[0; 4])), add.clone()], &["'w'", "expected 8, found 4"]);
+    refused(&[field(5, &tensor("w", &[2], 1, &[])), add.clone()], &["'w'", "expected 2, found 0"]);
+    refused(&[field(5, &tensor("w", &[2], 99, &[0; 8])), add], &["'w'", "data type 99"]);
+}
+
+#[test]
+fn what_would_be_enormous_is_never_made() {
+    let shape = |extents: &[i64]| field(5, &tensor("s", &[extents.len() as u64], 7, &ints(extents)));
+    refused(
+        &[
+            shape(&[50_000, 50_000]),
+            node("ConstantOfShape", &["s"], &["c"], &[]),
+            node("Add", &["x", "c"], &["y"], &[]),
+        ],
+        &["'c' (ConstantOfShape)", "at most"],
+    );
+    refused(&[shape(&[1 << 40, 1]), node("Expand", &["x", "s"], &["y"], &[])], &["Expand"]);
+    refused(&[shape(&[1, 1 << 40]), node("Tile", &["x", "s"], &["y"], &[])], &["Tile"]);
+    refused(
+        &[shape(&[0, 0, 1 << 40, 1 << 40]), node("Pad", &["x", "s"], &["y"], &[])],
+        &["Pad", "small numbers"],
+    );
+    let half = field(5, &tensor("n", &[], 1, &1e-30f32.to_le_bytes()));
+    let zero = field(5, &tensor("z", &[], 1, &0f32.to_le_bytes()));
+    let one = field(5, &tensor("o", &[], 1, &1f32.to_le_bytes()));
+    refused(
+        &[
+            half,
+            zero,
+            one,
+            node("Range", &["z", "o", "n"], &["r"], &[]),
+            node("Add", &["x", "r"], &["y"], &[]),
+        ],
+        &["Range", "at most 16 Mi"],
+    );
+}
+
+#[test]
+fn graphs_in_graphs_without_end() {
+    // An If whose branch holds an If, and so on; each layer's lengths hold the layers below.
+    let mut graph = node("Relu", &["x"], &["y"], &[]);
+    for _ in 0..400 {
+        let attribute = [field(1, b"then_branch"), field(6, &graph), number(20, 5)].concat();
+        graph = node("If", &["c"], &["y"], &[attribute]);
+    }
+    let message = read(&model(&[graph])).unwrap_err().to_string();
+    assert!(message.contains("nested too deeply"), "{message}");
+}
+
+#[test]
+fn external_data_stay_in_the_folder_of_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("model");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::write(folder.path().join("secret.bin"), [0; 8]).unwrap();
+    std::fs::write(inner.join("short.bin"), [0; 4]).unwrap();
+    let external = |location: &str, more: &[(&str, &str)]| {
+        let entry = |key: &str, value: &str| {
+            field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat())
+        };
+        let mut content = [number(1, 2), number(2, 1), field(8, b"w"), number(14, 1)].concat();
+        content.extend(entry("location", location));
+        more.iter().for_each(|(key, value)| content.extend(entry(key, value)));
+        model(&[field(5, &content), node("Add", &["x", "w"], &["y"], &[])])
+    };
+    let refused = |bytes: &[u8], expected: &str| {
+        let path = inner.join("model.onnx");
+        std::fs::write(&path, bytes).unwrap();
+        let result = Model::open(&path).and_then(|model| import(&model, &ImportOptions::default()).map(drop));
+        let message = result.expect_err("must be refused").to_string();
+        assert!(message.contains(expected), "'{message}' does not say '{expected}'");
+    };
+    let absolute = folder.path().join("secret.bin").to_string_lossy().into_owned();
+    for location in ["../secret.bin", absolute.as_str(), "a/../../secret.bin", ""] {
+        refused(&external(location, &[]), "no path inside");
+    }
+    refused(&external("missing.bin", &[]), "cannot be read");
+    refused(&external("short.bin", &[]), "has only 4 bytes");
+    refused(&external("short.bin", &[("offset", "18446744073709551615")]), "has only 4 bytes");
+    refused(&external("short.bin", &[("length", "4")]), "needs 8 bytes");
+    refused(&external("short.bin", &[("offset", "-1")]), "is no number");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path().join("secret.bin"), inner.join("link.bin")).unwrap();
+        refused(&external("link.bin", &[]), "leads out");
+    }
+}
+
+#[test]
+fn attributes_of_a_wrong_kind() {
+    let kernel = |values: &[i64]| {
+        let list: Vec<u8> = values.iter().flat_map(|&value| number(8, value as u64)).collect();
+        [field(1, b"kernel_shape"), list, number(20, 7)].concat()
+    };
+    refused(&[node("MaxPool", &["x"], &["y"], &[kernel(&[3])])], &["MaxPool", "spatial axes"]);
+    let text = [field(1, b"axis"), field(4, b"one"), number(20, 3)].concat();
+    refused(&[node("Softmax", &["x"], &["y"], &[text])], &["attribute 'axis'", "a whole number", "a text"]);
+    let axis = [field(1, b"axis"), number(3, 7), number(20, 2)].concat();
+    refused(&[node("Softmax", &["x"], &["y"], &[axis])], &["axis", "-2 to 1", "found 7"]);
+}
+
+/// A short walk through cut and flipped files: nothing may panic, whatever they are read as.
+#[test]
+fn damaged_files_give_errors_or_other_networks() {
+    let mut seed = 7u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for name in ["shape_arithmetic", "operator_set_7", "attention", "segmenter", "branch_and_constants"] {
+        let bytes = std::fs::read(fixture(name).join("model.onnx")).unwrap();
+        for _ in 0..300 {
+            let mut damaged = bytes.clone();
+            for _ in 0..=random(4) {
+                let at = random(damaged.len());
+                match random(3) {
+                    0 => damaged[at] ^= 1 << random(8),
+                    1 => damaged[at] = random(256) as u8,
+                    _ => damaged.truncate(at.max(1)),
+                }
+            }
+            let _ = read(&damaged);
+        }
+    }
+}
+
+#[test]
+fn an_empty_file_and_text_are_no_models() {
+    for bytes in [&b""[..], b"layer { name: 'conv1' }", &[0x08, 0x08], &[0xff; 64]] {
+        assert!(matches!(read(bytes), Err(OnnxError::Malformed { .. })), "{bytes:?}");
+    }
+}
