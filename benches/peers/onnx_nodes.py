@@ -10,6 +10,7 @@ import collections
 import concurrent.futures
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,8 @@ def reason(text, path):
     lines = [line for line in text.strip().splitlines() if line.startswith("error:")]
     line = (lines or text.strip().splitlines() or ["no reason"])[0]
     line = line.replace("error: ", "").replace(path + ": ", "")
+    line = re.sub(r"\S*/input\d+\.npy holds an array of shape \[[\d, ]*\], which has no elements", "an input without elements", line)
+    line = re.sub(r"an array of shape \[[\d, ]*\] would be empty: .*", "a result without elements", line)
     return line.split("): ", 1)[1] if line.startswith("node '") and "): " in line else line
 
 

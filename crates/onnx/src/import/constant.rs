@@ -90,16 +90,20 @@ pub(super) fn import_cast<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> R
     let Some(to) = node.int("to")? else { return inconsistent("attribute 'to'", "a type", "none") };
     // What is not a number after overflow in a narrow type is ours anyway.
     let _ = (node.int("saturate")?, node.text("round_mode")?);
-    if matches!(to, 21 | 22) {
-        return unsupported("casts to numbers of 4 bits");
-    }
+    refuse_narrow(i32::try_from(to).ok())?;
     cast(node, importer, tensor::kind_of(i32::try_from(to).unwrap_or(0))?)
 }
 
 pub(super) fn import_cast_like<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let _ = (node.int("saturate")?, node.text("round_mode")?);
     let kind = importer.operand(node, 1)?.kind;
+    refuse_narrow(node.input(1).and_then(|name| importer.data_type(name)))?;
     cast(node, importer, kind)
+}
+
+/// Numbers of four bits wrap around, which numbers in single precision do not.
+fn refuse_narrow(data_type: Option<i32>) -> Result<(), Failure> {
+    if matches!(data_type, Some(21 | 22)) { unsupported("casts to numbers of 4 bits") } else { Ok(()) }
 }
 
 fn cast<'a>(node: &Node<'a>, importer: &mut Importer<'a>, to: Kind) -> Result<(), Failure> {
