@@ -53,6 +53,21 @@ pub enum Command {
     /// Say what is known and what is assumed about a model, and list its layers.
     #[command(after_help = examples!("deepinside info -m deploy.prototxt --weights squeezenet.caffemodel"))]
     Info(InfoArguments),
+    /// Show the network: its layers as a table with what they compute, or as a drawing.
+    #[command(after_help = examples!(
+        "deepinside graph -m resnet50.onnx",
+        "deepinside graph -m resnet50.onnx --format svg -o resnet50.svg",
+        "deepinside graph --format dot | dot -Tpdf -o network.pdf"
+    ))]
+    Graph(GraphArguments),
+    /// Known networks: list them, fetch them, check them, and give names to your own.
+    #[command(subcommand, after_help = examples!(
+        "deepinside model list",
+        "deepinside model pull squeezenet-1.1",
+        "deepinside saliency cat.jpg -m squeezenet-1.1",
+        "deepinside model add ~/networks/birds.onnx"
+    ))]
+    Model(ModelCommand),
     /// Print completions for a shell.
     #[command(after_help = examples!("deepinside completions bash > ~/.local/share/bash-completion/completions/deepinside"))]
     Completions {
@@ -70,8 +85,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArguments {
-    /// A network (.onnx, or .prototxt with --weights), or a folder with a model.toml. By default the built-in one:
-    /// EfficientNet-Lite0, trained on ImageNet.
+    /// A network (.onnx, or .prototxt with --weights), a folder with a model.toml, or a name that `deepinside model list`
+    /// knows. By default the built-in one: EfficientNet-Lite0, trained on ImageNet.
     #[arg(short, long, value_name = "PATH")]
     pub model: Option<PathBuf>,
     /// The weights (.caffemodel).
@@ -291,6 +306,64 @@ pub struct InfoArguments {
     pub model: ModelArguments,
     #[command(flatten)]
     pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct GraphArguments {
+    /// What is written.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Table)]
+    pub format: GraphFormat,
+    /// The file; standard output by default.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// How a network is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A line for each layer.
+    Table,
+    /// A drawing.
+    Svg,
+    /// A description for Graphviz.
+    Dot,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// List the known networks, and which of them are on this machine.
+    List {
+        /// Print one JSON object per network.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say where a network is published, its licence, and what its pictures must look like.
+    Info {
+        /// Its name.
+        name: String,
+    },
+    /// Fetch a network; goes on where an earlier attempt stopped, and checks what arrives.
+    Pull {
+        /// Its name.
+        name: String,
+    },
+    /// Give a name to a network of your own, for -m. Nothing is copied.
+    Add {
+        /// A network (.onnx or .prototxt), a model.toml, or a folder with one.
+        path: PathBuf,
+        /// The name; by default that of the file or folder.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Compare the files on this machine with what was published.
+    Verify {
+        /// The networks; all that are here by default.
+        names: Vec<String>,
+    },
 }
 
 /// What a saliency picture shows.

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Layers(arguments) => commands::layers::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Info(arguments) => commands::info::run(&arguments),
+        Command::Graph(arguments) => commands::graph::run(&arguments),
+        Command::Model(command) => commands::model::run(&command),
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Manual { folder } => commands::manual::pages(&folder),
     };

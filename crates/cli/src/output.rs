@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use deepinside::vision::whole_file;
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
@@ -13,6 +14,16 @@ pub fn line(text: impl std::fmt::Display) {
     if writeln!(stdout, "{text}").and_then(|()| stdout.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// Prints a text that ends its lines itself.
+pub fn text(text: &str) {
+    line(text.trim_end_matches('\n'));
+}
+
+/// Writes a file that appears whole or not at all.
+pub fn whole_file(path: &Path, content: &[u8]) -> Outcome {
+    Ok(whole_file::write(path, |stream| stream.write_all(content))?)
 }
 
 /// Prints one object as a line of JSON.

@@ -13,6 +13,18 @@ pub fn bar(length: usize, what: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for the bytes of a file; without its end where the size is not known.
+pub fn bytes(size: Option<u64>, file: &str) -> ProgressBar {
+    let bar = size.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+    {
+        bar.set_style(style);
+    }
+    bar.set_prefix(file.to_owned());
+    bar
+}
+
 /// Says something beside the results.
 #[expect(clippy::print_stderr, reason = "notes go to standard error, beside the results")]
 pub fn note(text: impl std::fmt::Display) {

@@ -7,6 +7,7 @@
 //! * [`class_model`]: the picture that maximises a class score (§2);
 //! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
 //! * [`layers`]: activations and gradients of every layer (§4);
+//! * [`diagram`]: the network itself, as a drawing;
 //! * [`trace`]: every number of a network, by the names of its file.
 //!
 //! ```no_run
@@ -29,6 +30,7 @@
 mod choices;
 pub mod class_model;
 pub mod classify;
+pub mod diagram;
 mod error;
 mod labels;
 pub mod layers;

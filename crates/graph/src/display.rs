@@ -13,12 +13,7 @@ impl fmt::Display for Graph {
             writeln!(formatter, "  input {} {}", value.name, value.shape)?;
         }
         for node in &self.nodes {
-            let operator = node.op.operator();
-            write!(formatter, "  {} = {}", node.name, operator.name())?;
-            let attributes = operator.to_string();
-            if !attributes.is_empty() {
-                write!(formatter, " [{attributes}]")?;
-            }
+            write!(formatter, "  {} = {}", node.name, crate::described(&node.op))?;
             formatter.write_str(" (")?;
             for (position, &input) in node.inputs.iter().enumerate() {
                 let value = self.value(input);

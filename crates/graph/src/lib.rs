@@ -16,6 +16,7 @@
 
 mod builder;
 mod constant;
+mod cost;
 mod display;
 mod error;
 mod fold;
@@ -27,6 +28,7 @@ mod weights;
 
 pub use builder::GraphBuilder;
 pub use constant::Constant;
+pub use cost::{described, operations};
 pub use error::{GraphError, Inconsistency};
 pub use fold::fold;
 pub use graph::{Graph, Node, NodeId, Origin, Value, ValueId};

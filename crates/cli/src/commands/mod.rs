@@ -2,9 +2,11 @@
 
 pub mod class_model;
 pub mod classify;
+pub mod graph;
 pub mod info;
 pub mod layers;
 pub mod manual;
+pub mod model;
 pub mod saliency;
 pub mod trace;
 
@@ -18,7 +20,7 @@ use crate::progress;
 pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
     let settings = arguments.settings(original);
     let model = match &arguments.model {
-        Some(path) => Model::open(path, settings)?,
+        Some(path) => Model::open(&model::locate(path)?, settings)?,
         None => built_in(settings)?,
     };
     for warning in model.warnings.iter().chain(&model.suspicious_weights()) {

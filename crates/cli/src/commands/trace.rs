@@ -37,8 +37,9 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
         }
     }
     let seeds = seeds(&arguments.seeds)?;
-    let settings = Settings::locate(&arguments.model)?;
-    let network = settings.network.unwrap_or_else(|| arguments.model.clone());
+    let model = super::model::locate(&arguments.model)?;
+    let settings = Settings::locate(&model)?;
+    let network = settings.network.unwrap_or(model);
     let weights = arguments.weights.clone().or(settings.weights);
     let threads = Threads::new(arguments.run.threads)?;
     let (blobs, warnings) = trace(&network, weights.as_deref(), &inputs, &seeds, &threads)?;
