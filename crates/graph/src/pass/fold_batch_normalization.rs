@@ -132,11 +132,16 @@ fn fold(graph: &mut Graph, position: usize, consumer: usize, affine: &Affine) {
     let channels = affine.scale.len();
     let old = &graph.values[node.inputs[1].0];
     let (Some(weights), shape, name) = (old.weights(), old.shape.clone(), old.name.clone()) else { return };
-    let inner: usize = shape.extents()[filter_axis(&node) + 1..].iter().product();
-    let mut numbers = weights.to_vec();
-    for (index, number) in numbers.iter_mut().enumerate() {
-        *number = (f64::from(*number) * affine.scale[index / inner.max(1) % channels]) as f32;
-    }
+    // A shift alone, as a bias that a file adds by itself, leaves the weights where they lie.
+    let scaled = affine.scale.iter().any(|&scale| scale != 1.0).then(|| {
+        let inner: usize = shape.extents()[filter_axis(&node) + 1..].iter().product();
+        let mut numbers = weights.to_vec();
+        weights.release(0, numbers.len());
+        for (index, number) in numbers.iter_mut().enumerate() {
+            *number = (f64::from(*number) * affine.scale[index / inner.max(1) % channels]) as f32;
+        }
+        Weights::from_f32(shape, &numbers)
+    });
     let mut bias: Vec<f64> = affine.shift.clone();
     if let Some(old) = node.inputs.get(2).and_then(|&input| graph.values[input.0].weights()) {
         for (channel, number) in old.to_vec().into_iter().enumerate() {
@@ -145,9 +150,10 @@ fn fold(graph: &mut Graph, position: usize, consumer: usize, affine: &Affine) {
     }
     let bias: Vec<f32> = bias.into_iter().map(|number| number as f32).collect();
     let channels_shape = Shape::new([channels]).and_then(|shape| Weights::from_f32(shape, &bias));
-    let (Ok(weights), Ok(bias)) = (Weights::from_f32(shape, &numbers), channels_shape) else { return };
+    let (Ok(scaled), Ok(bias)) = (scaled.transpose(), channels_shape) else { return };
 
-    let inputs = vec![node.inputs[0], add(graph, &name, "weights", weights), add(graph, &name, "bias", bias)];
+    let weights = scaled.map_or(node.inputs[1], |weights| add(graph, &name, "weights", weights));
+    let inputs = vec![node.inputs[0], weights, add(graph, &name, "bias", bias)];
     let outputs = graph.nodes[consumer].outputs.clone();
     // The folded convolution stands where the affine map stood: everything it reads is there, and nothing before reads it.
     graph.nodes[consumer] = Node { inputs, outputs, ..node };
@@ -206,6 +212,22 @@ mod tests {
         // By hand: w·s/√v, and ((b − mean)/√v)·s + t.
         assert_eq!(numbers(1), [1.0 / 2.0 * 2.0, -2.0 / 4.0 * 3.0]);
         assert_eq!(numbers(2), [(0.5 - 1.0) / 2.0 * 2.0 + 1.0, (0.25 - 2.0) / 4.0 * 3.0 - 1.0]);
+    }
+
+    #[test]
+    fn a_shift_alone_leaves_the_weights_where_they_lie() {
+        let mut builder = GraphBuilder::new("");
+        let x = builder.input("x", Shape::new([1, 2]).unwrap()).unwrap();
+        let w = constant(&mut builder, "w", &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        let b = constant(&mut builder, "b", &[2], &[0.5, 0.25]);
+        let product = crate::op::InnerProduct { axis: 1, transposed: true };
+        let p = builder.node("p", product, &[x, w], &["p"]).unwrap()[0];
+        let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
+        let y = builder.node("y", sum, &[p, b], &["y"]).unwrap()[0];
+        let folded = fold_batch_normalization(builder.finish(&[y]), &Keep::from_iter([]));
+        let [node] = folded.nodes() else { panic!("{folded}") };
+        assert_eq!(node.inputs[1], w);
+        assert_eq!(folded.value(node.inputs[2]).weights().unwrap().to_vec(), [0.5, 0.25]);
     }
 
     #[test]
