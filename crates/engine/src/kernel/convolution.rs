@@ -1,8 +1,9 @@
-//! Convolution: a gathering pass forward, its adjoint backward.
+//! Convolution: a gathering pass forward, its adjoint backward; a pass of its own where each channel sees only itself.
 
 use deepinside_graph::op::{Convolution, Window};
 use deepinside_graph::{Inconsistency, Shape};
 
+use super::depthwise::Depthwise;
 use super::gather::{Field, Gather, Geometry};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Operand};
 
@@ -17,10 +18,34 @@ pub(crate) fn lower(
     let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
     let batch = input.shape.extents()[0];
+    if Depthwise::fits(&geometry) {
+        return Ok(Box::new(ConvolutionKernel {
+            backward: backward.then(|| Depthwise::adjoint(&geometry, &filters)),
+            forward: Depthwise::correlation(&geometry, &filters, bias),
+        }));
+    }
     Ok(Box::new(ConvolutionKernel {
         backward: backward.then(|| Gather::adjoint(&geometry, batch, &filters, None)),
         forward: Gather::correlation(&geometry, batch, &filters, bias),
     }))
+}
+
+/// A packed pass from one field to another.
+trait Pass: Send + Sync {
+    /// Computes the result for the whole batch, overwriting it.
+    fn run(&self, source: &[f32], result: &mut [f32]);
+}
+
+impl Pass for Gather {
+    fn run(&self, source: &[f32], result: &mut [f32]) {
+        Gather::run(self, source, result);
+    }
+}
+
+impl Pass for Depthwise {
+    fn run(&self, source: &[f32], result: &mut [f32]) {
+        Depthwise::run(self, source, result);
+    }
 }
 
 /// The extents of a convolution from `large` to `small`, with leading spatial axes of extent 1 added up to three.
@@ -59,12 +84,12 @@ pub(super) fn constant(what: &str, operand: &Operand<'_>) -> Result<Vec<f32>, In
     Ok(numbers)
 }
 
-struct ConvolutionKernel {
-    forward: Gather,
-    backward: Option<Gather>,
+struct ConvolutionKernel<P> {
+    forward: P,
+    backward: Option<P>,
 }
 
-impl Kernel for ConvolutionKernel {
+impl<P: Pass> Kernel for ConvolutionKernel<P> {
     fn needs(&self) -> Needs {
         Needs::default()
     }
@@ -123,6 +148,19 @@ pub(super) mod tests {
             setting("groups", &[6, 6], [4, 6], 2, square(3, 1, 1, 1)),
             setting("groups with stride", &[9, 8], [4, 6], 2, square(3, 2, 1, 2)),
             setting("depthwise", &[6, 7], [5, 5], 5, square(3, 1, 1, 1)),
+            setting("depthwise, wide", &[5, 23], [19, 19], 19, square(5, 1, 1, 2)),
+            setting("depthwise with stride", &[9, 22], [9, 9], 9, square(3, 2, 1, 1)),
+            setting("depthwise with stride and a remainder", &[8, 21], [8, 8], 8, square(5, 3, 1, 0)),
+            setting("depthwise with dilation", &[9, 20], [10, 10], 10, square(3, 2, 3, 4)),
+            setting("depthwise, stride above the kernel", &[7, 11], [3, 3], 3, square(2, 3, 1, 0)),
+            setting("depthwise in one axis", &[29], [9, 9], 9, window(&[4], &[1], &[1], &[1], &[2])),
+            setting(
+                "depthwise in three axes",
+                &[3, 4, 12],
+                [4, 4],
+                4,
+                window(&[2, 3, 3], &[1, 2, 1], &[1, 1, 2], &[0, 1, 2], &[1, 1, 2]),
+            ),
             setting("dilation", &[9, 11], [2, 3], 1, square(3, 1, 2, 2)),
             setting("dilation and stride", &[11, 12], [2, 3], 1, square(3, 2, 3, 2)),
             setting("rectangular", &[7, 9], [2, 3], 1, window(&[2, 5], &[1, 3], &[2, 1], &[0, 2], &[1, 3])),

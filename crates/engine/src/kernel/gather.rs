@@ -89,23 +89,50 @@ struct Run {
 
 /// One tap of a phase: where it reads, and which filter element it is.
 #[derive(Clone, Copy)]
-struct Tap {
-    offset: [isize; 3],
-    filter: [usize; 3],
+pub(super) struct Tap {
+    pub offset: [isize; 3],
+    pub filter: [usize; 3],
+}
+
+/// The taps of a convolution, which has a single phase.
+pub(super) fn correlation_taps(geometry: &Geometry) -> Vec<Tap> {
+    let Geometry { kernel, dilation, pad, .. } = *geometry;
+    positions(kernel)
+        .map(|filter| Tap {
+            filter,
+            offset: std::array::from_fn(|axis| (filter[axis] * dilation[axis]) as isize - pad[axis] as isize),
+        })
+        .collect()
+}
+
+/// The phases of a convolution's adjoint with the taps of each, which may be none.
+pub(super) fn adjoint_taps(geometry: &Geometry) -> Vec<([usize; 3], Vec<Tap>)> {
+    let Geometry { large, kernel, stride, dilation, pad, .. } = *geometry;
+    positions(stride)
+        .filter(|phase| (0..3).all(|axis| phase[axis] < large.spatial[axis]))
+        .map(|phase| {
+            let taps = positions(kernel).filter_map(|filter| {
+                let mut offset = [0; 3];
+                for axis in 0..3 {
+                    let distance =
+                        (phase[axis] + pad[axis]) as isize - (filter[axis] * dilation[axis]) as isize;
+                    if distance % stride[axis] as isize != 0 {
+                        return None;
+                    }
+                    offset[axis] = distance / stride[axis] as isize;
+                }
+                Some(Tap { offset, filter })
+            });
+            (phase, taps.collect())
+        })
+        .collect()
 }
 
 impl Gather {
     /// The convolution itself: from the large field to the small one. `filters` is `O × C/groups × taps`.
     pub fn correlation(geometry: &Geometry, batch: usize, filters: &[f32], bias: Option<Vec<f32>>) -> Self {
-        let Geometry { large, small, kernel, stride, dilation, pad, groups } = *geometry;
-        let taps = positions(kernel)
-            .map(|filter| Tap {
-                filter,
-                offset: std::array::from_fn(|axis| {
-                    (filter[axis] * dilation[axis]) as isize - pad[axis] as isize
-                }),
-            })
-            .collect();
+        let Geometry { large, small, kernel, stride, groups, .. } = *geometry;
+        let taps = correlation_taps(geometry);
         let (source_channels, result_channels) = (large.channels / groups, small.channels / groups);
         let volume = kernel.iter().product::<usize>();
         let element = |group: usize, source: usize, result: usize, tap: usize| {
@@ -126,25 +153,8 @@ impl Gather {
 
     /// The adjoint: from the small field to the large one. `filters` as for the convolution.
     pub fn adjoint(geometry: &Geometry, batch: usize, filters: &[f32], bias: Option<Vec<f32>>) -> Self {
-        let Geometry { large, small, kernel, stride, dilation, pad, groups } = *geometry;
-        let mut phases: Vec<([usize; 3], Vec<Tap>)> = positions(stride)
-            .filter(|phase| (0..3).all(|axis| phase[axis] < large.spatial[axis]))
-            .map(|phase| {
-                let taps = positions(kernel).filter_map(|filter| {
-                    let mut offset = [0; 3];
-                    for axis in 0..3 {
-                        let distance =
-                            (phase[axis] + pad[axis]) as isize - (filter[axis] * dilation[axis]) as isize;
-                        if distance % stride[axis] as isize != 0 {
-                            return None;
-                        }
-                        offset[axis] = distance / stride[axis] as isize;
-                    }
-                    Some(Tap { offset, filter })
-                });
-                (phase, taps.collect())
-            })
-            .collect();
+        let Geometry { large, small, kernel, stride, groups, .. } = *geometry;
+        let mut phases = adjoint_taps(geometry);
         let (source_channels, result_channels) = (small.channels / groups, large.channels / groups);
         let volume = kernel.iter().product::<usize>();
         let element = |group: usize, source: usize, result: usize, tap: usize| {
@@ -468,7 +478,7 @@ fn continues(run: &Run, offset: [isize; 3]) -> bool {
 }
 
 /// All positions of a box in row-major order.
-fn positions(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+pub(super) fn positions(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     let [depth, height, width] = extents;
     (0..depth).flat_map(move |z| (0..height).flat_map(move |y| (0..width).map(move |x| [z, y, x])))
 }

@@ -21,6 +21,7 @@ pub(crate) mod convert;
 pub(crate) mod convolution;
 pub(crate) mod copy;
 pub(crate) mod deconvolution;
+mod depthwise;
 pub(crate) mod eltwise;
 mod gather;
 pub(crate) mod inner_product;
