@@ -125,8 +125,6 @@ impl ModelArguments {
     /// The flags as settings, which win over a model.toml. What they leave open is as in the original project, or as today.
     pub fn settings(&self, original: bool) -> Settings {
         Settings {
-            name: None,
-            network: None,
             original,
             weights: self.weights.clone(),
             labels: self.labels.clone(),
@@ -141,6 +139,7 @@ impl ModelArguments {
                 scale: self.scale.clone(),
                 interpolation: self.interpolation,
             },
+            ..Settings::default()
         }
     }
 }

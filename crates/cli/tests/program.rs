@@ -306,6 +306,20 @@ fn a_model_folder_says_how_photographs_are_read() {
 }
 
 #[test]
+fn a_folder_with_a_network_in_each_format_opens_caffe_s() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["model.prototxt", "weights.caffemodel"] {
+        std::fs::copy(fixtures().join("goldens/mini_caffenet").join(file), folder.path().join(file)).unwrap();
+    }
+    std::fs::copy(fixtures().join("onnx/residual/model.onnx"), folder.path().join("other.onnx")).unwrap();
+    let model = folder.path().to_string_lossy().into_owned();
+    let described = stdout(&deepinside(["info", "-m", &model]));
+    assert!(described.contains("model.prototxt") && described.contains("other.onnx"), "{described}");
+    std::fs::copy(fixtures().join("onnx/residual/model.onnx"), folder.path().join("third.onnx")).unwrap();
+    fails(&["info", "-m", &model], &["exactly one", "1, 1 and 2"]);
+}
+
+#[test]
 fn trace_refuses_what_does_not_fit() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out").to_string_lossy().into_owned();

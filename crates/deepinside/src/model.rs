@@ -43,7 +43,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a network description, or a folder with a `model.toml` (or exactly one description and one weight file).
+    /// Opens a network description, or a folder with a `model.toml` (or exactly one network, see [`Settings::locate`]).
     ///
     /// What `settings` say overrides the `model.toml`.
     ///
@@ -79,6 +79,11 @@ impl Model {
 
     fn from_network(network: Network, path: &Path, settings: Settings) -> Result<Self> {
         let mut assumptions = Assumptions::default();
+        for other in &settings.passed_over {
+            let reason =
+                format!("of the folder's formats Caffe comes first; to open {} name it", other.display());
+            assumptions.add("network", path.display().to_string(), reason);
+        }
         let mut graph = network.graph.with_batch(1)?;
         if let Some(last) = channels_last_input(&graph) {
             let name = graph.value(last).name.clone();

@@ -29,6 +29,9 @@ pub struct Settings {
     /// Leave open choices to the original project's scripts rather than to today's practice.
     #[serde(skip)]
     pub original: bool,
+    /// Networks of the same folder that were not taken.
+    #[serde(skip)]
+    pub passed_over: Vec<PathBuf>,
 }
 
 /// How photographs become inputs of a network.
@@ -192,7 +195,8 @@ impl Settings {
     }
 
     /// Finds the files of a model: of a network itself, of a `model.toml`, or of a folder with a `model.toml` or exactly one
-    /// network (one description and one weight file, or one `.onnx`).
+    /// network (one description and one weight file, or one `.onnx`). Where a folder holds one in each format, Caffe's is
+    /// taken: the other is commonly converted from it.
     ///
     /// # Errors
     /// When the path does not exist, or the folder leaves open which files are meant.
@@ -220,9 +224,10 @@ impl Settings {
         };
         let (networks, weights, whole) = (files("prototxt")?, files("caffemodel")?, files("onnx")?);
         match (&networks[..], &weights[..], &whole[..]) {
-            ([network], [weights], []) => Ok(Settings {
+            ([network], [weights], [] | [_]) => Ok(Settings {
                 network: Some(network.clone()),
                 weights: Some(weights.clone()),
+                passed_over: whole,
                 ..Settings::default()
             }),
             ([], [], [network]) => Ok(Settings { network: Some(network.clone()), ..Settings::default() }),
@@ -247,6 +252,7 @@ impl Settings {
             labels: self.labels.or(others.labels),
             score: self.score.or(others.score),
             original: self.original || others.original,
+            passed_over: [self.passed_over, others.passed_over].concat(),
             input: InputSettings {
                 size: own.size.or(other.size),
                 resize: own.resize.or(other.resize),

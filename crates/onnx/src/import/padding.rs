@@ -8,7 +8,7 @@ use super::importer::{Importer, Operand};
 use super::node::Node;
 
 /// The largest border on one side.
-const LARGEST: i64 = 1 << 24;
+const LARGEST: u64 = 1 << 24;
 
 /// Borders of a number, of the nearest element (`edge`), mirrored (`reflect`) or wrapped around (`wrap`). Negative ones cut
 /// away.
@@ -31,7 +31,7 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
     };
     let numbers = numbers.unwrap_or_default();
     let axes = axes.unwrap_or_else(|| (0..rank as i64).collect());
-    if numbers.len() != 2 * axes.len() || numbers.iter().any(|&number| number.abs() > LARGEST) {
+    if numbers.len() != 2 * axes.len() || numbers.iter().any(|&number| number.unsigned_abs() > LARGEST) {
         return inconsistent("border", format!("{} small numbers", 2 * axes.len()), format!("{numbers:?}"));
     }
     let mut borders = vec![(0, 0); rank];
