@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
@@ -34,7 +35,10 @@ pub trait Progress {
 /// What fetches.
 pub(crate) fn agent() -> Agent {
     // The system's certificates: companies and universities have their own.
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
     Agent::config_builder()
         .tls_config(tls)
         .http_status_as_error(false)

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum CatalogueError {
     /// No network of that name is known.
-    #[error("no network is called '{name}'{}; `deepinside model list` names all", did_you_mean(.nearest))]
+    #[error("no network is called '{name}'{} (`deepinside model list` names all)", did_you_mean(.nearest))]
     Unknown {
         /// The name asked for.
         name: String,

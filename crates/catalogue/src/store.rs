@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::Hashes;
@@ -54,12 +55,11 @@ impl Store {
         if let Some(folder) = std::env::var_os("DEEPINSIDE_CACHE").filter(|folder| !folder.is_empty()) {
             return Ok(Self::at(folder));
         }
-        let folders = directories::ProjectDirs::from("", "", "deepinside");
-        let folders = folders.ok_or_else(|| CatalogueError::Format {
+        let folders = choose_native_strategy().map_err(|_| CatalogueError::Format {
             what: "the folder for networks".to_owned(),
             cause: "this machine has no home folder; name one with DEEPINSIDE_CACHE".to_owned(),
         })?;
-        Ok(Self::at(folders.cache_dir().join("models")))
+        Ok(Self::at(folders.cache_dir().join("deepinside").join("models")))
     }
 
     /// This folder.

@@ -50,7 +50,7 @@ pub enum Command {
         "deepinside trace --model net.prototxt --weights net.caffemodel --input data=in.npy --seed fc8:281=1.0 --out trace/"
     ))]
     Trace(TraceArguments),
-    /// Say what is known and what is assumed about a model, and list its layers.
+    /// Say what is known and what is assumed about a model.
     #[command(after_help = examples!("deepinside info -m deploy.prototxt --weights squeezenet.caffemodel"))]
     Info(InfoArguments),
     /// Show the network: its layers as a table with what they compute, or as a drawing.

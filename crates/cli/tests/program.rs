@@ -320,6 +320,37 @@ fn a_folder_with_a_network_in_each_format_opens_caffe_s() {
 }
 
 #[test]
+fn graph_prints_what_every_layer_costs() {
+    let object = &json(&run(&["graph", "--json"]))[0];
+    let nodes = object["nodes"].as_array().unwrap();
+    let node = |name: &str| nodes.iter().find(|node| node["name"] == name).unwrap();
+    // By hand, of an input 3×67×67: conv1 has 8 filters of 3×11×11 at 15×15 places, with biases.
+    let (conv1, weights, places) = (node("conv1"), 8 * 3 * 11 * 11, 15 * 15);
+    assert_eq!(conv1["shapes"][0], serde_json::json!([1, 8, 15, 15]));
+    assert_eq!(conv1["parameters"], weights + 8);
+    assert_eq!(conv1["operations"], 2 * weights * places);
+    let table = stdout(&run(&["graph"]));
+    assert!(table.lines().any(|line| line.starts_with("conv1 ") && line.contains("1×8×15×15")), "{table}");
+    let last = table.lines().last().unwrap();
+    assert!(last.contains("in all"), "{last}");
+}
+
+#[test]
+fn graph_draws_the_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("network.svg").to_string_lossy().into_owned();
+    run(&["graph", "--format", "svg", "-o", &path]);
+    let drawing = std::fs::read_to_string(&path).unwrap();
+    assert!(drawing.starts_with("<svg") && drawing.trim_end().ends_with("</svg>"));
+    let dot = stdout(&run(&["graph", "--format", "dot"]));
+    assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}'));
+    for layer in ["conv1", "pool5", "fc8"] {
+        assert!(drawing.contains(layer) && dot.contains(layer), "{layer} is missing");
+    }
+    assert!(dot.contains("->"));
+}
+
+#[test]
 fn trace_refuses_what_does_not_fit() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out").to_string_lossy().into_owned();
@@ -341,7 +372,7 @@ fn trace_refuses_what_does_not_fit() {
 
 #[test]
 fn help_completions_and_manual_pages() {
-    for command in ["classify", "saliency", "class-model", "layers", "trace", "info"] {
+    for command in ["classify", "saliency", "class-model", "layers", "trace", "info", "graph", "model"] {
         let text = stdout(&deepinside([command, "--help"]));
         assert!(text.contains("Examples:"), "{command}");
     }

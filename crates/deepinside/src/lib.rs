@@ -40,6 +40,7 @@ mod runner;
 pub mod saliency;
 mod score;
 mod settings;
+mod statistics;
 pub mod trace;
 
 pub use choices::{Assumption, Resize};

@@ -12,7 +12,7 @@ use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
 use crate::labels::Labels;
 use crate::network::{self, NamedTensor, Network, OpenOptions};
 use crate::settings::Settings;
-use crate::{Error, Result, Score};
+use crate::{Error, Result, Score, statistics};
 
 /// A trained network, ready to look at photographs.
 #[derive(Debug)]
@@ -131,9 +131,13 @@ impl Model {
         tensor.and_then(|tensor| tensor.gradient).unwrap_or(value)
     }
 
-    /// Weights that hold numbers which are not finite, each as a sentence. Reads all weights once.
-    pub fn suspicious_weights(&self) -> Vec<String> {
-        suspicious_weights(&self.graph)
+    /// What is suspicious, each as a sentence: weights with numbers that are not finite (reads all weights once), and a
+    /// first batch normalisation that remembers quite other pictures than photographs become, so that their range or scale
+    /// is most probably wrong. A network without one, or with it folded away, tells nothing about that.
+    pub fn suspicions(&self) -> Vec<String> {
+        let mut list = suspicious_weights(&self.graph);
+        list.extend(statistics::suspicious_preprocessing(&self.graph, self.input, &self.transformer));
+        list
     }
 
     /// Loads a photograph as the network's input needs it: colour or grey.

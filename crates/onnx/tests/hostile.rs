@@ -137,6 +137,11 @@ fn what_would_be_enormous_is_never_made() {
     );
     // The lowest number has no positive counterpart.
     refused(&[shape(&[0, 0, i64::MIN, 0]), node("Pad", &["x", "s"], &["y"], &[])], &["Pad", "small numbers"]);
+    let scales = field(5, &tensor("s", &[2], 1, &[1f32, 1e6].map(f32::to_le_bytes).concat()));
+    refused(
+        &[scales, node("Resize", &["x", "", "s"], &["y"], &[])],
+        &["Resize", "resized extent", "at most 65536"],
+    );
     let half = field(5, &tensor("n", &[], 1, &1e-30f32.to_le_bytes()));
     let zero = field(5, &tensor("z", &[], 1, &0f32.to_le_bytes()));
     let one = field(5, &tensor("o", &[], 1, &1f32.to_le_bytes()));

@@ -23,7 +23,7 @@ pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
         Some(path) => Model::open(&model::locate(path)?, settings)?,
         None => built_in(settings)?,
     };
-    for warning in model.warnings.iter().chain(&model.suspicious_weights()) {
+    for warning in model.warnings.iter().chain(&model.suspicions()) {
         progress::note(format_args!("warning: {warning}"));
     }
     for note in &model.score.notes {

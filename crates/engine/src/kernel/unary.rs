@@ -151,12 +151,7 @@ impl Kernel for UnaryKernel {
                 move |x| x / (1.0 + x.abs()),
             ),
             Unary::Erf => map(x, y, libm::erff),
-            Unary::Sign => map(
-                x,
-                y,
-                #[inline(always)]
-                move |x| sign(x),
-            ),
+            Unary::Sign => map(x, y, sign),
             Unary::Round(Rounding::Down) => map(x, y, f32::floor),
             Unary::Round(Rounding::Up) => map(x, y, f32::ceil),
             Unary::Round(Rounding::Nearest) => map(x, y, f32::round_ties_even),

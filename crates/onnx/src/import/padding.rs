@@ -7,8 +7,8 @@ use super::failure::{Failure, inconsistent};
 use super::importer::{Importer, Operand};
 use super::node::Node;
 
-/// The largest border on one side.
-const LARGEST: u64 = 1 << 24;
+/// The largest border on one side; no image comes near it.
+const LARGEST: u64 = 1 << 16;
 
 /// Borders of a number, of the nearest element (`edge`), mirrored (`reflect`) or wrapped around (`wrap`). Negative ones cut
 /// away.

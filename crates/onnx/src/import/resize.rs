@@ -40,6 +40,9 @@ enum Coordinates {
     Crop,
 }
 
+/// The largest extent that an axis is resized to, each position of which holds its taps; no image comes near it.
+const LARGEST: usize = 1 << 16;
+
 /// Everything about one resize but the axis.
 struct Settings {
     mode: Mode,
@@ -200,7 +203,7 @@ fn target(extent: usize, scale: f32) -> Result<usize, Failure> {
 }
 
 fn target_of(extent: f32, round: fn(f32) -> f32) -> Result<usize, Failure> {
-    // More could not be counted in single precision, and no image comes near it.
+    // More could not be counted in single precision.
     match round(extent) {
         extent if (1.0..=16_777_216.0).contains(&extent) => Ok(extent as usize),
         other => inconsistent("resized extent", "1 to 16777216", other),
@@ -221,6 +224,9 @@ fn resize<'a>(
         }
         if along.target == along.extent && along.scale == 1.0 && settings.coordinates != Coordinates::Crop {
             continue;
+        }
+        if along.target > LARGEST {
+            return inconsistent("resized extent", format!("at most {LARGEST}"), along.target);
         }
         let step = format!("axis{axis}");
         let taps: Vec<Vec<(usize, f32)>> =
