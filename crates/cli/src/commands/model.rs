@@ -153,8 +153,7 @@ fn verify(catalogue: &Catalogue, store: &Store, names: &[String]) -> Outcome {
 /// Where the model is that a person means: a file or folder, or a network of the catalogue or their own by its name.
 pub fn locate(path: &Path) -> Outcome<PathBuf> {
     let name = path.to_string_lossy();
-    if path.exists() || path.components().count() != 1 || path.extension().is_some_and(|own| is_network(own))
-    {
+    if path.exists() || path.components().count() != 1 || path.extension().is_some_and(is_network) {
         return Ok(path.to_owned());
     }
     let catalogue = Catalogue::built_in().map_err(told)?;
