@@ -18,6 +18,7 @@ mod memory;
 mod plan;
 mod rule;
 mod session;
+mod simd;
 mod target;
 mod threads;
 
@@ -25,6 +26,7 @@ pub use error::EngineError;
 pub(crate) use layout::Layout;
 pub use plan::{Plan, PlanOptions};
 pub use rule::BackwardRule;
-pub use session::Session;
+pub use session::{Session, StepTime};
+pub use simd::Instructions;
 pub use target::Target;
 pub use threads::Threads;

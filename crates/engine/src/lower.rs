@@ -3,11 +3,14 @@
 //! Each value becomes a tensor in the layout in which its producer writes it; where a kernel wants another layout, a
 //! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::{Graph, Node, Op, Shape, ValueId};
+use deepinside_graph::pass::Keep;
+use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId};
 
 use crate::kernel::{self, Kernel, Lowering, Operand, convert};
+use crate::kernel::activation::Activation;
+use crate::simd::Instructions;
 use crate::{EngineError, Layout};
 
 /// Names a tensor of a program.
@@ -38,11 +41,24 @@ pub(crate) struct Program {
     pub of_value: HashMap<ValueId, TensorId>,
 }
 
-/// Makes a kernel for every node; `backward` tells whether weights are also packed for the backward pass.
-pub(crate) fn lower(graph: &Graph, backward: bool) -> Result<Program, EngineError> {
+/// What kernels are made for.
+pub(crate) struct LowerOptions<'a> {
+    /// Whether weights are also packed for the backward pass.
+    pub backward: bool,
+    /// Values that are observed, and thus computed as they are.
+    pub keep: &'a Keep,
+    /// The instruction set of inner loops.
+    pub instructions: Instructions,
+}
+
+/// Makes a kernel for every node; a rectifier behind a convolution is computed in the convolution's, where nobody else
+/// looks at what lies between.
+pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program, EngineError> {
     let mut lowerer = Lowerer {
         graph,
-        backward,
+        options,
+        consumers: graph.consumers(),
+        fused: HashSet::new(),
         program: Program { tensors: Vec::new(), steps: Vec::new(), of_value: HashMap::new() },
         converted: HashMap::new(),
     };
@@ -50,15 +66,21 @@ pub(crate) fn lower(graph: &Graph, backward: bool) -> Result<Program, EngineErro
         let tensor = lowerer.tensor(graph.value(input).shape.clone(), Layout::Plain);
         lowerer.program.of_value.insert(input, tensor);
     }
-    for node in graph.nodes() {
-        lowerer.node(node)?;
+    for (index, node) in graph.nodes().iter().enumerate() {
+        if !lowerer.fused.contains(&index) {
+            lowerer.node(node)?;
+        }
     }
     Ok(lowerer.program)
 }
 
 struct Lowerer<'graph> {
     graph: &'graph Graph,
-    backward: bool,
+    options: LowerOptions<'graph>,
+    /// Per value the nodes that read it.
+    consumers: Vec<Vec<NodeId>>,
+    /// Nodes that are computed in the kernel of the node before.
+    fused: HashSet<usize>,
     program: Program,
     /// Conversions made so far.
     converted: HashMap<(TensorId, Layout), TensorId>,
@@ -83,8 +105,14 @@ impl Lowerer<'_> {
             layout: result_layout,
             weights: None,
         });
-        let lowering = Lowering { operands: operands.collect(), results: results.collect() };
-        let kernel = self.kernel(&node.op, &lowering).map_err(|cause| EngineError::Unsupported {
+        let lowering = Lowering {
+            operands: operands.collect(),
+            results: results.collect(),
+            instructions: self.options.instructions,
+        };
+        let rectifier = self.rectifier_behind(node);
+        let activation = rectifier.map(|(_, activation)| activation);
+        let kernel = self.kernel(&node.op, &lowering, activation).map_err(|cause| EngineError::Unsupported {
             node: node.name.clone(),
             operator: node.op.operator().name(),
             cause,
@@ -115,8 +143,26 @@ impl Lowerer<'_> {
             self.program.of_value.insert(output, tensor);
             results.push(tensor);
         }
+        if let Some((fused, _)) = rectifier {
+            let result = self.graph.node(fused).outputs[0];
+            self.program.of_value.remove(&node.outputs[0]);
+            self.program.of_value.insert(result, results[0]);
+            self.fused.insert(fused.index());
+        }
         self.program.steps.push(Step { name: node.name.clone(), kernel, operands, results });
         Ok(())
+    }
+
+    /// The rectifier that is the only one to read a convolution's result, where nobody observes that result.
+    fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
+        let Op::Convolution(_) = node.op else { return None };
+        let result = node.outputs[0];
+        let [consumer] = self.consumers[result.index()][..] else { return None };
+        let Op::Unary(function) = &self.graph.node(consumer).op else { return None };
+        if self.options.keep.contains(result) || self.graph.outputs().contains(&result) {
+            return None;
+        }
+        Some((consumer, Activation::of(function)?))
     }
 
     /// The shapes of the operands; for elementwise operators brought to one rank by leading ones.
@@ -183,13 +229,16 @@ impl Lowerer<'_> {
         &self,
         op: &Op,
         lowering: &Lowering<'_>,
+        activation: Option<Activation>,
     ) -> Result<Box<dyn Kernel>, deepinside_graph::Inconsistency> {
         match op {
             Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
             Op::Binary(op) => kernel::binary::lower(op, lowering),
             Op::Concat(op) => kernel::concat::lower(op, lowering),
-            Op::Convolution(op) => kernel::convolution::lower(op, lowering, self.backward),
-            Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.backward),
+            Op::Convolution(op) => {
+                kernel::convolution::lower(op, lowering, activation, self.options.backward)
+            },
+            Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.options.backward),
             Op::Eltwise(op) => kernel::eltwise::lower(op, lowering),
             Op::Identity(op) => kernel::copy::lower(op, lowering),
             Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering),

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use deepinside_graph::pass::{Keep, fold_batch_normalization, remove_dead_code, remove_identity};
 use deepinside_graph::{Graph, Shape, ValueId};
 
-use crate::lower::{Program, TensorId, lower};
+use crate::lower::{LowerOptions, Program, TensorId, lower};
 use crate::memory::{Allocator, Lifetime, Slot};
+use crate::simd::Instructions;
 use crate::{BackwardRule, EngineError};
 
 /// What a plan must be able to tell afterwards. Everything else may be fused or overwritten.
@@ -23,6 +24,8 @@ pub struct PlanOptions {
     pub rule: BackwardRule,
     /// The most bytes of memory that a session may take, weights not counted. Default 8 GiB.
     pub memory_limit: usize,
+    /// The instruction set that inner loops are compiled for.
+    pub instructions: Instructions,
 }
 
 impl Default for PlanOptions {
@@ -33,6 +36,7 @@ impl Default for PlanOptions {
             targets: Vec::new(),
             rule: BackwardRule::Gradient,
             memory_limit: 8 << 30,
+            instructions: Instructions::Detected,
         }
     }
 }
@@ -66,6 +70,8 @@ pub(crate) struct Memory {
 pub(crate) struct StepMemory {
     pub numbers: Option<Slot>,
     pub positions: Option<Slot>,
+    /// Working memory of the forward and of the backward pass.
+    pub workspace: [Option<Slot>; 2],
     /// Whether the step takes part in the backward pass.
     pub backward: bool,
     /// Per operand: where a contribution goes that is added to a gradient which is there already.
@@ -83,7 +89,9 @@ impl Plan {
         let graph = remove_dead_code(graph.clone().with_outputs(&[]), &keep);
         let graph = fold_batch_normalization(remove_identity(graph, &keep), &keep);
         let has_backward = !options.gradients.is_empty() && !options.targets.is_empty();
-        let program = lower(&graph, has_backward)?;
+        let options_of_kernels =
+            LowerOptions { backward: has_backward, keep: &keep, instructions: options.instructions };
+        let program = lower(&graph, options_of_kernels)?;
         let memory = Layouter::new(&program, options).lay_out();
         let bytes = 4 * (memory.slots.iter().sum::<usize>() + memory.position_slots.iter().sum::<usize>());
         if bytes > options.memory_limit {
@@ -193,7 +201,14 @@ impl<'a> Layouter<'a> {
                 adds.then(|| numbers.request(self.elements(operand), Lifetime { first: time, last: time }))
             });
             let contributions: Vec<Option<usize>> = contributions.collect();
+            let working = |first: usize| Lifetime { first, last: first };
+            let times = [Some(index), backward[index].then_some(end - 1 - index)];
+            let workspace = times.map(|time| {
+                let size = step.kernel.workspace();
+                time.filter(|_| size > 0).map(|time| numbers.request(size, working(time)))
+            });
             requests.push((
+                workspace,
                 (saved.numbers > 0).then(|| numbers.request(saved.numbers, life)),
                 (saved.positions > 0).then(|| positions.request(saved.positions, life)),
                 contributions,
@@ -208,7 +223,8 @@ impl<'a> Layouter<'a> {
             steps: requests
                 .into_iter()
                 .zip(backward)
-                .map(|((numbers, positions, contributions), backward)| StepMemory {
+                .map(|((workspace, numbers, positions, contributions), backward)| StepMemory {
+                    workspace: workspace.map(slot),
                     numbers: slot(numbers),
                     positions: positions.map(|request| position_slots[request]),
                     backward,

@@ -1,6 +1,7 @@
 //! Running a plan.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deepinside_graph::ValueId;
 
@@ -18,6 +19,19 @@ pub struct Session {
     /// Per tensor: whether its gradient has been written in the current backward pass.
     present: Vec<bool>,
     ran_forward: bool,
+    /// Per step the time of its last forward and backward pass, where that is asked for.
+    times: Option<Vec<[Duration; 2]>>,
+}
+
+/// How long a kernel took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepTime {
+    /// The node's name.
+    pub name: String,
+    /// Of the last forward pass.
+    pub forward: Duration,
+    /// Of the last backward pass; zero where the kernel takes no part in it.
+    pub backward: Duration,
 }
 
 impl Session {
@@ -28,6 +42,7 @@ impl Session {
             position_slots: plan.memory.position_slots.iter().map(|&size| vec![0; size]).collect(),
             present: vec![false; plan.program.tensors.len()],
             ran_forward: false,
+            times: None,
             threads,
             plan,
         }
@@ -36,6 +51,28 @@ impl Session {
     /// The plan.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// Begins to measure how long each kernel takes.
+    pub fn measure_steps(&mut self) {
+        self.times = Some(vec![[Duration::ZERO; 2]; self.plan.program.steps.len()]);
+    }
+
+    /// How long each kernel took, in the order in which they run; nothing where it was not measured.
+    pub fn step_times(&self) -> Vec<StepTime> {
+        let steps = self.plan.program.steps.iter().zip(self.times.iter().flatten());
+        steps
+            .map(|(step, &[forward, backward])| StepTime { name: step.name.clone(), forward, backward })
+            .collect()
+    }
+
+    /// Runs a step and measures it, where that is asked for.
+    fn timed(&mut self, step: usize, direction: usize, run: impl FnOnce(&mut Self)) {
+        let start = self.times.is_some().then(Instant::now);
+        run(self);
+        if let (Some(times), Some(start)) = (&mut self.times, start) {
+            times[step][direction] = start.elapsed();
+        }
     }
 
     /// Computes everything that was asked for from all inputs, given in C order of their shapes.
@@ -62,7 +99,11 @@ impl Session {
             }
         }
         let threads = self.threads.clone();
-        threads.run(|| (0..plan.program.steps.len()).for_each(|step| self.forward_step(&plan, step)));
+        threads.run(|| {
+            for step in 0..plan.program.steps.len() {
+                self.timed(step, 0, |session| session.forward_step(&plan, step));
+            }
+        });
         self.ran_forward = true;
         Ok(())
     }
@@ -82,7 +123,11 @@ impl Session {
             self.seed(&plan, value, target)?;
         }
         let threads = self.threads.clone();
-        threads.run(|| (0..plan.program.steps.len()).rev().for_each(|step| self.backward_step(&plan, step)));
+        threads.run(|| {
+            for step in (0..plan.program.steps.len()).rev() {
+                self.timed(step, 1, |session| session.backward_step(&plan, step));
+            }
+        });
         Ok(())
     }
 
@@ -180,6 +225,7 @@ impl Session {
         let mut results: Vec<Vec<f32>> =
             step.results.iter().map(|&result| self.take(plan.memory.data[result])).collect();
         let mut numbers = self.take(memory.numbers);
+        let mut workspace = self.take(memory.workspace[0]);
         let mut positions =
             memory.positions.map_or_else(Vec::new, |slot| std::mem::take(&mut self.position_slots[slot]));
         {
@@ -195,8 +241,10 @@ impl Session {
                 results: &mut slices,
                 numbers: &mut numbers[..saved.numbers],
                 positions: &mut positions[..saved.positions],
+                workspace: &mut workspace[..step.kernel.workspace()],
             });
         }
+        self.put(memory.workspace[0], workspace);
         for (&result, numbers) in step.results.iter().zip(results) {
             self.put(plan.memory.data[result], numbers);
         }
@@ -239,6 +287,7 @@ impl Session {
                 std::mem::take(&mut self.slots[slot])
             }));
         }
+        let mut workspace = self.take(memory.workspace[1]);
         {
             let values = |wanted: bool, tensors: &[TensorId]| -> Vec<&[f32]> {
                 tensors.iter().map(|&tensor| if wanted { self.data(plan, tensor) } else { &[] }).collect()
@@ -268,8 +317,10 @@ impl Session {
                 operand_gradients: &mut gradients,
                 numbers: memory.numbers.map_or(&[], |slot| &self.slots[slot][..saved.numbers]),
                 positions: memory.positions.map_or(&[], |slot| &self.position_slots[slot][..saved.positions]),
+                workspace: &mut workspace[..step.kernel.workspace()],
             });
         }
+        self.put(memory.workspace[1], workspace);
         for ((operand, slot, adds), numbers) in written.into_iter().zip(taken.into_iter().flatten()) {
             if adds && let Some(gradient) = plan.memory.gradient[operand] {
                 let elements = self.elements(operand);

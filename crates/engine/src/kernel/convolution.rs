@@ -3,47 +3,79 @@
 use deepinside_graph::op::{Convolution, Window};
 use deepinside_graph::{Inconsistency, Shape};
 
+use super::activation::{Activation, Gate};
 use super::depthwise::Depthwise;
-use super::gather::{Field, Gather, Geometry};
+use super::gather::{Field, Finish, Gather, Geometry};
+use super::slab::Source;
+use super::winograd::{Tile, Winograd};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Operand};
 
 /// Prepares a convolution; its operand and result are channels-last.
 pub(crate) fn lower(
     op: &Convolution,
     lowering: &Lowering<'_>,
+    activation: Option<Activation>,
     backward: bool,
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, output) = (&lowering.operands[0], &lowering.results[0]);
     let geometry = geometry(&op.window, op.groups, input.shape, output.shape)?;
     let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
-    let batch = input.shape.extents()[0];
+    let (batch, instructions) = (input.shape.extents()[0], lowering.instructions);
+    let finish = Finish { bias, activation };
     if Depthwise::fits(&geometry) {
         return Ok(Box::new(ConvolutionKernel {
-            backward: backward.then(|| Depthwise::adjoint(&geometry, &filters)),
-            forward: Depthwise::correlation(&geometry, &filters, bias),
+            backward: backward.then(|| Depthwise::adjoint(instructions, &geometry, &filters)),
+            forward: Depthwise::correlation(instructions, &geometry, &filters, finish),
+            activation,
         }));
     }
+    if Winograd::fits(&geometry) {
+        let tile = Tile::Two;
+        let adjoint = || Winograd::adjoint(instructions, tile, &geometry, batch, &filters);
+        return Ok(Box::new(ConvolutionKernel {
+            backward: backward.then(adjoint),
+            forward: Winograd::correlation(instructions, tile, &geometry, batch, &filters, finish),
+            activation,
+        }));
+    }
+    let adjoint = || Gather::adjoint(instructions, &geometry, batch, &filters, Finish::default());
     Ok(Box::new(ConvolutionKernel {
-        backward: backward.then(|| Gather::adjoint(&geometry, batch, &filters, None)),
-        forward: Gather::correlation(&geometry, batch, &filters, bias),
+        backward: backward.then(adjoint),
+        forward: Gather::correlation(instructions, &geometry, batch, &filters, finish),
+        activation,
     }))
 }
 
 /// A packed pass from one field to another.
 trait Pass: Send + Sync {
+    /// The numbers of working memory that it needs.
+    fn workspace(&self) -> usize {
+        0
+    }
+
     /// Computes the result for the whole batch, overwriting it.
-    fn run(&self, source: &[f32], result: &mut [f32]);
+    fn run(&self, source: Source<'_>, result: &mut [f32], workspace: &mut [f32]);
+}
+
+impl Pass for Winograd {
+    fn workspace(&self) -> usize {
+        Winograd::workspace(self)
+    }
+
+    fn run(&self, source: Source<'_>, result: &mut [f32], workspace: &mut [f32]) {
+        Winograd::run(self, source, result, workspace);
+    }
 }
 
 impl Pass for Gather {
-    fn run(&self, source: &[f32], result: &mut [f32]) {
+    fn run(&self, source: Source<'_>, result: &mut [f32], _: &mut [f32]) {
         Gather::run(self, source, result);
     }
 }
 
 impl Pass for Depthwise {
-    fn run(&self, source: &[f32], result: &mut [f32]) {
+    fn run(&self, source: Source<'_>, result: &mut [f32], _: &mut [f32]) {
         Depthwise::run(self, source, result);
     }
 }
@@ -87,20 +119,27 @@ pub(super) fn constant(what: &str, operand: &Operand<'_>) -> Result<Vec<f32>, In
 struct ConvolutionKernel<P> {
     forward: P,
     backward: Option<P>,
+    activation: Option<Activation>,
 }
 
 impl<P: Pass> Kernel for ConvolutionKernel<P> {
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { operands: false, results: self.activation.is_some() }
+    }
+
+    fn workspace(&self) -> usize {
+        self.forward.workspace().max(self.backward.as_ref().map_or(0, Pass::workspace))
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
-        self.forward.run(context.operands[0], context.results[0]);
+        self.forward.run(Source::plain(context.operands[0]), context.results[0], context.workspace);
     }
 
     fn backward(&self, context: Backward<'_, '_>) {
         if let (Some(adjoint), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
-            adjoint.run(context.result_gradients[0], gradient);
+            let (rule, results) = (context.rule, context.results[0]);
+            let gate = self.activation.map(|activation| Gate { activation, rule, results });
+            adjoint.run(Source { numbers: context.result_gradients[0], gate }, gradient, context.workspace);
         }
     }
 }
@@ -160,6 +199,16 @@ pub(super) mod tests {
                 [4, 4],
                 4,
                 window(&[2, 3, 3], &[1, 2, 1], &[1, 1, 2], &[0, 1, 2], &[1, 1, 2]),
+            ),
+            setting("for Winograd", &[7, 9], [8, 16], 1, square(3, 1, 1, 1)),
+            setting("for Winograd, in groups", &[6, 5], [16, 16], 2, square(3, 1, 1, 1)),
+            setting("for Winograd, without padding", &[8, 7], [8, 8], 1, square(3, 1, 1, 0)),
+            setting(
+                "for Winograd, padding of all sizes",
+                &[5, 6],
+                [8, 24],
+                1,
+                window(&[3, 3], &[1, 1], &[1, 1], &[2, 0], &[1, 2]),
             ),
             setting("dilation", &[9, 11], [2, 3], 1, square(3, 1, 2, 2)),
             setting("dilation and stride", &[11, 12], [2, 3], 1, square(3, 2, 3, 2)),
@@ -235,7 +284,10 @@ pub(super) mod tests {
             .iter()
             .map(|setting| Convolution { window: setting.window.clone(), groups: setting.groups })
             .collect();
-        let cases = settings.iter().zip(&operators).enumerate().map(|(seed, (setting, operator))| {
+        let rectifier = Some(Activation { minimum: -0.4, maximum: 0.7 });
+        let all = settings.iter().zip(&operators).enumerate();
+        let cases = all.flat_map(|case| [(case, None), (case, rectifier)]);
+        let cases = cases.map(|((seed, (setting, operator)), activation)| {
             let seed = seed as u64;
             let [inputs, outputs] = setting.channels;
             let from = [&[1 + seed as usize % 2, inputs], setting.spatial].concat();
@@ -252,9 +304,13 @@ pub(super) mod tests {
                 products
                     .iter()
                     .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
+                if let Some(Activation { minimum, maximum }) = activation {
+                    let clip = |number: &mut f64| *number = number.clamp(minimum.into(), maximum.into());
+                    result.iter_mut().for_each(clip);
+                }
                 vec![result]
             };
-            let lower = move |lowering: &Lowering<'_>| lower(operator, lowering, true);
+            let lower = move |lowering: &Lowering<'_>| lower(operator, lowering, activation, true);
             Case::new(setting.name, operator, lower, operands, definition).layouts(&[Layout::ChannelsLast])
         });
         check(cases.collect());
@@ -273,7 +329,7 @@ pub(super) mod tests {
                 .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
             vec![result]
         };
-        let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, true);
+        let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, None, true);
         let case = Case::new("40×41", &operator, lower, operands, definition);
         check(vec![case.layouts(&[Layout::ChannelsLast]).without_differences()]);
     }

@@ -4,7 +4,8 @@ use deepinside_graph::Inconsistency;
 use deepinside_graph::op::Deconvolution;
 
 use super::convolution::{constant, geometry};
-use super::gather::Gather;
+use super::gather::{Finish, Gather};
+use super::slab::Source;
 use super::{Backward, Forward, Kernel, Lowering, Needs};
 
 /// Prepares a transposed convolution; its operand and result are channels-last.
@@ -20,9 +21,11 @@ pub(crate) fn lower(
     let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
     let batch = input.shape.extents()[0];
+    let instructions = lowering.instructions;
+    let convolution = || Gather::correlation(instructions, &geometry, batch, &filters, Finish::default());
     Ok(Box::new(DeconvolutionKernel {
-        backward: backward.then(|| Gather::correlation(&geometry, batch, &filters, None)),
-        forward: Gather::adjoint(&geometry, batch, &filters, bias),
+        backward: backward.then(convolution),
+        forward: Gather::adjoint(instructions, &geometry, batch, &filters, Finish { bias, activation: None }),
     }))
 }
 
@@ -37,12 +40,12 @@ impl Kernel for DeconvolutionKernel {
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
-        self.forward.run(context.operands[0], context.results[0]);
+        self.forward.run(Source::plain(context.operands[0]), context.results[0]);
     }
 
     fn backward(&self, context: Backward<'_, '_>) {
         if let (Some(convolution), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
-            convolution.run(context.result_gradients[0], gradient);
+            convolution.run(Source::plain(context.result_gradients[0]), gradient);
         }
     }
 }

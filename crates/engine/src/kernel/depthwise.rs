@@ -4,19 +4,26 @@
 //! position sums its taps by itself, [`LANES`] neighbouring channels at a time, and several neighbouring positions
 //! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::gather`].
 
+use std::cell::RefCell;
 use std::ops::Range;
 
-use super::gather::{Field, Geometry, Tap, adjoint_taps, correlation_taps};
-use super::parallel::{GRAIN, for_each_piece};
+use rayon::prelude::*;
 
-/// The channels of one sum: a 256-bit vector.
-const LANES: usize = 8;
+use super::activation::Activation;
+use super::gather::{Field, Finish, Geometry, Tap, adjoint_taps, correlation_taps};
+use super::parallel::GRAIN;
+use super::slab::Source;
+use crate::simd::{Instructions, LANES, Simd, Work};
 
 /// The positions computed together, where there are as many left: each has a vector of sums in a register.
 const TOGETHER: usize = 8;
 
+/// About as many pieces a result is cut into, and as many rows a piece has at least where there are enough.
+const PIECES: usize = 8;
+
 /// A packed pass from a source to a result of equal channels.
 pub(super) struct Depthwise {
+    instructions: Instructions,
     source: Field,
     result: Field,
     /// Steps along a row per grid position, in the source and in the result.
@@ -28,6 +35,8 @@ pub(super) struct Depthwise {
     filters: Vec<f32>,
     /// One number per channel; zeros where there is no bias.
     bias: Vec<f32>,
+    /// What becomes of the sums.
+    activation: Activation,
 }
 
 /// The positions of one phase in a row.
@@ -59,38 +68,33 @@ impl Depthwise {
     }
 
     /// The convolution itself. `filters` is `C × 1 × taps`.
-    pub fn correlation(geometry: &Geometry, filters: &[f32], bias: Option<Vec<f32>>) -> Self {
+    pub fn correlation(
+        instructions: Instructions,
+        geometry: &Geometry,
+        filters: &[f32],
+        finish: Finish,
+    ) -> Self {
         let phases = vec![([0; 3], correlation_taps(geometry))];
-        Self::new(
-            geometry,
-            [geometry.large, geometry.small],
-            [geometry.stride, [1; 3]],
-            phases,
-            filters,
-            bias,
-        )
+        let fields = [geometry.large, geometry.small];
+        Self::new(instructions, geometry, fields, [geometry.stride, [1; 3]], phases, filters, finish)
     }
 
     /// The adjoint: from the small field to the large one.
-    pub fn adjoint(geometry: &Geometry, filters: &[f32]) -> Self {
+    pub fn adjoint(instructions: Instructions, geometry: &Geometry, filters: &[f32]) -> Self {
         let phases = adjoint_taps(geometry);
-        Self::new(
-            geometry,
-            [geometry.small, geometry.large],
-            [[1; 3], geometry.stride],
-            phases,
-            filters,
-            None,
-        )
+        let fields = [geometry.small, geometry.large];
+        let steps = [[1; 3], geometry.stride];
+        Self::new(instructions, geometry, fields, steps, phases, filters, Finish::default())
     }
 
     fn new(
+        instructions: Instructions,
         geometry: &Geometry,
         [source, result]: [Field; 2],
         [source_steps, result_steps]: [[usize; 3]; 2],
         phases: Vec<([usize; 3], Vec<Tap>)>,
         filters: &[f32],
-        bias: Option<Vec<f32>>,
+        finish: Finish,
     ) -> Self {
         let [_, height, width] = geometry.kernel;
         let (channels, volume) = (result.channels, geometry.kernel.iter().product::<usize>());
@@ -130,7 +134,9 @@ impl Depthwise {
             rows: (0..depths * lines).map(|index| row(index / lines, index % lines)).collect(),
             source_step: source_steps[2],
             result_step: result_steps[2],
-            bias: bias.unwrap_or_else(|| vec![0.0; channels]),
+            bias: finish.bias.unwrap_or_else(|| vec![0.0; channels]),
+            activation: finish.activation.unwrap_or(Activation::NONE),
+            instructions,
             filters: packed,
             source,
             result,
@@ -138,78 +144,88 @@ impl Depthwise {
     }
 
     /// Computes the result for the whole batch, overwriting it.
-    pub fn run(&self, source: &[f32], result: &mut [f32]) {
+    pub fn run(&self, source: Source<'_>, result: &mut [f32]) {
         let row = self.result.spatial[2] * self.result.channels;
         if row == 0 {
             return;
         }
-        let size = self.source.spatial.iter().product::<usize>() * self.source.channels;
-        // Filters with many taps make rows that are work enough for a piece.
-        let work =
-            row * self.rows.first().and_then(|row| row.first()).map_or(1, |pass| pass.taps.len().max(1));
-        let rows = (4 * GRAIN / work).max(1);
-        for_each_piece(
-            result,
-            rows * row,
-            #[inline(always)]
-            |start, piece| {
-                for (index, target) in piece.chunks_mut(row).enumerate() {
-                    let index = start / row + index;
-                    let picture = &source[index / self.rows.len() * size..][..size];
-                    for pass in &self.rows[index % self.rows.len()] {
-                        self.row(picture, pass, target);
-                    }
-                }
-            },
-        );
+        // Filters with many taps make rows that are work enough for a piece; but a gate is applied anew in each piece.
+        let taps = self.rows.first().and_then(|row| row.first()).map_or(1, |pass| pass.taps.len().max(1));
+        let rows = (4 * GRAIN / (row * taps)).max((result.len() / row / PIECES).min(PIECES)).max(1);
+        result.par_chunks_mut(rows * row).enumerate().for_each(|(piece, target)| {
+            BUFFER.with_borrow_mut(|gated| {
+                let work = Piece { pass: self, source, first: piece * rows, target, gated };
+                self.instructions.run(work);
+            });
+        });
+    }
+
+    /// The numbers of one picture of the source.
+    fn picture(&self) -> usize {
+        self.source.spatial.iter().product::<usize>() * self.source.channels
     }
 
     /// Computes the positions of one phase in a row.
     #[inline(always)]
-    fn row(&self, source: &[f32], pass: &RowPass, target: &mut [f32]) {
+    fn row<S: Simd>(&self, simd: S, source: &[f32], pass: &RowPass, before: usize, target: &mut [f32]) {
         for at in (0..pass.inside.start).chain(pass.inside.end..pass.grid) {
-            self.edge(source, pass, at, target);
+            self.edge(source, pass, before, at, target);
         }
         let mut at = pass.inside.start;
         while pass.inside.end - at >= TOGETHER {
-            self.inside::<TOGETHER>(source, pass, at, target);
+            self.inside::<S, TOGETHER>(simd, source, pass, before, at, target);
             at += TOGETHER;
         }
         while pass.inside.end - at >= TOGETHER / 2 {
-            self.inside::<{ TOGETHER / 2 }>(source, pass, at, target);
+            self.inside::<S, { TOGETHER / 2 }>(simd, source, pass, before, at, target);
             at += TOGETHER / 2;
         }
         while at < pass.inside.end {
-            self.inside::<1>(source, pass, at, target);
+            self.inside::<S, 1>(simd, source, pass, before, at, target);
             at += 1;
         }
     }
 
     /// Neighbouring positions, all of whose taps lie inside the source.
     #[inline(always)]
-    fn inside<const POSITIONS: usize>(&self, source: &[f32], pass: &RowPass, at: usize, target: &mut [f32]) {
+    fn inside<S: Simd, const POSITIONS: usize>(
+        &self,
+        simd: S,
+        source: &[f32],
+        pass: &RowPass,
+        before: usize,
+        at: usize,
+        target: &mut [f32],
+    ) {
         let channels = self.result.channels;
         let (source_distance, target_distance) = (self.source_step * channels, self.result_step * channels);
         let first_target = (at * self.result_step + pass.phase) * channels;
-        let place =
-            |tap: &RowTap| (tap.row + at * self.source_step).wrapping_add_signed(tap.offset) * channels;
+        let place = |tap: &RowTap| {
+            (tap.row - before + at * self.source_step).wrapping_add_signed(tap.offset) * channels
+        };
+        let load = |numbers: &[f32]| {
+            let numbers = &numbers[..LANES];
+            // SAFETY: the slice holds LANES numbers.
+            unsafe { simd.load(numbers.as_ptr()) }
+        };
+        let (minimum, maximum) = (simd.splat(self.activation.minimum), simd.splat(self.activation.maximum));
         let whole = channels - channels % LANES;
         for channel in (0..whole).step_by(LANES) {
-            let mut bias = [0.0; LANES];
-            bias.copy_from_slice(&self.bias[channel..channel + LANES]);
-            let mut sums = [bias; POSITIONS];
+            let mut sums = [load(&self.bias[channel..]); POSITIONS];
             for tap in &pass.taps {
-                let filter = &self.filters[tap.filter * channels + channel..][..LANES];
-                let first = place(tap) + channel;
-                for (position, sums) in sums.iter_mut().enumerate() {
-                    let numbers = &source[first + position * source_distance..][..LANES];
-                    for lane in 0..LANES {
-                        sums[lane] += filter[lane] * numbers[lane];
-                    }
+                let filter = load(&self.filters[tap.filter * channels + channel..]);
+                let numbers = &source[place(tap) + channel..][..(POSITIONS - 1) * source_distance + LANES];
+                for (position, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the slice reaches LANES numbers behind the last position.
+                    let number = unsafe { simd.load(numbers.as_ptr().add(position * source_distance)) };
+                    *sum = simd.multiply_add(filter, number, *sum);
                 }
             }
-            for (position, sums) in sums.iter().enumerate() {
-                target[first_target + position * target_distance + channel..][..LANES].copy_from_slice(sums);
+            for (position, sum) in sums.into_iter().enumerate() {
+                let target = &mut target[first_target + position * target_distance + channel..][..LANES];
+                let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
+                // SAFETY: the slice holds LANES numbers.
+                unsafe { simd.store(target.as_mut_ptr(), sum) };
             }
         }
         for channel in whole..channels {
@@ -219,14 +235,15 @@ impl Depthwise {
                     let number = source[place(tap) + position * source_distance + channel];
                     sum += self.filters[tap.filter * channels + channel] * number;
                 }
-                target[first_target + position * target_distance + channel] = sum;
+                let target = &mut target[first_target + position * target_distance + channel];
+                *target = self.activation.apply(sum);
             }
         }
     }
 
     /// One position, some of whose taps lie outside the source.
     #[inline(always)]
-    fn edge(&self, source: &[f32], pass: &RowPass, at: usize, target: &mut [f32]) {
+    fn edge(&self, source: &[f32], pass: &RowPass, before: usize, at: usize, target: &mut [f32]) {
         let channels = self.result.channels;
         let target = &mut target[(at * self.result_step + pass.phase) * channels..][..channels];
         target.copy_from_slice(&self.bias);
@@ -235,13 +252,63 @@ impl Depthwise {
             if column >= self.source.spatial[2] {
                 continue;
             }
-            let numbers = &source[(tap.row + column) * channels..][..channels];
+            let numbers = &source[(tap.row - before + column) * channels..][..channels];
             let filter = &self.filters[tap.filter * channels..][..channels];
             for ((sum, number), filter) in target.iter_mut().zip(numbers).zip(filter) {
                 *sum += filter * number;
             }
         }
+        let activation = self.activation;
+        target.iter_mut().for_each(|number| *number = activation.apply(*number));
     }
+}
+
+/// Some rows of the result, counted over all pictures.
+struct Piece<'a> {
+    pass: &'a Depthwise,
+    source: Source<'a>,
+    first: usize,
+    target: &'a mut [f32],
+    /// What passed the gate.
+    gated: &'a mut Vec<f32>,
+}
+
+impl Work for Piece<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { pass, source, first, target, gated } = self;
+        let size = pass.picture();
+        let (row, count) = (pass.result.spatial[2] * pass.result.channels, pass.rows.len());
+        let mut rows = target.chunks_exact_mut(row);
+        let mut index = first;
+        while rows.len() > 0 {
+            // The rows of one picture.
+            let here = rows.len().min(count - index % count);
+            let own = &pass.rows[index % count..][..here];
+            let picture = index / count * size;
+            let (numbers, before) = match source.gate {
+                None => (&source.numbers[picture..][..size], 0),
+                Some(gate) => {
+                    let taps = || own.iter().flatten().flat_map(|pass| &pass.taps).map(|tap| tap.row);
+                    let (low, high) = (taps().min().unwrap_or(0), taps().max().unwrap_or(0));
+                    let width = pass.source.spatial[2];
+                    gated.resize((high + width - low) * pass.source.channels, 0.0);
+                    gate.pass(source.numbers, picture + low * pass.source.channels, gated);
+                    (&gated[..], low)
+                }
+            };
+            for (passes, target) in own.iter().zip(&mut rows) {
+                for own in passes {
+                    pass.row(simd, numbers, own, before, target);
+                }
+            }
+            index += here;
+        }
+    }
+}
+
+thread_local! {
+    static BUFFER: RefCell<Vec<f32>> = RefCell::default();
 }
 
 impl RowPass {

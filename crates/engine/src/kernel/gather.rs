@@ -10,23 +10,29 @@
 //! So both are: result position `step_out·j + φ` reads source position `step_in·j + offset` for a list of taps. Nothing
 //! is ever scattered, so threads never write to the same place and every element is summed in one fixed order.
 //!
-//! A band of rows of the result is computed at a time: the taps' source rows are copied side by side into a matrix that
-//! stays in the second-level cache, which is multiplied with the packed filters. All arrays are channels-last. Where
-//! the result has few channels (the gradient of an image has three), all phases are computed by one product whose
-//! columns are phases × channels, so that the product stays wide.
+//! All arrays are channels-last, so that taps which follow each other along the last axis lie side by side: a window is a
+//! few pieces of memory, which [`Product`] multiplies with packed filters where they lie. Only where a window leaves the
+//! image, where a gate is applied, or where channels are in groups, a block's part of the image is copied first
+//! ([`copy_box`]). Where the result has few channels (the gradient of an image has three), all phases are computed by one
+//! product whose columns are phases × channels, so that the product stays wide.
 
 use std::cell::RefCell;
 
 use rayon::prelude::*;
 
-use crate::gemm::{Accumulate, Matrix, multiply};
+use super::activation::Activation;
+use super::panels::{PANEL, Panels, Product, Shared};
+use super::slab::{Box3, Source, copy_box};
+use crate::simd::Instructions;
 
-/// The largest number of numbers in the matrix of gathered rows: half a megabyte, a usual second-level cache.
-const GATHERED: usize = 128 * 1024;
+/// What should stay in the second-level cache at a time, in numbers: a quarter of a megabyte of filters, or of source.
+const CACHED: usize = 64 * 1024;
 
-/// The numbers of rows of that matrix. Too few, and reading the filters dominates; too many, and small images do not
-/// split into enough bands for several threads.
-const ROWS: std::ops::RangeInclusive<usize> = 96..=192;
+/// The positions of a block, where its filters stay in the cache, and where they are read anew for every block.
+const POSITIONS: [usize; 2] = [96, 192];
+
+/// The least number of pieces of work: enough to keep several threads evenly busy.
+const TASKS: usize = 8;
 
 /// Results with fewer channels than this compute all phases at once.
 const NARROW: usize = 16;
@@ -36,12 +42,6 @@ const NARROW: usize = 16;
 pub(crate) struct Field {
     pub spatial: [usize; 3],
     pub channels: usize,
-}
-
-impl Field {
-    fn elements(&self) -> usize {
-        self.spatial.iter().product::<usize>() * self.channels
-    }
 }
 
 /// A convolution from a large field (its input) to a small one (its output).
@@ -56,8 +56,22 @@ pub(crate) struct Geometry {
     pub groups: usize,
 }
 
+impl Geometry {
+    /// The same convolution of a whole batch as one long image, where every position is for itself.
+    fn flattened(self, batch: usize) -> (Self, usize) {
+        let pointwise = self.kernel == [1; 3] && self.stride == [1; 3] && self.pad == [0; 3];
+        if !pointwise || self.large.spatial != self.small.spatial {
+            return (self, batch);
+        }
+        let spatial = [1, batch * self.large.spatial.iter().product::<usize>(), 1];
+        let long = |field: Field| Field { spatial, ..field };
+        (Self { large: long(self.large), small: long(self.small), ..self }, 1)
+    }
+}
+
 /// A packed gathering pass.
 pub(crate) struct Gather {
+    instructions: Instructions,
     source: Field,
     result: Field,
     groups: usize,
@@ -65,8 +79,11 @@ pub(crate) struct Gather {
     source_step: [usize; 3],
     result_step: [usize; 3],
     passes: Vec<Pass>,
-    bias: Option<Vec<f32>>,
-    batch: usize,
+    activation: Option<Activation>,
+    /// The lowest and the highest offset of all taps.
+    reach: [[isize; 3]; 2],
+    blocks: Vec<Block>,
+    units: Vec<Unit>,
 }
 
 /// The taps that some phases share, with their filters.
@@ -74,17 +91,28 @@ struct Pass {
     phases: Vec<[usize; 3]>,
     /// The grid positions along each axis; phases for which the last lies outside the result are not written there.
     grid: [usize; 3],
-    runs: Vec<Run>,
-    /// The number of taps in all runs.
-    taps: usize,
+    /// Where the pieces of a window begin, and how many positions each holds.
+    pieces: Vec<[isize; 3]>,
+    piece: usize,
     /// Per group: taps × source channels of the group rows, phases × result channels of the group columns.
-    filters: Vec<f32>,
+    filters: Vec<Panels>,
+    /// Per group, for all columns.
+    biases: Option<Vec<Vec<f32>>>,
 }
 
-/// Taps that follow each other along the last axis, so that their source elements lie side by side.
-struct Run {
-    offset: [isize; 3],
-    taps: usize,
+/// Some rows of the grid of one image, over its whole width.
+#[derive(Debug, Clone)]
+struct Block {
+    image: usize,
+    plane: usize,
+    rows: std::ops::Range<usize>,
+}
+
+/// Some columns of one group.
+#[derive(Debug, Clone)]
+struct Unit {
+    group: usize,
+    panels: std::ops::Range<usize>,
 }
 
 /// One tap of a phase: where it reads, and which filter element it is.
@@ -128,33 +156,46 @@ pub(super) fn adjoint_taps(geometry: &Geometry) -> Vec<([usize; 3], Vec<Tap>)> {
         .collect()
 }
 
+/// How a gathering pass is made besides its taps.
+#[derive(Clone, Default)]
+pub(crate) struct Finish {
+    /// One number per result channel.
+    pub bias: Option<Vec<f32>>,
+    pub activation: Option<Activation>,
+}
+
 impl Gather {
     /// The convolution itself: from the large field to the small one. `filters` is `O × C/groups × taps`.
-    pub fn correlation(geometry: &Geometry, batch: usize, filters: &[f32], bias: Option<Vec<f32>>) -> Self {
-        let Geometry { large, small, kernel, stride, groups, .. } = *geometry;
-        let taps = correlation_taps(geometry);
+    pub fn correlation(
+        instructions: Instructions,
+        geometry: &Geometry,
+        batch: usize,
+        filters: &[f32],
+        finish: Finish,
+    ) -> Self {
+        let (geometry, batch) = geometry.flattened(batch);
+        let Geometry { large, small, kernel, stride, groups, .. } = geometry;
         let (source_channels, result_channels) = (large.channels / groups, small.channels / groups);
         let volume = kernel.iter().product::<usize>();
         let element = |group: usize, source: usize, result: usize, tap: usize| {
             filters[((group * result_channels + result) * source_channels + source) * volume + tap]
         };
-        let pass = Pass::new(geometry, vec![([0; 3], taps)], (large, small), small.spatial, element);
-        Self {
-            source: large,
-            result: small,
-            groups,
-            source_step: stride,
-            result_step: [1; 3],
-            passes: vec![pass],
-            bias,
-            batch,
-        }
+        let phases = vec![([0; 3], correlation_taps(&geometry))];
+        let pass = Pass::new(&geometry, phases, (large, small), small.spatial, &finish.bias, element);
+        Self::new(instructions, &geometry, batch, (large, small), [stride, [1; 3]], vec![pass], finish)
     }
 
     /// The adjoint: from the small field to the large one. `filters` as for the convolution.
-    pub fn adjoint(geometry: &Geometry, batch: usize, filters: &[f32], bias: Option<Vec<f32>>) -> Self {
-        let Geometry { large, small, kernel, stride, groups, .. } = *geometry;
-        let mut phases = adjoint_taps(geometry);
+    pub fn adjoint(
+        instructions: Instructions,
+        geometry: &Geometry,
+        batch: usize,
+        filters: &[f32],
+        finish: Finish,
+    ) -> Self {
+        let (geometry, batch) = geometry.flattened(batch);
+        let Geometry { large, small, kernel, stride, groups, .. } = geometry;
+        let mut phases = adjoint_taps(&geometry);
         let (source_channels, result_channels) = (small.channels / groups, large.channels / groups);
         let volume = kernel.iter().product::<usize>();
         let element = |group: usize, source: usize, result: usize, tap: usize| {
@@ -164,261 +205,257 @@ impl Gather {
             std::array::from_fn(|axis| (large.spatial[axis] - phase[axis]).div_ceil(stride[axis]))
         };
         let fields = (small, large);
-        let passes = if result_channels < NARROW && phases.len() > 1 {
-            let grid = grid([0; 3]);
-            vec![Pass::new(geometry, std::mem::take(&mut phases), fields, grid, element)]
-        } else {
-            let own = |phase: ([usize; 3], Vec<Tap>)| {
-                let grid = grid(phase.0);
-                Pass::new(geometry, vec![phase], fields, grid, element)
-            };
-            phases.into_iter().map(own).collect()
+        let make = |phases: Vec<([usize; 3], Vec<Tap>)>| {
+            let grid = grid(phases[0].0);
+            Pass::new(&geometry, phases, fields, grid, &finish.bias, element)
         };
-        Self {
-            source: small,
-            result: large,
-            groups,
-            source_step: [1; 3],
-            result_step: stride,
+        let passes = if result_channels < NARROW && phases.len() > 1 {
+            vec![make(std::mem::take(&mut phases))]
+        } else {
+            phases.into_iter().map(|phase| make(vec![phase])).collect()
+        };
+        Self::new(instructions, &geometry, batch, fields, [[1; 3], stride], passes, finish)
+    }
+
+    fn new(
+        instructions: Instructions,
+        geometry: &Geometry,
+        batch: usize,
+        (source, result): (Field, Field),
+        [source_step, result_step]: [[usize; 3]; 2],
+        passes: Vec<Pass>,
+        finish: Finish,
+    ) -> Self {
+        let offsets = || passes.iter().flat_map(Pass::offsets);
+        let lowest = |axis| offsets().map(|offset| offset[axis]).min().unwrap_or(0);
+        let highest = |axis| offsets().map(|offset| offset[axis]).max().unwrap_or(0);
+        let reach = [std::array::from_fn(lowest), std::array::from_fn(highest)];
+        let mut gather = Self {
+            instructions,
+            source,
+            result,
+            groups: geometry.groups,
+            source_step,
+            result_step,
+            reach,
+            activation: finish.activation,
+            blocks: Vec::new(),
+            units: Vec::new(),
             passes,
-            bias,
-            batch,
+        };
+        gather.cut(batch);
+        gather
+    }
+
+    /// The grid of the pass that has the most positions.
+    fn grid(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| self.passes.iter().map(|pass| pass.grid[axis]).max().unwrap_or(0))
+    }
+
+    /// The source's extents that `count` grid positions along an axis read.
+    fn span(&self, axis: usize, count: usize) -> usize {
+        (count.max(1) - 1) * self.source_step[axis] + (self.reach[1][axis] - self.reach[0][axis]) as usize + 1
+    }
+
+    /// Cuts the work into blocks of positions and units of columns. The cut depends on the extents alone.
+    fn cut(&mut self, batch: usize) {
+        let grid = self.grid();
+        let inputs = self.source.channels / self.groups;
+        let inner = self.passes.iter().map(|pass| pass.filters[0].inner).max().unwrap_or(0).max(1);
+        let panels = self.passes.iter().map(|pass| pass.filters[0].count()).max().unwrap_or(0);
+        let cached = inner * panels * PANEL <= CACHED;
+        // Each unit copies its block anew: not less than four panels, unless work would be too scarce.
+        let mut per_unit = if cached { panels } else { (CACHED / (inner * PANEL)).clamp(4, panels.max(4)) };
+        let row = self.span(0, 1) * self.span(2, grid[2]) * inputs;
+        let tall = CACHED / (row * self.source_step[1]).max(1);
+        let mut rows = (POSITIONS[usize::from(!cached)] / grid[2].max(1)).clamp(1, tall.max(1));
+        let tasks = |rows: usize, per_unit: usize| {
+            let blocks = batch * grid[0] * grid[1].div_ceil(rows);
+            blocks * self.groups * panels.div_ceil(per_unit.max(1))
+        };
+        while tasks(rows, per_unit) < TASKS && (rows * grid[2] > 48 || per_unit > 2) {
+            let by_rows = rows * grid[2] > 48 && (rows * grid[2] >= 16 * per_unit || per_unit <= 2);
+            if by_rows {
+                rows = rows.min(grid[1]).div_ceil(2);
+            } else {
+                per_unit = per_unit.div_ceil(2);
+            }
+            if rows <= 1 && per_unit <= 2 {
+                break;
+            }
         }
+        let (rows, per_unit) = (rows.max(1), per_unit.max(1));
+        // Blocks of equal height.
+        let count = grid[1].div_ceil(rows);
+        for image in 0..batch {
+            for plane in 0..grid[0] {
+                for index in 0..count {
+                    let rows = index * grid[1] / count..(index + 1) * grid[1] / count;
+                    self.blocks.push(Block { image, plane, rows });
+                }
+            }
+        }
+        for group in 0..self.groups {
+            for first in (0..panels).step_by(per_unit) {
+                self.units.push(Unit { group, panels: first..(first + per_unit).min(panels) });
+            }
+        }
+    }
+
+    /// Whether every window lies inside the source, so that it can be read in place.
+    fn reads_in_place(&self) -> bool {
+        let grid = self.grid();
+        self.groups == 1
+            && (0..3).all(|axis| {
+                let last = (grid[axis].max(1) - 1) * self.source_step[axis];
+                self.reach[0][axis] >= 0
+                    && last as isize + self.reach[1][axis] < self.source.spatial[axis] as isize
+            })
     }
 
     /// Computes the result for the whole batch, overwriting it.
-    pub fn run(&self, source: &[f32], result: &mut [f32]) {
-        let bands = self.bands();
-        let mut chunks = Vec::with_capacity(self.batch * bands.len());
-        let mut rest = result;
-        for image in 0..self.batch {
-            for band in &bands {
-                let (chunk, behind) = std::mem::take(&mut rest).split_at_mut(band.elements);
-                rest = behind;
-                chunks.push((image, *band, chunk));
-            }
-        }
-        let size = self.source.elements();
-        chunks.into_par_iter().for_each(|(image, band, chunk)| {
-            self.run_band(&source[image * size..][..size], band, chunk);
+    pub fn run(&self, source: Source<'_>, result: &mut [f32]) {
+        let in_place = source.gate.is_none() && self.reads_in_place();
+        let shared = Shared::new(result);
+        let blocks = self.blocks.len();
+        (0..self.units.len() * blocks).into_par_iter().for_each(|task| {
+            BUFFERS.with_borrow_mut(|buffers| {
+                let (unit, block) = (&self.units[task / blocks], &self.blocks[task % blocks]);
+                self.run_task(source, shared, unit, block, in_place, buffers);
+            });
         });
     }
 
-    /// The axis along which the result is cut: the first that has more than one position.
-    fn outer_axis(&self) -> usize {
-        (0..2).find(|&axis| self.result.spatial[axis] > 1).unwrap_or(2)
+    /// Computes some columns of one block.
+    fn run_task(
+        &self,
+        source: Source<'_>,
+        result: Shared<'_>,
+        unit: &Unit,
+        block: &Block,
+        in_place: bool,
+        buffers: &mut Buffers,
+    ) {
+        let Buffers { slab, indices } = buffers;
+        let inputs = self.source.channels / self.groups;
+        let low = self.reach[0];
+        let first = [block.plane, block.rows.start, 0];
+        let origin: [isize; 3] =
+            std::array::from_fn(|axis| (first[axis] * self.source_step[axis]) as isize + low[axis]);
+        let view = if in_place {
+            let [depth, ..] = self.source.spatial;
+            let [z, y, x] = origin.map(|place| place as usize);
+            let (extents, channels) = (self.source.spatial, self.source.channels);
+            View { numbers: source.numbers, extents, channels, first: [block.image * depth + z, y, x] }
+        } else {
+            let extents =
+                [self.span(0, 1), self.span(1, block.rows.len()), self.span(2, self.grid()[2])];
+            let own = unit.group * inputs..(unit.group + 1) * inputs;
+            let region = Box3 { image: block.image, origin, extents };
+            copy_box(self.instructions, source, self.source, region, own, slab);
+            View { numbers: slab, extents, channels: inputs, first: [0; 3] }
+        };
+        for pass in &self.passes {
+            self.run_pass(view, result, unit, block, pass, indices);
+        }
     }
 
-    /// Cuts the result of one image into bands of whole steps of about [`ROWS`] positions. The cut depends on the
-    /// extents alone.
-    fn bands(&self) -> Vec<Band> {
-        let axis = self.outer_axis();
-        let step = self.result_step[axis];
-        let steps = self.result.spatial[axis].div_ceil(step);
-        let inner: usize =
-            (axis + 1..3).map(|inner| self.result.spatial[inner].div_ceil(self.result_step[inner])).product();
-        let per_band = (self.rows() / inner.max(1)).max(1);
-        // Two bands at least, to be shared out; more would read the filters of small images too often.
-        let count = steps.div_ceil(per_band).max(2).min(steps);
-        let slab = self.result.elements() / self.result.spatial[axis].max(1);
-        (0..count)
-            .map(|index| {
-                let (start, end) = (index * steps / count, (index + 1) * steps / count);
-                let rows = (end * step).min(self.result.spatial[axis]) - start * step;
-                Band { start, end, elements: rows * slab }
+    /// Computes some columns of one block for the phases of a pass.
+    fn run_pass(
+        &self,
+        view: View<'_>,
+        result: Shared<'_>,
+        unit: &Unit,
+        block: &Block,
+        pass: &Pass,
+        indices: &mut Indices,
+    ) {
+        if block.plane >= pass.grid[0] {
+            return;
+        }
+        let outputs = self.result.channels / self.groups;
+        let rows = block.rows.start..block.rows.end.min(pass.grid[1]);
+        let low = self.reach[0];
+        let Indices { rows: places, targets, pieces, product } = indices;
+        let step = self.source_step;
+        pieces.clear();
+        pieces.extend(pass.pieces.iter().map(|offset| {
+            let [z, y, x] = std::array::from_fn(|axis| (offset[axis] - low[axis]) as usize);
+            view.flat([z, y, x])
+        }));
+        places.clear();
+        for row in rows.clone() {
+            for column in 0..pass.grid[2] {
+                let [z, y, x] = view.first;
+                places.push(view.flat([z, y + (row - block.rows.start) * step[1], x + column * step[2]]));
+            }
+        }
+        // Where a phase of the block's n-th position goes, unless that lies behind the result.
+        let target = |position: usize, phase: [usize; 3]| {
+            let grid = [block.plane, rows.start + position / pass.grid[2], position % pass.grid[2]];
+            let [z, y, x]: [usize; 3] =
+                std::array::from_fn(|axis| grid[axis] * self.result_step[axis] + phase[axis]);
+            let [depth, height, width] = self.result.spatial;
+            (z < depth && y < height && x < width).then(|| {
+                let flat = ((block.image * depth + z) * height + y) * width + x;
+                flat * self.result.channels + unit.group * outputs
             })
-            .collect()
-    }
-
-    /// How many grid positions are gathered at a time.
-    fn rows(&self) -> usize {
-        let inner =
-            self.passes.iter().map(|pass| pass.taps).max().unwrap_or(1) * self.source.channels / self.groups;
-        (GATHERED / inner.max(1)).clamp(*ROWS.start(), *ROWS.end())
-    }
-
-    /// Computes one band of one image.
-    fn run_band(&self, source: &[f32], band: Band, chunk: &mut [f32]) {
-        let axis = self.outer_axis();
-        let channels = self.result.channels;
-        // The position in the whole result of the first position of the chunk.
-        let mut origin = [0; 3];
-        origin[axis] = band.start * self.result_step[axis];
-        let mut extents = self.result.spatial;
-        extents[axis] = chunk.len() / channels.max(1) / extents[axis + 1..].iter().product::<usize>().max(1);
-        let rows = self.rows();
-
-        BUFFERS.with_borrow_mut(|buffers| {
-            for pass in &self.passes {
-                let mut start = [0; 3];
-                start[axis] = band.start.min(pass.grid[axis]);
-                let mut grid = pass.grid;
-                grid[axis] = band.end.min(pass.grid[axis]) - start[axis];
-                let positions: usize = grid.iter().product();
-                let mut first = 0;
-                while first < positions {
-                    let count = rows.min(positions - first);
-                    let tile = Tile { first, count, start, grid };
-                    self.run_tile(
-                        source,
-                        pass,
-                        tile,
-                        Target { origin, extents, chunk: &mut *chunk },
-                        buffers,
-                    );
-                    first += count;
-                }
-            }
-        });
-        if let Some(bias) = &self.bias {
-            for element in chunk.chunks_exact_mut(channels) {
-                for (number, bias) in element.iter_mut().zip(bias) {
-                    *number += bias;
-                }
-            }
+        };
+        let columns = unit.panels.start * PANEL..(unit.panels.end * PANEL).min(pass.filters[0].columns);
+        let width = columns.len();
+        let direct = pass.phases.len() == 1;
+        targets.clear();
+        if direct {
+            let own = |position| target(position, pass.phases[0]).unwrap_or(0) + columns.start;
+            targets.extend((0..places.len()).map(own));
+        } else {
+            targets.extend((0..places.len()).map(|position| position * width));
+            product.resize(places.len() * width, 0.0);
         }
-    }
-
-    /// Gathers and multiplies some positions of one pass.
-    fn run_tile(&self, source: &[f32], pass: &Pass, tile: Tile, target: Target<'_>, buffers: &mut Buffers) {
-        let (inputs, outputs) = (self.source.channels / self.groups, self.result.channels / self.groups);
-        let (inner, columns) = (pass.taps * inputs, pass.phases.len() * outputs);
-        // Results that lie side by side are multiplied straight into place.
-        let contiguous = self.result_step == [1; 3] && pass.phases.len() == 1;
-        for group in 0..self.groups {
-            let filters = &pass.filters[group * inner * columns..][..inner * columns];
-            let right = Matrix::new(filters, inner, columns);
-            let direct = pass.taps == 1 && self.is_pointwise(pass);
-            let left = if direct {
-                let first = self.flat_source(tile.position(0));
-                let data = &source[first * self.source.channels + group * inputs..];
-                Matrix::strided(data, tile.count, inputs, self.source.channels)
-            } else {
-                self.gather(source, pass, &tile, group, &mut buffers.gathered);
-                Matrix::new(&buffers.gathered, tile.count, inner)
-            };
-            if contiguous {
-                let first =
-                    target.flat(tile.position(0)).unwrap_or(0) * self.result.channels + group * outputs;
-                multiply(
-                    left,
-                    right,
-                    &mut target.chunk[first..],
-                    self.result.channels,
-                    Accumulate::Overwrite,
-                );
-                continue;
-            }
-            buffers.product.resize(tile.count * columns, 0.0);
-            multiply(left, right, &mut buffers.product, columns, Accumulate::Overwrite);
-            for row in 0..tile.count {
-                let position = tile.position(row);
-                for (index, phase) in pass.phases.iter().enumerate() {
-                    let own =
-                        std::array::from_fn(|axis| position[axis] * self.result_step[axis] + phase[axis]);
-                    let Some(flat) = target.flat(own) else { continue };
-                    let numbers = &buffers.product[row * columns + index * outputs..][..outputs];
-                    target.chunk[flat * self.result.channels + group * outputs..][..outputs]
-                        .copy_from_slice(numbers);
-                }
-            }
+        let multiplied = Product {
+            source: view.numbers,
+            rows: places,
+            pieces,
+            length: pass.piece * (self.source.channels / self.groups),
+            panels: &pass.filters[unit.group],
+            range: unit.panels.clone(),
+            targets,
+            bias: pass.biases.as_ref().map(|biases| &biases[unit.group][..]),
+            activation: self.activation,
+        };
+        // SAFETY: every position of the result belongs to one phase of one block, and every channel to one unit, so no
+        // two tasks write the same element.
+        unsafe { multiplied.run(self.instructions, if direct { result } else { Shared::new(product) }) };
+        if direct {
+            return;
         }
-    }
-
-    /// Whether a pass of one tap reads the source position by position, so that nothing need be copied.
-    fn is_pointwise(&self, pass: &Pass) -> bool {
-        self.source_step == [1; 3] && pass.runs[0].offset == [0; 3] && pass.grid == self.source.spatial
-    }
-
-    /// The number of positions before this one in the source.
-    fn flat_source(&self, position: [usize; 3]) -> usize {
-        let [_, height, width] = self.source.spatial;
-        (position[0] * height + position[1]) * width + position[2]
-    }
-
-    /// Copies what the taps of some positions read into the rows of a matrix; what lies outside the source is zero.
-    fn gather(&self, source: &[f32], pass: &Pass, tile: &Tile, group: usize, gathered: &mut Vec<f32>) {
-        let channels = self.source.channels;
-        let inputs = channels / self.groups;
-        let inner = pass.taps * inputs;
-        gathered.resize(tile.count * inner, 0.0);
-        let extents = self.source.spatial.map(|extent| extent as isize);
-        for (row, numbers) in gathered.chunks_exact_mut(inner.max(1)).enumerate() {
-            let position = tile.position(row);
-            let base: [isize; 3] =
-                std::array::from_fn(|axis| (position[axis] * self.source_step[axis]) as isize);
-            let mut rest = &mut *numbers;
-            for run in &pass.runs {
-                let (part, behind) = std::mem::take(&mut rest).split_at_mut(run.taps * inputs);
-                rest = behind;
-                let [z, y, x] = std::array::from_fn(|axis| base[axis] + run.offset[axis]);
-                if z < 0 || z >= extents[0] || y < 0 || y >= extents[1] {
-                    part.fill(0.0);
-                    continue;
-                }
-                // The taps of the run that lie inside: from `low` up to `high`.
-                let low = (-x).clamp(0, run.taps as isize) as usize;
-                let high = (extents[2] - x).clamp(low as isize, run.taps as isize) as usize;
-                part[..low * inputs].fill(0.0);
-                part[high * inputs..].fill(0.0);
-                if low < high {
-                    let flat = ((z * extents[1] + y) * extents[2] + x + low as isize) as usize;
-                    let from = flat * channels + group * inputs;
-                    part[low * inputs..high * inputs]
-                        .copy_from_slice(&source[from..from + (high - low) * inputs]);
+        for position in 0..places.len() {
+            for (index, &phase) in pass.phases.iter().enumerate() {
+                let own = (index * outputs).max(columns.start)..((index + 1) * outputs).min(columns.end);
+                if let (Some(target), false) = (target(position, phase), own.is_empty()) {
+                    let numbers = &product[position * width + own.start - columns.start..][..own.len()];
+                    // SAFETY: as above.
+                    let target = unsafe { result.slice(target + own.start - index * outputs, own.len()) };
+                    target.copy_from_slice(numbers);
                 }
             }
         }
     }
 }
 
-/// Whole steps `start..end` along the outer axis.
-#[derive(Debug, Clone, Copy)]
-struct Band {
-    start: usize,
-    end: usize,
-    /// The number of elements of the result.
-    elements: usize,
-}
-
-/// Some positions of a band's grid, counted in row-major order.
-struct Tile {
-    first: usize,
-    count: usize,
-    start: [usize; 3],
-    grid: [usize; 3],
-}
-
-impl Tile {
-    /// The grid position of a row of the matrix of gathered rows.
-    fn position(&self, row: usize) -> [usize; 3] {
-        let index = self.first + row;
-        let [_, height, width] = self.grid;
-        [
-            self.start[0] + index / (height * width),
-            self.start[1] + index / width % height,
-            self.start[2] + index % width,
-        ]
-    }
-}
-
-/// The part of the result that a band writes.
-struct Target<'a> {
-    origin: [usize; 3],
+/// The numbers that windows read, and where the block's first window begins.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    numbers: &'a [f32],
     extents: [usize; 3],
-    chunk: &'a mut [f32],
+    channels: usize,
+    first: [usize; 3],
 }
 
-impl Target<'_> {
-    /// The number of positions before this one in the chunk, or `None` where it lies outside.
-    fn flat(&self, position: [usize; 3]) -> Option<usize> {
-        let mut flat = 0;
-        for axis in 0..3 {
-            let own =
-                position[axis].checked_sub(self.origin[axis]).filter(|&own| own < self.extents[axis])?;
-            flat = flat * self.extents[axis] + own;
-        }
-        Some(flat)
+impl View<'_> {
+    /// The place of a position's first channel.
+    fn flat(&self, [z, y, x]: [usize; 3]) -> usize {
+        ((z * self.extents[1] + y) * self.extents[2] + x) * self.channels
     }
 }
 
@@ -429,7 +466,8 @@ impl Pass {
         phases: Vec<([usize; 3], Vec<Tap>)>,
         (source, result): (Field, Field),
         grid: [usize; 3],
-        element: impl Fn(usize, usize, usize, usize) -> f32,
+        bias: &Option<Vec<f32>>,
+        element: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
     ) -> Self {
         let groups = geometry.groups;
         let (inputs, outputs) = (source.channels / groups, result.channels / groups);
@@ -437,44 +475,63 @@ impl Pass {
             phases.iter().flat_map(|(_, taps)| taps.iter().map(|tap| tap.offset)).collect();
         offsets.sort_unstable();
         offsets.dedup();
-        let (inner, columns) = (offsets.len() * inputs, phases.len() * outputs);
-        let mut filters = vec![0.0; groups * inner * columns];
-        for (index, (_, taps)) in phases.iter().enumerate() {
-            for tap in taps {
-                let Ok(row) = offsets.binary_search(&tap.offset) else { continue };
-                let [_, height, width] = geometry.kernel;
-                let flat = (tap.filter[0] * height + tap.filter[1]) * width + tap.filter[2];
-                for group in 0..groups {
-                    for input in 0..inputs {
-                        let at = (group * inner + row * inputs + input) * columns + index * outputs;
-                        for (output, number) in filters[at..at + outputs].iter_mut().enumerate() {
-                            *number = element(group, input, output, flat);
-                        }
-                    }
+        // Per phase and offset the filter element, where the phase reads there.
+        let [_, height, width] = geometry.kernel;
+        let mut taps = vec![None; phases.len() * offsets.len()];
+        for (index, (_, own)) in phases.iter().enumerate() {
+            for tap in own {
+                if let Ok(row) = offsets.binary_search(&tap.offset) {
+                    let flat = (tap.filter[0] * height + tap.filter[1]) * width + tap.filter[2];
+                    taps[index * offsets.len() + row] = Some(flat);
                 }
             }
         }
-        let mut runs: Vec<Run> = Vec::new();
-        for &offset in &offsets {
-            match runs.last_mut() {
-                // Side by side in memory only where all channels belong to one group.
-                Some(run) if groups == 1 && continues(run, offset) => run.taps += 1,
-                _ => runs.push(Run { offset, taps: 1 }),
-            }
-        }
+        let (inner, columns) = (offsets.len() * inputs, phases.len() * outputs);
+        let pack = |group: usize| {
+            Panels::pack(inner, columns, |row, column| {
+                let tap = taps[column / outputs * offsets.len() + row / inputs];
+                tap.map_or(0.0, |tap| element(group, row % inputs, column % outputs, tap))
+            })
+        };
+        let (pieces, piece) = pieces(&offsets);
         Self {
-            phases: phases.into_iter().map(|(phase, _)| phase).collect(),
             grid,
-            runs,
-            taps: offsets.len(),
-            filters,
+            pieces,
+            piece,
+            filters: (0..groups).map(pack).collect(),
+            biases: bias.as_ref().map(|bias| {
+                bias.chunks_exact(outputs).map(|own| own.repeat(phases.len())).collect()
+            }),
+            phases: phases.into_iter().map(|(phase, _)| phase).collect(),
         }
+    }
+
+    /// The offset of every tap.
+    fn offsets(&self) -> impl Iterator<Item = [isize; 3]> {
+        let behind = move |[z, y, x]: [isize; 3]| (0..self.piece as isize).map(move |step| [z, y, x + step]);
+        self.pieces.iter().copied().flat_map(behind)
     }
 }
 
-/// Whether a tap reads the position right behind those of a run.
-fn continues(run: &Run, offset: [isize; 3]) -> bool {
-    offset[..2] == run.offset[..2] && offset[2] == run.offset[2] + run.taps as isize
+/// Joins offsets that follow each other along the last axis to pieces of one length, where that can be done.
+fn pieces(offsets: &[[isize; 3]]) -> (Vec<[isize; 3]>, usize) {
+    let mut runs: Vec<([isize; 3], usize)> = Vec::new();
+    for &offset in offsets {
+        match runs.last_mut() {
+            Some((start, count))
+                if offset[..2] == start[..2] && offset[2] == start[2] + *count as isize =>
+            {
+                *count += 1;
+            }
+            _ => runs.push((offset, 1)),
+        }
+    }
+    match runs.first() {
+        Some(&(_, count)) if runs.iter().all(|run| run.1 == count) => {
+            (runs.into_iter().map(|(start, _)| start).collect(), count)
+        }
+        _ => (offsets.to_vec(), 1),
+    }
 }
 
 /// All positions of a box in row-major order.
@@ -483,10 +540,18 @@ pub(super) fn positions(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]>
     (0..depth).flat_map(move |z| (0..height).flat_map(move |y| (0..width).map(move |x| [z, y, x])))
 }
 
-/// What a thread needs besides its chunk; kept between runs.
+/// What a thread needs; kept between runs.
 #[derive(Default)]
 struct Buffers {
-    gathered: Vec<f32>,
+    slab: Vec<f32>,
+    indices: Indices,
+}
+
+#[derive(Default)]
+struct Indices {
+    rows: Vec<usize>,
+    targets: Vec<usize>,
+    pieces: Vec<usize>,
     product: Vec<f32>,
 }
 

@@ -12,6 +12,7 @@
 //! * work is split over outputs, never over a sum, and the split does not depend on the number of threads, so that the
 //!   bits are the same however many there are.
 
+pub(crate) mod activation;
 mod axes;
 pub(crate) mod batch_normalization;
 pub(crate) mod binary;
@@ -30,6 +31,7 @@ pub(crate) mod log_softmax;
 pub(crate) mod matrix_product;
 pub(crate) mod mean_variance_normalization;
 pub(crate) mod pad;
+mod panels;
 mod parallel;
 pub(crate) mod parametric_relu;
 pub(crate) mod pool;
@@ -38,6 +40,7 @@ mod region;
 pub(crate) mod resample;
 pub(crate) mod select;
 mod simd;
+mod slab;
 pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod split;
@@ -50,9 +53,11 @@ pub(crate) mod tile;
 pub(crate) mod top_k;
 pub(crate) mod transpose;
 pub(crate) mod unary;
+mod winograd;
 
 use deepinside_graph::{Shape, Weights};
 
+use crate::simd::Instructions;
 use crate::{BackwardRule, Layout};
 
 /// A prepared operator.
@@ -63,6 +68,11 @@ pub(crate) trait Kernel: Send + Sync {
     /// What the forward pass hands to the backward pass besides values.
     fn saved(&self) -> Saved {
         Saved::default()
+    }
+
+    /// The numbers of working memory that a pass needs in either direction.
+    fn workspace(&self) -> usize {
+        0
     }
 
     /// Computes the results.
@@ -100,6 +110,8 @@ pub(crate) struct Forward<'context, 'data> {
     pub numbers: &'data mut [f32],
     /// Positions for the backward pass.
     pub positions: &'data mut [u32],
+    /// Working memory, with anything in it.
+    pub workspace: &'data mut [f32],
 }
 
 /// What a backward pass reads and writes.
@@ -118,6 +130,8 @@ pub(crate) struct Backward<'context, 'data> {
     pub numbers: &'data [f32],
     /// What the forward pass handed over.
     pub positions: &'data [u32],
+    /// Working memory, with anything in it.
+    pub workspace: &'data mut [f32],
 }
 
 /// An operand or a result as a kernel sees it while it is made.
@@ -151,4 +165,6 @@ pub(crate) struct Lowering<'graph> {
     pub operands: Vec<Operand<'graph>>,
     /// All results.
     pub results: Vec<Operand<'graph>>,
+    /// The instruction set that inner loops are compiled for.
+    pub instructions: Instructions,
 }

@@ -1,7 +1,7 @@
 //! The test bench of the kernels.
 //!
 //! Each [`Case`] is an operator with operands and a reference written from the definition, in double precision and plain
-//! layout. [`check`] compares, in every layout of the case:
+//! layout. [`check`] compares, in every layout of the case and for every instruction set:
 //!
 //! * the results with the reference's;
 //! * the gradients of all operands with central differences of the reference;
@@ -14,6 +14,7 @@ use deepinside_graph::op::Operator;
 use deepinside_graph::{Inconsistency, Shape, Weights};
 
 use super::{Backward, Forward, Kernel, Lowering, Operand};
+use crate::simd::Instructions;
 use crate::{BackwardRule, Layout};
 
 /// Reproducible noise (Marsaglia's xorshift).
@@ -156,9 +157,26 @@ impl<'a> Case<'a> {
         self.run_mixed(&vec![layout; count], layout, rule, result_gradients)
     }
 
+    /// The same with inner loops compiled for given instructions.
+    fn run_by(&self, by: Instructions, layout: Layout, seeds: &[Vec<f32>]) -> Outcome {
+        let layouts = vec![layout; self.operands.len()];
+        self.run_mixed_by(by, &layouts, layout, BackwardRule::Gradient, seeds)
+    }
+
     /// Runs forward and backward with each operand in its own layout.
     pub fn run_mixed(
         &self,
+        layouts: &[Layout],
+        result_layout: Layout,
+        rule: BackwardRule,
+        result_gradients: &[Vec<f32>],
+    ) -> Outcome {
+        self.run_mixed_by(Instructions::Detected, layouts, result_layout, rule, result_gradients)
+    }
+
+    fn run_mixed_by(
+        &self,
+        instructions: Instructions,
         layouts: &[Layout],
         result_layout: Layout,
         rule: BackwardRule,
@@ -185,6 +203,7 @@ impl<'a> Case<'a> {
                 .iter()
                 .map(|shape| Operand { shape, layout: result_layout, weights: None })
                 .collect(),
+            instructions,
         };
         let kernel = (self.lower)(&lowering).unwrap_or_else(|cause| panic!("{}: {cause}", self.name));
 
@@ -202,6 +221,7 @@ impl<'a> Case<'a> {
             results: &mut results.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>(),
             numbers: &mut numbers,
             positions: &mut positions,
+            workspace: &mut vec![f32::NAN; kernel.workspace()],
         });
 
         let needs = kernel.needs();
@@ -228,6 +248,7 @@ impl<'a> Case<'a> {
                 .collect::<Vec<_>>(),
             numbers: &numbers,
             positions: &positions,
+            workspace: &mut vec![f32::NAN; kernel.workspace()],
         });
         Outcome {
             results: result_shapes
@@ -252,11 +273,14 @@ impl<'a> Case<'a> {
         let doubles: Vec<Vec<f64>> = self.operands.iter().map(Array::doubles).collect();
         let expected = (self.reference)(&doubles);
         let differences = self.differences.then(|| self.differences(&doubles, &seeds));
-        for &layout in &self.layouts {
-            let outcome = threads(1, || self.run(layout, BackwardRule::Gradient, &seeds));
+        let ways = self.layouts.iter().flat_map(|&layout| {
+            [Instructions::Detected, Instructions::Portable].map(|instructions| (layout, instructions))
+        });
+        for (layout, instructions) in ways {
+            let outcome = threads(1, || self.run_by(instructions, layout, &seeds));
             let mut compare = |what: String, found: &[f32], expected: &[f64], tolerance: f64| {
                 if let Some(fault) = mismatch(found, expected, tolerance) {
-                    faults.push(format!("{}, {layout:?}, {what}: {fault}", self.name));
+                    faults.push(format!("{}, {layout:?}, {instructions:?}, {what}: {fault}", self.name));
                 }
             };
             for (index, (found, expected)) in outcome.results.iter().zip(&expected).enumerate() {
@@ -275,7 +299,7 @@ impl<'a> Case<'a> {
                 let arrays = outcome.results.iter().chain(&outcome.gradients);
                 arrays.flatten().map(|number| number.to_bits()).collect()
             };
-            let again = threads(3, || self.run(layout, BackwardRule::Gradient, &seeds));
+            let again = threads(3, || self.run_by(instructions, layout, &seeds));
             if bits(&again) != bits(&outcome) {
                 faults.push(format!("{}, {layout:?}: other bits with three threads", self.name));
             }

@@ -1,0 +1,282 @@
+//! Products with a packed matrix: the inner loop of convolutions.
+//!
+//! The right matrix is packed once, as *panels* of [`PANEL`] columns whose rows lie side by side. The left one is never
+//! copied into place: each of its rows is some pieces of equal length at given places of the source, which is how a
+//! convolution's windows lie in a channels-last image. A tile of [`ROWS`] rows × one panel is summed in registers over the
+//! whole inner extent, in one fixed order, then gets its bias and its rectifier and is written once.
+
+use rayon::prelude::*;
+
+use super::activation::Activation;
+use crate::simd::{Instructions, LANES, Simd, Work};
+
+/// The columns of a panel: two vectors.
+pub(crate) const PANEL: usize = 2 * LANES;
+
+/// The rows of a tile: with two vectors each they fill twelve of sixteen registers.
+const ROWS: usize = 6;
+
+/// One row of a panel: a cache line, at the beginning of one, so that no vector is read from two.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; PANEL]);
+
+/// A packed matrix.
+pub(crate) struct Panels {
+    /// The rows.
+    pub inner: usize,
+    /// The columns; the last panel is filled up with zeros.
+    pub columns: usize,
+    lines: Vec<Line>,
+}
+
+impl Panels {
+    /// Packs `element(row, column)`, on several threads.
+    pub fn pack(inner: usize, columns: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Self {
+        let mut lines = vec![Line([0.0; PANEL]); inner * columns.div_ceil(PANEL)];
+        lines.par_chunks_mut(inner.max(1)).enumerate().for_each(|(panel, lines)| {
+            let first = panel * PANEL;
+            let count = PANEL.min(columns - first);
+            for (row, line) in lines.iter_mut().enumerate() {
+                for (column, number) in line.0[..count].iter_mut().enumerate() {
+                    *number = element(row, first + column);
+                }
+            }
+        });
+        Self { inner, columns, lines }
+    }
+
+    /// The number of panels.
+    pub fn count(&self) -> usize {
+        self.columns.div_ceil(PANEL)
+    }
+}
+
+/// Memory that several threads write, each its own elements.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    start: *mut f32,
+    length: usize,
+    borrow: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: whoever writes through it promises to write elements that no other thread touches (see `Product`).
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    /// Borrows a slice for several threads.
+    pub fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), length: slice.len(), borrow: std::marker::PhantomData }
+    }
+
+    /// A part, to be written as a slice.
+    ///
+    /// # Safety
+    /// No other thread reads or writes these elements while the slice lives.
+    pub unsafe fn slice(self, first: usize, length: usize) -> &'a mut [f32] {
+        assert!(first <= self.length && length <= self.length - first, "a part beyond its slice");
+        // SAFETY: the part lies inside the slice, and the caller promises that it is not shared.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(first), length) }
+    }
+}
+
+/// A product of gathered rows with some panels.
+pub(crate) struct Product<'a> {
+    /// Where the left matrix's numbers are.
+    pub source: &'a [f32],
+    /// Per row: the place to which its pieces are relative.
+    pub rows: &'a [usize],
+    /// The pieces of every row.
+    pub pieces: &'a [usize],
+    /// The numbers of each piece.
+    pub length: usize,
+    /// The right matrix.
+    pub panels: &'a Panels,
+    /// The panels that are multiplied.
+    pub range: std::ops::Range<usize>,
+    /// Per row: the place in the result where the first column of the first of these panels goes.
+    pub targets: &'a [usize],
+    /// What is added to each column of the whole matrix.
+    pub bias: Option<&'a [f32]>,
+    /// What becomes of the sums.
+    pub activation: Option<Activation>,
+}
+
+impl Product<'_> {
+    /// Computes and writes the columns of the panels for every row.
+    ///
+    /// # Safety
+    /// No other thread touches the elements that are written: the columns of `range` behind each of `targets`.
+    pub unsafe fn run(self, instructions: Instructions, result: Shared<'_>) {
+        let Self { source, rows, pieces, length, panels, .. } = &self;
+        assert_eq!(pieces.len() * length, panels.inner, "inner extents of a product");
+        assert_eq!(rows.len(), self.targets.len(), "rows of a product");
+        assert!(self.range.end <= panels.count(), "panels of a product");
+        assert!(self.bias.is_none_or(|bias| bias.len() == panels.columns), "biases of a product");
+        let largest = |numbers: &[usize]| numbers.iter().copied().max().unwrap_or(0);
+        if rows.is_empty() || self.range.is_empty() {
+            return;
+        }
+        let reach = largest(rows) + largest(pieces) + length;
+        assert!(pieces.is_empty() || reach <= source.len(), "a row leaves its source");
+        let width = (self.range.end * PANEL).min(panels.columns) - self.range.start * PANEL;
+        assert!(largest(self.targets) + width <= result.length, "a product leaves its result");
+        instructions.run(Tiles { product: self, result });
+    }
+}
+
+struct Tiles<'a> {
+    product: Product<'a>,
+    result: Shared<'a>,
+}
+
+impl Work for Tiles<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Product { rows, targets, range, .. } = &self.product;
+        for panel in range.clone() {
+            let mut tiles = rows.chunks(ROWS).zip(targets.chunks(ROWS));
+            for (rows, targets) in &mut tiles {
+                // SAFETY: `Product::run` has checked that every place lies inside its slice.
+                unsafe {
+                    match rows.len() {
+                        6 => self.tile::<S, 6>(simd, panel, rows, targets),
+                        5 => self.tile::<S, 5>(simd, panel, rows, targets),
+                        4 => self.tile::<S, 4>(simd, panel, rows, targets),
+                        3 => self.tile::<S, 3>(simd, panel, rows, targets),
+                        2 => self.tile::<S, 2>(simd, panel, rows, targets),
+                        _ => self.tile::<S, 1>(simd, panel, rows, targets),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Tiles<'_> {
+    /// One tile.
+    ///
+    /// # Safety
+    /// All places of the product lie inside its slices, and nobody else touches what is written.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        panel: usize,
+        rows: &[usize],
+        targets: &[usize],
+    ) {
+        let Product { source, pieces, length, panels, .. } = &self.product;
+        let mut sums = [[simd.splat(0.0); 2]; R];
+        // SAFETY: the rows, their pieces and the panel lie inside their slices.
+        unsafe {
+            let mut right = panels.lines.as_ptr().add(panel * panels.inner).cast::<f32>();
+            let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
+            for &piece in *pieces {
+                for index in piece..piece + length {
+                    let (first, second) = (simd.load(right), simd.load(right.add(LANES)));
+                    for row in 0..R {
+                        let left = simd.splat(*rows[row].add(index));
+                        sums[row][0] = simd.multiply_add(left, first, sums[row][0]);
+                        sums[row][1] = simd.multiply_add(left, second, sums[row][1]);
+                    }
+                    right = right.add(PANEL);
+                }
+            }
+        }
+        let first = panel * PANEL;
+        let width = PANEL.min(panels.columns - first);
+        if let Some(bias) = self.product.bias {
+            let mut own = [0.0; PANEL];
+            own[..width].copy_from_slice(&bias[first..first + width]);
+            // SAFETY: the array holds two vectors.
+            let bias = unsafe { [simd.load(own.as_ptr()), simd.load(own.as_ptr().add(LANES))] };
+            for row in &mut sums {
+                *row = [simd.add(row[0], bias[0]), simd.add(row[1], bias[1])];
+            }
+        }
+        if let Some(Activation { minimum, maximum }) = self.product.activation {
+            let (minimum, maximum) = (simd.splat(minimum), simd.splat(maximum));
+            for row in &mut sums {
+                *row = row.map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
+            }
+        }
+        for row in 0..R {
+            // SAFETY: `width` columns behind the row's target lie inside the result and are this thread's own.
+            unsafe {
+                let target = self.result.start.add(targets[row] + first - self.product.range.start * PANEL);
+                if width == PANEL {
+                    simd.store(target, sums[row][0]);
+                    simd.store(target.add(LANES), sums[row][1]);
+                } else {
+                    let mut numbers = [0.0; PANEL];
+                    simd.store(numbers.as_mut_ptr(), sums[row][0]);
+                    simd.store(numbers.as_mut_ptr().add(LANES), sums[row][1]);
+                    std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, width);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::testing::Noise;
+
+    /// Every number of rows in a tile, a last panel that is not full, pieces out of order, biases and a rectifier.
+    #[test]
+    fn equals_the_sums_in_double_precision() {
+        let mut noise = Noise::new(3);
+        let (length, pieces) = (5, [40, 0, 17]);
+        for instructions in [Instructions::Detected, Instructions::Portable] {
+            for (count, columns) in [(1, 1), (2, 16), (3, 17), (4, 40), (5, 33), (13, 48)] {
+                let source = noise.numbers(100 + 7 * count);
+                let inner = length * pieces.len();
+                let right = noise.numbers(inner * columns);
+                let bias = noise.numbers(columns);
+                let panels = Panels::pack(inner, columns, |row, column| right[row * columns + column]);
+                let rows: Vec<usize> = (0..count).map(|row| row * 7 + 3).collect();
+                let stride = columns + 2;
+                let targets: Vec<usize> = (0..count).map(|row| (count - 1 - row) * stride).collect();
+                let mut result = vec![9.0; count * stride];
+                let half = panels.count() / 2;
+                for range in [0..half, half..panels.count()] {
+                    let targets: Vec<usize> =
+                        targets.iter().map(|target| target + range.start * PANEL).collect();
+                    let product = Product {
+                        source: &source,
+                        rows: &rows,
+                        pieces: &pieces,
+                        length,
+                        panels: &panels,
+                        range,
+                        targets: &targets,
+                        bias: Some(&bias),
+                        activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),
+                    };
+                    // SAFETY: nothing else runs.
+                    unsafe { product.run(instructions, Shared::new(&mut result)) };
+                }
+                for row in 0..count {
+                    for column in 0..stride {
+                        let found = result[targets[row] + column];
+                        if column >= columns {
+                            assert_eq!(found, 9.0, "something beyond the columns was written");
+                            continue;
+                        }
+                        let places = pieces.iter().flat_map(|piece| piece + rows[row]..piece + rows[row] + length);
+                        let sum: f64 = places
+                            .enumerate()
+                            .map(|(index, at)| f64::from(source[at]) * f64::from(right[index * columns + column]))
+                            .sum();
+                        let expected = (sum + f64::from(bias[column])).clamp(-0.5, 1.0);
+                        assert!((f64::from(found) - expected).abs() < 2e-6, "{found} instead of {expected}");
+                    }
+                }
+            }
+        }
+    }
+}

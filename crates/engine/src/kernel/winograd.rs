@@ -1,0 +1,576 @@
+//! 3 × 3 convolution with fewer multiplications (Winograd 1980; Lavin and Gray 2016, F(2×2, 3×3) and F(4×4, 3×3)).
+//!
+//! The result is cut into tiles of 2 × 2 or 4 × 4 positions. The square of the source that a tile reads is transformed
+//! (`Bᵀ d B`), multiplied element by element with the transformed filter (`G g Gᵀ`), and transformed back (`Aᵀ m A`). Over
+//! channels each element's products are a matrix product of tiles × filters, so the work is 16 or 36 products with 4 or 16
+//! positions per row instead of 9 products with one: 2¼ or 4 times fewer multiplications.
+//!
+//! F(2×2) rounds as directly summed products do (its transforms only add); F(4×4) loses about a decimal digit. The adjoint
+//! of such a convolution is one again, with turned filters and inputs and outputs exchanged.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::activation::Activation;
+use super::gather::{Field, Finish, Geometry};
+use super::panels::{PANEL, Panels, Product, Shared};
+use super::slab::{Box3, Source, copy_box};
+use crate::simd::{Instructions, LANES, Simd, Work};
+
+/// The largest square of the source that a tile reads.
+const LARGEST: usize = 6;
+
+/// Which transforms are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tile {
+    /// F(2×2, 3×3).
+    Two,
+    /// F(4×4, 3×3).
+    Four,
+}
+
+impl Tile {
+    /// Positions of the result along one axis.
+    fn size(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// Positions of the source along one axis.
+    fn span(self) -> usize {
+        self.size() + 2
+    }
+
+    /// The elements of a transformed square.
+    fn elements(self) -> usize {
+        self.span() * self.span()
+    }
+
+    /// `G g` of one row of a filter.
+    fn filter(self, [a, b, c]: [f64; 3]) -> [f64; LARGEST] {
+        match self {
+            Self::Two => [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c, 0.0, 0.0],
+            Self::Four => [
+                a / 4.0,
+                -(a + b + c) / 6.0,
+                -(a - b + c) / 6.0,
+                a / 24.0 + b / 12.0 + c / 6.0,
+                a / 24.0 - b / 12.0 + c / 6.0,
+                c,
+            ],
+        }
+    }
+
+    /// `G g Gᵀ`, row by row.
+    fn filters(self, filter: impl Fn(usize, usize) -> f32) -> [f64; LARGEST * LARGEST] {
+        let row = |y: usize| std::array::from_fn(|x| f64::from(filter(y, x)));
+        let rows = [0, 1, 2].map(|y| self.filter(row(y)));
+        let mut transformed = [0.0; LARGEST * LARGEST];
+        for x in 0..self.span() {
+            let column = self.filter(rows.map(|row| row[x]));
+            for y in 0..self.span() {
+                transformed[y * self.span() + x] = column[y];
+            }
+        }
+        transformed
+    }
+}
+
+/// `Bᵀ d` of one row of the source.
+#[inline(always)]
+fn source_transform<S: Simd>(simd: S, tile: Tile, d: [S::Vector; LARGEST]) -> [S::Vector; LARGEST] {
+    let (add, subtract) = (|a, b| simd.add(a, b), |a, b| simd.subtract(a, b));
+    match tile {
+        Tile::Two => {
+            [subtract(d[0], d[2]), add(d[1], d[2]), subtract(d[2], d[1]), subtract(d[1], d[3]), d[4], d[5]]
+        }
+        Tile::Four => {
+            let times = |factor: f32, a, b| simd.multiply_add(simd.splat(factor), a, b);
+            let (even, odd) = (times(-4.0, d[2], d[4]), times(-4.0, d[1], d[3]));
+            let (near, far) = (subtract(d[4], d[2]), subtract(d[3], d[1]));
+            [
+                times(4.0, d[0], times(-5.0, d[2], d[4])),
+                add(even, odd),
+                subtract(even, odd),
+                times(2.0, far, near),
+                times(-2.0, far, near),
+                times(4.0, d[1], times(-5.0, d[3], d[5])),
+            ]
+        }
+    }
+}
+
+/// `Aᵀ m` of one row of products.
+#[inline(always)]
+fn result_transform<S: Simd>(simd: S, tile: Tile, m: [S::Vector; LARGEST]) -> [S::Vector; 4] {
+    let (add, subtract) = (|a, b| simd.add(a, b), |a, b| simd.subtract(a, b));
+    let (sum, difference) = (add(m[1], m[2]), subtract(m[1], m[2]));
+    match tile {
+        Tile::Two => [add(m[0], sum), subtract(difference, m[3]), m[0], m[0]],
+        Tile::Four => {
+            let times = |factor: f32, a, b| simd.multiply_add(simd.splat(factor), a, b);
+            let (far_sum, far_difference) = (add(m[3], m[4]), subtract(m[3], m[4]));
+            [
+                add(m[0], add(sum, far_sum)),
+                times(2.0, far_difference, difference),
+                times(4.0, far_sum, sum),
+                add(m[5], times(8.0, far_difference, difference)),
+            ]
+        }
+    }
+}
+
+/// A packed pass.
+pub(super) struct Winograd {
+    instructions: Instructions,
+    tile: Tile,
+    source: Field,
+    result: Field,
+    /// Rows and columns of zeros before the source.
+    pad: [usize; 2],
+    groups: usize,
+    /// Tiles down and across one image.
+    tiles: [usize; 2],
+    /// Per group and transformed element: inputs × outputs.
+    filters: Vec<Panels>,
+    bias: Option<Vec<f32>>,
+    activation: Activation,
+    /// Rows of tiles, counted over all images, that are worked on together.
+    chunks: Vec<Range<usize>>,
+    /// Panels that are worked on together, where a chunk's tiles are transformed once for all of them.
+    units: Option<Vec<Range<usize>>>,
+}
+
+impl Winograd {
+    /// Whether the convolution and its adjoint can be computed so.
+    pub fn fits(geometry: &Geometry) -> bool {
+        let Geometry { large, small, kernel, stride, dilation, pad, groups } = *geometry;
+        kernel == [1, 3, 3]
+            && stride == [1; 3]
+            && dilation == [1; 3]
+            && pad[0] == 0
+            && pad[1] <= 2
+            && pad[2] <= 2
+            && large.spatial[0] == 1
+            && small.spatial[0] == 1
+            && [large, small].iter().all(|field| (field.channels / groups).is_multiple_of(LANES))
+    }
+
+    /// The convolution itself. `filters` is `O × C/groups × 3 × 3`.
+    pub fn correlation(
+        instructions: Instructions,
+        tile: Tile,
+        geometry: &Geometry,
+        batch: usize,
+        filters: &[f32],
+        finish: Finish,
+    ) -> Self {
+        let (inputs, outputs) =
+            (geometry.large.channels / geometry.groups, geometry.small.channels / geometry.groups);
+        let element = |group: usize, input: usize, output: usize, y: usize, x: usize| {
+            filters[(((group * outputs + output) * inputs + input) * 3 + y) * 3 + x]
+        };
+        let fields = [geometry.large, geometry.small];
+        let pad = [geometry.pad[1], geometry.pad[2]];
+        Self::new(instructions, tile, fields, pad, geometry.groups, batch, element, finish)
+    }
+
+    /// The adjoint: from the small field to the large one.
+    pub fn adjoint(
+        instructions: Instructions,
+        tile: Tile,
+        geometry: &Geometry,
+        batch: usize,
+        filters: &[f32],
+    ) -> Self {
+        let (inputs, outputs) =
+            (geometry.small.channels / geometry.groups, geometry.large.channels / geometry.groups);
+        let element = |group: usize, input: usize, output: usize, y: usize, x: usize| {
+            filters[(((group * inputs + input) * outputs + output) * 3 + 2 - y) * 3 + 2 - x]
+        };
+        let fields = [geometry.small, geometry.large];
+        let pad = [2 - geometry.pad[1], 2 - geometry.pad[2]];
+        Self::new(instructions, tile, fields, pad, geometry.groups, batch, element, Finish::default())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "private, and every one is needed by both directions")]
+    fn new(
+        instructions: Instructions,
+        tile: Tile,
+        [source, result]: [Field; 2],
+        pad: [usize; 2],
+        groups: usize,
+        batch: usize,
+        element: impl Fn(usize, usize, usize, usize, usize) -> f32 + Sync,
+        finish: Finish,
+    ) -> Self {
+        let (inputs, outputs) = (source.channels / groups, result.channels / groups);
+        let elements = tile.elements();
+        let mut filters = Vec::with_capacity(groups * elements);
+        for group in 0..groups {
+            let mut transformed = vec![0.0f32; elements * inputs * outputs];
+            transformed.par_chunks_mut(elements * outputs).enumerate().for_each(|(input, numbers)| {
+                for (output, numbers) in numbers.chunks_exact_mut(elements).enumerate() {
+                    let filter = tile.filters(|y, x| element(group, input, output, y, x));
+                    for (number, transformed) in numbers.iter_mut().zip(filter) {
+                        *number = transformed as f32;
+                    }
+                }
+            });
+            filters.extend((0..elements).map(|index| {
+                Panels::pack(inputs, outputs, |input, output| {
+                    transformed[(input * outputs + output) * elements + index]
+                })
+            }));
+        }
+        let tiles = [1, 2].map(|axis| result.spatial[axis].div_ceil(tile.size()));
+        let mut winograd = Self {
+            instructions,
+            tile,
+            source,
+            result,
+            pad,
+            groups,
+            tiles,
+            filters,
+            bias: finish.bias,
+            activation: finish.activation.unwrap_or(Activation::NONE),
+            chunks: Vec::new(),
+            units: None,
+        };
+        winograd.cut(batch);
+        winograd
+    }
+
+    /// Cuts the work. Many tiles: each chunk of them is for itself, with what it transforms in the second-level cache. Few
+    /// tiles, and thus many channels: a chunk is as large as reading the filters once asks for, and the filters are shared
+    /// out. The cut depends on the extents alone.
+    fn cut(&mut self, batch: usize) {
+        const NUMBERS: usize = 128 * 1024;
+        let [down, across] = self.tiles;
+        let channels = (self.source.channels + self.result.channels) / self.groups;
+        let cached = (NUMBERS / (self.tile.elements() * channels)).clamp(48, 96);
+        let rows = batch * down;
+        let split = |tiles: usize| {
+            let count = rows.div_ceil((tiles / across.max(1)).max(1)).max(1);
+            (0..count).map(|index| index * rows / count..(index + 1) * rows / count).collect::<Vec<_>>()
+        };
+        self.chunks = split(cached);
+        if self.chunks.len() * self.groups < 8 {
+            self.chunks = split(256);
+            let panels = self.filters.first().map_or(0, Panels::count);
+            let each = (panels / 8).clamp(1, 4);
+            self.units =
+                Some((0..panels).step_by(each).map(|first| first..(first + each).min(panels)).collect());
+        }
+    }
+
+    /// The numbers of a chunk's transformed source.
+    fn transformed(&self, chunk: &Range<usize>) -> usize {
+        self.tile.elements() * chunk.len() * self.tiles[1] * (self.source.channels / self.groups)
+    }
+
+    /// The numbers of working memory that all threads share.
+    pub fn workspace(&self) -> usize {
+        match self.units {
+            Some(_) => self.chunks.iter().map(|chunk| self.transformed(chunk)).max().unwrap_or(0),
+            None => 0,
+        }
+    }
+
+    /// Computes the result for the whole batch, overwriting it.
+    pub fn run(&self, source: Source<'_>, result: &mut [f32], workspace: &mut [f32]) {
+        let result = Shared::new(result);
+        let Some(units) = &self.units else {
+            (0..self.chunks.len() * self.groups).into_par_iter().for_each(|task| {
+                let (chunk, group) = (&self.chunks[task / self.groups], task % self.groups);
+                BUFFERS.with_borrow_mut(|buffers| {
+                    let mut transformed = std::mem::take(&mut buffers.transformed);
+                    transformed.resize(self.transformed(chunk), 0.0);
+                    let shared = Shared::new(&mut transformed);
+                    self.transform(source, group, chunk, chunk.clone(), shared, &mut buffers.slab);
+                    let panels = 0..self.filters[0].count();
+                    self.multiply(&transformed, group, chunk, panels, result, &mut buffers.products);
+                    buffers.transformed = transformed;
+                });
+            });
+            return;
+        };
+        for chunk in &self.chunks {
+            for group in 0..self.groups {
+                let transformed = &mut workspace[..self.transformed(chunk)];
+                let shared = Shared::new(transformed);
+                chunk.clone().into_par_iter().for_each(|row| {
+                    BUFFERS.with_borrow_mut(|buffers| {
+                        self.transform(source, group, chunk, row..row + 1, shared, &mut buffers.slab);
+                    });
+                });
+                let transformed = &*transformed;
+                units.par_iter().for_each(|panels| {
+                    BUFFERS.with_borrow_mut(|buffers| {
+                        let products = &mut buffers.products;
+                        self.multiply(transformed, group, chunk, panels.clone(), result, products);
+                    });
+                });
+            }
+        }
+    }
+
+    /// Transforms the source of some rows of a chunk's tiles; `target` holds element × tile × channel.
+    fn transform(
+        &self,
+        source: Source<'_>,
+        group: usize,
+        chunk: &Range<usize>,
+        rows: Range<usize>,
+        target: Shared<'_>,
+        slab: &mut Vec<f32>,
+    ) {
+        let [down, across] = self.tiles;
+        let (size, span) = (self.tile.size(), self.tile.span());
+        let channels = self.source.channels / self.groups;
+        let own = group * channels..(group + 1) * channels;
+        let mut row = rows.start;
+        while row < rows.end {
+            // The rows of one image.
+            let here = (rows.end - row).min(down - row % down);
+            let extents = [1, (here - 1) * size + span, (across - 1) * size + span];
+            let first = (row % down * size) as isize - self.pad[0] as isize;
+            let region = Box3 { image: row / down, origin: [0, first, -(self.pad[1] as isize)], extents };
+            copy_box(self.instructions, source, self.source, region, own.clone(), slab);
+            self.instructions.run(Transform {
+                tile: self.tile,
+                slab,
+                width: extents[2],
+                channels,
+                tiles: [here, across],
+                target,
+                first: (row - chunk.start) * across,
+                stride: chunk.len() * across,
+            });
+            row += here;
+        }
+    }
+
+    /// Multiplies a chunk's transformed tiles with some filters, and writes what is transformed back.
+    fn multiply(
+        &self,
+        transformed: &[f32],
+        group: usize,
+        chunk: &Range<usize>,
+        panels: Range<usize>,
+        result: Shared<'_>,
+        products: &mut Products,
+    ) {
+        let (channels, outputs) = (self.source.channels / self.groups, self.result.channels / self.groups);
+        let tiles = chunk.len() * self.tiles[1];
+        let width = panels.len() * PANEL;
+        let Products { rows, targets, numbers } = products;
+        rows.clear();
+        rows.extend((0..tiles).map(|tile| tile * channels));
+        targets.clear();
+        targets.extend((0..tiles).map(|tile| tile * width));
+        numbers.resize(self.tile.elements() * tiles * width, 0.0);
+        for (element, numbers) in numbers.chunks_exact_mut((tiles * width).max(1)).enumerate() {
+            let product = Product {
+                source: &transformed[element * tiles * channels..][..tiles * channels],
+                rows,
+                pieces: &[0],
+                length: channels,
+                panels: &self.filters[group * self.tile.elements() + element],
+                range: panels.clone(),
+                targets,
+                bias: None,
+                activation: None,
+            };
+            // SAFETY: the buffer is this thread's own.
+            unsafe { product.run(self.instructions, Shared::new(numbers)) };
+        }
+        let first = panels.start * PANEL;
+        self.instructions.run(TransformBack {
+            pass: self,
+            products: numbers,
+            chunk,
+            width,
+            columns: width.min(outputs - first),
+            channel: group * outputs + first,
+            result,
+        });
+    }
+}
+
+/// Transforms squares of a slab.
+struct Transform<'a> {
+    tile: Tile,
+    slab: &'a [f32],
+    /// The slab's columns.
+    width: usize,
+    channels: usize,
+    /// Rows and columns of tiles.
+    tiles: [usize; 2],
+    target: Shared<'a>,
+    /// The first tile's index, and the number of tiles per element.
+    first: usize,
+    stride: usize,
+}
+
+impl Work for Transform<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.tile {
+            Tile::Two => self.squares::<S, 4>(simd, Tile::Two),
+            Tile::Four => self.squares::<S, 6>(simd, Tile::Four),
+        }
+    }
+}
+
+impl Transform<'_> {
+    /// `SPAN` is the tile's span, known to the compiler.
+    #[inline(always)]
+    fn squares<S: Simd, const SPAN: usize>(&self, simd: S, tile: Tile) {
+        let (size, channels) = (SPAN - 2, self.channels);
+        for row in 0..self.tiles[0] {
+            for column in 0..self.tiles[1] {
+                let corner = (row * size * self.width + column * size) * channels;
+                let reach = ((SPAN - 1) * self.width + SPAN) * channels;
+                let square = &self.slab[corner..corner + reach];
+                let index = self.first + row * self.tiles[1] + column;
+                let targets: [&mut [f32]; LARGEST * LARGEST] = std::array::from_fn(|element| {
+                    let first = if element < SPAN * SPAN { element } else { 0 };
+                    let length = if element < SPAN * SPAN { channels } else { 0 };
+                    // SAFETY: each tile has its own channels of each element, and one thread transforms it.
+                    unsafe { self.target.slice((first * self.stride + index) * channels, length) }
+                });
+                for channel in (0..channels).step_by(LANES) {
+                    let zero = simd.splat(0.0);
+                    let mut rows = [[zero; LARGEST]; LARGEST];
+                    for y in 0..SPAN {
+                        let mut numbers = [zero; LARGEST];
+                        for x in 0..SPAN {
+                            let at = (y * self.width + x) * channels + channel;
+                            // SAFETY: the channels are a multiple of LANES, so the vector ends within the square.
+                            numbers[x] = unsafe { simd.load(square.as_ptr().add(at)) };
+                        }
+                        rows[y] = source_transform(simd, tile, numbers);
+                    }
+                    for x in 0..SPAN {
+                        let mut column = [zero; LARGEST];
+                        for y in 0..SPAN {
+                            column[y] = rows[y][x];
+                        }
+                        let column = source_transform(simd, tile, column);
+                        for y in 0..SPAN {
+                            // SAFETY: the channels are a multiple of LANES, and so many the slice holds.
+                            unsafe {
+                                let target = targets[y * SPAN + x].as_ptr().cast_mut();
+                                simd.store(target.add(channel), column[y]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Transforms products back, and writes them with bias and rectifier.
+struct TransformBack<'a> {
+    pass: &'a Winograd,
+    products: &'a [f32],
+    chunk: &'a Range<usize>,
+    /// The numbers of one tile in one element's product.
+    width: usize,
+    /// The columns of the result, the first of which is this channel.
+    columns: usize,
+    channel: usize,
+    result: Shared<'a>,
+}
+
+impl Work for TransformBack<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.pass.tile {
+            Tile::Two => self.squares::<S, 4>(simd, Tile::Two),
+            Tile::Four => self.squares::<S, 6>(simd, Tile::Four),
+        }
+    }
+}
+
+impl TransformBack<'_> {
+    /// `SPAN` is the tile's span, known to the compiler.
+    #[inline(always)]
+    fn squares<S: Simd, const SPAN: usize>(&self, simd: S, tile: Tile) {
+        let Self { pass, width, columns, .. } = *self;
+        let size = SPAN - 2;
+        let [down, across] = pass.tiles;
+        let [_, height, row_width] = pass.result.spatial;
+        let count = self.chunk.len() * across;
+        let (minimum, maximum) = (simd.splat(pass.activation.minimum), simd.splat(pass.activation.maximum));
+        for index in 0..count {
+            let row = self.chunk.start + index / across;
+            let (image, top, left) = (row / down, row % down * size, index % across * size);
+            let (rows, columns_here) = (size.min(height - top), size.min(row_width - left));
+            for column in (0..columns).step_by(LANES) {
+                let zero = simd.splat(0.0);
+                let mut sums = [[zero; 4]; LARGEST];
+                for y in 0..SPAN {
+                    let mut numbers = [zero; LARGEST];
+                    for x in 0..SPAN {
+                        let at = ((y * SPAN + x) * count + index) * width + column;
+                        let product = &self.products[at..at + LANES];
+                        // SAFETY: the slice holds LANES numbers.
+                        numbers[x] = unsafe { simd.load(product.as_ptr()) };
+                    }
+                    sums[y] = result_transform(simd, tile, numbers);
+                }
+                let bias = match &pass.bias {
+                    Some(bias) => {
+                        let bias = &bias[self.channel + column..][..LANES];
+                        // SAFETY: the slice holds LANES numbers.
+                        unsafe { simd.load(bias.as_ptr()) }
+                    }
+                    None => zero,
+                };
+                for x in 0..columns_here {
+                    let mut own = [zero; LARGEST];
+                    for y in 0..SPAN {
+                        own[y] = sums[y][x];
+                    }
+                    let own = result_transform(simd, tile, own);
+                    for y in 0..rows {
+                        let number = simd.add(own[y], bias);
+                        let number = simd.at_most(simd.at_least(number, minimum), maximum);
+                        let position = (image * height + top + y) * row_width + left + x;
+                        let first = position * pass.result.channels + self.channel + column;
+                        // SAFETY: each position belongs to one tile and each channel to one unit of one group, so no
+                        // other thread writes here; the slice holds LANES numbers.
+                        unsafe { simd.store(self.result.slice(first, LANES).as_mut_ptr(), number) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a thread needs; kept between runs.
+#[derive(Default)]
+struct Buffers {
+    slab: Vec<f32>,
+    transformed: Vec<f32>,
+    products: Products,
+}
+
+#[derive(Default)]
+struct Products {
+    rows: Vec<usize>,
+    targets: Vec<usize>,
+    numbers: Vec<f32>,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}

@@ -1,0 +1,89 @@
+//! 256-bit vectors with fused multiplication and addition.
+
+use std::arch::x86_64::{
+    __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps,
+    _mm256_storeu_ps, _mm256_sub_ps,
+};
+
+use super::{Simd, Work};
+
+/// Proof that the processor has AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    /// The token, where the processor has what it stands for. The answer is remembered by the standard library.
+    #[inline]
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+/// Compiles work for the instruction set.
+///
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn compiled<W: Work>(token: Avx2, work: W) {
+    work.run(token);
+}
+
+impl Simd for Avx2 {
+    type Vector = __m256;
+
+    #[inline(always)]
+    fn splat(self, number: f32) -> __m256 {
+        // SAFETY: the token proves that the processor has the instruction.
+        unsafe { _mm256_set1_ps(number) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, source: *const f32) -> __m256 {
+        // SAFETY: the caller vouches for the numbers, the token for the instruction.
+        unsafe { _mm256_loadu_ps(source) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, target: *mut f32, vector: __m256) {
+        // SAFETY: the caller vouches for the place, the token for the instruction.
+        unsafe { _mm256_storeu_ps(target, vector) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves that the processor has the instruction.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves that the processor has the instruction.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: the token proves that the processor has the instruction.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn at_least(self, number: __m256, minimum: __m256) -> __m256 {
+        // The instruction gives its second operand where one is NaN.
+        // SAFETY: the token proves that the processor has the instruction.
+        unsafe { _mm256_max_ps(minimum, number) }
+    }
+
+    #[inline(always)]
+    fn at_most(self, number: __m256, maximum: __m256) -> __m256 {
+        // The instruction gives its second operand where one is NaN.
+        // SAFETY: the token proves that the processor has the instruction.
+        unsafe { _mm256_min_ps(maximum, number) }
+    }
+
+    #[inline]
+    fn run<W: Work>(self, work: W) {
+        // SAFETY: the token proves that the processor has AVX2 and FMA.
+        unsafe { compiled(self, work) }
+    }
+}

@@ -1,0 +1,65 @@
+//! Plain arrays, which the compiler turns into what every processor of the architecture has.
+
+use super::{LANES, Simd, Work};
+
+/// Nothing needs to be proven.
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+/// Applies a function lane by lane.
+#[inline(always)]
+fn lanes(function: impl Fn(usize) -> f32) -> [f32; LANES] {
+    std::array::from_fn(function)
+}
+
+impl Simd for Portable {
+    type Vector = [f32; LANES];
+
+    #[inline(always)]
+    fn splat(self, number: f32) -> [f32; LANES] {
+        [number; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, source: *const f32) -> [f32; LANES] {
+        // SAFETY: the caller vouches for the numbers; an array of f32 is aligned as they are.
+        unsafe { *source.cast::<[f32; LANES]>() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, target: *mut f32, vector: [f32; LANES]) {
+        // SAFETY: the caller vouches for the place; an array of f32 is aligned as they are.
+        unsafe { *target.cast::<[f32; LANES]>() = vector }
+    }
+
+    #[inline(always)]
+    fn add(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, a: [f32; LANES], b: [f32; LANES], c: [f32; LANES]) -> [f32; LANES] {
+        // Where the processor cannot round once, doing so in software would be a hundred times slower.
+        lanes(|lane| a[lane] * b[lane] + c[lane])
+    }
+
+    #[inline(always)]
+    fn at_least(self, number: [f32; LANES], minimum: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| if number[lane] < minimum[lane] { minimum[lane] } else { number[lane] })
+    }
+
+    #[inline(always)]
+    fn at_most(self, number: [f32; LANES], maximum: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| if number[lane] > maximum[lane] { maximum[lane] } else { number[lane] })
+    }
+
+    #[inline(always)]
+    fn run<W: Work>(self, work: W) {
+        work.run(self);
+    }
+}
