@@ -5,13 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use deepinside_graph::op::{PoolKind, Unary};
 use deepinside_graph::pass::Keep;
 use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId};
 
 use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::kernel::activation::Activation;
 use crate::simd::Instructions;
-use crate::{EngineError, Layout};
+use crate::{BackwardRule, EngineError, Layout};
 
 /// Names a tensor of a program.
 pub(crate) type TensorId = usize;
@@ -47,6 +48,8 @@ pub(crate) struct LowerOptions<'a> {
     pub backward: bool,
     /// Values that are observed, and thus computed as they are.
     pub keep: &'a Keep,
+    /// What rectifiers do on the way back.
+    pub rule: BackwardRule,
     /// The instruction set of inner loops.
     pub instructions: Instructions,
 }
@@ -58,6 +61,7 @@ pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program,
         graph,
         options,
         consumers: graph.consumers(),
+        producers: graph.producers(),
         fused: HashSet::new(),
         program: Program { tensors: Vec::new(), steps: Vec::new(), of_value: HashMap::new() },
         converted: HashMap::new(),
@@ -79,6 +83,8 @@ struct Lowerer<'graph> {
     options: LowerOptions<'graph>,
     /// Per value the nodes that read it.
     consumers: Vec<Vec<NodeId>>,
+    /// Per value the node that computes it.
+    producers: Vec<Option<NodeId>>,
     /// Nodes that are computed in the kernel of the node before.
     fused: HashSet<usize>,
     program: Program,
@@ -112,7 +118,8 @@ impl Lowerer<'_> {
         };
         let rectifier = self.rectifier_behind(node);
         let activation = rectifier.map(|(_, activation)| activation);
-        let kernel = self.kernel(&node.op, &lowering, activation).map_err(|cause| EngineError::Unsupported {
+        let dead_at_zero = self.dead_at_zero(node.inputs[0]);
+        let kernel = self.kernel(&node.op, &lowering, activation, dead_at_zero).map_err(|cause| EngineError::Unsupported {
             node: node.name.clone(),
             operator: node.op.operator().name(),
             cause,
@@ -163,6 +170,27 @@ impl Lowerer<'_> {
             return None;
         }
         Some((consumer, Activation::of(function)?))
+    }
+
+    /// Whether nobody uses the gradient of an element of this value that is zero: on its way back it meets nothing but
+    /// copies and maxima before a rectifier, which stops it there.
+    fn dead_at_zero(&self, mut value: ValueId) -> bool {
+        if !matches!(self.options.rule, BackwardRule::Gradient | BackwardRule::Guided) {
+            return false;
+        }
+        loop {
+            let Some(producer) = self.producers[value.index()] else { return false };
+            if self.options.keep.contains(value) {
+                return false;
+            }
+            let node = self.graph.node(producer);
+            match &node.op {
+                Op::Unary(Unary::Relu { negative_slope: 0.0 }) => return true,
+                Op::Identity(_) | Op::Reshape(_) => value = node.inputs[0],
+                Op::Pool(pool) if pool.kind == PoolKind::Maximum => value = node.inputs[0],
+                _ => return false,
+            }
+        }
     }
 
     /// The shapes of the operands; for elementwise operators brought to one rank by leading ones.
@@ -230,6 +258,7 @@ impl Lowerer<'_> {
         op: &Op,
         lowering: &Lowering<'_>,
         activation: Option<Activation>,
+        dead_at_zero: bool,
     ) -> Result<Box<dyn Kernel>, deepinside_graph::Inconsistency> {
         match op {
             Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
@@ -241,7 +270,7 @@ impl Lowerer<'_> {
             Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.options.backward),
             Op::Eltwise(op) => kernel::eltwise::lower(op, lowering),
             Op::Identity(op) => kernel::copy::lower(op, lowering),
-            Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering),
+            Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering, dead_at_zero),
             Op::LocalResponseNormalization(op) => kernel::local_response_normalization::lower(op, lowering),
             Op::LogSoftmax(op) => kernel::log_softmax::lower(op, lowering),
             Op::MatrixProduct(op) => kernel::matrix_product::lower(op, lowering),

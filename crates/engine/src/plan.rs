@@ -89,9 +89,13 @@ impl Plan {
         let graph = remove_dead_code(graph.clone().with_outputs(&[]), &keep);
         let graph = fold_batch_normalization(remove_identity(graph, &keep), &keep);
         let has_backward = !options.gradients.is_empty() && !options.targets.is_empty();
-        let options_of_kernels =
-            LowerOptions { backward: has_backward, keep: &keep, instructions: options.instructions };
-        let program = lower(&graph, options_of_kernels)?;
+        let kernels = LowerOptions {
+            backward: has_backward,
+            keep: &keep,
+            rule: options.rule,
+            instructions: options.instructions,
+        };
+        let program = lower(&graph, kernels)?;
         let memory = Layouter::new(&program, options).lay_out();
         let bytes = 4 * (memory.slots.iter().sum::<usize>() + memory.position_slots.iter().sum::<usize>());
         if bytes > options.memory_limit {

@@ -13,8 +13,8 @@
 //! All arrays are channels-last, so that taps which follow each other along the last axis lie side by side: a window is a
 //! few pieces of memory, which [`Product`] multiplies with packed filters where they lie. Only where a window leaves the
 //! image, where a gate is applied, or where channels are in groups, a block's part of the image is copied first
-//! ([`copy_box`]). Where the result has few channels (the gradient of an image has three), all phases are computed by one
-//! product whose columns are phases × channels, so that the product stays wide.
+//! ([`copy_box`]). Where the result has few channels (the gradient of an image has three), all phases, and several
+//! neighbouring positions, are computed by one product whose columns are phases × channels, so that the product stays wide.
 
 use std::cell::RefCell;
 
@@ -135,8 +135,13 @@ pub(super) fn correlation_taps(geometry: &Geometry) -> Vec<Tap> {
 
 /// The phases of a convolution's adjoint with the taps of each, which may be none.
 pub(super) fn adjoint_taps(geometry: &Geometry) -> Vec<([usize; 3], Vec<Tap>)> {
+    repeated_adjoint_taps(geometry, [1; 3])
+}
+
+/// The same where a grid position stands for `repeats` times as many positions of the result along each axis.
+fn repeated_adjoint_taps(geometry: &Geometry, repeats: [usize; 3]) -> Vec<([usize; 3], Vec<Tap>)> {
     let Geometry { large, kernel, stride, dilation, pad, .. } = *geometry;
-    positions(stride)
+    positions(std::array::from_fn(|axis| stride[axis] * repeats[axis]))
         .filter(|phase| (0..3).all(|axis| phase[axis] < large.spatial[axis]))
         .map(|phase| {
             let taps = positions(kernel).filter_map(|filter| {
@@ -195,26 +200,29 @@ impl Gather {
     ) -> Self {
         let (geometry, batch) = geometry.flattened(batch);
         let Geometry { large, small, kernel, stride, groups, .. } = geometry;
-        let mut phases = adjoint_taps(&geometry);
         let (source_channels, result_channels) = (small.channels / groups, large.channels / groups);
         let volume = kernel.iter().product::<usize>();
         let element = |group: usize, source: usize, result: usize, tap: usize| {
             filters[((group * source_channels + source) * result_channels + result) * volume + tap]
         };
+        let narrow = result_channels < NARROW;
+        let repeats = if narrow { best_repeats(&geometry) } else { [1; 3] };
+        let phases = repeated_adjoint_taps(&geometry, repeats);
+        let step: [usize; 3] = std::array::from_fn(|axis| stride[axis] * repeats[axis]);
         let grid = |phase: [usize; 3]| -> [usize; 3] {
-            std::array::from_fn(|axis| (large.spatial[axis] - phase[axis]).div_ceil(stride[axis]))
+            std::array::from_fn(|axis| (large.spatial[axis] - phase[axis]).div_ceil(step[axis]))
         };
         let fields = (small, large);
         let make = |phases: Vec<([usize; 3], Vec<Tap>)>| {
             let grid = grid(phases[0].0);
             Pass::new(&geometry, phases, fields, grid, &finish.bias, element)
         };
-        let passes = if result_channels < NARROW && phases.len() > 1 {
-            vec![make(std::mem::take(&mut phases))]
+        let passes = if narrow {
+            vec![make(phases)]
         } else {
             phases.into_iter().map(|phase| make(vec![phase])).collect()
         };
-        Self::new(instructions, &geometry, batch, fields, [[1; 3], stride], passes, finish)
+        Self::new(instructions, &geometry, batch, fields, [repeats, step], passes, finish)
     }
 
     fn new(
@@ -457,6 +465,25 @@ impl View<'_> {
     fn flat(&self, [z, y, x]: [usize; 3]) -> usize {
         ((z * self.extents[1] + y) * self.extents[2] + x) * self.channels
     }
+}
+
+/// How many positions of a narrow result are computed together along each axis, so that as few multiplications as
+/// possible are lost to columns without a filter: the columns of a product come in whole panels.
+fn best_repeats(geometry: &Geometry) -> [usize; 3] {
+    let channels = geometry.large.channels / geometry.groups;
+    let cost = |repeats: &[usize; 3]| {
+        let phases = repeated_adjoint_taps(geometry, *repeats);
+        let mut offsets: Vec<[isize; 3]> =
+            phases.iter().flat_map(|(_, taps)| taps.iter().map(|tap| tap.offset)).collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        let products = offsets.len() * (phases.len() * channels).next_multiple_of(PANEL);
+        products as f64 / phases.len().max(1) as f64
+    };
+    let spatial = geometry.small.spatial;
+    let repeats = positions([1, 4, 4]).map(|[_, y, x]| [1, y + 1, x + 1]);
+    let allowed = repeats.filter(|repeats| (1..3).all(|axis| repeats[axis] == 1 || repeats[axis] < spatial[axis]));
+    allowed.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or([1; 3])
 }
 
 impl Pass {

@@ -13,8 +13,9 @@ use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
 use crate::Layout;
 use crate::gemm::{Accumulate, Matrix, multiply};
 
-/// The outputs of a panel: 2 kB of partial sums, which stay in the first-level cache.
-const PANEL: usize = 512;
+/// The outputs of a panel: 4 kB of partial sums, which stay in the first-level cache, and rows of weights long enough to
+/// be read at the memory's full speed.
+const PANEL: usize = 1024;
 
 /// Up to this many pictures rows of weights are read one by one; beyond, matrix products win.
 const ROW_BY_ROW: usize = 2;
@@ -22,8 +23,13 @@ const ROW_BY_ROW: usize = 2;
 /// The outputs packed at a time: one cache line of a panel's row.
 const STRIP: usize = 16;
 
-/// Prepares a fully connected layer.
-pub(crate) fn lower(op: &InnerProduct, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
+/// Prepares a fully connected layer. `dead_at_zero` tells that gradients of operands that are zero are never used, as
+/// behind a rectifier: they are left zero, and their weights unread.
+pub(crate) fn lower(
+    op: &InnerProduct,
+    lowering: &Lowering<'_>,
+    dead_at_zero: bool,
+) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, output) = (&lowering.operands[0], &lowering.results[0]);
     let rank = input.shape.rank();
     let inputs = input.shape.product(op.axis..rank);
@@ -42,6 +48,7 @@ pub(crate) fn lower(op: &InnerProduct, lowering: &Lowering<'_>) -> Result<Box<dy
         outputs,
         panels: pack(weights, inputs, outputs, op.transposed, channels),
         bias,
+        dead_at_zero,
     }))
 }
 
@@ -89,6 +96,8 @@ struct InnerProductKernel {
     outputs: usize,
     panels: Vec<f32>,
     bias: Option<Vec<f32>>,
+    /// Whether gradients of operands that are zero are never used.
+    dead_at_zero: bool,
 }
 
 impl InnerProductKernel {
@@ -152,16 +161,24 @@ impl InnerProductKernel {
         }
     }
 
-    /// One picture backward: the gradient of an input is the product of its row with the gradient of the result.
-    fn backward_row(&self, result_gradient: &[f32], operand_gradient: &mut [f32]) {
+    /// One picture backward: the gradient of an input is the product of its row with the gradient of the result. Only the
+    /// gradients of active inputs are computed; all are, where there is no operand that tells which they are.
+    fn backward_row(&self, result_gradient: &[f32], operand: Option<&[f32]>, operand_gradient: &mut [f32]) {
         const INPUTS: usize = 256;
         operand_gradient.par_chunks_mut(INPUTS).enumerate().for_each(|(block, gradients)| {
             gradients.fill(0.0);
+            let mut all = [0; INPUTS];
+            let mut count = 0;
+            for input in 0..gradients.len() {
+                all[count] = input;
+                count += usize::from(operand.is_none_or(|operand| operand[block * INPUTS + input] != 0.0));
+            }
+            let active = &all[..count];
             for (first, width, numbers) in self.panels() {
                 let rows = &numbers[block * INPUTS * width..][..gradients.len() * width];
                 pulp::Arch::new().dispatch(
                     #[inline(always)]
-                    || add_products(gradients, rows, &result_gradient[first..first + width]),
+                    || add_products(gradients, rows, active, &result_gradient[first..first + width]),
                 );
             }
         });
@@ -195,7 +212,7 @@ impl InnerProductKernel {
 
 impl Kernel for InnerProductKernel {
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { operands: self.dead_at_zero && self.pictures <= ROW_BY_ROW, results: false }
     }
 
     fn saved(&self) -> Saved {
@@ -229,8 +246,11 @@ impl Kernel for InnerProductKernel {
             operand_gradient.fill(0.0);
         } else if self.pictures <= ROW_BY_ROW {
             let pictures = result_gradient.chunks_exact(self.outputs);
-            for (result, operand) in pictures.zip(operand_gradient.chunks_exact_mut(self.inputs)) {
-                self.backward_row(result, operand);
+            let gradients = operand_gradient.chunks_exact_mut(self.inputs);
+            for (picture, (result, gradient)) in pictures.zip(gradients).enumerate() {
+                let operand = self.dead_at_zero.then_some(context.operands[0]);
+                let operand = operand.map(|operand| &operand[picture * self.inputs..][..self.inputs]);
+                self.backward_row(result, operand, gradient);
             }
         } else {
             self.backward_batch(result_gradient, operand_gradient);
@@ -259,13 +279,14 @@ fn add_rows(sums: &mut [f32], rows: &[f32], operand: &[f32], active: &[u32]) {
     }
 }
 
-/// Adds the product of each row with a vector to the sum of that row.
+/// Adds the product of each active row with a vector to the sum of that row.
 #[inline(always)]
-fn add_products(sums: &mut [f32], rows: &[f32], vector: &[f32]) {
+fn add_products(sums: &mut [f32], rows: &[f32], active: &[usize], vector: &[f32]) {
     /// Partial sums: enough independent chains to hide the latency of an addition.
     const LANES: usize = 32;
     let (vectors, vector_tail) = vector.as_chunks::<LANES>();
-    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(vector.len())) {
+    for &input in active {
+        let row = &rows[input * vector.len()..][..vector.len()];
         let mut lanes = [0.0; LANES];
         let (chunks, tail) = row.as_chunks::<LANES>();
         for (numbers, vector) in chunks.iter().zip(vectors) {
@@ -280,13 +301,14 @@ fn add_products(sums: &mut [f32], rows: &[f32], vector: &[f32]) {
             }
         }
         let tail: f32 = tail.iter().zip(vector_tail).map(|(number, weight)| number * weight).sum();
-        *sum += lanes[0] + tail;
+        sums[input] += lanes[0] + tail;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BackwardRule;
     use crate::kernel::testing::{Array, Case, check};
 
     /// The definition, in plain layout.
@@ -333,7 +355,7 @@ mod tests {
                 let case = Case::new(
                     format!("{settings:?}", settings = settings[seed as usize]),
                     operator,
-                    |lowering: &Lowering<'_>| lower(operator, lowering),
+                    |lowering: &Lowering<'_>| lower(operator, lowering, false),
                     operands,
                     definition,
                 );
@@ -356,10 +378,36 @@ mod tests {
             ];
             let definition =
                 move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
-            let lower = |lowering: &Lowering<'_>| lower(operator, lowering);
+            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
             Case::new(format!("{pictures} pictures"), operator, lower, operands, definition)
                 .layouts(&[Layout::Plain])
         });
         check(cases.into());
+    }
+
+    /// Where nobody asks for the gradients of zeros they are zero, and all others what they are.
+    #[test]
+    fn gradients_of_dead_inputs_are_left_out() {
+        let operator = &InnerProduct { axis: 1, transposed: false };
+        let (inputs, outputs) = (600, 70);
+        for pictures in [1, 2, 3] {
+            let operand = Array::noise(&[pictures, inputs], 4).map(|number| number.max(0.0));
+            let dead: Vec<bool> = operand.numbers.iter().map(|&number| number == 0.0).collect();
+            let operands = vec![operand, Array::noise(&[outputs, inputs], 5).constant()];
+            let gradient = Array::noise(&[pictures, outputs], 6).numbers;
+            let run = |dead_at_zero: bool| {
+                let lower = move |lowering: &Lowering<'_>| lower(operator, lowering, dead_at_zero);
+                let definition =
+                    move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
+                let case = Case::new("dead", operator, lower, operands.clone(), definition);
+                case.run(Layout::Plain, BackwardRule::Gradient, std::slice::from_ref(&gradient)).gradients
+            };
+            let (all, some) = (run(false), run(true));
+            for ((all, some), dead) in all[0].iter().zip(&some[0]).zip(dead) {
+                // With more pictures all are computed together.
+                let expected = if dead && pictures <= ROW_BY_ROW { 0.0 } else { *all };
+                assert_eq!(*some, expected);
+            }
+        }
     }
 }
