@@ -16,6 +16,7 @@ mod layout;
 mod lower;
 mod memory;
 mod plan;
+mod roofline;
 mod rule;
 mod session;
 mod simd;
@@ -24,7 +25,8 @@ mod threads;
 
 pub use error::EngineError;
 pub(crate) use layout::Layout;
-pub use plan::{Plan, PlanOptions};
+pub use plan::{Plan, PlanOptions, Precision};
+pub use roofline::Roofline;
 pub use rule::BackwardRule;
 pub use session::{Session, StepTime};
 pub use simd::Instructions;

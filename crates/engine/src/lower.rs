@@ -7,12 +7,12 @@ use std::collections::{HashMap, HashSet};
 
 use deepinside_graph::op::{PoolKind, Unary};
 use deepinside_graph::pass::Keep;
-use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId};
+use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId, operations};
 
 use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::kernel::activation::Activation;
 use crate::simd::Instructions;
-use crate::{BackwardRule, EngineError, Layout};
+use crate::{BackwardRule, EngineError, Layout, Precision};
 
 /// Names a tensor of a program.
 pub(crate) type TensorId = usize;
@@ -32,6 +32,10 @@ pub(crate) struct Step {
     pub kernel: Box<dyn Kernel>,
     pub operands: Vec<TensorId>,
     pub results: Vec<TensorId>,
+    /// Floating-point operations of the forward pass.
+    pub operations: u64,
+    /// The bytes of operands, weights and results.
+    pub bytes: u64,
 }
 
 /// Kernels in order, and the tensors which they read and write.
@@ -52,6 +56,8 @@ pub(crate) struct LowerOptions<'a> {
     pub rule: BackwardRule,
     /// The instruction set of inner loops.
     pub instructions: Instructions,
+    /// How exactly kernels compute.
+    pub precision: Precision,
 }
 
 /// Makes a kernel for every node; a rectifier behind a convolution is computed in the convolution's, where nobody else
@@ -115,6 +121,7 @@ impl Lowerer<'_> {
             operands: operands.collect(),
             results: results.collect(),
             instructions: self.options.instructions,
+            precision: self.options.precision,
         };
         let rectifier = self.rectifier_behind(node);
         let activation = rectifier.map(|(_, activation)| activation);
@@ -156,7 +163,16 @@ impl Lowerer<'_> {
             self.program.of_value.insert(result, results[0]);
             self.fused.insert(fused.index());
         }
-        self.program.steps.push(Step { name: node.name.clone(), kernel, operands, results });
+        let elements = |value: &ValueId| self.graph.value(*value).shape.elements() as u64;
+        let numbers: u64 = node.inputs.iter().chain(&node.outputs).map(elements).sum();
+        self.program.steps.push(Step {
+            name: node.name.clone(),
+            kernel,
+            operands,
+            results,
+            operations: operations(self.graph, node),
+            bytes: 4 * numbers,
+        });
         Ok(())
     }
 
@@ -246,9 +262,17 @@ impl Lowerer<'_> {
             return converted;
         }
         let (shape, kernel) = (shape.clone(), convert::convert(shape, *own, layout));
+        let bytes = 8 * shape.elements() as u64;
         let result = self.tensor(shape, layout);
         let name = format!("{reader} (operand's layout)");
-        self.program.steps.push(Step { name, kernel, operands: vec![tensor], results: vec![result] });
+        self.program.steps.push(Step {
+            name,
+            kernel,
+            operands: vec![tensor],
+            results: vec![result],
+            operations: 0,
+            bytes,
+        });
         self.converted.insert((tensor, layout), result);
         result
     }

@@ -10,6 +10,16 @@ use crate::memory::{Allocator, Lifetime, Slot};
 use crate::simd::Instructions;
 use crate::{BackwardRule, EngineError};
 
+/// How exactly kernels compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Precision {
+    /// As exactly as single precision sums allow: results within 1e-5 of the largest of their value, usually 1e-6.
+    #[default]
+    Exact,
+    /// Faster, and off by about 1e-5 of the largest per layer: Winograd's larger tiles.
+    Fast,
+}
+
 /// What a plan must be able to tell afterwards. Everything else may be fused or overwritten.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
@@ -26,6 +36,8 @@ pub struct PlanOptions {
     pub memory_limit: usize,
     /// The instruction set that inner loops are compiled for.
     pub instructions: Instructions,
+    /// How exactly kernels compute.
+    pub precision: Precision,
 }
 
 impl Default for PlanOptions {
@@ -37,6 +49,7 @@ impl Default for PlanOptions {
             rule: BackwardRule::Gradient,
             memory_limit: 8 << 30,
             instructions: Instructions::Detected,
+            precision: Precision::Exact,
         }
     }
 }
@@ -94,6 +107,7 @@ impl Plan {
             keep: &keep,
             rule: options.rule,
             instructions: options.instructions,
+            precision: options.precision,
         };
         let program = lower(&graph, kernels)?;
         let memory = Layouter::new(&program, options).lay_out();

@@ -24,7 +24,7 @@ pub struct Session {
 }
 
 /// How long a kernel took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepTime {
     /// The node's name.
     pub name: String,
@@ -32,6 +32,10 @@ pub struct StepTime {
     pub forward: Duration,
     /// Of the last backward pass; zero where the kernel takes no part in it.
     pub backward: Duration,
+    /// Floating-point operations of the forward pass, as [`deepinside_graph::operations`] counts them.
+    pub operations: u64,
+    /// The bytes of operands, weights and results.
+    pub bytes: u64,
 }
 
 impl Session {
@@ -62,7 +66,13 @@ impl Session {
     pub fn step_times(&self) -> Vec<StepTime> {
         let steps = self.plan.program.steps.iter().zip(self.times.iter().flatten());
         steps
-            .map(|(step, &[forward, backward])| StepTime { name: step.name.clone(), forward, backward })
+            .map(|(step, &[forward, backward])| StepTime {
+                name: step.name.clone(),
+                forward,
+                backward,
+                operations: step.operations,
+                bytes: step.bytes,
+            })
             .collect()
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn lower(
         }));
     }
     if Winograd::fits(&geometry) {
-        let tile = Tile::Two;
+        let tile = Tile::best(&geometry, lowering.precision);
         let adjoint = || Winograd::adjoint(instructions, tile, &geometry, batch, &filters);
         return Ok(Box::new(ConvolutionKernel {
             backward: backward.then(adjoint),
@@ -332,5 +332,32 @@ pub(super) mod tests {
         let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, None, true);
         let case = Case::new("40×41", &operator, lower, operands, definition);
         check(vec![case.layouts(&[Layout::ChannelsLast]).without_differences()]);
+    }
+
+    /// The larger tiles of the fast precision: whole and cut ones, few and many, with groups, both directions.
+    #[test]
+    fn fast_convolutions_are_off_by_a_hundred_thousandth() {
+        let settings = [([1, 16, 13, 15], 16, 1), ([2, 16, 14, 13], 32, 2), ([1, 8, 57, 60], 8, 1)];
+        let operators = settings.map(|(_, _, groups)| {
+            let window = Window { pad_begin: vec![1, 1], pad_end: vec![1, 1], ..Window::new([3, 3]) };
+            Convolution { window, groups }
+        });
+        let cases = settings.into_iter().zip(&operators).map(|((from, outputs, groups), operator)| {
+            let filters = [outputs, from[1] / groups, 3, 3];
+            let operands = vec![Array::noise(&from, 1), Array::noise(&filters, 2).constant()];
+            let to = [from[0], outputs, from[2], from[3]];
+            let products = products(&operator.window, groups, &from, &to);
+            let definition = move |operands: &[Vec<f64>]| {
+                let mut result = vec![0.0; to.iter().product()];
+                products
+                    .iter()
+                    .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
+                vec![result]
+            };
+            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, None, true);
+            let case = Case::new(format!("{from:?}"), operator, lower, operands, definition).tolerance(1e-5);
+            case.layouts(&[Layout::ChannelsLast]).fast().without_differences()
+        });
+        check(cases.collect());
     }
 }

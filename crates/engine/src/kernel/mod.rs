@@ -31,7 +31,7 @@ pub(crate) mod log_softmax;
 pub(crate) mod matrix_product;
 pub(crate) mod mean_variance_normalization;
 pub(crate) mod pad;
-mod panels;
+pub(crate) mod panels;
 mod parallel;
 pub(crate) mod parametric_relu;
 pub(crate) mod pool;
@@ -58,7 +58,7 @@ mod winograd;
 use deepinside_graph::{Shape, Weights};
 
 use crate::simd::Instructions;
-use crate::{BackwardRule, Layout};
+use crate::{BackwardRule, Layout, Precision};
 
 /// A prepared operator.
 pub(crate) trait Kernel: Send + Sync {
@@ -167,4 +167,6 @@ pub(crate) struct Lowering<'graph> {
     pub results: Vec<Operand<'graph>>,
     /// The instruction set that inner loops are compiled for.
     pub instructions: Instructions,
+    /// How exactly it computes.
+    pub precision: Precision,
 }

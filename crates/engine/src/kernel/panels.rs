@@ -71,14 +71,21 @@ impl<'a> Shared<'a> {
         Self { start: slice.as_mut_ptr(), length: slice.len(), borrow: std::marker::PhantomData }
     }
 
+    /// Where a part begins.
+    #[inline(always)]
+    pub fn place(self, first: usize, length: usize) -> *mut f32 {
+        assert!(first <= self.length && length <= self.length - first, "a part beyond its slice");
+        // SAFETY: the part lies inside the slice.
+        unsafe { self.start.add(first) }
+    }
+
     /// A part, to be written as a slice.
     ///
     /// # Safety
     /// No other thread reads or writes these elements while the slice lives.
     pub unsafe fn slice(self, first: usize, length: usize) -> &'a mut [f32] {
-        assert!(first <= self.length && length <= self.length - first, "a part beyond its slice");
         // SAFETY: the part lies inside the slice, and the caller promises that it is not shared.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(first), length) }
+        unsafe { std::slice::from_raw_parts_mut(self.place(first, length), length) }
     }
 }
 

@@ -15,7 +15,7 @@ use deepinside_graph::{Inconsistency, Shape, Weights};
 
 use super::{Backward, Forward, Kernel, Lowering, Operand};
 use crate::simd::Instructions;
-use crate::{BackwardRule, Layout};
+use crate::{BackwardRule, Layout, Precision};
 
 /// Reproducible noise (Marsaglia's xorshift).
 pub(crate) struct Noise(u64);
@@ -108,6 +108,8 @@ pub(crate) struct Case<'a> {
     pub layouts: Vec<Layout>,
     /// How far results and gradients may be off, relative to the largest magnitude of the array.
     pub tolerance: f64,
+    /// How exactly the kernel computes.
+    pub precision: Precision,
     /// Whether gradients are compared with differences; too slow for large operands.
     pub differences: bool,
 }
@@ -129,6 +131,7 @@ impl<'a> Case<'a> {
             reference: Box::new(reference),
             layouts: vec![Layout::Plain, Layout::ChannelsLast],
             tolerance: 2e-6,
+            precision: Precision::Exact,
             differences: true,
         }
     }
@@ -139,6 +142,10 @@ impl<'a> Case<'a> {
 
     pub fn tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
+    }
+
+    pub fn fast(self) -> Self {
+        Self { precision: Precision::Fast, ..self }
     }
 
     pub fn without_differences(self) -> Self {
@@ -204,6 +211,7 @@ impl<'a> Case<'a> {
                 .map(|shape| Operand { shape, layout: result_layout, weights: None })
                 .collect(),
             instructions,
+            precision: self.precision,
         };
         let kernel = (self.lower)(&lowering).unwrap_or_else(|cause| panic!("{}: {cause}", self.name));
 

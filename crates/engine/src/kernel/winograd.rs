@@ -17,6 +17,7 @@ use super::activation::Activation;
 use super::gather::{Field, Finish, Geometry};
 use super::panels::{PANEL, Panels, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
+use crate::Precision;
 use crate::simd::{Instructions, LANES, Simd, Work};
 
 /// The largest square of the source that a tile reads.
@@ -32,6 +33,16 @@ pub(super) enum Tile {
 }
 
 impl Tile {
+    /// The one for a convolution. On images of a few tiles the larger one computes mostly borders, and reads four times the
+    /// filters for it.
+    pub fn best(geometry: &Geometry, precision: Precision) -> Self {
+        let [_, height, width] = geometry.small.spatial;
+        match precision {
+            Precision::Fast if height.min(width) > 12 => Self::Four,
+            _ => Self::Two,
+        }
+    }
+
     /// Positions of the result along one axis.
     fn size(self) -> usize {
         match self {
@@ -439,12 +450,9 @@ impl Transform<'_> {
                 let reach = ((SPAN - 1) * self.width + SPAN) * channels;
                 let square = &self.slab[corner..corner + reach];
                 let index = self.first + row * self.tiles[1] + column;
-                let targets: [&mut [f32]; LARGEST * LARGEST] = std::array::from_fn(|element| {
-                    let first = if element < SPAN * SPAN { element } else { 0 };
-                    let length = if element < SPAN * SPAN { channels } else { 0 };
-                    // SAFETY: each tile has its own channels of each element, and one thread transforms it.
-                    unsafe { self.target.slice((first * self.stride + index) * channels, length) }
-                });
+                // The tile's channels of the first element, and those of the last, so that all lie inside.
+                let first = self.target.place(index * channels, channels);
+                self.target.place(((SPAN * SPAN - 1) * self.stride + index) * channels, channels);
                 for channel in (0..channels).step_by(LANES) {
                     let zero = simd.splat(0.0);
                     let mut rows = [[zero; LARGEST]; LARGEST];
@@ -464,11 +472,10 @@ impl Transform<'_> {
                         }
                         let column = source_transform(simd, tile, column);
                         for y in 0..SPAN {
-                            // SAFETY: the channels are a multiple of LANES, and so many the slice holds.
-                            unsafe {
-                                let target = targets[y * SPAN + x].as_ptr().cast_mut();
-                                simd.store(target.add(channel), column[y]);
-                            }
+                            let at = (y * SPAN + x) * self.stride * channels + channel;
+                            // SAFETY: each tile has its own channels of each element, which lie inside the target, are a
+                            // multiple of LANES, and are written by one thread.
+                            unsafe { simd.store(first.add(at), column[y]) };
                         }
                     }
                 }
@@ -547,8 +554,8 @@ impl TransformBack<'_> {
                         let position = (image * height + top + y) * row_width + left + x;
                         let first = position * pass.result.channels + self.channel + column;
                         // SAFETY: each position belongs to one tile and each channel to one unit of one group, so no
-                        // other thread writes here; the slice holds LANES numbers.
-                        unsafe { simd.store(self.result.slice(first, LANES).as_mut_ptr(), number) };
+                        // other thread writes here; the place holds LANES numbers.
+                        unsafe { simd.store(self.result.place(first, LANES), number) };
                     }
                 }
             }
