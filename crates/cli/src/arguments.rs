@@ -68,6 +68,13 @@ pub enum Command {
         "deepinside model add ~/networks/birds.onnx"
     ))]
     Model(ModelCommand),
+    /// Measure how fast a network runs here, forward and backward to the picture.
+    #[command(after_help = examples!(
+        "deepinside bench",
+        "deepinside bench -m benches/networks/caffenet.prototxt --random-weights 1 --profile",
+        "deepinside bench -m resnet50.onnx --batch 16 --threads 2 --json"
+    ))]
+    Bench(BenchArguments),
     /// Print completions for a shell.
     #[command(after_help = examples!("deepinside completions bash > ~/.local/share/bash-completion/completions/deepinside"))]
     Completions {
@@ -173,6 +180,39 @@ pub struct GradientArguments {
     /// shown (the class is chosen by ten crops), and layers show the gradients that Caffe leaves under each blob's name.
     #[arg(long, value_enum, default_value_t = GradientRecipe::Plain)]
     pub recipe: GradientRecipe,
+}
+
+/// How exactly kernels compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PrecisionChoice {
+    /// As exactly as single precision sums allow.
+    Exact,
+    /// Faster, off by about 1e-5 of the largest number per layer.
+    Fast,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// Pictures at a time.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub batch: usize,
+    /// How exactly kernels compute.
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::Exact)]
+    pub precision: PrecisionChoice,
+    /// For how long passes are repeated.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
+    pub seconds: f64,
+    /// Measure every kernel too, beside what this machine can do at most.
+    #[arg(long)]
+    pub profile: bool,
+    /// Give the network random weights of this seed, calibrated so that as many units are silent as in trained networks;
+    /// a .prototxt then needs no --weights.
+    #[arg(long, value_name = "SEED")]
+    pub random_weights: Option<u64>,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
 }
 
 #[derive(Debug, Args)]

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Info(arguments) => commands::info::run(&arguments),
         Command::Graph(arguments) => commands::graph::run(&arguments),
         Command::Model(command) => commands::model::run(&command),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Manual { folder } => commands::manual::pages(&folder),
     };

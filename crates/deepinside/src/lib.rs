@@ -7,6 +7,7 @@
 //! * [`class_model`]: the picture that maximises a class score (§2);
 //! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
 //! * [`layers`]: activations and gradients of every layer (§4);
+//! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
 //! * [`trace`]: every number of a network, by the names of its file.
 //!
@@ -27,6 +28,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod benchmark;
 mod choices;
 pub mod class_model;
 pub mod classify;
@@ -36,6 +38,7 @@ mod labels;
 pub mod layers;
 mod model;
 mod network;
+mod random_weights;
 mod runner;
 pub mod saliency;
 mod score;
@@ -44,7 +47,7 @@ mod statistics;
 pub mod trace;
 
 pub use choices::{Assumption, Resize};
-pub use deepinside_engine::{BackwardRule, Threads};
+pub use deepinside_engine::{BackwardRule, Precision, StepTime, Threads};
 pub use deepinside_graph as graph;
 pub use deepinside_vision as vision;
 pub use error::{Error, Place, Result};

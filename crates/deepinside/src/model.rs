@@ -12,7 +12,7 @@ use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
 use crate::labels::Labels;
 use crate::network::{self, NamedTensor, Network, OpenOptions};
 use crate::settings::Settings;
-use crate::{Error, Result, Score, statistics};
+use crate::{Error, Result, Score, random_weights, statistics};
 
 /// A trained network, ready to look at photographs.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Model {
         let network = settings.network.clone().ok_or_else(|| {
             Error::Model(format!("{}: no network is named; set `network` in model.toml", path.display()))
         })?;
-        let options = OpenOptions { size: settings.input.size, ..OpenOptions::default() };
+        let without_weights = settings.random_weights.is_some();
+        let options = OpenOptions { size: settings.input.size, without_weights, ..OpenOptions::default() };
         let opened = network::open(&network, settings.weights.as_deref(), &options)?;
         Self::from_network(opened, &network, settings)
     }
@@ -107,7 +108,8 @@ impl Model {
             .name
             .clone()
             .unwrap_or_else(|| if graph.name().is_empty() { stem } else { graph.name().to_owned() });
-        Ok(Self {
+        let random_weights = settings.random_weights;
+        let mut model = Self {
             name,
             input,
             score,
@@ -120,7 +122,14 @@ impl Model {
             files: [Some(path.to_owned()), settings.weights].into_iter().flatten().collect(),
             graph,
             tensors: network.tensors,
-        })
+        };
+        if let Some(seed) = random_weights {
+            model
+                .warnings
+                .push("the weights are random: nothing that the network says means anything".to_owned());
+            random_weights::calibrate(&mut model, seed)?;
+        }
+        Ok(model)
     }
 
     /// The value whose gradient the file's format shows under the name of this value: in Caffe, behind an in-place

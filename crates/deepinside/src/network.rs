@@ -71,6 +71,8 @@ pub(crate) struct OpenOptions {
     pub input_shapes: BTreeMap<String, Vec<usize>>,
     /// Height and width of the pictures.
     pub size: Option<Size>,
+    /// Let weights that no file holds be zeros.
+    pub without_weights: bool,
 }
 
 /// Reads a network in any format, which the first byte of its file tells.
@@ -159,7 +161,7 @@ pub(crate) fn import_onnx(
 
 /// Reads a Caffe network description and, if named, its weights.
 fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> Result<Network> {
-    let mut imported = import_caffe(network, weights, options.splits, options.input_shapes.clone())?;
+    let mut imported = import_caffe(network, weights, options, options.input_shapes.clone())?;
     if let Some(size) = options.size {
         let input = crate::model::image_input(&imported.graph)?;
         let &[batch, channels, ..] = imported.graph.value(input).shape.extents() else {
@@ -169,7 +171,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
         let named = imported.inputs.iter().find(|named| named.value == input);
         let name = named.map_or_else(|| imported.graph.value(input).name.clone(), |named| named.name.clone());
         let shapes = BTreeMap::from([(name, vec![batch, channels, height, width])]);
-        imported = import_caffe(network, weights, options.splits, shapes)?;
+        imported = import_caffe(network, weights, options, shapes)?;
     }
     let tensors = imported.blobs.entries().iter().map(|blob| NamedTensor {
         name: blob.name.clone(),
@@ -199,15 +201,15 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
     })
 }
 
-/// The import itself. `splits` adds Caffe's Split layers; `input_shapes` overrides shapes of inputs by name.
+/// The import itself, with other shapes of inputs by name.
 fn import_caffe(
     network: &Path,
     weights: Option<&Path>,
-    splits: bool,
+    options: &OpenOptions,
     input_shapes: BTreeMap<String, Vec<usize>>,
 ) -> Result<deepinside_caffe::Imported> {
     let bytes = read_limited(network, LARGEST_DESCRIPTION)?;
-    let read = ReadOptions { insert_splits: splits, ..ReadOptions::default() };
+    let read = ReadOptions { insert_splits: options.splits, ..ReadOptions::default() };
     let description = deepinside_caffe::read_network(&bytes, &read).map_err(|error| {
         let location = match &error {
             CaffeError::Syntax { location, .. } | CaffeError::Layer { location, .. } => Some(*location),
@@ -222,7 +224,7 @@ fn import_caffe(
         ),
         None => None,
     };
-    let import = deepinside_caffe::ImportOptions { input_shapes };
+    let import = deepinside_caffe::ImportOptions { input_shapes, without_weights: options.without_weights };
     let mut imported = deepinside_caffe::import(&description, weights.as_ref(), &import)
         .map_err(|error| described(network, &description.source, place_of(&error), error.to_string()))?;
     imported.warnings.splice(0..0, description.warnings);

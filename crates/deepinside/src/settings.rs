@@ -29,6 +29,9 @@ pub struct Settings {
     /// Leave open choices to the original project's scripts rather than to today's practice.
     #[serde(skip)]
     pub original: bool,
+    /// Give the network random weights of this seed in place of its own, for measuring how fast it runs.
+    #[serde(skip)]
+    pub random_weights: Option<u64>,
     /// Networks of the same folder that were not taken.
     #[serde(skip)]
     pub passed_over: Vec<PathBuf>,
@@ -252,6 +255,7 @@ impl Settings {
             labels: self.labels.or(others.labels),
             score: self.score.or(others.score),
             original: self.original || others.original,
+            random_weights: self.random_weights.or(others.random_weights),
             passed_over: [self.passed_over, others.passed_over].concat(),
             input: InputSettings {
                 size: own.size.or(other.size),

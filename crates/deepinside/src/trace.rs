@@ -49,7 +49,7 @@ pub fn trace(
     threads: &Threads,
 ) -> Result<(Vec<TracedBlob>, Vec<String>)> {
     let shapes = inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
-    let options = OpenOptions { splits: true, input_shapes: shapes, size: None };
+    let options = OpenOptions { splits: true, input_shapes: shapes, ..OpenOptions::default() };
     let network = open(network, weights, &options)?;
     let (graph, view) = (&network.graph, &network.tensors);
     let find = |name: &str| -> Result<ValueId> {

@@ -9,8 +9,8 @@ use deepinside_graph::op::{PoolKind, Unary};
 use deepinside_graph::pass::Keep;
 use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId, operations};
 
-use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::kernel::activation::Activation;
+use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::simd::Instructions;
 use crate::{BackwardRule, EngineError, Layout, Precision};
 
@@ -126,10 +126,8 @@ impl Lowerer<'_> {
         let rectifier = self.rectifier_behind(node);
         let activation = rectifier.map(|(_, activation)| activation);
         let dead_at_zero = self.dead_at_zero(node.inputs[0]);
-        let kernel = self.kernel(&node.op, &lowering, activation, dead_at_zero).map_err(|cause| EngineError::Unsupported {
-            node: node.name.clone(),
-            operator: node.op.operator().name(),
-            cause,
+        let kernel = self.kernel(&node.op, &lowering, activation, dead_at_zero).map_err(|cause| {
+            EngineError::Unsupported { node: node.name.clone(), operator: node.op.operator().name(), cause }
         })?;
 
         let mut operands = Vec::new();
@@ -290,7 +288,7 @@ impl Lowerer<'_> {
             Op::Concat(op) => kernel::concat::lower(op, lowering),
             Op::Convolution(op) => {
                 kernel::convolution::lower(op, lowering, activation, self.options.backward)
-            },
+            }
             Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.options.backward),
             Op::Eltwise(op) => kernel::eltwise::lower(op, lowering),
             Op::Identity(op) => kernel::copy::lower(op, lowering),

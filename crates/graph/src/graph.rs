@@ -185,6 +185,23 @@ impl Graph {
         Ok(self)
     }
 
+    /// The same network with other numbers for a constant.
+    ///
+    /// # Errors
+    /// When the value is no constant, or the weights have another shape.
+    pub fn with_weights(mut self, value: ValueId, weights: Weights) -> Result<Self, GraphError> {
+        let known = &mut self.values[value.0];
+        let failed = |cause| GraphError::Value { value: known.name.clone(), cause };
+        if known.weights().is_none() {
+            return Err(failed(Inconsistency::new("value", "a constant", "a computed one")));
+        }
+        if *weights.shape() != known.shape {
+            return Err(failed(Inconsistency::new("shape", &known.shape, weights.shape())));
+        }
+        known.origin = Origin::Constant(weights);
+        Ok(self)
+    }
+
     /// The same network with other results; what led to the old ones alone becomes dead code.
     pub fn with_outputs(mut self, outputs: &[ValueId]) -> Self {
         self.outputs = outputs.to_vec();

@@ -71,6 +71,8 @@ pub struct ImportOptions {
     /// Other shapes for inputs than the description states, by the name of the input; all extents, the batch
     /// first.
     pub input_shapes: BTreeMap<String, Vec<usize>>,
+    /// Let weights that no file holds be zeros, for a network that will be given others.
+    pub without_weights: bool,
 }
 
 /// An input of the network by the name that the description gives it.
@@ -136,7 +138,7 @@ pub fn import(
         network.layers.iter().enumerate().map(|(index, layer)| Site::new(index, layer)).collect();
     // Types first, so that a network of an unknown kind is not reported as one with wrong weights.
     let rules = sites.iter().map(|site| rule_of(*site)).collect::<Result<Vec<_>, _>>()?;
-    let parameters = Parameters::new(network, weights)?;
+    let parameters = Parameters::new(network, weights, options.without_weights)?;
     let mut importer = Importer::new(&network.name, parameters, options);
     let mut layers = Vec::with_capacity(sites.len());
     for (site, rule) in sites.into_iter().zip(rules) {

@@ -42,6 +42,8 @@ pub(super) struct Parameters<'a> {
     file: Option<Arc<MappedFile>>,
     /// Layers of the file with weights that the network lacks.
     pub ignored: Vec<String>,
+    /// Whether weights that no file holds are zeros.
+    without_weights: bool,
 }
 
 impl<'a> Parameters<'a> {
@@ -49,7 +51,11 @@ impl<'a> Parameters<'a> {
     ///
     /// # Errors
     /// When weights are needed and missing, or the file has another number of arrays than a layer.
-    pub fn new(network: &'a Network, weights: Option<&'a WeightFile>) -> Result<Self, ImportError> {
+    pub fn new(
+        network: &'a Network,
+        weights: Option<&'a WeightFile>,
+        without_weights: bool,
+    ) -> Result<Self, ImportError> {
         let layers: Vec<Site<'_>> =
             network.layers.iter().enumerate().map(|(index, layer)| Site::new(index, layer)).collect();
         let mut first = HashMap::new();
@@ -69,6 +75,7 @@ impl<'a> Parameters<'a> {
             shapes: HashMap::new(),
             file: weights.and_then(|weights| weights.file.clone()),
             ignored: Vec::new(),
+            without_weights,
         };
         for (position, entry) in weights.iter().flat_map(|weights| &weights.layers).enumerate() {
             match first.get(entry.name.as_str()) {
@@ -80,7 +87,9 @@ impl<'a> Parameters<'a> {
             }
         }
         parameters.check_counts()?;
-        parameters.check_presence(weights)?;
+        if !without_weights {
+            parameters.check_presence(weights)?;
+        }
         Ok(parameters)
     }
 
@@ -162,10 +171,15 @@ impl<'a> Parameters<'a> {
     ) -> Result<Weights, ImportError> {
         let permissive = self.check_shared(site, position, what, shape)?;
         let needed = Shape::new(shape).map_err(|cause| site.inconsistent(cause))?;
-        // Presence was checked for all layers beforehand.
-        let blob = self
-            .source(site, position)
-            .ok_or_else(|| site.wrong(what, "weights in the weight file", "none"))?;
+        let blob = match self.source(site, position) {
+            Some(blob) => blob,
+            None if self.without_weights => {
+                let zeros = vec![0.0; needed.elements()];
+                return Weights::from_f32(needed, &zeros).map_err(|cause| site.inconsistent(cause));
+            }
+            // Presence was checked for all layers beforehand.
+            None => return Err(site.wrong(what, "weights in the weight file", "none")),
+        };
         if !(blob.fits(shape) || permissive && blob.len() == needed.elements()) {
             return Err(ImportError::WeightShape {
                 place: Box::new(site.place()),

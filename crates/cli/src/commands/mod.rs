@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod bench;
 pub mod class_model;
 pub mod classify;
 pub mod graph;
@@ -18,7 +19,11 @@ use crate::progress;
 
 /// Opens the model; what is suspicious, and what was cut off to get at the score, goes to standard error.
 pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
-    let settings = arguments.settings(original);
+    open_with(arguments, arguments.settings(original))
+}
+
+/// The same with these settings.
+pub fn open_with(arguments: &ModelArguments, settings: Settings) -> Outcome<Model> {
     let model = match &arguments.model {
         Some(path) => Model::open(&model::locate(path)?, settings)?,
         None => built_in(settings)?,

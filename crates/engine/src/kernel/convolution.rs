@@ -337,7 +337,12 @@ pub(super) mod tests {
     /// The larger tiles of the fast precision: whole and cut ones, few and many, with groups, both directions.
     #[test]
     fn fast_convolutions_are_off_by_a_hundred_thousandth() {
-        let settings = [([1, 16, 13, 15], 16, 1), ([2, 16, 14, 13], 32, 2), ([1, 8, 57, 60], 8, 1)];
+        let settings = [
+            ([1, 8, 13, 14], 8, 1),
+            ([1, 16, 13, 15], 16, 1),
+            ([2, 16, 14, 13], 32, 2),
+            ([1, 8, 57, 60], 8, 1),
+        ];
         let operators = settings.map(|(_, _, groups)| {
             let window = Window { pad_begin: vec![1, 1], pad_end: vec![1, 1], ..Window::new([3, 3]) };
             Convolution { window, groups }
@@ -356,7 +361,9 @@ pub(super) mod tests {
             };
             let lower = |lowering: &Lowering<'_>| lower(operator, lowering, None, true);
             let case = Case::new(format!("{from:?}"), operator, lower, operands, definition).tolerance(1e-5);
-            case.layouts(&[Layout::ChannelsLast]).fast().without_differences()
+            let case = case.layouts(&[Layout::ChannelsLast]).fast();
+            // Differences of all but the smallest take too long.
+            if from[1] == 8 && from[2] == 13 { case } else { case.without_differences() }
         });
         check(cases.collect());
     }

@@ -62,7 +62,7 @@ mod tests {
     use super::super::testing::{Array, Case, check};
     use super::*;
     use crate::Precision;
-use crate::simd::Instructions;
+    use crate::simd::Instructions;
 
     fn reshape(extents: &[usize]) -> Reshape {
         Reshape { extents: extents.iter().map(|&extent| Extent::Fixed(extent)).collect() }
@@ -105,7 +105,12 @@ use crate::simd::Instructions;
     fn a_reshape_across_channels_that_lie_last_is_refused() {
         let (from, to) = (Shape::new([2, 3, 4, 5]).unwrap(), Shape::new([2, 60]).unwrap());
         let last = |shape| Operand { shape, layout: Layout::ChannelsLast, weights: None };
-        let lowering = Lowering { operands: vec![last(&from)], results: vec![last(&to)], instructions: Instructions::Detected, precision: Precision::Exact };
+        let lowering = Lowering {
+            operands: vec![last(&from)],
+            results: vec![last(&to)],
+            instructions: Instructions::Detected,
+            precision: Precision::Exact,
+        };
         assert!(lower_reshape(&reshape(&[2, 60]), &lowering).is_err());
     }
 }

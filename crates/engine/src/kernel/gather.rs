@@ -356,8 +356,7 @@ impl Gather {
             let (extents, channels) = (self.source.spatial, self.source.channels);
             View { numbers: source.numbers, extents, channels, first: [block.image * depth + z, y, x] }
         } else {
-            let extents =
-                [self.span(0, 1), self.span(1, block.rows.len()), self.span(2, self.grid()[2])];
+            let extents = [self.span(0, 1), self.span(1, block.rows.len()), self.span(2, self.grid()[2])];
             let own = unit.group * inputs..(unit.group + 1) * inputs;
             let region = Box3 { image: block.image, origin, extents };
             copy_box(self.instructions, source, self.source, region, own, slab);
@@ -482,7 +481,8 @@ fn best_repeats(geometry: &Geometry) -> [usize; 3] {
     };
     let spatial = geometry.small.spatial;
     let repeats = positions([1, 4, 4]).map(|[_, y, x]| [1, y + 1, x + 1]);
-    let allowed = repeats.filter(|repeats| (1..3).all(|axis| repeats[axis] == 1 || repeats[axis] < spatial[axis]));
+    let allowed =
+        repeats.filter(|repeats| (1..3).all(|axis| repeats[axis] == 1 || repeats[axis] < spatial[axis]));
     allowed.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or([1; 3])
 }
 
@@ -526,9 +526,9 @@ impl Pass {
             pieces,
             piece,
             filters: (0..groups).map(pack).collect(),
-            biases: bias.as_ref().map(|bias| {
-                bias.chunks_exact(outputs).map(|own| own.repeat(phases.len())).collect()
-            }),
+            biases: bias
+                .as_ref()
+                .map(|bias| bias.chunks_exact(outputs).map(|own| own.repeat(phases.len())).collect()),
             phases: phases.into_iter().map(|(phase, _)| phase).collect(),
         }
     }
@@ -545,9 +545,7 @@ fn pieces(offsets: &[[isize; 3]]) -> (Vec<[isize; 3]>, usize) {
     let mut runs: Vec<([isize; 3], usize)> = Vec::new();
     for &offset in offsets {
         match runs.last_mut() {
-            Some((start, count))
-                if offset[..2] == start[..2] && offset[2] == start[2] + *count as isize =>
-            {
+            Some((start, count)) if offset[..2] == start[..2] && offset[2] == start[2] + *count as isize => {
                 *count += 1;
             }
             _ => runs.push((offset, 1)),

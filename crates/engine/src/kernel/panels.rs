@@ -168,13 +168,7 @@ impl Tiles<'_> {
     /// # Safety
     /// All places of the product lie inside its slices, and nobody else touches what is written.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize>(
-        &self,
-        simd: S,
-        panel: usize,
-        rows: &[usize],
-        targets: &[usize],
-    ) {
+    unsafe fn tile<S: Simd, const R: usize>(&self, simd: S, panel: usize, rows: &[usize], targets: &[usize]) {
         let Product { source, pieces, length, panels, .. } = &self.product;
         let mut sums = [[simd.splat(0.0); 2]; R];
         // SAFETY: the rows, their pieces and the panel lie inside their slices.
@@ -274,10 +268,13 @@ mod tests {
                             assert_eq!(found, 9.0, "something beyond the columns was written");
                             continue;
                         }
-                        let places = pieces.iter().flat_map(|piece| piece + rows[row]..piece + rows[row] + length);
+                        let places =
+                            pieces.iter().flat_map(|piece| piece + rows[row]..piece + rows[row] + length);
                         let sum: f64 = places
                             .enumerate()
-                            .map(|(index, at)| f64::from(source[at]) * f64::from(right[index * columns + column]))
+                            .map(|(index, at)| {
+                                f64::from(source[at]) * f64::from(right[index * columns + column])
+                            })
                             .sum();
                         let expected = (sum + f64::from(bias[column])).clamp(-0.5, 1.0);
                         assert!((f64::from(found) - expected).abs() < 2e-6, "{found} instead of {expected}");

@@ -274,12 +274,22 @@ fn plain_layout_and_four_spatial_axes_are_refused() {
     let op = SETTINGS[0].op(PoolKind::Maximum, false);
     let shape = deepinside_graph::Shape::new([2, 3, 7, 9]).unwrap();
     let plain = Operand { shape: &shape, layout: Layout::Plain, weights: None };
-    let lowering = Lowering { operands: vec![plain.clone()], results: vec![plain], instructions: Instructions::Detected, precision: Precision::Exact };
+    let lowering = Lowering {
+        operands: vec![plain.clone()],
+        results: vec![plain],
+        instructions: Instructions::Detected,
+        precision: Precision::Exact,
+    };
     assert!(lower(&op, &lowering).is_err());
     let window = Window::new([1, 1, 1, 1]);
     let op = Pool { kind: PoolKind::Maximum, window, output: vec![1; 4], with_positions: false };
     let shape = deepinside_graph::Shape::new([1; 6]).unwrap();
     let last = Operand { shape: &shape, layout: Layout::ChannelsLast, weights: None };
-    let lowering = Lowering { operands: vec![last.clone()], results: vec![last], instructions: Instructions::Detected, precision: Precision::Exact };
+    let lowering = Lowering {
+        operands: vec![last.clone()],
+        results: vec![last],
+        instructions: Instructions::Detected,
+        precision: Precision::Exact,
+    };
     assert!(lower(&op, &lowering).is_err());
 }

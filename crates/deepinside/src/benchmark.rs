@@ -1,0 +1,159 @@
+//! How long a forward pass takes, and a forward pass with the gradient of one class score with respect to the picture.
+
+use std::time::{Duration, Instant};
+
+use deepinside_engine::{PlanOptions, Precision, Roofline, StepTime, Target, Threads};
+use serde::Serialize;
+
+use crate::{Model, Result};
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BenchmarkOptions {
+    /// Pictures at a time.
+    pub batch: usize,
+    /// How exactly kernels compute.
+    pub precision: Precision,
+    /// For how long passes are repeated; at least five are.
+    pub duration: Duration,
+    /// Whether every kernel is measured too, and the machine's limits.
+    pub profile: bool,
+}
+
+impl Default for BenchmarkOptions {
+    fn default() -> Self {
+        Self { batch: 1, precision: Precision::Exact, duration: Duration::from_secs(3), profile: false }
+    }
+}
+
+/// Times of repeated passes, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Half of the passes took less.
+    pub median: f64,
+    /// The shortest.
+    pub min: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Spread {
+    fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let at = |index: usize| times.get(index).copied().unwrap_or(f64::NAN);
+        Self { median: at(times.len() / 2), min: at(0), max: at(times.len().saturating_sub(1)) }
+    }
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Benchmark {
+    /// Opening is not counted; packing weights and laying out memory, in milliseconds.
+    pub plan_ms: f64,
+    /// Forward.
+    pub forward_ms: Spread,
+    /// Forward and backward to the picture.
+    pub forward_backward_ms: Spread,
+    /// How many passes of each were measured.
+    pub passes: usize,
+    /// Per kernel its shortest times, where a profile was asked for.
+    pub steps: Vec<StepTime>,
+    /// The machine's limits, where a profile was asked for.
+    pub roofline: Option<Roofline>,
+    /// The most memory that the process ever held, in MiB, where the system tells (Linux).
+    pub peak_rss_mb: Option<f64>,
+}
+
+/// Measures a model on a made-up picture.
+///
+/// # Errors
+/// When a layer cannot be computed, or the network fixes another batch.
+pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -> Result<Benchmark> {
+    let start = Instant::now();
+    let plan = PlanOptions {
+        activations: vec![model.score.value],
+        gradients: vec![model.input],
+        targets: vec![model.score.value],
+        precision: options.precision,
+        ..PlanOptions::default()
+    };
+    let mut session = model.session(options.batch, &plan, threads)?;
+    let plan_ms = milliseconds(start.elapsed());
+    let picture = picture(model);
+    let pictures = picture.repeat(options.batch);
+    let target = Target::Class(model.score.classes / 3);
+    let (mut forward, mut both) = (Vec::new(), Vec::new());
+    let mut steps: Vec<StepTime> = Vec::new();
+    let begin = Instant::now();
+    // The first pass touches memory for the first time, and is not counted.
+    for pass in 0.. {
+        if pass > 5 && begin.elapsed() > options.duration {
+            break;
+        }
+        let start = Instant::now();
+        session.forward(&[(model.input, &pictures)])?;
+        let middle = start.elapsed();
+        session.backward(&[(model.score.value, &target)])?;
+        if pass > 0 {
+            forward.push(milliseconds(middle));
+            both.push(milliseconds(start.elapsed()));
+            keep_shortest(&mut steps, session.step_times());
+        } else if options.profile {
+            session.measure_steps();
+        }
+    }
+    Ok(Benchmark {
+        plan_ms,
+        passes: both.len(),
+        forward_ms: Spread::of(forward),
+        forward_backward_ms: Spread::of(both),
+        steps,
+        peak_rss_mb: peak_memory(),
+        roofline: options.profile.then(|| Roofline::measure(threads)),
+    })
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn keep_shortest(shortest: &mut Vec<StepTime>, steps: Vec<StepTime>) {
+    if shortest.is_empty() {
+        *shortest = steps;
+        return;
+    }
+    for (shortest, step) in shortest.iter_mut().zip(steps) {
+        shortest.forward = shortest.forward.min(step.forward);
+        shortest.backward = shortest.backward.min(step.backward);
+    }
+}
+
+/// A picture with structure on every scale, in the numbers that the network expects: waves of falling strength, since noise
+/// would excite a network as no photograph does.
+pub(crate) fn picture(model: &Model) -> Vec<f32> {
+    let shape = model.graph.value(model.input).shape.extents();
+    let (channels, height, width) = (shape[1], shape[2], shape[3]);
+    let strength = model.transformer.raw_scale;
+    let number = |channel: usize, y: usize, x: usize| {
+        let (u, v) = (y as f32 / height as f32, x as f32 / width as f32);
+        let phase = channel as f32;
+        let waves = (1..=6).map(|octave| {
+            let frequency = (1 << octave) as f32;
+            let angle = std::f32::consts::TAU * frequency;
+            ((angle * u + 1.7 * phase + frequency).sin() * (angle * v + 2.3 * phase).cos()) / frequency.sqrt()
+        });
+        let scale = &model.transformer.input_scale;
+        0.25 * strength * waves.sum::<f32>() * scale.get(channel).or(scale.first()).copied().unwrap_or(1.0)
+    };
+    let positions = (0..channels * height * width)
+        .map(|index| number(index / (height * width), index / width % height, index % width));
+    positions.collect()
+}
+
+/// The high-water mark of the process's memory, in MiB.
+fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes / 1024.0)
+}

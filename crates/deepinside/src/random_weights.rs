@@ -1,0 +1,135 @@
+//! Random weights under which a network behaves like a trained one, as far as its speed is concerned.
+//!
+//! How much work a gradient is depends on how many units are active: a trained ConvNet's rectifiers let through a tenth to a
+//! half. Plain random weights are far from that. So layers are calibrated one after the other on a structured picture:
+//! filters are scaled until their responses have deviation one, and biases are set so that the wanted share is below zero.
+
+use deepinside_engine::{PlanOptions, Threads};
+use deepinside_graph::op::{Eltwise, Unary};
+use deepinside_graph::{GraphError, Node, NodeId, Op, Shape, ValueId, Weights};
+use rand_mt::Mt64;
+
+use crate::{Model, Result, benchmark};
+
+/// The share of zeros behind the rectifiers of convolutions, and of fully connected layers.
+const ZEROS: [f64; 2] = [0.6, 0.85];
+
+/// The deviation of biases, where responses have deviation one.
+const BIAS: f64 = 0.5;
+
+/// Gives every layer weights of a seed.
+///
+/// # Errors
+/// When a layer cannot be computed.
+pub(crate) fn calibrate(model: &mut Model, seed: u64) -> Result<()> {
+    let mut noise = Mt64::new(seed);
+    let picture = benchmark::picture(model);
+    let threads = Threads::new(0)?;
+    for index in 0..model.graph.nodes().len() {
+        let node = model.graph.nodes()[index].clone();
+        match &node.op {
+            Op::BatchNormalization(_) => {
+                for (position, number) in [(1, 0.0), (2, 1.0), (3, 1.0), (4, 0.0)] {
+                    if let Some(&value) = node.inputs.get(position) {
+                        fill(model, value, |_| number)?;
+                    }
+                }
+            }
+            Op::Eltwise(Eltwise::Product) => {
+                for &value in &node.inputs {
+                    fill(model, value, |_| 1.0)?;
+                }
+            }
+            Op::Convolution(_) | Op::Deconvolution(_) | Op::InnerProduct(_) => {
+                layer(model, &node, &picture, &threads, &mut noise)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// One layer: random filters, scaled; random biases, shifted.
+fn layer(model: &mut Model, node: &Node, picture: &[f32], threads: &Threads, noise: &mut Mt64) -> Result<()> {
+    fill(model, node.inputs[1], |_| normal(noise))?;
+    if let Some(&bias) = node.inputs.get(2) {
+        fill(model, bias, |_| 0.0)?;
+    }
+    let responses = responses(model, node.outputs[0], picture, threads)?;
+    let count = responses.len().max(1) as f64;
+    let mean = responses.iter().map(|&number| f64::from(number)).sum::<f64>() / count;
+    let squares = responses.iter().map(|&number| (f64::from(number) - mean).powi(2)).sum::<f64>();
+    let deviation = (squares / count).sqrt().max(1e-20);
+    scale(model, node.inputs[1], 1.0 / deviation)?;
+    let Some(&bias) = node.inputs.get(2) else { return Ok(()) };
+    let channels = model.graph.value(bias).shape.elements();
+    let biases: Vec<f64> = (0..channels).map(|_| BIAS * normal(noise)).collect();
+    let shift = if is_rectified(model, node) {
+        let positions = (responses.len() / channels.max(1)).max(1);
+        let shifted = |(index, &number): (usize, &f32)| {
+            f64::from(number) / deviation + biases[index / positions % channels]
+        };
+        let mut sums: Vec<f64> = responses.iter().enumerate().map(shifted).collect();
+        sums.sort_by(f64::total_cmp);
+        let zeros = ZEROS[usize::from(matches!(node.op, Op::InnerProduct(_)))];
+        sums.get((zeros * sums.len() as f64) as usize).copied().unwrap_or(0.0)
+    } else {
+        0.0
+    };
+    fill(model, bias, |index| biases[index] - shift)
+}
+
+/// What a value is for a picture.
+fn responses(model: &Model, value: ValueId, picture: &[f32], threads: &Threads) -> Result<Vec<f32>> {
+    let options = PlanOptions { activations: vec![value], ..PlanOptions::default() };
+    let mut session = model.session(1, &options, threads)?;
+    session.forward(&[(model.input, picture)])?;
+    Ok(session.activation(value)?)
+}
+
+/// Whether a rectifier reads a layer's result, at once or behind a normalisation.
+fn is_rectified(model: &Model, node: &Node) -> bool {
+    let consumers = model.graph.consumers();
+    let reads = |consumer: &NodeId| match &model.graph.node(*consumer).op {
+        Op::Unary(Unary::Relu { .. } | Unary::Clip { .. }) => true,
+        Op::BatchNormalization(_) => is_rectified(model, model.graph.node(*consumer)),
+        _ => false,
+    };
+    consumers[node.outputs[0].index()].iter().any(reads)
+}
+
+/// A number of the standard normal distribution (Box and Muller 1958).
+fn normal(noise: &mut Mt64) -> f64 {
+    let mut uniform = || (noise.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    let (radius, angle) = (1.0 - uniform(), uniform());
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+}
+
+/// Gives a constant numbers; anything else stays what it is.
+fn fill(model: &mut Model, value: ValueId, mut number: impl FnMut(usize) -> f64) -> Result<()> {
+    let known = model.graph.value(value);
+    if known.weights().is_none() {
+        return Ok(());
+    }
+    let shape = known.shape.clone();
+    let numbers: Vec<f32> = (0..shape.elements()).map(|index| number(index) as f32).collect();
+    replace(model, value, shape, &numbers)
+}
+
+/// Multiplies a constant.
+fn scale(model: &mut Model, value: ValueId, factor: f64) -> Result<()> {
+    let known = model.graph.value(value);
+    let Some(weights) = known.weights() else { return Ok(()) };
+    let numbers: Vec<f32> =
+        weights.to_vec().into_iter().map(|number| (f64::from(number) * factor) as f32).collect();
+    let shape = known.shape.clone();
+    replace(model, value, shape, &numbers)
+}
+
+fn replace(model: &mut Model, value: ValueId, shape: Shape, numbers: &[f32]) -> Result<()> {
+    let name = model.graph.value(value).name.clone();
+    let weights =
+        Weights::from_f32(shape, numbers).map_err(|cause| GraphError::Value { value: name, cause })?;
+    model.graph = model.graph.clone().with_weights(value, weights)?;
+    Ok(())
+}
