@@ -196,6 +196,9 @@ pub struct BenchArguments {
     /// Pictures at a time.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub batch: usize,
+    /// The pictures as the network reads them (.npy, batch × C × H × W); without it, a made-up one.
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
     /// How exactly kernels compute.
     #[arg(long, value_enum, default_value_t = PrecisionChoice::Exact)]
     pub precision: PrecisionChoice,

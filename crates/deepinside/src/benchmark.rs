@@ -12,6 +12,8 @@ use crate::{Model, Result};
 pub struct BenchmarkOptions {
     /// Pictures at a time.
     pub batch: usize,
+    /// The pictures as the network reads them, batch × C × H × W; a made-up one where there are none.
+    pub pictures: Option<Vec<f32>>,
     /// How exactly kernels compute.
     pub precision: Precision,
     /// For how long passes are repeated; at least five are.
@@ -22,7 +24,13 @@ pub struct BenchmarkOptions {
 
 impl Default for BenchmarkOptions {
     fn default() -> Self {
-        Self { batch: 1, precision: Precision::Exact, duration: Duration::from_secs(3), profile: false }
+        Self {
+            batch: 1,
+            pictures: None,
+            precision: Precision::Exact,
+            duration: Duration::from_secs(3),
+            profile: false,
+        }
     }
 }
 
@@ -64,10 +72,10 @@ pub struct Benchmark {
     pub peak_rss_mb: Option<f64>,
 }
 
-/// Measures a model on a made-up picture.
+/// Measures a model.
 ///
 /// # Errors
-/// When a layer cannot be computed, or the network fixes another batch.
+/// When a layer cannot be computed, the network fixes another batch, or the pictures have another size.
 pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -> Result<Benchmark> {
     let start = Instant::now();
     let plan = PlanOptions {
@@ -79,8 +87,7 @@ pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -
     };
     let mut session = model.session(options.batch, &plan, threads)?;
     let plan_ms = milliseconds(start.elapsed());
-    let picture = picture(model);
-    let pictures = picture.repeat(options.batch);
+    let pictures = options.pictures.clone().unwrap_or_else(|| picture(model).repeat(options.batch));
     let target = Target::Class(model.score.classes / 3);
     let (mut forward, mut both) = (Vec::new(), Vec::new());
     let mut steps: Vec<StepTime> = Vec::new();

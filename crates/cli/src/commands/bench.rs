@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deepinside::benchmark::{Benchmark, BenchmarkOptions, Spread, benchmark};
+use deepinside::vision::npy;
 use deepinside::{Precision, Settings, Threads};
 use serde::Serialize;
 
@@ -52,8 +53,10 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
         PrecisionChoice::Exact => (Precision::Exact, "exact"),
         PrecisionChoice::Fast => (Precision::Fast, "fast"),
     };
+    let pictures = arguments.input.as_ref().map(npy::read).transpose().map_err(deepinside::Error::from)?;
     let options = BenchmarkOptions {
         batch: arguments.batch,
+        pictures: pictures.map(|pictures| pictures.data().to_vec()),
         precision,
         duration: Duration::try_from_secs_f64(arguments.seconds)
             .map_err(|_| Failure::Message("--seconds: expected a duration of 0 or more".to_owned()))?,
