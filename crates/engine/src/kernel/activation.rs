@@ -17,13 +17,6 @@ impl Activation {
     /// Leaves every number as it is.
     pub const NONE: Self = Self { minimum: f32::NEG_INFINITY, maximum: f32::INFINITY };
 
-    /// The function; NaN comes through.
-    #[inline(always)]
-    pub fn apply(self, number: f32) -> f32 {
-        let number = if number < self.minimum { self.minimum } else { number };
-        if number > self.maximum { self.maximum } else { number }
-    }
-
     /// The rectifier or clip that a function is. A clip's own kernel sees its operand and lets the gradient pass on the
     /// bounds themselves, as Caffe does; here both sides of a bound look the same and it is closed, as in PyTorch's ReLU6.
     pub fn of(function: &Unary) -> Option<Self> {

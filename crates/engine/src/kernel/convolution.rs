@@ -25,8 +25,8 @@ pub(crate) fn lower(
     let finish = Finish { bias, activation };
     if Depthwise::fits(&geometry) {
         return Ok(Box::new(ConvolutionKernel {
-            backward: backward.then(|| Depthwise::adjoint(instructions, &geometry, &filters)),
-            forward: Depthwise::correlation(instructions, &geometry, &filters, finish),
+            backward: backward.then(|| Depthwise::adjoint(instructions, &geometry, batch, &filters)),
+            forward: Depthwise::correlation(instructions, &geometry, batch, &filters, finish),
             activation,
         }));
     }

@@ -205,7 +205,7 @@ impl Gather {
         let element = |group: usize, source: usize, result: usize, tap: usize| {
             filters[((group * source_channels + source) * result_channels + result) * volume + tap]
         };
-        let narrow = result_channels < NARROW;
+        let narrow = result_channels < NARROW && groups == 1;
         let repeats = if narrow { best_repeats(&geometry) } else { [1; 3] };
         let phases = repeated_adjoint_taps(&geometry, repeats);
         let step: [usize; 3] = std::array::from_fn(|axis| stride[axis] * repeats[axis]);
@@ -292,7 +292,9 @@ impl Gather {
                 break;
             }
         }
-        let (rows, per_unit) = (rows.max(1), per_unit.max(1));
+        // Several phases are put in place together.
+        let narrow = self.passes.iter().any(|pass| pass.phases.len() > 1);
+        let (rows, per_unit) = (rows.max(1), if narrow { panels.max(1) } else { per_unit.max(1) });
         // Blocks of equal height.
         let count = grid[1].div_ceil(rows);
         for image in 0..batch {
@@ -436,14 +438,17 @@ impl Gather {
         if direct {
             return;
         }
-        for position in 0..places.len() {
-            for (index, &phase) in pass.phases.iter().enumerate() {
-                let own = (index * outputs).max(columns.start)..((index + 1) * outputs).min(columns.end);
-                if let (Some(target), false) = (target(position, phase), own.is_empty()) {
-                    let numbers = &product[position * width + own.start - columns.start..][..own.len()];
+        // The phases of one row of the result lie side by side, as in the product.
+        let across = pass.phases.iter().take_while(|phase| phase[..2] == [0, 0]).count();
+        let channels = self.result.channels;
+        for (position, products) in product.chunks_exact(width).enumerate() {
+            let left = position % pass.grid[2] * self.result_step[2];
+            let count = across.min(self.result.spatial[2] - left) * channels;
+            for (index, phase) in pass.phases.iter().enumerate().step_by(across) {
+                if let Some(target) = target(position, *phase) {
                     // SAFETY: as above.
-                    let target = unsafe { result.slice(target + own.start - index * outputs, own.len()) };
-                    target.copy_from_slice(numbers);
+                    let target = unsafe { result.slice(target, count) };
+                    target.copy_from_slice(&products[index * channels..][..count]);
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! The right matrix is packed once, as *panels* of [`PANEL`] columns whose rows lie side by side. The left one is never
 //! copied into place: each of its rows is some pieces of equal length at given places of the source, which is how a
 //! convolution's windows lie in a channels-last image. A tile of [`ROWS`] rows × one panel is summed in registers over the
-//! whole inner extent, in one fixed order, then gets its bias and its rectifier and is written once.
+//! whole inner extent on top of its bias, in one fixed order, then rectified and written once.
 
 use rayon::prelude::*;
 
@@ -144,22 +144,46 @@ impl Work for Tiles<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Product { rows, targets, range, .. } = &self.product;
         for panel in range.clone() {
-            let mut tiles = rows.chunks(ROWS).zip(targets.chunks(ROWS));
-            for (rows, targets) in &mut tiles {
+            let first = panel * PANEL;
+            let width = PANEL.min(self.product.panels.columns - first);
+            let mut bias = [0.0; PANEL];
+            if let Some(all) = self.product.bias {
+                bias[..width].copy_from_slice(&all[first..first + width]);
+            }
+            let activation = self.product.activation.unwrap_or(Activation::NONE);
+            // SAFETY: the array holds two vectors.
+            let bias = unsafe { [simd.load(bias.as_ptr()), simd.load(bias.as_ptr().add(LANES))] };
+            let column = Column {
+                panel,
+                width,
+                bias,
+                bounds: [simd.splat(activation.minimum), simd.splat(activation.maximum)],
+            };
+            for (rows, targets) in rows.chunks(ROWS).zip(targets.chunks(ROWS)) {
                 // SAFETY: `Product::run` has checked that every place lies inside its slice.
                 unsafe {
                     match rows.len() {
-                        6 => self.tile::<S, 6>(simd, panel, rows, targets),
-                        5 => self.tile::<S, 5>(simd, panel, rows, targets),
-                        4 => self.tile::<S, 4>(simd, panel, rows, targets),
-                        3 => self.tile::<S, 3>(simd, panel, rows, targets),
-                        2 => self.tile::<S, 2>(simd, panel, rows, targets),
-                        _ => self.tile::<S, 1>(simd, panel, rows, targets),
+                        6 => self.tile::<S, 6>(simd, &column, rows, targets),
+                        5 => self.tile::<S, 5>(simd, &column, rows, targets),
+                        4 => self.tile::<S, 4>(simd, &column, rows, targets),
+                        3 => self.tile::<S, 3>(simd, &column, rows, targets),
+                        2 => self.tile::<S, 2>(simd, &column, rows, targets),
+                        _ => self.tile::<S, 1>(simd, &column, rows, targets),
                     }
                 }
             }
         }
     }
+}
+
+/// What the tiles of a panel share.
+struct Column<S: Simd> {
+    panel: usize,
+    /// The columns that exist.
+    width: usize,
+    bias: [S::Vector; 2],
+    /// The smallest and the largest result.
+    bounds: [S::Vector; 2],
 }
 
 impl Tiles<'_> {
@@ -168,12 +192,18 @@ impl Tiles<'_> {
     /// # Safety
     /// All places of the product lie inside its slices, and nobody else touches what is written.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize>(&self, simd: S, panel: usize, rows: &[usize], targets: &[usize]) {
+    unsafe fn tile<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        column: &Column<S>,
+        rows: &[usize],
+        targets: &[usize],
+    ) {
         let Product { source, pieces, length, panels, .. } = &self.product;
-        let mut sums = [[simd.splat(0.0); 2]; R];
+        let mut sums = [column.bias; R];
         // SAFETY: the rows, their pieces and the panel lie inside their slices.
         unsafe {
-            let mut right = panels.lines.as_ptr().add(panel * panels.inner).cast::<f32>();
+            let mut right = panels.lines.as_ptr().add(column.panel * panels.inner).cast::<f32>();
             let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
             for &piece in *pieces {
                 for index in piece..piece + length {
@@ -187,35 +217,21 @@ impl Tiles<'_> {
                 }
             }
         }
-        let first = panel * PANEL;
-        let width = PANEL.min(panels.columns - first);
-        if let Some(bias) = self.product.bias {
-            let mut own = [0.0; PANEL];
-            own[..width].copy_from_slice(&bias[first..first + width]);
-            // SAFETY: the array holds two vectors.
-            let bias = unsafe { [simd.load(own.as_ptr()), simd.load(own.as_ptr().add(LANES))] };
-            for row in &mut sums {
-                *row = [simd.add(row[0], bias[0]), simd.add(row[1], bias[1])];
-            }
-        }
-        if let Some(Activation { minimum, maximum }) = self.product.activation {
-            let (minimum, maximum) = (simd.splat(minimum), simd.splat(maximum));
-            for row in &mut sums {
-                *row = row.map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
-            }
-        }
+        let [minimum, maximum] = column.bounds;
+        let offset = (column.panel - self.product.range.start) * PANEL;
         for row in 0..R {
             // SAFETY: `width` columns behind the row's target lie inside the result and are this thread's own.
             unsafe {
-                let target = self.result.start.add(targets[row] + first - self.product.range.start * PANEL);
-                if width == PANEL {
-                    simd.store(target, sums[row][0]);
-                    simd.store(target.add(LANES), sums[row][1]);
+                let target = self.result.start.add(targets[row] + offset);
+                let [first, second] = sums[row].map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
+                if column.width == PANEL {
+                    simd.store(target, first);
+                    simd.store(target.add(LANES), second);
                 } else {
                     let mut numbers = [0.0; PANEL];
-                    simd.store(numbers.as_mut_ptr(), sums[row][0]);
-                    simd.store(numbers.as_mut_ptr().add(LANES), sums[row][1]);
-                    std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, width);
+                    simd.store(numbers.as_mut_ptr(), first);
+                    simd.store(numbers.as_mut_ptr().add(LANES), second);
+                    std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, column.width);
                 }
             }
         }
