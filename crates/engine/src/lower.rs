@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::op::{PoolKind, Unary};
+use deepinside_graph::op::{Eltwise, PoolKind, Unary};
 use deepinside_graph::pass::Keep;
 use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId, operations};
 
@@ -60,8 +60,8 @@ pub(crate) struct LowerOptions<'a> {
     pub precision: Precision,
 }
 
-/// Makes a kernel for every node; a rectifier behind a convolution is computed in the convolution's, where nobody else
-/// looks at what lies between.
+/// Makes a kernel for every node; a rectifier behind a convolution or a sum is computed in the same kernel, where nobody
+/// else looks at what lies between.
 pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program, EngineError> {
     let mut lowerer = Lowerer {
         graph,
@@ -174,9 +174,9 @@ impl Lowerer<'_> {
         Ok(())
     }
 
-    /// The rectifier that is the only one to read a convolution's result, where nobody observes that result.
+    /// The rectifier that is the only one to read the result of a convolution or a sum, where nobody observes that result.
     fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
-        let Op::Convolution(_) = node.op else { return None };
+        let (Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op else { return None };
         let result = node.outputs[0];
         let [consumer] = self.consumers[result.index()][..] else { return None };
         let Op::Unary(function) = &self.graph.node(consumer).op else { return None };
@@ -290,7 +290,7 @@ impl Lowerer<'_> {
                 kernel::convolution::lower(op, lowering, activation, self.options.backward)
             }
             Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.options.backward),
-            Op::Eltwise(op) => kernel::eltwise::lower(op, lowering),
+            Op::Eltwise(op) => kernel::eltwise::lower(op, lowering, activation),
             Op::Identity(op) => kernel::copy::lower(op, lowering),
             Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering, dead_at_zero),
             Op::LocalResponseNormalization(op) => kernel::local_response_normalization::lower(op, lowering),

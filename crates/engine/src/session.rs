@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use deepinside_graph::ValueId;
 
+use crate::kernel::parallel::{GRAIN, for_each_piece};
 use crate::kernel::{Backward, Forward};
 use crate::lower::{TensorId, converted};
 use crate::memory::Slot;
@@ -344,7 +345,14 @@ impl Session {
 
 /// Adds one array to another.
 fn add(sum: &mut [f32], numbers: &[f32]) {
-    for (sum, number) in sum.iter_mut().zip(numbers) {
-        *sum += number;
-    }
+    for_each_piece(
+        sum,
+        GRAIN,
+        #[inline(always)]
+        |start, piece| {
+            for (sum, number) in piece.iter_mut().zip(&numbers[start..]) {
+                *sum += number;
+            }
+        },
+    );
 }

@@ -17,6 +17,15 @@ impl Activation {
     /// Leaves every number as it is.
     pub const NONE: Self = Self { minimum: f32::NEG_INFINITY, maximum: f32::INFINITY };
 
+    /// Applies the function; NaN comes through.
+    #[inline(always)]
+    pub fn apply(self, numbers: &mut [f32]) {
+        for number in numbers {
+            let raised = if *number < self.minimum { self.minimum } else { *number };
+            *number = if raised > self.maximum { self.maximum } else { raised };
+        }
+    }
+
     /// The rectifier or clip that a function is. A clip's own kernel sees its operand and lets the gradient pass on the
     /// bounds themselves, as Caffe does; here both sides of a bound look the same and it is closed, as in PyTorch's ReLU6.
     pub fn of(function: &Unary) -> Option<Self> {

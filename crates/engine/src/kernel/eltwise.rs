@@ -3,28 +3,35 @@
 //! Operands may have any rank and any layout: each is read with its own steps along the axes of the result, which costs
 //! nothing where it has the result's extents, is a vector per channel (innermost in memory) or one number per row.
 //!
-//! The gradient of a broadcast operand is the sum of what the gradient of the repeated one would be.
+//! The gradient of a broadcast operand is the sum of what the gradient of the repeated one would be. A rectifier behind a
+//! sum, as residual networks have it, is computed in the same pass.
 
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::Eltwise;
 
+use super::activation::{Activation, Gate};
 use super::broadcast::{SCRATCH, Term, terms};
 use super::parallel::{GRAIN, for_each_piece};
 use super::{Backward, Forward, Kernel, Lowering, Needs};
 
-/// Makes the kernel.
-pub(crate) fn lower(op: &Eltwise, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
-    Ok(Box::new(EltwiseKernel { op: op.clone(), operands: terms(lowering)? }))
+/// Makes the kernel; the activation is of a rectifier behind a sum.
+pub(crate) fn lower(
+    op: &Eltwise,
+    lowering: &Lowering<'_>,
+    activation: Option<Activation>,
+) -> Result<Box<dyn Kernel>, Inconsistency> {
+    Ok(Box::new(EltwiseKernel { op: op.clone(), operands: terms(lowering)?, activation }))
 }
 
 struct EltwiseKernel {
     op: Eltwise,
     operands: Vec<Term>,
+    activation: Option<Activation>,
 }
 
 impl Kernel for EltwiseKernel {
     fn needs(&self) -> Needs {
-        Needs { operands: !matches!(self.op, Eltwise::Sum { .. }), results: false }
+        Needs { operands: !matches!(self.op, Eltwise::Sum { .. }), results: self.activation.is_some() }
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
@@ -34,58 +41,8 @@ impl Kernel for EltwiseKernel {
             GRAIN,
             #[inline(always)]
             |start, piece| {
-                for (index, (term, values)) in self.operands.iter().zip(operands).enumerate() {
-                    let spread = &term.spread;
-                    match &self.op {
-                        Eltwise::Sum { coefficients } => match (index, coefficients[index]) {
-                            (0, c) => spread.zip(
-                                start,
-                                piece,
-                                values,
-                                #[inline(always)]
-                                |y, x| *y = c * x,
-                            ),
-                            (_, c) => spread.zip(
-                                start,
-                                piece,
-                                values,
-                                #[inline(always)]
-                                |y, x| *y += c * x,
-                            ),
-                        },
-                        _ if index == 0 => spread.zip(
-                            start,
-                            piece,
-                            values,
-                            #[inline(always)]
-                            |y, x| *y = x,
-                        ),
-                        Eltwise::Product => spread.zip(
-                            start,
-                            piece,
-                            values,
-                            #[inline(always)]
-                            |y, x| *y *= x,
-                        ),
-                        Eltwise::Maximum => spread.zip(
-                            start,
-                            piece,
-                            values,
-                            #[inline(always)]
-                            |y, x| {
-                                *y = if *y > x { *y } else { x };
-                            },
-                        ),
-                        Eltwise::Minimum => spread.zip(
-                            start,
-                            piece,
-                            values,
-                            #[inline(always)]
-                            |y, x| {
-                                *y = if *y < x { *y } else { x };
-                            },
-                        ),
-                    }
+                for (block, target) in piece.chunks_mut(SCRATCH).enumerate() {
+                    self.combine(operands, start + block * SCRATCH, target);
                 }
             },
         );
@@ -93,22 +50,99 @@ impl Kernel for EltwiseKernel {
 
     fn backward(&self, context: Backward<'_, '_>) {
         let (operands, g) = (context.operands, context.result_gradients[0]);
+        let (rule, results) = (context.rule, context.results[0]);
+        let gate = self.activation.map(|activation| Gate { activation, rule, results });
         for (index, target) in context.operand_gradients.iter_mut().enumerate() {
             let Some(target) = target.as_deref_mut() else { continue };
             self.operands[index].backward(
                 target,
                 #[inline(always)]
-                |start, target| self.local(index, operands, g, start, target),
+                |start, target| self.local(index, operands, g, gate, start, target),
             );
         }
     }
 }
 
 impl EltwiseKernel {
+    /// The result's elements from `start` on.
+    #[inline(always)]
+    fn combine(&self, operands: &[&[f32]], start: usize, target: &mut [f32]) {
+        for (index, (term, values)) in self.operands.iter().zip(operands).enumerate() {
+            let spread = &term.spread;
+            match &self.op {
+                Eltwise::Sum { coefficients } => match (index, coefficients[index]) {
+                    (0, c) => spread.zip(
+                        start,
+                        target,
+                        values,
+                        #[inline(always)]
+                        |y, x| *y = c * x,
+                    ),
+                    (_, c) => spread.zip(
+                        start,
+                        target,
+                        values,
+                        #[inline(always)]
+                        |y, x| *y += c * x,
+                    ),
+                },
+                _ if index == 0 => spread.zip(
+                    start,
+                    target,
+                    values,
+                    #[inline(always)]
+                    |y, x| *y = x,
+                ),
+                Eltwise::Product => spread.zip(
+                    start,
+                    target,
+                    values,
+                    #[inline(always)]
+                    |y, x| *y *= x,
+                ),
+                Eltwise::Maximum => spread.zip(
+                    start,
+                    target,
+                    values,
+                    #[inline(always)]
+                    |y, x| {
+                        *y = if *y > x { *y } else { x };
+                    },
+                ),
+                Eltwise::Minimum => spread.zip(
+                    start,
+                    target,
+                    values,
+                    #[inline(always)]
+                    |y, x| {
+                        *y = if *y < x { *y } else { x };
+                    },
+                ),
+            }
+        }
+        if let Some(activation) = self.activation {
+            activation.apply(target);
+        }
+    }
+
     /// What flows back to one operand, were it not repeated, along the result's elements from `start` on; at most
     /// [`SCRATCH`] of them.
     #[inline(always)]
-    fn local(&self, index: usize, operands: &[&[f32]], g: &[f32], start: usize, target: &mut [f32]) {
+    fn local(
+        &self,
+        index: usize,
+        operands: &[&[f32]],
+        g: &[f32],
+        gate: Option<Gate<'_>>,
+        start: usize,
+        target: &mut [f32],
+    ) {
+        if let (Eltwise::Sum { coefficients }, Some(gate)) = (&self.op, gate) {
+            gate.pass(g, start, target);
+            let coefficient = coefficients[index];
+            target.iter_mut().for_each(|target| *target *= coefficient);
+            return;
+        }
         let g = &g[start..start + target.len()];
         match &self.op {
             Eltwise::Sum { coefficients } => {
@@ -254,7 +288,7 @@ mod tests {
                 cases.push(Case::new(
                     format!("{shapes:?} {op:?}"),
                     op,
-                    |lowering| lower(op, lowering),
+                    |lowering| lower(op, lowering, None),
                     operands,
                     reference(op, shapes, result),
                 ));
@@ -284,7 +318,7 @@ mod tests {
                 let case = Case::new(
                     format!("{shapes:?} {op:?}"),
                     op,
-                    |lowering| lower(op, lowering),
+                    |lowering| lower(op, lowering, None),
                     operands,
                     reference(op, shapes, vec![2, 40, 30, 31]),
                 );
@@ -303,7 +337,7 @@ mod tests {
             Eltwise::Minimum,
         ] {
             let operands = vec![Array::noise(&[2, 3, 4, 5], 10), Array::noise(&[3, 1, 5], 11)];
-            let case = Case::new("", &op, |lowering| lower(&op, lowering), operands, |_| vec![]);
+            let case = Case::new("", &op, |lowering| lower(&op, lowering, None), operands, |_| vec![]);
             let seeds = [Array::noise(&[2, 3, 4, 5], 12).numbers];
             let plain = case.run(Layout::Plain, BackwardRule::Gradient, &seeds);
             let mixed = [Layout::ChannelsLast, Layout::Plain];
@@ -326,7 +360,7 @@ mod tests {
         let case = Case::new(
             "",
             &Eltwise::Maximum,
-            |lowering| lower(&Eltwise::Maximum, lowering),
+            |lowering| lower(&Eltwise::Maximum, lowering, None),
             operands,
             |_| vec![],
         );
@@ -342,11 +376,35 @@ mod tests {
         let case = Case::new(
             "",
             &Eltwise::Product,
-            |lowering| lower(&Eltwise::Product, lowering),
+            |lowering| lower(&Eltwise::Product, lowering, None),
             operands,
             |_| vec![],
         );
         let found = case.run(Layout::Plain, BackwardRule::Gradient, &[vec![1.0; 3]]);
         assert_eq!(found.gradients, [[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]]);
+    }
+
+    #[test]
+    fn a_rectifier_behind_a_sum_is_computed_with_it() {
+        let shapes: [&[&[usize]]; 2] = [&[&[2, 3, 4, 5], &[2, 3, 4, 5]], &[&[2, 3, 4, 5], &[3, 1, 1]]];
+        let op = Eltwise::Sum { coefficients: vec![2.0, -0.5] };
+        let activation = Activation { minimum: -0.3, maximum: 0.9 };
+        let cases = shapes.map(|shapes| {
+            let operands = shapes.iter().zip(20..).map(|(shape, seed)| Array::apart(shape, seed)).collect();
+            let sum = reference(&op, shapes, vec![2, 3, 4, 5]);
+            Case::new(
+                format!("{shapes:?}"),
+                &op,
+                |lowering| lower(&op, lowering, Some(activation)),
+                operands,
+                move |operands| {
+                    let mut results = sum(operands);
+                    let bounds = (f64::from(activation.minimum), f64::from(activation.maximum));
+                    results[0].iter_mut().for_each(|number| *number = number.clamp(bounds.0, bounds.1));
+                    results
+                },
+            )
+        });
+        check(cases.into());
     }
 }

@@ -3,15 +3,19 @@
 //! The weights are packed once as *panels*: `K × P` blocks of up to [`PANEL`] neighbouring outputs, inputs in the memory
 //! order of the operand. One copy serves both directions. With a few pictures the work is reading the weights, so the
 //! forward pass reads only the rows of active inputs: after a rectifier most are exactly zero, and a term of zero adds
-//! nothing. With more pictures both directions are matrix products.
+//! nothing. With more pictures both directions
+//! are matrix products.
+
+mod batch;
 
 use deepinside_graph::op::InnerProduct;
 use deepinside_graph::{Inconsistency, Weights};
 use rayon::prelude::*;
 
+use self::batch::{Extents, Panel};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
 use crate::Layout;
-use crate::gemm::{Accumulate, Matrix, multiply};
+use crate::simd::Instructions;
 
 /// The outputs of a panel: 4 kB of partial sums, which stay in the first-level cache, and rows of weights long enough to
 /// be read at the memory's full speed.
@@ -43,6 +47,7 @@ pub(crate) fn lower(
         _ => 1,
     };
     Ok(Box::new(InnerProductKernel {
+        instructions: lowering.instructions,
         pictures: input.shape.product(0..op.axis),
         inputs,
         outputs,
@@ -91,6 +96,7 @@ fn pack(weights: &Weights, inputs: usize, outputs: usize, transposed: bool, chan
 }
 
 struct InnerProductKernel {
+    instructions: Instructions,
     pictures: usize,
     inputs: usize,
     outputs: usize,
@@ -101,13 +107,20 @@ struct InnerProductKernel {
 }
 
 impl InnerProductKernel {
-    /// The panels with their first output and width.
-    fn panels(&self) -> impl Iterator<Item = (usize, usize, &[f32])> {
+    fn panels(&self) -> Vec<Panel<'_>> {
         let size = (self.inputs * PANEL).max(1);
-        self.panels
-            .chunks(size)
-            .enumerate()
-            .map(|(panel, numbers)| (panel * PANEL, numbers.len() / self.inputs, numbers))
+        let panels = self.panels.chunks(size).enumerate();
+        panels
+            .map(|(panel, numbers)| Panel {
+                first: panel * PANEL,
+                width: numbers.len() / self.inputs,
+                numbers,
+            })
+            .collect()
+    }
+
+    fn extents(&self) -> Extents {
+        Extents { pictures: self.pictures, inputs: self.inputs, outputs: self.outputs }
     }
 
     /// One picture forward: sums the rows of active inputs.
@@ -133,34 +146,6 @@ impl InnerProductKernel {
         );
     }
 
-    /// Several pictures forward: one matrix product per panel.
-    fn forward_batch(&self, operand: &[f32], result: &mut [f32]) {
-        let left = Matrix::new(operand, self.pictures, self.inputs);
-        // Panels write interleaved columns of the result, which are computed side by side and then put in place.
-        let blocks: Vec<(usize, usize, Vec<f32>)> = self
-            .panels()
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .map(|(first, width, numbers)| {
-                let mut block = vec![0.0; self.pictures * width];
-                let right = Matrix::new(numbers, self.inputs, width);
-                multiply(left, right, &mut block, width, Accumulate::Overwrite);
-                (first, width, block)
-            })
-            .collect();
-        for (first, width, block) in blocks {
-            for (picture, row) in block.chunks_exact(width).enumerate() {
-                let target = &mut result[picture * self.outputs + first..][..width];
-                target.copy_from_slice(row);
-                if let Some(bias) = &self.bias {
-                    for (number, bias) in target.iter_mut().zip(&bias[first..]) {
-                        *number += bias;
-                    }
-                }
-            }
-        }
-    }
-
     /// One picture backward: the gradient of an input is the product of its row with the gradient of the result. Only the
     /// gradients of active inputs are computed; all are, where there is no operand that tells which they are.
     fn backward_row(&self, result_gradient: &[f32], operand: Option<&[f32]>, operand_gradient: &mut [f32]) {
@@ -174,7 +159,7 @@ impl InnerProductKernel {
                 count += usize::from(operand.is_none_or(|operand| operand[block * INPUTS + input] != 0.0));
             }
             let active = &all[..count];
-            for (first, width, numbers) in self.panels() {
+            for Panel { first, width, numbers } in self.panels() {
                 let rows = &numbers[block * INPUTS * width..][..gradients.len() * width];
                 pulp::Arch::new().dispatch(
                     #[inline(always)]
@@ -182,31 +167,6 @@ impl InnerProductKernel {
                 );
             }
         });
-    }
-
-    /// Several pictures backward.
-    fn backward_batch(&self, result_gradient: &[f32], operand_gradient: &mut [f32]) {
-        const INPUTS: usize = 512;
-        let blocks: Vec<(usize, Vec<f32>)> = (0..self.inputs.div_ceil(INPUTS))
-            .into_par_iter()
-            .map(|block| {
-                let count = INPUTS.min(self.inputs - block * INPUTS);
-                let mut gradients = vec![0.0; self.pictures * count];
-                for (first, width, numbers) in self.panels() {
-                    let left = Matrix::strided(&result_gradient[first..], self.pictures, width, self.outputs);
-                    let rows = &numbers[block * INPUTS * width..][..count * width];
-                    let right = Matrix::new(rows, count, width).transposed();
-                    multiply(left, right, &mut gradients, count, Accumulate::Add);
-                }
-                (block, gradients)
-            })
-            .collect();
-        for (block, gradients) in blocks {
-            let count = gradients.len() / self.pictures;
-            for (picture, row) in gradients.chunks_exact(count).enumerate() {
-                operand_gradient[picture * self.inputs + block * INPUTS..][..count].copy_from_slice(row);
-            }
-        }
     }
 }
 
@@ -235,7 +195,8 @@ impl Kernel for InnerProductKernel {
                 self.forward_row(operand, result, context.positions);
             }
         } else {
-            self.forward_batch(operand, result);
+            let bias = self.bias.as_deref();
+            batch::forward(self.instructions, self.extents(), &self.panels(), bias, operand, result);
         }
     }
 
@@ -253,7 +214,8 @@ impl Kernel for InnerProductKernel {
                 self.backward_row(result, operand, gradient);
             }
         } else {
-            self.backward_batch(result_gradient, operand_gradient);
+            let panels = self.panels();
+            batch::backward(self.instructions, self.extents(), &panels, result_gradient, operand_gradient);
         }
     }
 }
@@ -369,7 +331,7 @@ mod tests {
     #[test]
     fn more_outputs_than_a_panel() {
         let operator = &InnerProduct { axis: 1, transposed: false };
-        let cases = [1, 4].map(|pictures| {
+        let cases = [1, 4, 18].map(|pictures| {
             let (inputs, outputs) = (67, 2 * PANEL + 3);
             let operands = vec![
                 Array::noise(&[pictures, inputs], 1),

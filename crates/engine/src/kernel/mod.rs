@@ -32,7 +32,7 @@ pub(crate) mod matrix_product;
 pub(crate) mod mean_variance_normalization;
 pub(crate) mod pad;
 pub(crate) mod panels;
-mod parallel;
+pub(crate) mod parallel;
 pub(crate) mod parametric_relu;
 pub(crate) mod pool;
 pub(crate) mod reduce;

@@ -12,17 +12,20 @@
 //! number as its maximum, which has no position; both pass no gradient.
 
 mod axis;
+mod maximum;
 
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::{Pool, PoolKind};
 
 use self::axis::Axis;
+use self::maximum::Maxima;
 use super::axes::expect_same_order;
 use super::parallel::{GRAIN, for_each_pair, for_each_piece};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Operand, Saved};
 use crate::Layout;
+use crate::simd::Instructions;
 
-/// How many channels are worked on together: four 256-bit vectors of maxima and four of positions.
+/// How many channels are averaged together: four 256-bit vectors.
 const LANES: usize = 32;
 
 /// The saved position of a maximum over nothing.
@@ -43,16 +46,26 @@ pub(crate) fn lower(op: &Pool, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel
         None => Axis::single(),
         Some(own) => Axis::new(op, own, extents[own + 2]),
     };
-    Ok(Box::new(PoolKernel {
+    let mut kernel = PoolKernel {
+        instructions: lowering.instructions,
         kind: op.kind,
         batch: extents[0],
         channels: extents[1],
         axes: [axis(0), axis(1), axis(2)],
         with_positions: op.with_positions,
-    }))
+    };
+    // Along an axis on which windows neither reach nor move, elements are as independent as channels, and become some.
+    // That is how exported sums over neighbouring channels look. Positions would count other places.
+    while !op.with_positions && kernel.axes[2].input > 1 && kernel.axes[2].is_pointwise() {
+        let [depth, height, width] = kernel.axes;
+        kernel.channels *= width.input;
+        kernel.axes = [Axis::single(), depth, height];
+    }
+    Ok(Box::new(kernel))
 }
 
 struct PoolKernel {
+    instructions: Instructions,
     kind: PoolKind,
     batch: usize,
     channels: usize,
@@ -67,6 +80,20 @@ struct Taps {
     first: usize,
     counts: [usize; 3],
     strides: [usize; 3],
+}
+
+impl Taps {
+    /// The places of the elements, row-major.
+    #[inline(always)]
+    fn places(self) -> impl Iterator<Item = usize> {
+        let [planes, rows, columns] = self.counts;
+        let [to_plane, to_row, to_column] = self.strides;
+        (0..planes).flat_map(move |z| {
+            (0..rows).flat_map(move |y| {
+                (0..columns).map(move |x| self.first + z * to_plane + y * to_row + x * to_column)
+            })
+        })
+    }
 }
 
 impl PoolKernel {
@@ -129,18 +156,10 @@ impl Kernel for PoolKernel {
         let piece = self.piece(self.axes[2].output() * channels);
         if self.kind == PoolKind::Maximum {
             let targets = ((&mut *context.results[0], piece), (&mut *context.positions, piece));
-            for_each_pair(
-                targets.0,
-                targets.1,
-                #[inline(always)]
-                |index, values, positions| {
-                    let outputs = values.chunks_mut(channels).zip(positions.chunks_mut(channels));
-                    for (window, (values, positions)) in (index * piece / channels..).zip(outputs) {
-                        let x = &x[window / windows * image..][..image];
-                        maximum(x, self.taps(window % windows), values, positions);
-                    }
-                },
-            );
+            for_each_pair(targets.0, targets.1, |index, values, positions| {
+                let first = index * piece / channels;
+                self.instructions.run(Maxima { kernel: self, x, first, values, positions });
+            });
             if self.with_positions
                 && let Some(result) = context.results.get_mut(1)
             {
@@ -240,61 +259,6 @@ impl PoolKernel {
             }
         }
     }
-}
-
-/// The maxima of one window and their positions, for all channels.
-#[inline(always)]
-fn maximum(x: &[f32], taps: Taps, values: &mut [f32], positions: &mut [u32]) {
-    let channels = values.len();
-    let mut from = 0;
-    while from + LANES <= channels {
-        maximum_lanes::<LANES>(x, taps, from, values, positions);
-        from += LANES;
-    }
-    while from + 8 <= channels {
-        maximum_lanes::<8>(x, taps, from, values, positions);
-        from += 8;
-    }
-    while from < channels {
-        maximum_lanes::<1>(x, taps, from, values, positions);
-        from += 1;
-    }
-}
-
-/// The maxima for `N` channels from `from` on.
-#[inline(always)]
-fn maximum_lanes<const N: usize>(
-    x: &[f32],
-    taps: Taps,
-    from: usize,
-    values: &mut [f32],
-    positions: &mut [u32],
-) {
-    let channels = values.len();
-    let (mut largest, mut where_found) = ([f32::MIN; N], [NOWHERE; N]);
-    let mut unseen = true;
-    for z in 0..taps.counts[0] {
-        for y in 0..taps.counts[1] {
-            for x_tap in 0..taps.counts[2] {
-                let place = taps.first + z * taps.strides[0] + y * taps.strides[1] + x_tap * taps.strides[2];
-                let element = &x[place * channels + from..][..N];
-                if unseen {
-                    // The first element counts whatever it is, so that a window of −∞ has a position.
-                    largest.copy_from_slice(element);
-                    where_found = [place as u32; N];
-                    unseen = false;
-                    continue;
-                }
-                for lane in 0..N {
-                    let greater = element[lane] > largest[lane];
-                    largest[lane] = if greater { element[lane] } else { largest[lane] };
-                    where_found[lane] = if greater { place as u32 } else { where_found[lane] };
-                }
-            }
-        }
-    }
-    values[from..from + N].copy_from_slice(&largest);
-    positions[from..from + N].copy_from_slice(&where_found);
 }
 
 /// The averages over one window, for all channels.

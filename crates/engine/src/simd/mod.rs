@@ -48,6 +48,18 @@ pub(crate) trait Simd: Copy {
     /// The number, or the maximum where it is above; NaN comes through.
     fn at_most(self, number: Self::Vector, maximum: Self::Vector) -> Self::Vector;
 
+    /// Per lane `x` where `a > b`, else `y`; whatever bits `x` and `y` hold come through.
+    fn where_greater(
+        self,
+        a: Self::Vector,
+        b: Self::Vector,
+        x: Self::Vector,
+        y: Self::Vector,
+    ) -> Self::Vector;
+
+    /// Asks for a cache line that will be read soon; any address may be given.
+    fn prefetch(self, place: *const f32);
+
     /// Runs work compiled for this instruction set.
     fn run<W: Work>(self, work: W);
 }
@@ -104,6 +116,7 @@ mod tests {
                 simd.multiply_add(x, y, three),
                 simd.at_least(x, y),
                 simd.at_most(x, y),
+                simd.where_greater(x, y, y, three),
             ];
             for vector in vectors {
                 let mut numbers = [0.0; LANES];
@@ -121,12 +134,13 @@ mod tests {
         for instructions in [Instructions::Detected, Instructions::Portable] {
             let mut found = Vec::new();
             instructions.run(Everything { x: &x, y: &y, found: &mut found });
-            let expected: [fn(f32, f32) -> f32; 5] = [
+            let expected: [fn(f32, f32) -> f32; 6] = [
                 |x, y| x + y,
                 |x, y| x - y,
                 |x, y| x * y + 3.0,
                 |x, y| if x < y { y } else { x },
                 |x, y| if x > y { y } else { x },
+                |x, y| if x > y { y } else { 3.0 },
             ];
             for (found, expected) in found.iter().zip(expected) {
                 for lane in 0..LANES {

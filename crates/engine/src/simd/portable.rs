@@ -59,6 +59,20 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn where_greater(
+        self,
+        a: [f32; LANES],
+        b: [f32; LANES],
+        x: [f32; LANES],
+        y: [f32; LANES],
+    ) -> [f32; LANES] {
+        lanes(|lane| if a[lane] > b[lane] { x[lane] } else { y[lane] })
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _place: *const f32) {}
+
+    #[inline(always)]
     fn run<W: Work>(self, work: W) {
         work.run(self);
     }

@@ -34,6 +34,14 @@ impl Axis {
         Self { input: 1, dilation: 1, windows, covering: vec![0], starts: vec![0, 1] }
     }
 
+    /// Whether each output has one tap, over the input element of the same index.
+    pub fn is_pointwise(&self) -> bool {
+        let pointwise = |(index, window): (usize, &AxisWindow)| {
+            window.count == 1 && window.divisor == 1 && window.first == index
+        };
+        self.windows.len() == self.input && self.windows.iter().enumerate().all(pointwise)
+    }
+
     /// The `axis`th spatial axis of a pooling over `input` elements.
     pub fn new(op: &Pool, axis: usize, input: usize) -> Self {
         let window = &op.window;
