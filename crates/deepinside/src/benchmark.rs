@@ -58,11 +58,11 @@ impl Spread {
 pub struct Benchmark {
     /// Opening is not counted; packing weights and laying out memory, in milliseconds.
     pub plan_ms: f64,
-    /// Forward.
+    /// Forward alone.
     pub forward_ms: Spread,
     /// Forward and backward to the picture.
     pub forward_backward_ms: Spread,
-    /// How many passes of each were measured.
+    /// How many passes forward and backward were measured.
     pub passes: usize,
     /// Per kernel its shortest times, where a profile was asked for.
     pub steps: Vec<StepTime>,
@@ -89,26 +89,20 @@ pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -
     let plan_ms = milliseconds(start.elapsed());
     let pictures = options.pictures.clone().unwrap_or_else(|| picture(model).repeat(options.batch));
     let target = Target::Class(model.score.classes / 3);
-    let (mut forward, mut both) = (Vec::new(), Vec::new());
     let mut steps: Vec<StepTime> = Vec::new();
-    let begin = Instant::now();
-    // The first pass touches memory for the first time, and is not counted.
-    for pass in 0.. {
-        if pass > 5 && begin.elapsed() > options.duration {
-            break;
-        }
-        let start = Instant::now();
-        session.forward(&[(model.input, &pictures)])?;
-        let middle = start.elapsed();
-        session.backward(&[(model.score.value, &target)])?;
-        if pass > 0 {
-            forward.push(milliseconds(middle));
-            both.push(milliseconds(start.elapsed()));
-            keep_shortest(&mut steps, session.step_times());
-        } else if options.profile {
-            session.measure_steps();
-        }
+    // The first passes touch memory for the first time, and are not counted.
+    session.forward(&[(model.input, &pictures)])?;
+    session.backward(&[(model.score.value, &target)])?;
+    let forward = repeat(options.duration / 3, || Ok(session.forward(&[(model.input, &pictures)])?))?;
+    if options.profile {
+        session.measure_steps();
     }
+    let both = repeat(options.duration * 2 / 3, || {
+        session.forward(&[(model.input, &pictures)])?;
+        session.backward(&[(model.score.value, &target)])?;
+        keep_shortest(&mut steps, session.step_times());
+        Ok(())
+    })?;
     Ok(Benchmark {
         plan_ms,
         passes: both.len(),
@@ -118,6 +112,17 @@ pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -
         peak_rss_mb: peak_memory(),
         roofline: options.profile.then(|| Roofline::measure(threads)),
     })
+}
+
+/// The milliseconds of each of at least five runs.
+fn repeat(duration: Duration, mut run: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    let (mut times, begin) = (Vec::new(), Instant::now());
+    while times.len() < 5 || begin.elapsed() < duration {
+        let start = Instant::now();
+        run()?;
+        times.push(milliseconds(start.elapsed()));
+    }
+    Ok(times)
 }
 
 fn milliseconds(duration: Duration) -> f64 {

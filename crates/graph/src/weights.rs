@@ -42,9 +42,16 @@ impl DataType {
 #[derive(Clone)]
 pub struct Weights {
     shape: Shape,
-    data_type: DataType,
-    bytes: Bytes,
-    file: Option<Arc<MappedFile>>,
+    source: Source,
+}
+
+/// Where numbers come from.
+#[derive(Clone)]
+enum Source {
+    /// Bytes, and the mapped file in which they lie.
+    Stored { data_type: DataType, bytes: Bytes, file: Option<Arc<MappedFile>> },
+    /// Nowhere: they are made when they are read.
+    Noise { seed: u64, deviation: f32 },
 }
 
 impl Weights {
@@ -61,13 +68,21 @@ impl Weights {
                 bytes.len(),
             ));
         }
-        Ok(Self { shape, data_type, bytes, file: None })
+        Ok(Self { shape, source: Source::Stored { data_type, bytes, file: None } })
     }
 
     /// The same weights, remembering the mapped file in which their bytes lie.
-    pub fn in_file(mut self, file: Arc<MappedFile>) -> Self {
-        self.file = Some(file);
+    pub fn in_file(mut self, mapped: Arc<MappedFile>) -> Self {
+        if let Source::Stored { file, .. } = &mut self.source {
+            *file = Some(mapped);
+        }
         self
+    }
+
+    /// Reproducible noise, about normally distributed around zero. It takes no memory, however large the shape: every number
+    /// is made from the seed and its own index when it is read.
+    pub fn noise(shape: Shape, seed: u64, deviation: f32) -> Self {
+        Self { shape, source: Source::Noise { seed, deviation } }
     }
 
     /// Numbers computed here, as by folding.
@@ -86,7 +101,10 @@ impl Weights {
 
     /// How the numbers are stored.
     pub fn data_type(&self) -> DataType {
-        self.data_type
+        match self.source {
+            Source::Stored { data_type, .. } => data_type,
+            Source::Noise { .. } => DataType::F32,
+        }
     }
 
     /// The same numbers under another shape of equal element count.
@@ -109,9 +127,19 @@ impl Weights {
     /// # Panics
     /// When the range leaves the weights.
     pub fn read(&self, start: usize, target: &mut [f32]) {
-        let size = self.data_type.size();
-        let source = &self.bytes[start * size..(start + target.len()) * size];
-        match self.data_type {
+        let (data_type, bytes) = match &self.source {
+            Source::Stored { data_type, bytes, .. } => (*data_type, bytes),
+            &Source::Noise { seed, deviation } => {
+                assert!(start + target.len() <= self.shape.elements(), "a range beyond the weights");
+                for (index, number) in (start as u64..).zip(target) {
+                    *number = deviation * normal(seed, index);
+                }
+                return;
+            }
+        };
+        let size = data_type.size();
+        let source = &bytes[start * size..(start + target.len()) * size];
+        match data_type {
             DataType::F32 => {
                 for (number, bytes) in target.iter_mut().zip(source.as_chunks::<4>().0) {
                     *number = f32::from_le_bytes(*bytes);
@@ -162,16 +190,28 @@ impl Weights {
     ///
     /// Does nothing where the weights do not lie in a mapped file.
     pub fn release(&self, start: usize, count: usize) {
-        if let Some(file) = &self.file {
-            let size = self.data_type.size();
-            file.release(&self.bytes[start * size..(start + count) * size]);
+        if let Source::Stored { data_type, bytes, file: Some(file) } = &self.source {
+            let size = data_type.size();
+            file.release(&bytes[start * size..(start + count) * size]);
         }
     }
 }
 
+/// The number at an index of reproducible noise: the sum of four uniform numbers, which is close to normal (Irwin 1927,
+/// Hall 1927), out of a mixed counter (Steele, Lea and Flood 2014, SplitMix64).
+fn normal(seed: u64, index: u64) -> f32 {
+    let mut bits = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^= bits >> 31;
+    let sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
+    // Four times the mean of a uniform number is 2, and the variance is a third.
+    ((sum as f64 + 2.0) / 65536.0 - 2.0) as f32 * 3f32.sqrt()
+}
+
 impl std::fmt::Debug for Weights {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Weights({}, {:?})", self.shape, self.data_type)
+        write!(formatter, "Weights({}, {:?})", self.shape, self.data_type())
     }
 }
 
@@ -189,6 +229,22 @@ mod tests {
         let mut last = [0.0];
         weights.read(2, &mut last);
         assert_eq!(last, [0.1]);
+    }
+
+    #[test]
+    fn noise_is_normal_and_the_same_wherever_reading_begins() {
+        let noise = Weights::noise(Shape::new([100_000]).unwrap(), 7, 2.0);
+        let numbers = noise.to_vec();
+        let moment = |power: i32| numbers.iter().map(|&x| f64::from(x).powi(power)).sum::<f64>() / 1e5;
+        assert!(moment(1).abs() < 0.03 && (moment(2) - 4.0).abs() < 0.08, "{} {}", moment(1), moment(2));
+        // The fourth moment of four uniform numbers is 2.7 squared variances; 3 for the normal distribution itself.
+        assert!((moment(4) / 16.0 - 2.7).abs() < 0.1, "{}", moment(4));
+        let mut some = [0.0; 5];
+        noise.read(777, &mut some);
+        assert_eq!(some, numbers[777..782]);
+        let other = Weights::noise(Shape::new([100_000]).unwrap(), 8, 2.0).to_vec();
+        let both = numbers.iter().zip(&other).map(|(a, b)| f64::from(a * b)).sum::<f64>() / 1e5;
+        assert!(both.abs() < 0.06, "{both}");
     }
 
     #[test]
