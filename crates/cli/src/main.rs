@@ -20,6 +20,8 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Classify(arguments) => commands::classify::run(&arguments),
         Command::Saliency(arguments) => commands::saliency::run(&arguments),
+        Command::Localise(arguments) => commands::localise::run(&arguments),
+        Command::Evaluate(command) => commands::evaluate::run(&command),
         Command::ClassModel(arguments) => commands::class_model::run(&arguments),
         Command::Layers(arguments) => commands::layers::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),

@@ -17,7 +17,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annotate;
 pub mod array;
+pub mod blur;
 pub mod class_model;
 pub mod colour_map;
 pub mod contact_sheet;
@@ -26,6 +28,7 @@ mod decode;
 mod error;
 pub mod figure;
 mod fitting;
+pub mod graph_cut;
 pub mod grid;
 mod jpeg_structure;
 pub mod normalise;
@@ -34,6 +37,7 @@ pub mod overlay;
 pub mod photograph;
 pub mod picture;
 pub mod preprocess;
+pub mod regions;
 pub mod resize;
 mod text;
 pub mod whole_file;

@@ -3,9 +3,11 @@
 pub mod bench;
 pub mod class_model;
 pub mod classify;
+pub mod evaluate;
 pub mod graph;
 pub mod info;
 pub mod layers;
+pub mod localise;
 pub mod manual;
 pub mod model;
 pub mod saliency;

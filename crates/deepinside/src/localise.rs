@@ -1,0 +1,267 @@
+//! Where the object is, from saliency alone (Simonyan, Vedaldi, Zisserman 2013, §3.2): no box was ever trained on.
+//!
+//! The most salient pixels surely belong to the object and the least salient ones surely do not; their colours teach two
+//! mixtures, and a graph cut separates the rest. Threshold rules (Fong and Vedaldi 2017) are there to compare with.
+
+use deepinside_vision::graph_cut::{self, CutOptions, Marker};
+use deepinside_vision::regions::{PixelBox, connected_regions};
+use deepinside_vision::{Array, Photograph};
+
+use crate::classify::{Prediction, prediction, predictions};
+use crate::evidence::{EvidenceOptions, Gatherer};
+use crate::{BackwardRule, Error, Model, Result};
+
+/// How pixels are chosen from a map.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// A graph cut from the most and the least salient pixels.
+    Cut(CutRule),
+    /// What reaches this share of the range from the smallest to the largest value.
+    Value(f64),
+    /// The most salient pixels that hold this share of the sum.
+    Energy(f64),
+    /// What reaches this multiple of the mean.
+    Mean(f64),
+}
+
+/// A graph cut from markers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CutRule {
+    /// Pixels strictly above this quantile of the map are foreground.
+    pub foreground: f64,
+    /// Pixels strictly below this quantile are background.
+    pub background: f64,
+    /// How strongly the map itself speaks for a pixel, in nats: this times the logarithm of the map's value over its
+    /// [`CutRule::neutral`] multiple of the mean. 0 in the paper, where the map gives markers only.
+    pub saliency: f64,
+    /// Where the map speaks for neither side, as a multiple of its mean.
+    pub neutral: f64,
+    /// The cut.
+    pub cut: CutOptions,
+}
+
+/// Which of the chosen pixels the box encloses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Keep {
+    /// The largest connected region (the paper).
+    Largest,
+    /// The connected regions whose summed saliency is at least this share of the strongest one's.
+    Strong(f64),
+    /// All.
+    All,
+}
+
+/// A way to localise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Method {
+    /// What the name on the command line is.
+    pub name: &'static str,
+    /// The map.
+    pub evidence: EvidenceOptions,
+    /// The pixels.
+    pub rule: Rule,
+    /// The region.
+    pub keep: Keep,
+}
+
+impl Method {
+    /// The methods that have a name.
+    pub const NAMES: [&'static str; 7] =
+        ["default", "paper", "paper-literal", "energy", "mean", "value", "guided-energy"];
+
+    /// A method by its name.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn named(name: &str) -> Result<Self> {
+        // The reference's smoothing: 4.5 pixels of 227.
+        let smoothed = EvidenceOptions { smoothing: 0.02, ..EvidenceOptions::default() };
+        let paper = CutRule {
+            foreground: 0.95,
+            background: 0.30,
+            saliency: 0.0,
+            neutral: 1.0,
+            cut: CutOptions { refinements: 5, ..CutOptions::default() },
+        };
+        let literal = CutRule { cut: CutOptions::default(), ..paper };
+        let guided = EvidenceOptions { rules: vec![BackwardRule::Guided], ..smoothed.clone() };
+        let (evidence, rule, keep) = match name {
+            "default" => {
+                let rules = vec![BackwardRule::Gradient, BackwardRule::Guided];
+                let evidence = EvidenceOptions { rules, smoothing: 0.03, ..EvidenceOptions::default() };
+                (evidence, Rule::Energy(0.6), Keep::Strong(0.1))
+            }
+            "paper" => (smoothed, Rule::Cut(paper), Keep::Largest),
+            "paper-literal" => (EvidenceOptions::default(), Rule::Cut(literal), Keep::Largest),
+            "energy" => (smoothed, Rule::Energy(0.4), Keep::All),
+            "mean" => (smoothed, Rule::Mean(1.5), Keep::All),
+            "value" => (smoothed, Rule::Value(0.2), Keep::All),
+            "guided-energy" => (guided, Rule::Energy(0.5), Keep::All),
+            _ => {
+                let known = Self::NAMES.join(", ");
+                return Err(Error::Option(format!("there is no method '{name}'; there are {known}")));
+            }
+        };
+        let name = Self::NAMES.into_iter().find(|known| *known == name).unwrap_or_default();
+        Ok(Self { name, evidence, rule, keep })
+    }
+}
+
+/// An object.
+#[derive(Debug, Clone)]
+pub struct Localisation {
+    /// Its class.
+    pub class: Prediction,
+    /// The saliency map, height × width of the photograph.
+    pub map: Array,
+    /// What was known before the cut; only the rule [`Rule::Cut`] has markers.
+    pub markers: Option<Vec<Marker>>,
+    /// The object's pixels, row-major.
+    pub mask: Vec<bool>,
+    /// The box around them; the whole photograph where the mask is empty.
+    pub bounds: PixelBox,
+}
+
+/// Localises the most probable classes, or the one that is asked for.
+///
+/// # Errors
+/// When a crop does not fit or a class does not exist.
+pub fn localise(
+    model: &Model,
+    gatherer: &mut Gatherer,
+    photograph: &Photograph,
+    method: &Method,
+    class: Option<usize>,
+    count: usize,
+) -> Result<Vec<Localisation>> {
+    let classes = match class {
+        Some(class) => vec![class],
+        None => {
+            let scores = gatherer.scores(model, photograph)?;
+            predictions(model, &scores, count).iter().map(|prediction| prediction.index).collect()
+        }
+    };
+    let evidence = gatherer.gather(model, photograph, &classes)?;
+    let objects = classes.iter().zip(evidence.maps).map(|(&class, map)| {
+        let class = prediction(model, &evidence.scores, class);
+        let (mask, markers) = choose(photograph, &map, method)?;
+        let bounds = PixelBox::around(&mask, photograph.width()).unwrap_or(PixelBox {
+            x0: 0,
+            y0: 0,
+            x1: photograph.width(),
+            y1: photograph.height(),
+        });
+        Ok(Localisation { class, map, markers, mask, bounds })
+    });
+    objects.collect()
+}
+
+/// The object's pixels for a map of the photograph's size, and the markers from which they were cut.
+///
+/// # Errors
+/// When map and photograph differ in size, or a number of the method is out of its range.
+pub fn choose(
+    photograph: &Photograph,
+    map: &Array,
+    method: &Method,
+) -> Result<(Vec<bool>, Option<Vec<Marker>>)> {
+    if map.shape() != [photograph.height(), photograph.width()] {
+        return Err(Error::Option(format!(
+            "a map of shape {:?} does not belong to a photograph of {}×{}",
+            map.shape(),
+            photograph.height(),
+            photograph.width()
+        )));
+    }
+    let numbers = map.data();
+    let sum: f64 = numbers.iter().map(|&number| f64::from(number)).sum();
+    let mean = sum / numbers.len() as f64;
+    let (mask, markers) = match method.rule {
+        Rule::Value(share) => {
+            let (low, high) =
+                numbers.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &number| {
+                    (low.min(number), high.max(number))
+                });
+            let threshold = low + within(share, "a share of the range")? as f32 * (high - low);
+            (numbers.iter().map(|&number| number >= threshold).collect(), None)
+        }
+        Rule::Mean(multiple) => {
+            (numbers.iter().map(|&number| f64::from(number) >= multiple * mean).collect(), None)
+        }
+        Rule::Energy(share) => {
+            let wanted = within(share, "a share of the sum")? * sum;
+            let mut order: Vec<usize> = (0..numbers.len()).collect();
+            order.sort_by(|&a, &b| numbers[b].total_cmp(&numbers[a]));
+            let mut mask = vec![false; numbers.len()];
+            let mut held = 0.0;
+            for index in order {
+                if held >= wanted {
+                    break;
+                }
+                held += f64::from(numbers[index]);
+                mask[index] = true;
+            }
+            (mask, None)
+        }
+        Rule::Cut(rule) => {
+            let above = quantile(numbers, within(rule.foreground, "a quantile")?);
+            let below = quantile(numbers, within(rule.background, "a quantile")?);
+            let marker = |&number: &f32| match () {
+                () if f64::from(number) > above => Marker::Foreground,
+                () if f64::from(number) < below => Marker::Background,
+                () => Marker::Unknown,
+            };
+            let markers: Vec<Marker> = numbers.iter().map(marker).collect();
+            let prior: Option<Vec<f32>> = (rule.saliency > 0.0 && mean > 0.0).then(|| {
+                let evidence = |&number: &f32| {
+                    let ratio = (f64::from(number) / (rule.neutral * mean)).max(1e-3);
+                    (rule.saliency * ratio.ln()) as f32
+                };
+                numbers.iter().map(evidence).collect()
+            });
+            (graph_cut::cut(photograph, &markers, prior.as_deref(), &rule.cut)?, Some(markers))
+        }
+    };
+    let mask = match method.keep {
+        Keep::All => mask,
+        Keep::Largest => {
+            let largest = connected_regions(&mask, photograph.width()).into_iter().take(1);
+            marked(largest, mask.len())
+        }
+        Keep::Strong(share) => {
+            let regions = connected_regions(&mask, photograph.width());
+            let strength =
+                |region: &Vec<usize>| region.iter().map(|&index| f64::from(numbers[index])).sum::<f64>();
+            let strongest = regions.iter().map(strength).fold(0.0, f64::max);
+            let strong = regions.into_iter().filter(|region| strength(region) >= share * strongest);
+            marked(strong, mask.len())
+        }
+    };
+    Ok((mask, markers))
+}
+
+/// A mask of some regions.
+fn marked(regions: impl Iterator<Item = Vec<usize>>, pixels: usize) -> Vec<bool> {
+    let mut mask = vec![false; pixels];
+    regions.flatten().for_each(|index| mask[index] = true);
+    mask
+}
+
+fn within(share: f64, what: &str) -> Result<f64> {
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err(Error::Option(format!("{what} lies between 0 and 1, found {share}")))
+    }
+}
+
+/// A quantile with linear interpolation between neighbours, as NumPy's default has it.
+fn quantile(numbers: &[f32], share: f64) -> f64 {
+    let mut sorted: Vec<f32> = numbers.to_vec();
+    let place = share * (sorted.len() - 1) as f64;
+    let low = place.floor() as usize;
+    let (_, &mut below, rest) = sorted.select_nth_unstable_by(low, f32::total_cmp);
+    let above = rest.iter().copied().fold(f32::INFINITY, f32::min);
+    let above = if above.is_finite() { above } else { below };
+    f64::from(below) + (place - low as f64) * f64::from(above - below)
+}

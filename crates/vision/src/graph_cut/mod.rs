@@ -1,0 +1,219 @@
+//! Cutting an object out of a photograph by its colours (Boykov and Jolly 2001; with mixtures and refinement, Rother,
+//! Kolmogorov and Blake 2004).
+//!
+//! Every pixel is foreground or background. A labelling costs the negative log-likelihood of each pixel's colour under its
+//! label's mixture, and for neighbours with different labels `γ · exp(−β ‖c − c'‖²) / distance`, where
+//! `β = 1 / (2 · mean ‖c − c'‖²)` over all neighbouring pixels. A minimum cut finds the cheapest labelling.
+
+mod max_flow;
+mod mixture;
+
+pub use self::max_flow::Grid;
+pub use self::mixture::{Component, Mixture};
+
+use crate::{Error, Photograph, Result};
+
+/// What is known of a pixel before the cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// Surely the object.
+    Foreground,
+    /// Surely not.
+    Background,
+    /// To be decided.
+    Unknown,
+}
+
+/// How pixels are labelled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CutOptions {
+    /// The Gaussians of each of the two mixtures.
+    pub components: usize,
+    /// What a border between equal colours costs, γ.
+    pub smoothness: f64,
+    /// Whether markers keep their label; else they only teach the mixtures.
+    pub clamped: bool,
+    /// How often the mixtures are learnt again from the labels, and the cut repeated.
+    pub refinements: usize,
+}
+
+impl Default for CutOptions {
+    /// Five Gaussians (the paper, §3.2) and OpenCV's γ.
+    fn default() -> Self {
+        Self { components: 5, smoothness: 50.0, clamped: true, refinements: 0 }
+    }
+}
+
+/// A clamped marker's capacity, above all that neighbours together can outweigh (8 γ).
+const CERTAIN: f64 = 9.0;
+
+/// Labels each pixel: true where it is foreground, row-major.
+///
+/// `prior` is added to what background costs and subtracted from what foreground does, per pixel, where it is given: evidence
+/// besides the colour, in nats.
+///
+/// # Errors
+/// [`Error::Shape`] where there are not as many markers or priors as pixels. Where one of the kinds of markers is missing there
+/// is nothing to tell apart, and everything that is not marked as background is foreground.
+pub fn cut(
+    photograph: &Photograph,
+    markers: &[Marker],
+    prior: Option<&[f32]>,
+    options: &CutOptions,
+) -> Result<Vec<bool>> {
+    let colours = colours(photograph);
+    let expected = colours.len();
+    for found in [markers.len(), prior.map_or(expected, <[f32]>::len)] {
+        if found != expected {
+            return Err(Error::Parameter {
+                name: "the number of markers",
+                expected: "one for each pixel",
+                found: format!("{found} for {expected} pixels"),
+            });
+        }
+    }
+    let edges = Edges::new(&colours, photograph.height(), photograph.width(), options.smoothness);
+    let mut labels: Vec<bool> = markers.iter().map(|marker| *marker == Marker::Foreground).collect();
+    let mut teaches: Vec<bool> = markers.iter().map(|marker| *marker != Marker::Unknown).collect();
+    for _ in 0..=options.refinements {
+        let learn = |wanted: bool| {
+            let chosen = labels.iter().zip(&teaches).zip(&colours);
+            let pixels: Vec<[f32; 3]> = chosen
+                .filter(|((label, teaches), _)| **label == wanted && **teaches)
+                .map(|(_, colour)| *colour)
+                .collect();
+            Mixture::learn(&pixels, options.components, 0)
+        };
+        let (Some(foreground), Some(background)) = (learn(true), learn(false)) else {
+            return Ok(markers.iter().map(|marker| *marker != Marker::Background).collect());
+        };
+        labels = edges.cut(|index| {
+            let certain = CERTAIN * options.smoothness;
+            match markers[index] {
+                Marker::Foreground if options.clamped => certain,
+                Marker::Background if options.clamped => -certain,
+                _ => {
+                    let colour = &colours[index];
+                    let evidence = background.negative_log_likelihood(colour)
+                        - foreground.negative_log_likelihood(colour);
+                    evidence + prior.map_or(0.0, |prior| f64::from(prior[index]))
+                }
+            }
+        });
+        teaches.fill(true);
+    }
+    Ok(labels)
+}
+
+/// Three channels of 0 to 255.
+fn colours(photograph: &Photograph) -> Vec<[f32; 3]> {
+    let channels = photograph.channels();
+    let level = |number: f32| (255.0 * number).clamp(0.0, 255.0).round();
+    photograph
+        .data()
+        .chunks_exact(channels)
+        .map(|pixel| std::array::from_fn(|channel| level(pixel[channel.min(channels - 1)])))
+        .collect()
+}
+
+/// What borders cost, for every pixel to its east, south, south-east and south-west.
+struct Edges {
+    height: usize,
+    width: usize,
+    costs: Vec<[f64; 4]>,
+}
+
+const STEPS: [[isize; 2]; 4] = [[0, 1], [1, 0], [1, 1], [1, -1]];
+
+impl Edges {
+    fn new(colours: &[[f32; 3]], height: usize, width: usize, smoothness: f64) -> Self {
+        let mut costs = vec![[f64::INFINITY; 4]; colours.len()];
+        let (mut sum, mut count) = (0.0, 0u64);
+        for (index, costs) in costs.iter_mut().enumerate() {
+            let (row, column) = ((index / width) as isize, (index % width) as isize);
+            for (cost, [down, right]) in costs.iter_mut().zip(STEPS) {
+                let (below, beside) = (row + down, column + right);
+                if below < height as isize && beside >= 0 && beside < width as isize {
+                    let other = &colours[below as usize * width + beside as usize];
+                    let squares = colours[index].iter().zip(other).map(|(a, b)| f64::from((a - b) * (a - b)));
+                    *cost = squares.sum();
+                    sum += *cost;
+                    count += 1;
+                }
+            }
+        }
+        // Where all colours are alike every border costs γ.
+        let beta = if sum > 0.0 { count as f64 / (2.0 * sum) } else { 0.0 };
+        for costs in &mut costs {
+            for (cost, [down, right]) in costs.iter_mut().zip(STEPS) {
+                let length = ((down * down + right * right) as f64).sqrt();
+                *cost = if cost.is_finite() { smoothness / length * (-beta * *cost).exp() } else { 0.0 };
+            }
+        }
+        Self { height, width, costs }
+    }
+
+    /// The cheapest labels; `evidence` is how much more background costs a pixel than foreground.
+    fn cut(&self, evidence: impl Fn(usize) -> f64) -> Vec<bool> {
+        let mut grid = Grid::new(self.height, self.width);
+        let places = || (0..self.height).flat_map(|row| (0..self.width).map(move |column| (row, column)));
+        for (index, (row, column)) in places().enumerate() {
+            grid.connect_terminals(row, column, evidence(index) as f32);
+            for (step, &cost) in STEPS.into_iter().zip(&self.costs[index]) {
+                grid.connect(row, column, step, cost as f32);
+            }
+        }
+        grid.run();
+        places().map(|(row, column)| grid.is_source(row, column)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A red disc on green, marked by a few pixels only.
+    #[test]
+    fn an_object_is_cut_out_along_its_border() {
+        let (height, width) = (40, 50);
+        let inside = |index: usize| {
+            let (row, column) = ((index / width) as f32, (index % width) as f32);
+            (row - 20.0).hypot(column - 22.0) < 12.0
+        };
+        let mut data = Vec::new();
+        for index in 0..height * width {
+            let noise = (index * 7919 % 13) as f32 / 100.0;
+            data.extend(if inside(index) { [0.8, 0.1 + noise, 0.1] } else { [0.1, 0.6 + noise, 0.2] });
+        }
+        let photograph = Photograph::new(height, width, 3, data).unwrap();
+        let marker = |index: usize| {
+            let (row, column) = (index / width, index % width);
+            match () {
+                () if row < 4 => Marker::Background,
+                () if (18..23).contains(&row) && (20..25).contains(&column) => Marker::Foreground,
+                () => Marker::Unknown,
+            }
+        };
+        let markers: Vec<Marker> = (0..height * width).map(marker).collect();
+        let expected: Vec<bool> = (0..height * width).map(inside).collect();
+        for refinements in [0, 3] {
+            for clamped in [false, true] {
+                let options = CutOptions { clamped, refinements, ..CutOptions::default() };
+                assert_eq!(cut(&photograph, &markers, None, &options).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_has_a_meaning() {
+        let photograph = Photograph::new(3, 3, 1, vec![0.5; 9]).unwrap();
+        let options = CutOptions::default();
+        let unknown = vec![Marker::Unknown; 9];
+        assert_eq!(cut(&photograph, &unknown, None, &options).unwrap(), vec![true; 9]);
+        let mut markers = unknown.clone();
+        (markers[0], markers[8]) = (Marker::Foreground, Marker::Background);
+        let labels = cut(&photograph, &markers, None, &options).unwrap();
+        assert!(labels[0] && !labels[8]);
+        assert!(cut(&photograph, &unknown[1..], None, &options).is_err());
+    }
+}
