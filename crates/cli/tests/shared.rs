@@ -141,3 +141,27 @@ fn the_original_project_s_scripts() {
         assert_eq!(difference(&save("grid.npy", &grid), &expected, 1e-5), None, "{layer}");
     }
 }
+
+/// The errors of an independent pipeline (PyTorch, OpenCV) on the same pictures, and what the default must reach.
+#[test]
+fn localisation_is_as_good_as_the_reference() {
+    let Some(shared) = shared() else { return };
+    let folder = shared.join("models/squeezenet_v1.1");
+    let path = |path: PathBuf| path.to_string_lossy().into_owned();
+    let (network, weights) = (folder.join("deploy.prototxt"), folder.join("squeezenet_v1.1.caffemodel"));
+    let truth = shared.join("data/ilsvrc-val/ground_truth.json");
+    let (network, weights, truth) = (path(network), path(weights), path(truth));
+    let model = ["evaluate", "localisation", "-m", &network, "--weights", &weights, "--ground-truth", &truth];
+    let known = |method: &str| {
+        let result = &ask(&[&model[..], &["--method", method]].concat())[0];
+        assert_eq!(result["images"], 298);
+        result["localisation"]["gt_known_error"].as_f64().unwrap()
+    };
+    // Three pictures of 298 may differ: decoders of JPEG files round differently.
+    for (method, reference) in [("mean", 0.319), ("guided-energy", 0.282), ("paper-literal", 0.738)] {
+        let found = known(method);
+        assert!(found <= reference + 0.011, "{method}: {found} instead of {reference}");
+    }
+    let found = known("default");
+    assert!(found <= 0.28, "default: {found}");
+}

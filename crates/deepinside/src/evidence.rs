@@ -6,6 +6,7 @@ use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur};
 
 use crate::classify::mean_scores;
+use crate::noise::Normal;
 use crate::saliency::largest_magnitude;
 use crate::{BackwardRule, Error, Model, Result, ScoreRunner, Scores};
 
@@ -168,7 +169,7 @@ fn gradients(
     let mut normal = Normal::new(seed);
     let mut sums: Vec<Array> = Vec::new();
     for _ in 0..samples.max(1) {
-        let noisy: Vec<f32> = input.iter().map(|number| number + deviation * normal.next()).collect();
+        let noisy: Vec<f32> = input.iter().map(|number| number + deviation * normal.next() as f32).collect();
         runner.forward(&noisy)?;
         for (index, &class) in classes.iter().enumerate() {
             let gradient = runner.gradient(class)?;
@@ -188,29 +189,5 @@ fn mean(scores: &[Scores]) -> Result<Scores> {
 fn add(sum: &mut [f32], numbers: &[f32]) {
     for (sum, number) in sum.iter_mut().zip(numbers) {
         *sum += number;
-    }
-}
-
-/// Reproducible normal noise (Box and Muller 1958).
-struct Normal {
-    uniform: rand_mt::Mt64,
-    /// The second number of the last pair.
-    kept: Option<f32>,
-}
-
-impl Normal {
-    fn new(seed: u64) -> Self {
-        Self { uniform: rand_mt::Mt64::new(seed), kept: None }
-    }
-
-    fn next(&mut self) -> f32 {
-        if let Some(kept) = self.kept.take() {
-            return kept;
-        }
-        let mut uniform = || (self.uniform.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        let radius = (-2.0 * (1.0 - uniform()).ln()).sqrt();
-        let (sine, cosine) = (std::f64::consts::TAU * uniform()).sin_cos();
-        self.kept = Some((radius * sine) as f32);
-        (radius * cosine) as f32
     }
 }

@@ -211,6 +211,13 @@ pub fn choose(
                 () if f64::from(number) < below => Marker::Background,
                 () => Marker::Unknown,
             };
+            let positive = |number: f64| number > 0.0 && number.is_finite();
+            if rule.saliency != 0.0 && !(positive(rule.saliency) && positive(rule.neutral)) {
+                return Err(Error::Option(format!(
+                    "the weight of the map and the multiple of its mean are positive numbers, found {} and {}",
+                    rule.saliency, rule.neutral
+                )));
+            }
             let markers: Vec<Marker> = numbers.iter().map(marker).collect();
             let prior: Option<Vec<f32>> = (rule.saliency > 0.0 && mean > 0.0).then(|| {
                 let evidence = |&number: &f32| {

@@ -7,8 +7,8 @@
 use deepinside_engine::{PlanOptions, Threads};
 use deepinside_graph::op::{Eltwise, Unary};
 use deepinside_graph::{GraphError, Node, NodeId, Op, Shape, ValueId, Weights};
-use rand_mt::Mt64;
 
+use crate::noise::Normal;
 use crate::{Model, Result, benchmark};
 
 /// The share of zeros behind the rectifiers of the first and the last convolution, and of fully connected layers. With
@@ -22,7 +22,7 @@ const CONNECTED: f64 = 0.85;
 /// # Errors
 /// When a layer cannot be computed.
 pub(crate) fn calibrate(model: &mut Model, seed: u64) -> Result<()> {
-    let mut noise = Mt64::new(seed);
+    let mut noise = Normal::new(seed);
     let picture = benchmark::picture(model);
     let threads = Threads::new(0)?;
     let is_convolution = |node: &&Node| matches!(node.op, Op::Convolution(_) | Op::Deconvolution(_));
@@ -63,9 +63,9 @@ fn layer(
     zeros: f64,
     picture: &[f32],
     threads: &Threads,
-    noise: &mut Mt64,
+    noise: &mut Normal,
 ) -> Result<()> {
-    let seed = noise.next_u64();
+    let seed = noise.bits();
     filters(model, node.inputs[1], seed, 1.0)?;
     if let Some(&bias) = node.inputs.get(2) {
         fill(model, bias, |_| 0.0)?;
@@ -78,7 +78,7 @@ fn layer(
     filters(model, node.inputs[1], seed, 1.0 / deviation)?;
     let Some(&bias) = node.inputs.get(2) else { return Ok(()) };
     let channels = model.graph.value(bias).shape.elements();
-    let biases: Vec<f64> = (0..channels).map(|_| normal(noise)).collect();
+    let biases: Vec<f64> = (0..channels).map(|_| noise.next()).collect();
     let shift = if is_rectified(model, node) {
         let positions = (responses.len() / channels.max(1)).max(1);
         let shifted = |(index, &number): (usize, &f32)| {
@@ -110,13 +110,6 @@ fn is_rectified(model: &Model, node: &Node) -> bool {
         _ => false,
     };
     consumers[node.outputs[0].index()].iter().any(reads)
-}
-
-/// A number of the standard normal distribution (Box and Muller 1958).
-fn normal(noise: &mut Mt64) -> f64 {
-    let mut uniform = || (noise.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    let (radius, angle) = (1.0 - uniform(), uniform());
-    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 /// Gives a constant numbers; anything else stays what it is.

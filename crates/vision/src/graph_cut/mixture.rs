@@ -38,6 +38,16 @@ const PIXELS: usize = 6000;
 const LEAST: f64 = 1e-300;
 
 impl Mixture {
+    /// A mixture of known Gaussians: weights, means and covariances. Those without weight are left out.
+    pub fn of(gaussians: &[(f64, [f64; 3], [[f64; 3]; 3])]) -> Self {
+        let present = gaussians.iter().filter(|(weight, ..)| *weight > 0.0);
+        Self {
+            components: present
+                .map(|&(weight, mean, covariance)| Component::new(weight, mean, covariance))
+                .collect(),
+        }
+    }
+
     /// Learns a mixture by expectation–maximisation with hard assignments (classification EM; Celeux and Govaert 1992), from a
     /// k-means++ start (Arthur and Vassilvitskii 2007). None where there are no pixels.
     pub fn learn(pixels: &[[f32; 3]], components: usize, seed: u64) -> Option<Self> {
@@ -91,10 +101,7 @@ impl Mixture {
                 }
                 covariance[row][row] += REGULARISATION;
             }
-            let (precision, determinant) = inverse(covariance);
-            let weight = count / pixels.len() as f64;
-            let height = weight / determinant.sqrt();
-            Component { weight, mean, precision, determinant, height, cost: -2.0 * height.ln() }
+            Component::new(count / pixels.len() as f64, mean, covariance)
         };
         Self { components: (0..components).filter(|&index| counts[index] > 0.0).map(component).collect() }
     }
@@ -107,6 +114,12 @@ impl Mixture {
 }
 
 impl Component {
+    fn new(weight: f64, mean: [f64; 3], covariance: [[f64; 3]; 3]) -> Self {
+        let (precision, determinant) = inverse(covariance);
+        let height = weight / determinant.sqrt();
+        Self { weight, mean, precision, determinant, height, cost: -2.0 * height.ln() }
+    }
+
     /// The squared Mahalanobis distance.
     fn distance(&self, pixel: &[f32; 3]) -> f64 {
         let offset: [f64; 3] = std::array::from_fn(|channel| f64::from(pixel[channel]) - self.mean[channel]);

@@ -53,7 +53,7 @@ const CERTAIN: f64 = 9.0;
 /// besides the colour, in nats.
 ///
 /// # Errors
-/// [`Error::Shape`] where there are not as many markers or priors as pixels. Where one of the kinds of markers is missing there
+/// [`Error::Parameter`] where there are not as many markers or priors as pixels, or the smoothness is negative. Where one of the kinds of markers is missing there
 /// is nothing to tell apart, and everything that is not marked as background is foreground.
 pub fn cut(
     photograph: &Photograph,
@@ -71,6 +71,10 @@ pub fn cut(
                 found: format!("{found} for {expected} pixels"),
             });
         }
+    }
+    if !(options.smoothness >= 0.0 && options.smoothness.is_finite()) {
+        let (name, expected) = ("what a border costs", "a number of 0 or more");
+        return Err(Error::Parameter { name, expected, found: options.smoothness.to_string() });
     }
     let edges = Edges::new(&colours, photograph.height(), photograph.width(), options.smoothness);
     let mut labels: Vec<bool> = markers.iter().map(|marker| *marker == Marker::Foreground).collect();
@@ -93,9 +97,7 @@ pub fn cut(
                 Marker::Foreground if options.clamped => certain,
                 Marker::Background if options.clamped => -certain,
                 _ => {
-                    let colour = &colours[index];
-                    let evidence = background.negative_log_likelihood(colour)
-                        - foreground.negative_log_likelihood(colour);
+                    let evidence = evidence(&foreground, &background, &colours[index]);
                     evidence + prior.map_or(0.0, |prior| f64::from(prior[index]))
                 }
             }
@@ -103,6 +105,11 @@ pub fn cut(
         teaches.fill(true);
     }
     Ok(labels)
+}
+
+/// How much more background costs a colour than foreground, in nats.
+fn evidence(foreground: &Mixture, background: &Mixture, colour: &[f32; 3]) -> f64 {
+    background.negative_log_likelihood(colour) - foreground.negative_log_likelihood(colour)
 }
 
 /// Three channels of 0 to 255.
@@ -200,6 +207,43 @@ mod tests {
             for clamped in [false, true] {
                 let options = CutOptions { clamped, refinements, ..CutOptions::default() };
                 assert_eq!(cut(&photograph, &markers, None, &options).unwrap(), expected);
+            }
+        }
+    }
+
+    /// Labels of `benches/peers/make_graph_cut_fixture.py`: the energy by its definition, cut by the authors' own max-flow.
+    #[test]
+    fn labels_for_given_mixtures_are_those_of_the_authors_max_flow() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/graph_cut");
+        let read = |name: &str| crate::npy::read(folder.join(name)).unwrap();
+        let mixtures = read("mixtures.npy");
+        let mixture = |which: usize| {
+            let numbers: Vec<f64> =
+                mixtures.data()[which * 65..][..65].iter().map(|&x| f64::from(x)).collect();
+            let gaussian = |k: usize| {
+                let mean = std::array::from_fn(|channel| numbers[5 + 3 * k + channel]);
+                let entry = |row: usize, column: usize| numbers[20 + 9 * k + 3 * row + column];
+                let covariance = std::array::from_fn(|row| std::array::from_fn(|column| entry(row, column)));
+                (numbers[k], mean, covariance)
+            };
+            Mixture::of(&[0, 1, 2, 3, 4].map(gaussian))
+        };
+        let (foreground, background) = (mixture(0), mixture(1));
+        for case in ["disc", "blobs"] {
+            let picture = read(&format!("{case}_picture.npy"));
+            let [height, width, 3] = *picture.shape() else { panic!("a picture has three axes") };
+            let colours: Vec<[f32; 3]> = picture.data().as_chunks::<3>().0.to_vec();
+            let markers = read(&format!("{case}_markers.npy"));
+            let edges = Edges::new(&colours, height, width, 50.0);
+            for clamped in [false, true] {
+                let found = edges.cut(|index| match markers.data()[index] {
+                    marker if clamped && marker != 0.0 => 450.0 * f64::from(marker),
+                    _ => evidence(&foreground, &background, &colours[index]),
+                });
+                let expected = read(&format!("{case}_labels{}.npy", if clamped { "_clamped" } else { "" }));
+                let wrong = found.iter().zip(expected.data()).filter(|(a, b)| **a != (**b > 0.5)).count();
+                assert_eq!(wrong, 0, "{case}, clamped: {clamped}");
+                assert!(found.contains(&true) && found.contains(&false));
             }
         }
     }
