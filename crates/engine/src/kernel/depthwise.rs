@@ -4,7 +4,7 @@
 //! position sums its taps by itself, a vector of neighbouring channels at a time, and several neighbouring positions
 //! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::gather`]. Taps
 //! that lie outside the image are left out row by row, and at both ends of a row position by position. Numbers are read
-//! where they lie, except through a gate: then the rows of a block are copied first.
+//! where they lie, except through a gate or from beyond the caches: then the rows of a block are copied first.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -19,6 +19,10 @@ use crate::simd::{Instructions, LANES, Simd, Work};
 
 /// The numbers that a block reads: 128 KiB, beside which its result stays in the second-level cache.
 const CACHED: usize = 32 * 1024;
+
+/// The numbers of a source that may still lie in the last-level cache, 16 MiB. Larger ones come from memory, and copying rows in
+/// order is faster than letting every position fetch its own.
+const NEAR: usize = 4 * 1024 * 1024;
 
 /// The least number of pieces of work.
 const TASKS: usize = 8;
@@ -178,7 +182,7 @@ impl Depthwise {
         self.blocks.par_iter().for_each(|block| {
             BUFFER.with_borrow_mut(|slab| {
                 let [depth, height, width] = self.source.spatial;
-                let view = if source.gate.is_some() {
+                let view = if source.gate.is_some() || source.numbers.len() > NEAR {
                     let planes = self.read(0, block.plane..block.plane + 1);
                     let rows = self.read(1, block.rows.clone());
                     let origin = [planes.start as isize, rows.start as isize, 0];

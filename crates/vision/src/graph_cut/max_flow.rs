@@ -404,7 +404,7 @@ mod tests {
                                 capacity[neighbour][node] = amount;
                             }
                         }
-                        let (from, to) = (random(3 * most as u64), random(3 * most as u64));
+                        let (from, to) = (random(3 * most), random(3 * most));
                         grid.connect_terminals(row, column, (from - to) as f32);
                         capacity[nodes][node] = from;
                         capacity[node][nodes + 1] = to;

@@ -38,14 +38,9 @@ const PIXELS: usize = 6000;
 const LEAST: f64 = 1e-300;
 
 impl Mixture {
-    /// A mixture of known Gaussians: weights, means and covariances. Those without weight are left out.
-    pub fn of(gaussians: &[(f64, [f64; 3], [[f64; 3]; 3])]) -> Self {
-        let present = gaussians.iter().filter(|(weight, ..)| *weight > 0.0);
-        Self {
-            components: present
-                .map(|&(weight, mean, covariance)| Component::new(weight, mean, covariance))
-                .collect(),
-        }
+    /// A mixture of known Gaussians. Those without weight are left out.
+    pub fn of(components: impl IntoIterator<Item = Component>) -> Self {
+        Self { components: components.into_iter().filter(|component| component.weight > 0.0).collect() }
     }
 
     /// Learns a mixture by expectation–maximisation with hard assignments (classification EM; Celeux and Govaert 1992), from a
@@ -114,7 +109,8 @@ impl Mixture {
 }
 
 impl Component {
-    fn new(weight: f64, mean: [f64; 3], covariance: [[f64; 3]; 3]) -> Self {
+    /// A Gaussian by its weight, mean and covariance.
+    pub fn new(weight: f64, mean: [f64; 3], covariance: [[f64; 3]; 3]) -> Self {
         let (precision, determinant) = inverse(covariance);
         let height = weight / determinant.sqrt();
         Self { weight, mean, precision, determinant, height, cost: -2.0 * height.ln() }

@@ -224,9 +224,9 @@ mod tests {
                 let mean = std::array::from_fn(|channel| numbers[5 + 3 * k + channel]);
                 let entry = |row: usize, column: usize| numbers[20 + 9 * k + 3 * row + column];
                 let covariance = std::array::from_fn(|row| std::array::from_fn(|column| entry(row, column)));
-                (numbers[k], mean, covariance)
+                Component::new(numbers[k], mean, covariance)
             };
-            Mixture::of(&[0, 1, 2, 3, 4].map(gaussian))
+            Mixture::of([0, 1, 2, 3, 4].map(gaussian))
         };
         let (foreground, background) = (mixture(0), mixture(1));
         for case in ["disc", "blobs"] {
