@@ -30,6 +30,7 @@ pub enum Command {
     #[command(after_help = examples!(
         "deepinside saliency -m models/squeezenet cat.jpg -o cat-saliency.png",
         "deepinside saliency -m models/caffenet cat.jpg --class tabby --recipe original --raw cat.npy",
+        "deepinside saliency cat.jpg --ten-crops --smoothing 0.02 --view overlay -o cat-overlay.png",
         "deepinside saliency -m models/caffenet 'photos/*.jpg' --view overlay -o maps/"
     ))]
     Saliency(SaliencyArguments),
@@ -270,12 +271,32 @@ pub struct SaliencyArguments {
     /// value. Default 0.99, and 1 for --recipe original.
     #[arg(long, value_name = "0…1")]
     pub quantile: Option<f32>,
+    /// Average the maps of Caffe's ten crops, mirrored back and in their places: the paper's map, as large as the photograph.
+    #[arg(long, conflicts_with_all = ["crop", "raw_gradient", "recipe"])]
+    pub ten_crops: bool,
+    /// Average the gradients of so many noisy copies (SmoothGrad); the map is as large as the photograph.
+    #[arg(long, value_name = "N", conflicts_with_all = ["raw_gradient", "recipe"])]
+    pub smooth_grad: Option<usize>,
+    /// The deviation of their noise, as a share of the input's range.
+    #[arg(long, default_value_t = 0.15, value_name = "0…1")]
+    pub noise: f64,
+    /// Smooth the map with a Gaussian whose deviation is this share of the photograph's longer side; the map is as large as the
+    /// photograph.
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["raw_gradient", "recipe"])]
+    pub smoothing: Option<f64>,
     #[command(flatten)]
     pub gradient: GradientArguments,
     #[command(flatten)]
     pub model: ModelArguments,
     #[command(flatten)]
     pub run: RunArguments,
+}
+
+impl SaliencyArguments {
+    /// Whether the map is gathered in the photograph's own frame.
+    pub fn in_photograph(&self) -> bool {
+        self.ten_crops || self.smooth_grad.is_some() || self.smoothing.is_some()
+    }
 }
 
 /// How an object is found.

@@ -52,3 +52,53 @@ fn pictures_of_a_wrong_range_are_suspicious() {
     assert!(warning(&["--raw-scale", "1"]));
     assert!(warning(&["--scale", "1"]));
 }
+
+/// The ten crops of a mirrored photograph are those of the photograph, mirrored: so is their averaged map.
+#[test]
+fn ten_crops_lie_in_the_photograph_s_own_frame() {
+    use deepinside::evidence::{EvidenceOptions, Gatherer};
+    use deepinside::vision::{Crop, Photograph};
+    use deepinside::{Model, Settings, Threads};
+
+    let model = Model::built_in(Settings::default()).unwrap();
+    let options =
+        EvidenceOptions { crops: Crop::TEN.to_vec(), smoothing: 0.02, ..EvidenceOptions::default() };
+    let mut gatherer = Gatherer::new(&model, options, &Threads::new(2).unwrap()).unwrap();
+    let photograph = model.load_photograph(example("coffee.png").as_ref()).unwrap();
+    let (height, width, channels) = (photograph.height(), photograph.width(), photograph.channels());
+    let rows = photograph.data().chunks_exact(width * channels);
+    let mirrored = rows.flat_map(|row| row.chunks_exact(channels).rev().flatten().copied()).collect();
+    let mirrored = Photograph::new(height, width, channels, mirrored).unwrap();
+    let maps = [&photograph, &mirrored].map(|photograph| {
+        let evidence = gatherer.gather(&model, photograph, &[967]).unwrap();
+        assert_eq!(evidence.maps[0].shape(), [height, width]);
+        evidence.maps[0].data().to_vec()
+    });
+    let back = |index: usize| maps[1][index / width * width + width - 1 - index % width];
+    let (mut difference, mut sum) = (0.0, 0.0);
+    for (index, &number) in maps[0].iter().enumerate() {
+        difference += f64::from(number - back(index)).powi(2);
+        sum += f64::from(number).powi(2);
+    }
+    // The centre crop of an odd rest lies half a pixel beside the middle.
+    assert!((difference / sum).sqrt() < 0.1, "{}", (difference / sum).sqrt());
+}
+
+#[test]
+fn saliency_of_several_passes_is_as_large_as_the_photograph() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (picture, raw) = (path("cup.png"), path("cup.npy"));
+    let flags: [&[&str]; 3] =
+        [&["--ten-crops"], &["--smooth-grad", "2"], &["--smoothing", "0.02", "--crop", "whole"]];
+    for flags in flags {
+        let arguments =
+            ["saliency", &example("coffee.png"), "--view", "overlay", "-o", &picture, "--raw", &raw];
+        stdout(&deepinside([&arguments, flags].concat()));
+        let map = deepinside::vision::npy::read(&raw).unwrap();
+        assert_eq!(map.shape(), [400, 600], "{flags:?}");
+        assert!(map.data().iter().any(|number| *number > 0.0));
+    }
+    let refused = deepinside(["saliency", &example("coffee.png"), "--smoothing=-1", "-o", &picture]);
+    assert!(!refused.status.success() && stderr(&refused).contains("deviation"), "{}", stderr(&refused));
+}

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use deepinside_vision::regions::intersection_over_union;
+use deepinside_vision::regions::{PixelBox, intersection_over_union};
 use rand_mt::Mt64;
 use serde::{Deserialize, Serialize};
 
@@ -119,8 +119,7 @@ pub fn localise_true_class(
     let (width, height) = (photograph.width() as f64, photograph.height() as f64);
     let (mask, _) = choose(&photograph, map, method)?;
     let whole = [0.0, 0.0, width, height];
-    let bounds = deepinside_vision::regions::PixelBox::around(&mask, photograph.width())
-        .map_or(whole, deepinside_vision::regions::PixelBox::edges);
+    let bounds = PixelBox::around(&mask, photograph.width()).map_or(whole, PixelBox::edges);
     let truth: Vec<[f64; 4]> = object
         .boxes
         .iter()
@@ -132,23 +131,17 @@ pub fn localise_true_class(
     let overlap = |bounds: [f64; 4]| {
         truth.iter().map(|truth| intersection_over_union(bounds, *truth)).fold(0.0, f64::max)
     };
-    let mut best = (0, f32::NEG_INFINITY);
-    for (index, &number) in map.data().iter().enumerate() {
-        if number > best.1 {
-            best = (index, number);
-        }
-    }
-    let [x, y] = [best.0 % photograph.width(), best.0 / photograph.width()].map(|place| place as f64 + 0.5);
+    let largest = map.data().iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+    let peak = largest.map_or(0, |(index, _)| index);
+    let [x, y] = [peak % photograph.width(), peak / photograph.width()].map(|place| place as f64 + 0.5);
     let distance =
         |[x0, y0, x1, y1]: [f64; 4]| (x0 - x).max(x - x1).max(0.0).hypot((y0 - y).max(y - y1).max(0.0));
-    let own = evidence.scores.scores[object.class_index];
     let order = predictions(model, &evidence.scores, evidence.scores.scores.len());
-    let rank = order.iter().position(|prediction| prediction.index == object.class_index);
-    debug_assert!(own.is_nan() || rank.is_some());
+    let rank = order.iter().take_while(|prediction| prediction.index != object.class_index).count();
     Ok(PictureResult {
         file: object.file.clone(),
         class_index: object.class_index,
-        rank: rank.unwrap_or(usize::MAX),
+        rank,
         bounds,
         overlap: overlap(bounds),
         centred_overlap: overlap([0.15 * width, 0.125 * height, 0.85 * width, 0.875 * height]),

@@ -47,7 +47,7 @@ impl Default for EvidenceOptions {
 pub struct Evidence {
     /// The mean scores over the crops.
     pub scores: Scores,
-    /// Per class that was asked for the map, height × width of the photograph, 0 or more.
+    /// Per class that was asked for the map, height × width of the photograph, 0 or more; 0 where no crop reaches.
     pub maps: Vec<Array>,
 }
 
