@@ -118,6 +118,42 @@ fn what_is_observed_does_not_change_what_is_computed() {
     }
 }
 
+/// Behind a rectifier, copies and maxima the gradients of silent units are left out, for nothing comes of them.
+#[test]
+fn gradients_that_a_rectifier_would_stop_may_be_left_out() {
+    let mut b = GraphBuilder::new("classifier");
+    let x = b.input("x", Shape::new([1, 4, 6, 6]).unwrap()).unwrap();
+    let r = b.node("r", Unary::Relu { negative_slope: 0.0 }, &[x], &["r"]).unwrap()[0];
+    let pool = |kind, extent, output: [usize; 2]| Pool {
+        kind,
+        window: Window { stride: vec![extent; 2], ..Window::new([extent; 2]) },
+        output: output.to_vec(),
+        with_positions: false,
+    };
+    let m = b.node("m", pool(PoolKind::Maximum, 2, [3, 3]), &[r], &["m"]).unwrap()[0];
+    let divisor = AverageDivisor::PaddedInput;
+    let a = b.node("a", pool(PoolKind::Average(divisor), 1, [3, 3]), &[m], &["a"]).unwrap()[0];
+    let w = constant(&mut b, "w", &[5, 36], 1.0, 0.0);
+    let score = b.node("f", InnerProduct { axis: 1, transposed: false }, &[a, w], &["score"]).unwrap()[0];
+    let graph = b.finish(&[score]);
+    // Most units are silent, as in trained networks.
+    let input: Vec<f32> = noise(144, 5).iter().map(|number| number - 0.6).collect();
+    let gradients = |observed: &[ValueId]| {
+        let gradients = [&[x], observed].concat();
+        let options = PlanOptions { gradients, targets: vec![score], ..PlanOptions::default() };
+        let mut session = session(&graph, &options);
+        session.forward(&[(x, &input)]).unwrap();
+        session.backward(&[(score, &Target::Class(1))]).unwrap();
+        let of = |value| session.gradient(value).unwrap();
+        (of(x), observed.first().map(|&value| of(value)))
+    };
+    let (lean, _) = gradients(&[]);
+    let (full, at_pool) = gradients(&[a]);
+    assert_eq!(lean, full);
+    assert!(lean.iter().any(|number| *number != 0.0));
+    assert!(at_pool.unwrap().iter().all(|number| *number != 0.0), "what is looked at is computed in full");
+}
+
 #[test]
 fn gradients_of_a_branching_network_are_its_differences() {
     let graph = network();
