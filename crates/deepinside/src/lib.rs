@@ -6,6 +6,9 @@
 //!
 //! * [`class_model`]: the picture that maximises a class score (§2);
 //! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
+//! * [`evidence`]: such maps in the photograph's own frame, from many crops or noisy copies;
+//! * [`localise`]: the object's outline and box, from saliency alone (§3.2);
+//! * [`evaluation`]: how often such boxes are right;
 //! * [`layers`]: activations and gradients of every layer (§4);
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
