@@ -338,9 +338,9 @@ pub(super) mod tests {
     #[test]
     fn fast_convolutions_are_off_by_a_hundred_thousandth() {
         let settings = [
-            ([1, 8, 13, 14], 8, 1),
-            ([1, 16, 13, 15], 16, 1),
-            ([2, 16, 14, 13], 32, 2),
+            ([1, 8, 17, 18], 8, 1),
+            ([1, 16, 17, 19], 16, 1),
+            ([2, 16, 18, 17], 32, 2),
             ([1, 8, 57, 60], 8, 1),
         ];
         let operators = settings.map(|(_, _, groups)| {
@@ -363,7 +363,7 @@ pub(super) mod tests {
             let case = Case::new(format!("{from:?}"), operator, lower, operands, definition).tolerance(1e-5);
             let case = case.layouts(&[Layout::ChannelsLast]).fast();
             // Differences of all but the smallest take too long.
-            if from[1] == 8 && from[2] == 13 { case } else { case.without_differences() }
+            if from[1] == 8 && from[2] == 17 { case } else { case.without_differences() }
         });
         check(cases.collect());
     }
