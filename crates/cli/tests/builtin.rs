@@ -102,3 +102,23 @@ fn saliency_of_several_passes_is_as_large_as_the_photograph() {
     let refused = deepinside(["saliency", &example("coffee.png"), "--smoothing=-1", "-o", &picture]);
     assert!(!refused.status.success() && stderr(&refused).contains("deviation"), "{}", stderr(&refused));
 }
+
+/// SmoothGrad is a mean: without noise it is the gradient itself, however many copies there are.
+#[test]
+fn the_mean_over_copies_without_noise_is_the_gradient() {
+    use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
+    use deepinside::{Model, Settings, Threads};
+
+    let model = Model::built_in(Settings::default()).unwrap();
+    let photograph = model.load_photograph(example("coffee.png").as_ref()).unwrap();
+    let [plain, mean] = [None, Some(Noise { samples: 4, deviation: 0.0, seed: 0 })].map(|noise| {
+        let options = EvidenceOptions { noise, ..EvidenceOptions::default() };
+        let mut gatherer = Gatherer::new(&model, options, &Threads::new(2).unwrap()).unwrap();
+        gatherer.gather(&model, &photograph, &[967]).unwrap().maps[0].data().to_vec()
+    });
+    let largest = plain.iter().fold(0.0f32, |largest, number| largest.max(*number));
+    assert!(largest > 0.0);
+    for (plain, mean) in plain.iter().zip(&mean) {
+        assert!((plain - mean).abs() <= 1e-5 * largest, "{mean} instead of {plain}");
+    }
+}

@@ -179,6 +179,8 @@ fn gradients(
             }
         }
     }
+    let share = 1.0 / samples.max(1) as f32;
+    sums.iter_mut().flat_map(|sum| sum.data_mut()).for_each(|number| *number *= share);
     Ok((scores, sums))
 }
 
