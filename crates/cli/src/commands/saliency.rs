@@ -69,19 +69,20 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
             npy::write(gradients.file(&stem, "-gradient.npy"), &result.gradient)?;
         }
         picture.write_png(&file)?;
-        if !arguments.run.json {
-            output::line(file.display());
-            return Ok(());
-        }
-        output::json(&Result {
-            image: &path.to_string_lossy(),
-            top: &result.top,
-            class: &result.class,
-            crop: result.crop.to_string(),
-            output: file.to_string_lossy().into_owned(),
-            seconds: start.elapsed().as_secs_f64(),
-        })
+        let (top, class, crop) = (&result.top[..], &result.class, result.crop.to_string());
+        let (image, output) = (path.to_string_lossy(), file.to_string_lossy().into_owned());
+        let seconds = start.elapsed().as_secs_f64();
+        say(&Result { image: &image, top, class, crop, output, seconds }, arguments)
     })
+}
+
+/// The object of a map, or the name of its picture.
+fn say(result: &Result<'_>, arguments: &SaliencyArguments) -> Outcome {
+    if arguments.run.json {
+        return output::json(result);
+    }
+    output::line(&result.output);
+    Ok(())
 }
 
 /// Maps as large as the photographs, from several crops or noisy copies, or smoothed.
@@ -131,18 +132,12 @@ fn in_photograph(
             npy::write(raw.file(&stem, "-saliency.npy"), map)?;
         }
         picture.write_png(&file)?;
-        if !arguments.run.json {
-            output::line(file.display());
-            return Ok(());
-        }
-        output::json(&Result {
-            image: &path.to_string_lossy(),
-            top: &top,
-            class: &class,
-            crop: name.clone(),
-            output: file.to_string_lossy().into_owned(),
-            seconds: start.elapsed().as_secs_f64(),
-        })
+        let (image, output) = (path.to_string_lossy(), file.to_string_lossy().into_owned());
+        let seconds = start.elapsed().as_secs_f64();
+        say(
+            &Result { image: &image, top: &top, class: &class, crop: name.clone(), output, seconds },
+            arguments,
+        )
     })
 }
 
