@@ -1,5 +1,6 @@
 //! The flags, as clap reads them.
 
+mod class_model;
 mod localisation;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
 use deepinside::{BackwardRule, InputSettings, MeanSetting, ScaleSetting, Settings, Size};
 
+pub use self::class_model::{ClassModelArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments};
 pub use self::localisation::{
     EvaluateCommand, EvaluateLocalisationArguments, KeepChoice, LocaliseArguments, MethodArguments,
 };
@@ -51,10 +53,13 @@ pub enum Command {
         "deepinside evaluate localisation -m models/squeezenet --ground-truth boxes.json --method paper --json"
     ))]
     Evaluate(EvaluateCommand),
-    /// Make the picture that maximises a class score (Simonyan et al. 2013, §2).
+    /// Make the picture that maximises a class score (Simonyan et al. 2013, §2), or any other unit of the network.
     #[command(after_help = examples!(
-        "deepinside class-model -m models/caffenet goose -o goose.png",
-        "deepinside class-model -m models/caffenet 281 --recipe original --iterations 20 --seed 7 -o tabby.png"
+        "deepinside class-model goose -o goose.png",
+        "deepinside class-model goose ostrich -m models/squeezenet --recipe paper -o birds/",
+        "deepinside class-model 281 --recipe lucid --set rotation=20 --frames growing.gif -o tabby.png",
+        "deepinside class-model -m models/caffenet 281 --recipe original --iterations 20 --seed 7 -o tabby.png",
+        "deepinside class-model -m models/squeezenet --layer fire5/concat --channel 12 --copies 4 --diversity 10 -o unit/"
     ))]
     ClassModel(ClassModelArguments),
     /// Show the activations and gradients of every layer for a photograph (Simonyan et al. 2013, §4).
@@ -306,41 +311,6 @@ impl SaliencyArguments {
 }
 
 #[derive(Debug, Args)]
-pub struct ClassModelArguments {
-    /// Classes, by index, synset or name.
-    #[arg(required = true)]
-    pub classes: Vec<String>,
-    /// Where the picture goes: a file, or for several classes a folder.
-    #[arg(short, long, value_name = "PATH")]
-    pub output: Option<PathBuf>,
-    /// Also write the image as the network reads it (channels × height × width) as .npy: a file, or a folder.
-    #[arg(long, value_name = "PATH")]
-    pub raw: Option<PathBuf>,
-    /// Which recipe: the paper's (zero start, L2 penalty) or the original project's (noise, no penalty).
-    #[arg(long, value_enum, default_value_t = ClassModelRecipe::Paper)]
-    pub recipe: ClassModelRecipe,
-    /// The number of steps.
-    #[arg(long, value_name = "N")]
-    pub iterations: Option<usize>,
-    /// The step: what the gradient is multiplied with.
-    #[arg(long, value_name = "NUMBER")]
-    pub learning_rate: Option<f64>,
-    /// The λ of the penalty λ‖I‖².
-    #[arg(long, value_name = "NUMBER")]
-    pub lambda: Option<f64>,
-    /// The random seed of a noise start.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u32,
-    /// Start from this array (.npy, channels × height × width).
-    #[arg(long, value_name = "FILE")]
-    pub start: Option<PathBuf>,
-    #[command(flatten)]
-    pub model: ModelArguments,
-    #[command(flatten)]
-    pub run: RunArguments,
-}
-
-#[derive(Debug, Args)]
 pub struct LayersArguments {
     /// Photographs; patterns such as 'photos/*.jpg' are expanded.
     #[arg(required = true)]
@@ -484,15 +454,6 @@ pub enum GradientRecipe {
     /// One crop, the centre unless another is named.
     Plain,
     /// As the original project's scripts.
-    Original,
-}
-
-/// How a class model is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ClassModelRecipe {
-    /// The paper's §2.
-    Paper,
-    /// The original project's visualize.py.
     Original,
 }
 

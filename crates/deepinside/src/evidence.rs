@@ -6,7 +6,7 @@ use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur};
 
 use crate::classify::mean_scores;
-use crate::noise::Normal;
+use crate::random::Random;
 use crate::saliency::largest_magnitude;
 use crate::{BackwardRule, Error, Model, Result, ScoreRunner, Scores};
 
@@ -166,10 +166,11 @@ fn gradients(
         .iter()
         .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &number| (low.min(number), high.max(number)));
     let deviation = deviation as f32 * (range.1 - range.0).max(0.0);
-    let mut normal = Normal::new(seed);
+    let mut random = Random::new(seed);
     let mut sums: Vec<Array> = Vec::new();
     for _ in 0..samples.max(1) {
-        let noisy: Vec<f32> = input.iter().map(|number| number + deviation * normal.next() as f32).collect();
+        let noisy: Vec<f32> =
+            input.iter().map(|number| number + deviation * random.normal() as f32).collect();
         runner.forward(&noisy)?;
         for (index, &class) in classes.iter().enumerate() {
             let gradient = runner.gradient(class)?;

@@ -44,7 +44,7 @@ pub mod layers;
 pub mod localise;
 mod model;
 mod network;
-mod noise;
+mod random;
 mod random_weights;
 mod runner;
 pub mod saliency;

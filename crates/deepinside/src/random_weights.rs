@@ -8,7 +8,7 @@ use deepinside_engine::{PlanOptions, Threads};
 use deepinside_graph::op::{Eltwise, Unary};
 use deepinside_graph::{GraphError, Node, NodeId, Op, Shape, ValueId, Weights};
 
-use crate::noise::Normal;
+use crate::random::Random;
 use crate::{Model, Result, benchmark};
 
 /// The share of zeros behind the rectifiers of the first and the last convolution, and of fully connected layers. With
@@ -22,7 +22,7 @@ const CONNECTED: f64 = 0.85;
 /// # Errors
 /// When a layer cannot be computed.
 pub(crate) fn calibrate(model: &mut Model, seed: u64) -> Result<()> {
-    let mut noise = Normal::new(seed);
+    let mut noise = Random::new(seed);
     let picture = benchmark::picture(model);
     let threads = Threads::new(0)?;
     let is_convolution = |node: &&Node| matches!(node.op, Op::Convolution(_) | Op::Deconvolution(_));
@@ -63,7 +63,7 @@ fn layer(
     zeros: f64,
     picture: &[f32],
     threads: &Threads,
-    noise: &mut Normal,
+    noise: &mut Random,
 ) -> Result<()> {
     let seed = noise.bits();
     filters(model, node.inputs[1], seed, 1.0)?;
@@ -78,7 +78,7 @@ fn layer(
     filters(model, node.inputs[1], seed, 1.0 / deviation)?;
     let Some(&bias) = node.inputs.get(2) else { return Ok(()) };
     let channels = model.graph.value(bias).shape.elements();
-    let biases: Vec<f64> = (0..channels).map(|_| noise.next()).collect();
+    let biases: Vec<f64> = (0..channels).map(|_| noise.normal()).collect();
     let shift = if is_rectified(model, node) {
         let positions = (responses.len() / channels.max(1)).max(1);
         let shifted = |(index, &number): (usize, &f32)| {

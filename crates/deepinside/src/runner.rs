@@ -5,17 +5,14 @@ use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
 use crate::score::Normalisation;
-use crate::{Model, Result};
+use crate::{Model, Result, Score};
 
 /// Computes class scores of pictures, and their gradients with respect to the picture.
 pub struct ScoreRunner {
     session: Session,
     input: ValueId,
     input_shape: Vec<usize>,
-    score: ValueId,
-    output: ValueId,
-    classes: usize,
-    normalisation: Normalisation,
+    score: Score,
 }
 
 /// What a network thinks of one picture.
@@ -45,10 +42,7 @@ impl ScoreRunner {
             session: model.session(1, &options, threads)?,
             input: model.input,
             input_shape: model.graph.value(model.input).shape.extents().to_vec(),
-            score: score.value,
-            output: score.output,
-            classes: score.classes,
-            normalisation: score.normalisation,
+            score: score.clone(),
         })
     }
 
@@ -63,17 +57,11 @@ impl ScoreRunner {
     /// When there are more or fewer numbers.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
         self.session.forward(&[(self.input, picture)])?;
-        let scores = spatial_means(&self.session.activation(self.score)?, self.classes);
-        let output = self.session.activation(self.output)?;
-        let probabilities = match self.normalisation {
-            // A single score without any normalisation is a logit.
-            Normalisation::None if self.classes == 1 => {
-                scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect()
-            }
-            Normalisation::None => softmax(&scores),
-            Normalisation::Softmax | Normalisation::Sigmoid => spatial_means(&output, self.classes),
-        };
-        Ok(Scores { scores, probabilities })
+        Ok(Scores::read(
+            &self.score,
+            &self.session.activation(self.score.value)?,
+            &self.session.activation(self.score.output)?,
+        ))
     }
 
     /// The gradient of one class score with respect to the last picture, `C × H × W`.
@@ -81,8 +69,24 @@ impl ScoreRunner {
     /// # Errors
     /// When there is no such class, or there was no forward pass.
     pub fn gradient(&mut self, class: usize) -> Result<Array> {
-        self.session.backward(&[(self.score, &Target::Class(class))])?;
+        self.session.backward(&[(self.score.value, &Target::Class(class))])?;
         Ok(Array::new(&self.input_shape[1..], self.session.gradient(self.input)?)?)
+    }
+}
+
+impl Scores {
+    /// Reads them from what the network computed for one picture: the value before normalisation, and its own result.
+    pub(crate) fn read(score: &Score, numbers: &[f32], output: &[f32]) -> Self {
+        let scores = spatial_means(numbers, score.classes);
+        let probabilities = match score.normalisation {
+            // A single score without any normalisation is a logit.
+            Normalisation::None if score.classes == 1 => {
+                scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect()
+            }
+            Normalisation::None => softmax(&scores),
+            Normalisation::Softmax | Normalisation::Sigmoid => spatial_means(output, score.classes),
+        };
+        Self { scores, probabilities }
     }
 }
 

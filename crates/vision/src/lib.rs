@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod animation;
 pub mod annotate;
 pub mod array;
 pub mod blur;

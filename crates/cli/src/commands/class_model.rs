@@ -1,97 +1,325 @@
 //! `deepinside class-model`.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
-use deepinside::class_model::{Progress, Recipe, Start, ascend, picture};
+use deepinside::class_model::{
+    Ascent, ClassModel, Diversity, Objective, Progress, Recipe, Start, Wish, ascend, picture,
+};
 use deepinside::classify::{Prediction, prediction, predictions};
-use deepinside::vision::npy;
-use deepinside::{BackwardRule, ScoreRunner, Threads};
+use deepinside::graph::ValueId;
+use deepinside::vision::animation::{self, AnimationFormat};
+use deepinside::vision::{Picture, npy};
+use deepinside::{Model, Threads};
 use serde::Serialize;
 
-use crate::arguments::{ClassModelArguments, ClassModelRecipe};
+use crate::arguments::{ClassModelArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Destination};
 use crate::progress;
 
+/// About how many frames an animation has, where nothing else is asked for.
+const FRAMES: usize = 50;
+/// More frames than this would take gigabytes.
+const MOST_FRAMES: usize = 2000;
+/// How long a frame is shown, in milliseconds.
+const FRAME_DURATION: u32 = 60;
+
 #[derive(Serialize)]
 struct Result<'a> {
     image: Option<&'a str>,
+    objective: &'a str,
     top: &'a [Prediction],
-    class: &'a Prediction,
+    class: Option<Prediction>,
+    value: Option<f32>,
+    recipe: &'a str,
+    seed: u64,
     iterations: usize,
+    notes: &'a [String],
     output: String,
     seconds: f64,
 }
 
 pub fn run(arguments: &ClassModelArguments) -> Outcome {
-    let recipe = recipe(arguments)?;
-    let model = super::open(&arguments.model, arguments.recipe == ClassModelRecipe::Original)?;
-    let mut classes = Vec::new();
-    for class in &arguments.classes {
-        classes.push(model.class(class)?);
+    let is_original = arguments.recipe.recipe == "original";
+    let mut recipe = recipe(&arguments.recipe)?;
+    if let Some(path) = &arguments.start {
+        recipe.start = Start::Given(npy::read_f64(path)?.1);
     }
+    let count = |name: &str, count: usize| match count {
+        0 => Err(Failure::Message(format!("--{name}: at least 1 is needed"))),
+        _ => Ok(count),
+    };
+    let (copies, batch) = (count("copies", arguments.copies)?, count("batch", arguments.batch)?);
+    let frame_every = match arguments.frame_every {
+        Some(steps) => count("frame-every", steps)?,
+        None => recipe.iterations.div_ceil(FRAMES).max(1),
+    };
+    if arguments.frames.is_some() && recipe.iterations / frame_every > MOST_FRAMES {
+        return Err(Failure::Message(format!(
+            "an animation has at most {MOST_FRAMES} frames; {} steps with --frame-every {frame_every} make more",
+            recipe.iterations
+        )));
+    }
+    let model = super::open(&arguments.model, is_original)?;
     let threads = Threads::new(arguments.run.threads)?;
-    let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads)?;
-    let to = Destination::new(arguments.output.as_deref(), classes.len())?;
-    let raw = arguments.raw.as_deref().map(|path| Destination::new(Some(path), classes.len())).transpose()?;
-    for class in classes {
+    let subjects = subjects(&model, arguments, &threads)?;
+    let results = subjects.len() * copies;
+    let to = Destination::new(arguments.output.as_deref(), results)?;
+    let destination = |path: &Option<std::path::PathBuf>| {
+        path.as_deref().map(|path| Destination::new(Some(path), results)).transpose()
+    };
+    let (raw, frames) = (destination(&arguments.raw)?, destination(&arguments.frames)?);
+    let animated = frames.as_ref().map(|frames| frame_file(frames, "any")).transpose()?;
+
+    let wishes: Vec<(String, Wish)> = subjects
+        .into_iter()
+        .flat_map(|Subject { stem, objective }| {
+            (0..copies).map(move |copy| {
+                let stem = if copies == 1 { stem.clone() } else { format!("{stem}-{}", copy + 1) };
+                let seed = arguments.seed.wrapping_add(copy as u64);
+                (stem, Wish { objective: objective.clone(), seed })
+            })
+        })
+        .collect();
+    let shared = if arguments.diversity.is_some() { copies } else { batch };
+    for group in wishes.chunks(shared) {
         let start = Instant::now();
-        let name = model.class_name(class);
-        let first = name.split(',').next().unwrap_or(&name).to_owned();
-        let bar = progress::bar(recipe.iterations, &first);
-        let made =
-            ascend(&model, &mut runner, class, &recipe, |Progress { iteration, score, probability }| {
-                bar.set_position(iteration as u64);
-                bar.set_message(format!("score {score:.1}, probability {probability:.3}"));
-                ControlFlow::Continue(())
-            });
-        bar.finish_and_clear();
-        let made = made?;
-        // The index keeps classes of one name apart: there are two cranes.
-        let stem = format!("{class}-{}", first.replace(' ', "-"));
-        let file = to.file(&stem, "-class-model.png");
-        if let Some(raw) = &raw {
-            npy::write(raw.file(&stem, "-class-model.npy"), &made.image)?;
+        let diversity = diversity(&model, arguments, &group[0].1)?;
+        let mut growing: Vec<Vec<Picture>> = vec![Vec::new(); group.len()];
+        let every = animated.is_some().then_some(frame_every);
+        let made = grow(&model, group, &recipe, diversity, &threads, every, &mut growing)?;
+        let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
+        for (((stem, wish), made), growing) in group.iter().zip(&made).zip(&growing) {
+            for note in &made.notes {
+                progress::note(format_args!("note: {stem}: {note}"));
+            }
+            let file = to.file(stem, "-class-model.png");
+            if let Some(raw) = &raw {
+                npy::write(raw.file(stem, "-class-model.npy"), &made.image)?;
+            }
+            if let Some(frames) = &frames {
+                let (file, format) = frame_file(frames, stem)?;
+                animation::write(&file, format, growing, FRAME_DURATION)?;
+            }
+            picture(&model, &made.image, recipe.display)?.write_png(&file)?;
+            if !arguments.run.json {
+                output::line(file.display());
+                continue;
+            }
+            output::json(&Result {
+                image: None,
+                objective: &wish.objective.describe(&model),
+                top: &predictions(&model, &made.result, 5),
+                class: wish.objective.class().map(|class| prediction(&model, &made.result, class)),
+                value: made.values.last().copied(),
+                recipe: &recipe.name,
+                seed: wish.seed,
+                iterations: made.values.len().saturating_sub(1),
+                notes: &made.notes,
+                output: file.to_string_lossy().into_owned(),
+                seconds,
+            })?;
         }
-        picture(&model, &made.image, recipe.display)?.write_png(&file)?;
-        if !arguments.run.json {
-            output::line(file.display());
-            continue;
-        }
-        let scores = runner.forward(made.image.data())?;
-        output::json(&Result {
-            image: None,
-            top: &predictions(&model, &scores, 5),
-            class: &prediction(&model, &scores, class),
-            iterations: recipe.iterations,
-            output: file.to_string_lossy().into_owned(),
-            seconds: start.elapsed().as_secs_f64(),
-        })?;
     }
     Ok(())
 }
 
-/// The recipe with what the flags change.
-fn recipe(arguments: &ClassModelArguments) -> Outcome<Recipe> {
-    let mut recipe = match arguments.recipe {
-        ClassModelRecipe::Paper => Recipe::paper(),
-        ClassModelRecipe::Original => Recipe::original(arguments.seed),
+/// Makes the pictures that share passes, with a bar of progress and, every so many steps, a frame of each.
+fn grow(
+    model: &Model,
+    group: &[(String, Wish)],
+    recipe: &Recipe,
+    diversity: Option<Diversity>,
+    threads: &Threads,
+    frame_every: Option<usize>,
+    frames: &mut [Vec<Picture>],
+) -> Outcome<Vec<ClassModel>> {
+    let bar = progress::bar(recipe.iterations, &group[0].1.objective.describe(model));
+    let wishes: Vec<Wish> = group.iter().map(|(_, wish)| wish.clone()).collect();
+    let mut failed = None;
+    let made = ascend(model, &wishes, recipe, diversity, threads, |ascent, progress| {
+        bar.set_position(ascent.iteration() as u64);
+        bar.set_message(message(progress));
+        let due = frame_every
+            .is_some_and(|steps| ascent.iteration() % steps == 0 || ascent.iteration() == recipe.iterations);
+        if due && let Err(failure) = add_frames(model, ascent, recipe, frames) {
+            failed = Some(failure);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok(made?),
+    }
+}
+
+fn add_frames(model: &Model, ascent: &Ascent<'_>, recipe: &Recipe, frames: &mut [Vec<Picture>]) -> Outcome {
+    for (index, frames) in frames.iter_mut().enumerate() {
+        frames.push(picture(model, &ascent.image(index)?, recipe.display)?);
+    }
+    Ok(())
+}
+
+/// What the first picture reaches.
+fn message(progress: &[Progress]) -> String {
+    match progress.first() {
+        Some(Progress { value, probability: Some(probability), .. }) => {
+            format!("score {value:.1}, probability {probability:.3}")
+        }
+        Some(Progress { value, .. }) => format!("value {value:.3}"),
+        None => String::new(),
+    }
+}
+
+/// The file of an animation, and its format.
+fn frame_file(frames: &Destination, stem: &str) -> Outcome<(std::path::PathBuf, AnimationFormat)> {
+    let file = frames.file(stem, "-ascent.png");
+    let format = AnimationFormat::of(&file)?;
+    Ok((file, format))
+}
+
+/// Something to maximise, and what its files are called.
+struct Subject {
+    stem: String,
+    objective: Objective,
+}
+
+fn subjects(model: &Model, arguments: &ClassModelArguments, threads: &Threads) -> Outcome<Vec<Subject>> {
+    if let Some(layer) = &arguments.objective.layer {
+        let objective = of_layer(model, layer, &arguments.objective, threads)?;
+        let stem = objective.describe(model).replace([' ', ','], "-");
+        return Ok(vec![Subject { stem, objective }]);
+    }
+    let minus = arguments.objective.minus.as_deref().map(|class| model.class(class)).transpose()?;
+    let mut subjects = Vec::new();
+    for asked in &arguments.classes {
+        let class = model.class(asked)?;
+        let name = model.class_name(class);
+        let first = name.split(',').next().unwrap_or(&name);
+        subjects.push(Subject {
+            // The index keeps classes of one name apart: there are two cranes.
+            stem: format!("{class}-{}", first.replace(' ', "-")),
+            objective: match (arguments.objective.probability, minus) {
+                (_, Some(other)) => Objective::Difference(class, other),
+                (Some(ProbabilityChoice::Plain), _) => Objective::Posterior(class),
+                (Some(ProbabilityChoice::Logarithm), _) => Objective::LogPosterior(class),
+                (None, None) => Objective::Class(class),
+            },
+        });
+    }
+    Ok(subjects)
+}
+
+/// The objective that the flags about a layer name.
+fn of_layer(
+    model: &Model,
+    layer: &str,
+    arguments: &ObjectiveArguments,
+    threads: &Threads,
+) -> Outcome<Objective> {
+    let value = value(model, layer)?;
+    if let Some(channel) = arguments.channel {
+        return Ok(Objective::Channel { value, channel });
+    }
+    if !arguments.neuron.is_empty() {
+        let shape = &model.graph.value(value).shape;
+        let position = match (arguments.neuron.as_slice(), &shape.extents()[1..]) {
+            (&[position], _) => position,
+            (indices, extents) if indices.len() == extents.len() => {
+                if indices.iter().zip(extents).any(|(index, extent)| index >= extent) {
+                    return Err(Failure::Message(format!(
+                        "--neuron: '{layer}' has shape {shape}; found {indices:?} (each counts from 0)"
+                    )));
+                }
+                indices.iter().zip(extents).fold(0, |position, (index, extent)| position * extent + index)
+            }
+            (indices, extents) => {
+                return Err(Failure::Message(format!(
+                    "--neuron: one number, or one for each of the {} axes of '{layer}' ({shape}) behind the first; found {}",
+                    extents.len(),
+                    indices.len()
+                )));
+            }
+        };
+        return Ok(Objective::Neuron { value, position });
+    }
+    if let Some(path) = &arguments.direction {
+        let direction = npy::read_f64(path)?.1.into_iter().map(|number| number as f32).collect();
+        return Ok(Objective::Direction { value, direction });
+    }
+    if let Some(path) = &arguments.invert {
+        let photograph = model.load_photograph(path)?;
+        let input = model.inputs(&photograph, &[model.crop])?;
+        return Ok(Objective::features(model, value, input.data(), threads)?);
+    }
+    Ok(Objective::Layer { value })
+}
+
+fn diversity(model: &Model, arguments: &ClassModelArguments, wish: &Wish) -> Outcome<Option<Diversity>> {
+    let Some(weight) = arguments.diversity else { return Ok(None) };
+    let value = match &arguments.diversity_layer {
+        Some(name) => value(model, name)?,
+        None => Diversity::usual_value(model, &wish.objective)?,
     };
+    Ok(Some(Diversity { value, weight }))
+}
+
+fn value(model: &Model, name: &str) -> Outcome<ValueId> {
+    model.graph.find(name).ok_or_else(|| {
+        Failure::Message(format!(
+            "'{}' has no value called '{name}'; `deepinside graph` lists those it has",
+            model.name
+        ))
+    })
+}
+
+/// The recipe with what the flags change.
+fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
+    let path = Path::new(&arguments.recipe);
+    let recipe = match path.extension() {
+        Some(ending) if ending == "toml" => Recipe::read(path)?,
+        _ => Recipe::named(&arguments.recipe)?,
+    };
+    let mut changes = toml::Table::new();
     if let Some(lambda) = arguments.lambda {
-        if lambda.is_nan() || lambda < 0.0 {
-            return Err(Failure::Message(format!("--lambda is zero or a positive number, found {lambda}")));
-        }
+        changes.insert("l2".to_owned(), lambda.into());
         // The paper's recipe ties its step to λ, so that the penalty shrinks the picture by a tenth each step.
-        if arguments.recipe == ClassModelRecipe::Paper && lambda > 0.0 {
-            recipe.learning_rate = 0.05 / lambda;
+        if recipe.name == "paper" && lambda > 0.0 {
+            changes.insert("learning_rate".to_owned(), (0.05 / lambda).into());
         }
-        recipe.l2 = lambda;
     }
-    recipe.learning_rate = arguments.learning_rate.unwrap_or(recipe.learning_rate);
-    recipe.iterations = arguments.iterations.unwrap_or(recipe.iterations);
-    if let Some(path) = &arguments.start {
-        recipe.start = Start::Given(npy::read_f64(path)?.1);
+    let mut change = |name: &str, value: Option<toml::Value>| {
+        if let Some(value) = value {
+            changes.insert(name.to_owned(), value);
+        }
+    };
+    change("learning_rate", arguments.learning_rate.map(Into::into));
+    change("iterations", arguments.iterations.map(whole));
+    change("total_variation", arguments.total_variation.map(Into::into));
+    change("jitter", arguments.jitter.map(Into::into));
+    change("octaves", arguments.octaves.map(whole));
+    for assignment in &arguments.set {
+        let (name, text) = assignment.split_once('=').ok_or_else(|| {
+            Failure::Message(format!("--set {assignment}: expected NAME=VALUE, such as jitter=8"))
+        })?;
+        change(name.trim(), Some(setting(text.trim())));
     }
-    Ok(recipe)
+    Ok(recipe.with(changes)?)
+}
+
+fn whole(number: usize) -> toml::Value {
+    toml::Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// A value as TOML writes it; what is none is a word without its quotation marks.
+fn setting(text: &str) -> toml::Value {
+    let parsed: std::result::Result<toml::Table, _> = toml::from_str(&format!("value = {text}"));
+    parsed
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }

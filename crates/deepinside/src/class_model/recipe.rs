@@ -1,0 +1,413 @@
+//! Recipes of an ascent: every number that decides what comes out, as data.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The names of the recipes that are built in.
+pub const RECIPES: [&str; 5] = ["paper", "original", "yosinski", "lucid", "transfer"];
+
+/// In which numbers a picture is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parameterisation {
+    /// Each number of the network's input by itself, in grey levels (1/255 of the range of a photograph) about the mean.
+    Pixels,
+    /// The spectrum of a picture with decorrelated colours, high frequencies damped, bounded by a sigmoid (Olah, Mordvintsev and
+    /// Schubert 2017, "Feature Visualization").
+    Fourier,
+}
+
+/// Where an ascent starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// All zeros: the training mean in pixels, grey in a spectrum.
+    Zero,
+    /// Uniform in [0, 1) per number, exactly as NumPy's `RandomState(seed).random_sample` gives them.
+    Uniform,
+    /// Normal with the recipe's deviation.
+    Normal,
+    /// These numbers as the network reads them, `C × H × W` in C order; for pixels only.
+    #[serde(skip)]
+    Given(Vec<f64>),
+}
+
+/// How a gradient becomes a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimiser {
+    /// The learning rate times the gradient.
+    Gradient,
+    /// The learning rate times the gradient over its root mean square: independent of the scale of scores.
+    Normalised,
+    /// Adam (Kingma and Ba 2014) with the usual 0.9 and 0.999.
+    Adam,
+}
+
+/// How the picture of an ascent is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Display {
+    /// As a photograph: the training mean is added, what leaves the range is clipped.
+    Photograph,
+    /// Stretched from the smallest number to the largest over all channels, which keep their order, so that blue-first
+    /// networks show blue as red: what the original project did.
+    Stretched,
+}
+
+/// An ascent in all its numbers. Lengths are in pixels of the network's input, brightness in grey levels, so that a recipe means
+/// the same for a network that reads 0 to 255 and for one that reads −1 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// What it is called in records.
+    pub name: String,
+    /// In which numbers the picture is searched for.
+    pub parameterisation: Parameterisation,
+    /// Where it starts.
+    pub start: Start,
+    /// The deviation of a normal start: grey levels for pixels, in a spectrum its own unit (0.01 is usual).
+    pub start_deviation: f64,
+    /// How many steps it takes, over all octaves.
+    pub iterations: usize,
+    /// How a gradient becomes a step.
+    pub optimiser: Optimiser,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The share of the learning rate that the last step has; between the first and the last it falls evenly. 1 keeps it.
+    pub final_learning_rate: f64,
+    /// The λ of the penalty λ‖I‖², I in grey levels about the mean (for a spectrum: about grey).
+    pub l2: f64,
+    /// The weight of the total variation Σ (dx² + dy²)^(β/2) that is subtracted from what is maximised (Mahendran and Vedaldi 2014).
+    pub total_variation: f64,
+    /// Its β.
+    pub total_variation_exponent: f64,
+    /// The exponent with which a spectrum's frequencies are damped; 1 gives all scales of natural pictures equal weight.
+    pub spectrum_decay: f64,
+    /// The share of the picture that fades at every step (θ_decay of Yosinski and others 2015); pixels only.
+    pub decay: f64,
+    /// The deviation of a Gaussian that blurs the picture every `blur_every` steps (θ_b_width); pixels only.
+    pub blur: f64,
+    /// After how many steps it is blurred (θ_b_every).
+    pub blur_every: usize,
+    /// The share of pixels, those of the smallest norm, that is set to zero after every step (θ_n_pct / 100); pixels only.
+    pub clip_norm: f64,
+    /// The share of pixels, those that contribute least to the score, that is set to zero after every step (θ_c_pct / 100); pixels
+    /// only.
+    pub clip_contribution: f64,
+    /// By how many pixels the canvas is larger than the network's input on every side; it is cut off in the end.
+    pub margin: usize,
+    /// By how many pixels the canvas is moved at random before every step, at most.
+    pub jitter: f64,
+    /// Between which factors the canvas is enlarged at random before every step.
+    pub zoom: [f64; 2],
+    /// By how many degrees the canvas is turned at random before every step, at most.
+    pub rotation: f64,
+    /// Whether the canvas is mirrored before every other step or so.
+    pub mirror: bool,
+    /// At how many sizes the picture is worked out, from coarse to fine; pixels only.
+    pub octaves: usize,
+    /// By what factor each is larger than the one before.
+    pub octave_ratio: f64,
+    /// How the picture is shown.
+    pub display: Display,
+}
+
+impl Default for Recipe {
+    /// The paper's recipe.
+    fn default() -> Self {
+        Self::paper()
+    }
+}
+
+impl Recipe {
+    /// The paper's §2: from zero, with an L2 penalty; the training mean is added at the end. The paper states no numbers;
+    /// λ = 1e-5 with step 0.05/λ shows outlines.
+    pub fn paper() -> Self {
+        Self {
+            name: "paper".to_owned(),
+            parameterisation: Parameterisation::Pixels,
+            start: Start::Zero,
+            start_deviation: 0.0,
+            iterations: 100,
+            optimiser: Optimiser::Gradient,
+            learning_rate: 0.05 / 1e-5,
+            final_learning_rate: 1.0,
+            l2: 1e-5,
+            total_variation: 0.0,
+            total_variation_exponent: 2.0,
+            spectrum_decay: 1.0,
+            decay: 0.0,
+            blur: 0.0,
+            blur_every: 1,
+            clip_norm: 0.0,
+            clip_contribution: 0.0,
+            margin: 0,
+            jitter: 0.0,
+            zoom: [1.0, 1.0],
+            rotation: 0.0,
+            mirror: false,
+            octaves: 1,
+            octave_ratio: 1.4,
+            display: Display::Photograph,
+        }
+    }
+
+    /// The original project's `visualize.py`: from uniform noise, learning rate 1e4, no penalty. It took 10,000
+    /// iterations; 200 are taken here, since after a few the ascent with this rate only wanders.
+    pub fn original() -> Self {
+        Self {
+            name: "original".to_owned(),
+            start: Start::Uniform,
+            iterations: 200,
+            learning_rate: 1e4,
+            l2: 0.0,
+            display: Display::Stretched,
+            ..Self::paper()
+        }
+    }
+
+    /// Yosinski and others 2015, "Understanding Neural Networks Through Deep Visualization": decay, blur and clipping of small
+    /// pixels instead of a penalty.
+    pub fn yosinski() -> Self {
+        Self {
+            name: "yosinski".to_owned(),
+            start: Start::Normal,
+            start_deviation: 1.0,
+            iterations: 400,
+            optimiser: Optimiser::Normalised,
+            learning_rate: 4.0,
+            l2: 0.0,
+            decay: 0.01,
+            blur: 1.0,
+            blur_every: 4,
+            ..Self::paper()
+        }
+    }
+
+    /// Olah, Mordvintsev and Schubert 2017: a spectrum with decorrelated colours under random moves, zooms and turns, by Adam.
+    pub fn lucid() -> Self {
+        Self {
+            name: "lucid".to_owned(),
+            parameterisation: Parameterisation::Fourier,
+            start: Start::Normal,
+            start_deviation: 0.01,
+            iterations: 256,
+            optimiser: Optimiser::Adam,
+            learning_rate: 0.05,
+            l2: 0.0,
+            margin: 12,
+            jitter: 12.0,
+            zoom: [0.9, 1.1],
+            rotation: 10.0,
+            ..Self::paper()
+        }
+    }
+
+    /// Like [`Recipe::lucid`], chosen so that *other* networks recognise the pictures, too: larger moves, zooms and turns, mirrored
+    /// now and then.
+    pub fn transfer() -> Self {
+        Self { name: "transfer".to_owned(), ..Self::lucid() }
+    }
+
+    /// A recipe by its name, see [`RECIPES`].
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn named(name: &str) -> Result<Self> {
+        Ok(match name {
+            "paper" => Self::paper(),
+            "original" => Self::original(),
+            "yosinski" => Self::yosinski(),
+            "lucid" => Self::lucid(),
+            "transfer" => Self::transfer(),
+            _ => {
+                return Err(Error::Option(format!(
+                    "no recipe is called '{name}'; there are {}, and files that end in .toml",
+                    RECIPES.join(", ")
+                )));
+            }
+        })
+    }
+
+    /// Reads a recipe: TOML with the names of the fields, what is left out as in [`Recipe::paper`], or as in the recipe that `base`
+    /// names.
+    ///
+    /// # Errors
+    /// When the file cannot be read, a key is unknown or a number out of its range.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let failed = |message: String| Error::ModelFile { path: path.to_owned(), message };
+        let mut given: toml::Table = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let base = match given.remove("base") {
+            Some(toml::Value::String(name)) => Self::named(&name)?,
+            Some(other) => return Err(failed(format!("base is the name of a recipe, found {other}"))),
+            None => Self::paper(),
+        };
+        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        Self { name, ..base }.with(given).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The recipe with some fields changed, by their names.
+    ///
+    /// # Errors
+    /// When a name is unknown, a value of another kind, or a number out of its range.
+    pub fn with(&self, changes: toml::Table) -> Result<Self> {
+        let failed = |message: String| Error::Option(format!("recipe: {}", message.trim_end()));
+        let start = self.start.clone();
+        let plain = Self { start: Start::Zero, ..self.clone() };
+        let mut table = toml::Table::try_from(&plain).map_err(|error| failed(error.to_string()))?;
+        let restarts = changes.contains_key("start");
+        for (key, value) in changes {
+            // A whole number stands for a number, too.
+            let value = match (table.get(&key), value) {
+                (Some(toml::Value::Float(_)), toml::Value::Integer(number)) => {
+                    toml::Value::Float(number as f64)
+                }
+                (Some(toml::Value::Array(_)), toml::Value::Array(numbers)) => {
+                    let float = |value: toml::Value| {
+                        value.as_integer().map_or(value, |number| (number as f64).into())
+                    };
+                    toml::Value::Array(numbers.into_iter().map(float).collect())
+                }
+                (_, value) => value,
+            };
+            table.insert(key, value);
+        }
+        let mut recipe: Self =
+            table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+        if !restarts {
+            recipe.start = start;
+        }
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// When one is out of its range; says which, and what was expected.
+    pub fn check(&self) -> Result<()> {
+        let [least, most] = self.zoom;
+        let rules = [
+            (self.learning_rate.is_finite(), "learning rate", "a finite number", self.learning_rate),
+            (
+                within(self.final_learning_rate, 0.0, 1.0),
+                "final learning rate",
+                "0 to 1",
+                self.final_learning_rate,
+            ),
+            (at_least_zero(self.l2), "l2", "zero or a positive number", self.l2),
+            (
+                at_least_zero(self.total_variation),
+                "total variation",
+                "zero or a positive number",
+                self.total_variation,
+            ),
+            (
+                within(self.total_variation_exponent, 1.0, 4.0),
+                "exponent of the total variation",
+                "1 to 4",
+                self.total_variation_exponent,
+            ),
+            (within(self.spectrum_decay, 0.0, 4.0), "spectrum decay", "0 to 4", self.spectrum_decay),
+            (
+                at_least_zero(self.start_deviation),
+                "start deviation",
+                "zero or a positive number",
+                self.start_deviation,
+            ),
+            (within(self.decay, 0.0, 1.0), "decay", "0 to 1", self.decay),
+            (within(self.blur, 0.0, 64.0), "blur", "0 to 64 pixels", self.blur),
+            (within(self.clip_norm, 0.0, 1.0), "clip norm", "0 to 1", self.clip_norm),
+            (within(self.clip_contribution, 0.0, 1.0), "clip contribution", "0 to 1", self.clip_contribution),
+            (within(self.jitter, 0.0, 1024.0), "jitter", "0 to 1024 pixels", self.jitter),
+            (within(self.rotation, 0.0, 180.0), "rotation", "0 to 180 degrees", self.rotation),
+            (within(least, 0.1, most), "least zoom", "0.1 to the largest zoom", least),
+            (within(most, least, 10.0), "largest zoom", "the least zoom to 10", most),
+            (within(self.octave_ratio, 1.0, 4.0), "octave ratio", "1 to 4", self.octave_ratio),
+            ((1..=16).contains(&self.octaves), "octaves", "1 to 16", self.octaves as f64),
+            (self.margin <= 1024, "margin", "0 to 1024 pixels", self.margin as f64),
+            (self.blur_every > 0, "blur every", "1 or more steps", self.blur_every as f64),
+        ];
+        for (right, name, expected, found) in rules {
+            if !right {
+                return Err(Error::Option(format!(
+                    "the {name} of a class model is {expected}, found {found}"
+                )));
+            }
+        }
+        let pixels_only = [
+            ("decay", self.decay > 0.0),
+            ("blur", self.blur > 0.0),
+            ("clip norm", self.clip_norm > 0.0),
+            ("clip contribution", self.clip_contribution > 0.0),
+            ("octaves", self.octaves > 1),
+            ("a given start", matches!(self.start, Start::Given(_))),
+            ("a uniform start", self.start == Start::Uniform),
+        ];
+        for (name, used) in pixels_only {
+            if used && self.parameterisation == Parameterisation::Fourier {
+                return Err(Error::Option(format!(
+                    "{name}: only pixels have that, this recipe searches a spectrum"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn at_least_zero(number: f64) -> bool {
+    number.is_finite() && number >= 0.0
+}
+
+fn within(number: f64, low: f64, high: f64) -> bool {
+    (low..=high).contains(&number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_a_recipe_whose_numbers_are_in_range() {
+        for name in RECIPES {
+            let recipe = Recipe::named(name).unwrap();
+            assert_eq!(recipe.name, name);
+            recipe.check().unwrap();
+        }
+        assert!(Recipe::named("lucent").unwrap_err().to_string().contains("lucid"));
+    }
+
+    #[test]
+    fn files_change_what_they_name() {
+        let folder = std::env::temp_dir().join(format!("recipe-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("mine.toml");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Recipe::read(&path)
+        };
+        let mine = read("base = \"lucid\"\njitter = 3\nzoom = [0.5, 1.0]").unwrap();
+        assert_eq!(
+            mine,
+            Recipe { name: "mine".to_owned(), jitter: 3.0, zoom: [0.5, 1.0], ..Recipe::lucid() }
+        );
+        for (text, said) in [
+            ("jittr = 3", "jittr"),
+            ("base = \"lucid\"\nblur = 1.0", "spectrum"),
+            ("l2 = -1.0", "l2"),
+            ("l2 = nan", "l2"),
+            ("zoom = [2.0, 1.0]", "zoom"),
+            ("base = 3", "base"),
+        ] {
+            let message = read(text).unwrap_err().to_string();
+            assert!(message.contains(said), "{text}: {message}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,136 @@
+//! Pictures in time: animated PNG (every colour) and GIF (256 colours a picture, but shown everywhere).
+
+use std::path::Path;
+
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, Frame, RgbImage};
+
+use crate::{Error, Picture, Result, whole_file};
+
+/// How an animation is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnimationFormat {
+    /// Animated PNG.
+    Png,
+    /// GIF.
+    Gif,
+}
+
+impl AnimationFormat {
+    /// The format that a file's ending asks for: `.gif`, or `.png` and `.apng`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for another ending.
+    pub fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        match ending.as_deref() {
+            Some("gif") => Ok(Self::Gif),
+            Some("png" | "apng") => Ok(Self::Png),
+            _ => Err(Error::Parameter {
+                name: "the file of an animation",
+                expected: "an ending of .gif, .png or .apng",
+                found: path.display().to_string(),
+            }),
+        }
+    }
+}
+
+/// Writes pictures of one size as an animation that repeats for ever, each shown for that many milliseconds (1 to 10,000), the
+/// last ten times as long. The file appears whole or not at all.
+///
+/// # Errors
+/// [`Error::Empty`] without pictures, [`Error::Parameter`] when they differ in size or the duration is out of its range,
+/// [`Error::Write`].
+pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], milliseconds: u32) -> Result<()> {
+    let Some(first) = pictures.first() else {
+        return Err(Error::Empty { what: "an animation", shape: vec![0] });
+    };
+    let size = |picture: &Picture| [picture.width(), picture.height()];
+    if let Some(other) = pictures.iter().find(|picture| size(picture) != size(first)) {
+        return Err(Error::Parameter {
+            name: "a picture of an animation",
+            expected: "the size of the first one",
+            found: format!("{} × {}", other.width(), other.height()),
+        });
+    }
+    if !(1..=10_000).contains(&milliseconds) {
+        let (name, expected) = ("the duration of a picture", "1 to 10,000 milliseconds");
+        return Err(Error::Parameter { name, expected, found: milliseconds.to_string() });
+    }
+    let duration = |index: usize| if index + 1 == pictures.len() { 10 * milliseconds } else { milliseconds };
+    whole_file::write(path, |stream| match format {
+        AnimationFormat::Png => {
+            let mut encoder = png::Encoder::new(stream, first.width() as u32, first.height() as u32);
+            encoder.set_color(png::ColorType::Rgb);
+            encoder.set_depth(png::BitDepth::Eight);
+            encoder.set_animated(pictures.len() as u32, 0)?;
+            let mut writer = encoder.write_header()?;
+            for (index, picture) in pictures.iter().enumerate() {
+                // Sixteen bits hold 65 seconds; longer ones are cut.
+                writer.set_frame_delay(u16::try_from(duration(index)).unwrap_or(u16::MAX), 1000)?;
+                writer.write_image_data(picture.rgb())?;
+            }
+            Ok(writer.finish()?)
+        }
+        AnimationFormat::Gif => {
+            let mut encoder = GifEncoder::new_with_speed(stream, 10);
+            encoder.set_repeat(Repeat::Infinite).map_err(std::io::Error::other)?;
+            for (index, picture) in pictures.iter().enumerate() {
+                let (width, height) = (picture.width() as u32, picture.height() as u32);
+                let image = RgbImage::from_raw(width, height, picture.rgb().to_vec());
+                let image = image.ok_or_else(|| std::io::Error::other("a picture has too few bytes"))?;
+                let delay = Delay::from_numer_denom_ms(duration(index), 1);
+                let rgba = image::DynamicImage::ImageRgb8(image).into_rgba8();
+                let frame = Frame::from_parts(rgba, 0, 0, delay);
+                encoder.encode_frame(frame).map_err(std::io::Error::other)?;
+            }
+            Ok(())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::AnimationDecoder as _;
+
+    use super::*;
+
+    #[test]
+    fn both_formats_are_read_back_by_the_decoders() {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures =
+            [[255, 0, 0], [0, 255, 0], [0, 0, 255]].map(|colour| Picture::filled(5, 4, colour).unwrap());
+        for (name, format) in [("a.png", AnimationFormat::Png), ("a.GIF", AnimationFormat::Gif)] {
+            let path = folder.path().join(name);
+            assert_eq!(AnimationFormat::of(&path).unwrap(), format);
+            write(&path, format, &pictures, 40).unwrap();
+            let bytes = std::io::Cursor::new(std::fs::read(&path).unwrap());
+            let frames: Vec<Frame> = match format {
+                AnimationFormat::Png => {
+                    let decoder = image::codecs::png::PngDecoder::new(bytes).unwrap();
+                    decoder.apng().unwrap().into_frames().collect_frames().unwrap()
+                }
+                AnimationFormat::Gif => {
+                    let decoder = image::codecs::gif::GifDecoder::new(bytes).unwrap();
+                    decoder.into_frames().collect_frames().unwrap()
+                }
+            };
+            let shown: Vec<[u8; 4]> = frames.iter().map(|frame| frame.buffer().get_pixel(2, 2).0).collect();
+            assert_eq!(shown, [[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 255, 255]], "{name}");
+            let delays: Vec<u32> = frames.iter().map(|frame| frame.delay().numer_denom_ms().0).collect();
+            assert_eq!(delays, [40, 40, 400], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_animation_is_refused() {
+        let path = Path::new("never-written.gif");
+        let red = Picture::filled(2, 2, [255, 0, 0]).unwrap();
+        let wide = Picture::filled(3, 2, [255, 0, 0]).unwrap();
+        for (pictures, milliseconds) in [(vec![], 40), (vec![red.clone(), wide], 40), (vec![red], 0)] {
+            assert!(write(path, AnimationFormat::Gif, &pictures, milliseconds).is_err());
+        }
+        assert!(AnimationFormat::of(Path::new("a.mp4")).unwrap_err().to_string().contains(".gif"));
+        assert!(!path.exists());
+    }
+}
