@@ -1,0 +1,160 @@
+// A field that searches the network's classes (the combobox pattern of the ARIA Authoring Practices), and the chosen ones as chips.
+
+import { useEffect, useId, useState } from "preact/hooks";
+import { api, type ClassName, type ScoredClass } from "../api";
+import { percent } from "../arrays";
+import { useJob } from "../hooks";
+
+const names = new Map<string, ClassName>();
+
+/** The names of classes by index, which are looked up where the page has not met them. */
+export function useClassNames(model: string | undefined, indices: readonly number[]): (index: number) => string {
+    const missing = indices.filter((index) => !names.has(`${model}:${index}`));
+    const key = model && missing.length > 0 ? `${model}:${missing.join(",")}` : undefined;
+    const [, update] = useState(0);
+    useEffect(() => {
+        if (!key || !model) return;
+        void Promise.all(
+            missing.map(async (index) => {
+                const found = (await api.classes(model, String(index), 20)).find((entry) => entry.index === index);
+                if (found) names.set(`${model}:${index}`, found);
+            }),
+            // A name that cannot be had is shown as its number.
+        ).then(() => update((count) => count + 1), () => undefined);
+    }, [key]);
+    return (index) => names.get(`${model}:${index}`)?.name ?? `class ${index}`;
+}
+
+export function remember(model: string | undefined, classes: readonly ClassName[]): void {
+    for (const entry of classes) names.set(`${model}:${entry.index}`, entry);
+}
+
+interface SearchProps {
+    readonly model: string | undefined;
+    readonly label: string;
+    readonly onPick: (picked: ClassName) => void;
+}
+
+export function ClassSearch({ model, label, onPick }: SearchProps) {
+    const id = useId();
+    const [query, setQuery] = useState("");
+    const [isOpen, setOpen] = useState(false);
+    const [active, setActive] = useState(0);
+    const found = useJob(isOpen && model ? `${model} ${query}` : undefined, (signal) => api.classes(model ?? "", query, 50, signal), 80);
+    const entries = found.result ?? [];
+    useEffect(() => setActive(0), [found.resultKey]);
+    useEffect(() => {
+        if (isOpen) document.getElementById(`${id}-${active}`)?.scrollIntoView({ block: "nearest" });
+    }, [active, isOpen]);
+    const pick = (entry: ClassName | undefined) => {
+        if (!entry) return;
+        remember(model, [entry]);
+        onPick(entry);
+        setQuery("");
+        setOpen(false);
+    };
+    const onKeyDown = (event: KeyboardEvent) => {
+        if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+            event.preventDefault();
+            setOpen(true);
+            const step = event.key === "ArrowDown" ? 1 : -1;
+            if (entries.length) setActive((isOpen ? active + step + entries.length : 0) % entries.length);
+        } else if (event.key === "Enter" && isOpen) {
+            event.preventDefault();
+            pick(entries[active]);
+        } else if (event.key === "Escape") {
+            setOpen(false);
+        }
+    };
+    return (
+        <div class="control class-search">
+            <label class="control-label" for={id}>
+                <span>{label}</span>
+            </label>
+            <input
+                id={id}
+                type="text"
+                role="combobox"
+                autocomplete="off"
+                spellcheck={false}
+                placeholder="name, synset or number"
+                aria-expanded={isOpen}
+                aria-controls={`${id}-list`}
+                aria-autocomplete="list"
+                aria-activedescendant={isOpen && entries.length ? `${id}-${active}` : undefined}
+                value={query}
+                onInput={(event) => {
+                    setQuery(event.currentTarget.value);
+                    setOpen(true);
+                }}
+                onClick={() => setOpen(true)}
+                onBlur={() => setOpen(false)}
+                onKeyDown={onKeyDown}
+            />
+            <ul id={`${id}-list`} class="class-list" role="listbox" aria-label="Classes found" hidden={!isOpen}>
+                {entries.map((entry, index) => (
+                    <li
+                        key={entry.index}
+                        id={`${id}-${index}`}
+                        role="option"
+                        aria-selected={index === active}
+                        onPointerDown={(event) => {
+                            // Before the field loses its focus.
+                            event.preventDefault();
+                            pick(entry);
+                        }}
+                    >
+                        <span>{entry.name}</span>
+                        <small>
+                            {entry.index}
+                            {entry.synset ? ` · ${entry.synset}` : ""}
+                        </small>
+                    </li>
+                ))}
+                {found.resultKey !== undefined && entries.length === 0 && (
+                    <li role="option" aria-selected="false" aria-disabled="true">
+                        No class is called so.
+                    </li>
+                )}
+            </ul>
+        </div>
+    );
+}
+
+interface PickerProps {
+    readonly model: string | undefined;
+    readonly label?: string;
+    readonly selected: readonly number[];
+    /** The network's own best classes, offered beside the chosen ones. */
+    readonly top?: readonly ScoredClass[];
+    readonly isSingle?: boolean;
+    readonly most?: number;
+    readonly onChange: (selected: readonly number[]) => void;
+}
+
+export function ClassPicker({ model, label = "Classes", selected, top = [], isSingle = false, most = 8, onChange }: PickerProps) {
+    remember(model, top);
+    const nameOf = useClassNames(model, selected);
+    const offered = [...top.map((entry) => entry.index), ...selected.filter((index) => !top.some((entry) => entry.index === index))];
+    const choose = (index: number) => {
+        if (isSingle) onChange([index]);
+        else if (selected.includes(index)) onChange(selected.filter((other) => other !== index));
+        else onChange([...selected, index].slice(-most));
+    };
+    return (
+        <div class="class-picker">
+            <div class="chips" role="group" aria-label={label}>
+                {offered.map((index) => {
+                    const probability = top.find((entry) => entry.index === index)?.probability;
+                    return (
+                        <button key={index} type="button" class="chip" aria-pressed={selected.includes(index)} onClick={() => choose(index)}>
+                            {nameOf(index)}
+                            {probability !== undefined && <small>{percent(probability)}</small>}
+                        </button>
+                    );
+                })}
+            </div>
+            <ClassSearch model={model} label={isSingle ? "Another class" : "Add a class"} onPick={({ index }) => (selected.includes(index) && !isSingle ? undefined : choose(index))} />
+        </div>
+    );
+}

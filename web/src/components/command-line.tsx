@@ -1,0 +1,49 @@
+// The last lines of every view: how to get the same from the command line, and the link that restores the view.
+
+import { useState } from "preact/hooks";
+import { link, useRoute } from "../route";
+
+async function copy(text: string): Promise<boolean> {
+    try {
+        await navigator.clipboard.writeText(text);
+        return true;
+    } catch {
+        // Browsers give the clipboard to secure origins only, and another machine's plain address is none.
+        const field = document.createElement("textarea");
+        field.value = text;
+        document.body.append(field);
+        field.select();
+        const isCopied = document.execCommand("copy");
+        field.remove();
+        return isCopied;
+    }
+}
+
+function CopyButton({ text, label }: { readonly text: () => string; readonly label: string }) {
+    const [said, setSaid] = useState("");
+    const onClick = async () => {
+        setSaid((await copy(text())) ? "Copied" : "Not allowed here");
+        setTimeout(() => setSaid(""), 1600);
+    };
+    return (
+        <button type="button" class="button button-small" onClick={onClick}>
+            <span aria-live="polite">{said || label}</span>
+        </button>
+    );
+}
+
+export function CommandLine({ command }: { readonly command: string | undefined }) {
+    useRoute();
+    return (
+        <footer class="command-line">
+            <h2 class="small-heading">Same as command line</h2>
+            <div class="command-line-row">
+                <code class="command" tabIndex={0} role="textbox" aria-readonly="true" aria-label="The command that gives the same result">
+                    {command ?? "…"}
+                </code>
+                {command && <CopyButton text={() => command} label="Copy command" />}
+                <CopyButton text={link} label="Copy link to this view" />
+            </div>
+        </footer>
+    );
+}

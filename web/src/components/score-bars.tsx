@@ -1,0 +1,34 @@
+// The best classes as bars of their probability, with the unnormalised score that saliency differentiates.
+
+import type { ScoredClass } from "../api";
+import { percent } from "../arrays";
+
+interface ScoreBarsProps {
+    readonly top: readonly ScoredClass[];
+    /** Where a class leads, if anywhere. */
+    readonly address?: (entry: ScoredClass) => string;
+}
+
+export function ScoreBars({ top, address }: ScoreBarsProps) {
+    return (
+        <ol class="score-bars">
+            {top.map((entry) => {
+                const text = (
+                    <>
+                        <span class="score-name">{entry.name}</span>
+                        <span class="score-probability">{percent(entry.probability)}</span>
+                        <span class="score-track" aria-hidden="true">
+                            <span class="score-bar" style={{ width: `${Math.max(entry.probability * 100, 0.4)}%` }} />
+                        </span>
+                        <small class="score-detail">
+                            class {entry.index}
+                            {entry.synset ? ` · ${entry.synset}` : ""}
+                            {Number.isFinite(entry.score) ? ` · score ${entry.score.toFixed(2)}` : ""}
+                        </small>
+                    </>
+                );
+                return <li key={entry.index}>{address ? <a href={address(entry)}>{text}</a> : <div>{text}</div>}</li>;
+            })}
+        </ol>
+    );
+}

@@ -1,0 +1,138 @@
+// Hooks that more than one view uses.
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { api, type Example, type Model, type Photograph } from "./api";
+
+export interface Job<T> {
+    /** The newest result; it stays while the next one is computed. */
+    readonly result: T | undefined;
+    /** The key whose result that is. */
+    readonly resultKey: string | undefined;
+    readonly error: unknown;
+    readonly isRunning: boolean;
+    readonly retry: () => void;
+    readonly cancel: () => void;
+}
+
+/**
+ * Runs a computation whenever `key` changes, and not while it is undefined. At most one runs: the one before is cancelled, which
+ * closes its connection, and with that the server's job. `delay` in milliseconds lets a slider come to rest.
+ */
+export function useJob<T>(key: string | undefined, run: (signal: AbortSignal) => Promise<T>, delay = 0): Job<T> {
+    const [state, setState] = useState<Omit<Job<T>, "retry" | "cancel">>({ result: undefined, resultKey: undefined, error: undefined, isRunning: false });
+    const [attempt, setAttempt] = useState(0);
+    const running = useRef<AbortController | undefined>(undefined);
+    useEffect(() => {
+        if (key === undefined) {
+            setState({ result: undefined, resultKey: undefined, error: undefined, isRunning: false });
+            return undefined;
+        }
+        const controller = new AbortController();
+        running.current = controller;
+        setState((before) => ({ ...before, error: undefined, isRunning: true }));
+        const timer = setTimeout(() => {
+            run(controller.signal).then(
+                (result) => {
+                    if (!controller.signal.aborted) setState({ result, resultKey: key, error: undefined, isRunning: false });
+                },
+                (error: unknown) => {
+                    if (!controller.signal.aborted) setState((before) => ({ ...before, error, isRunning: false }));
+                },
+            );
+        }, delay);
+        return () => {
+            clearTimeout(timer);
+            controller.abort();
+        };
+    }, [key, attempt]);
+    const retry = useCallback(() => setAttempt((before) => before + 1), []);
+    const cancel = useCallback(() => {
+        running.current?.abort();
+        setState((before) => ({ ...before, isRunning: false }));
+    }, []);
+    return { ...state, retry, cancel };
+}
+
+/** Something that is fetched once and kept for the page's life. */
+function once<T>(fetch: () => Promise<T>): () => Promise<T> {
+    let kept: Promise<T> | undefined;
+    return () => {
+        kept ??= fetch();
+        // A failure is not kept, so that it can be tried again.
+        kept.catch(() => (kept = undefined));
+        return kept;
+    };
+}
+
+const modelsOnce = once(api.models);
+const examplesOnce = once(api.examples);
+
+export const useModels = (): Job<readonly Model[]> => useJob<readonly Model[]>("models", modelsOnce);
+export const useExamples = (): Job<readonly Example[]> => useJob<readonly Example[]>("examples", examplesOnce);
+
+/** The model a view works with: the one of its address, or the server's default. */
+export function useModel(id: string): Model | undefined {
+    const { result } = useModels();
+    return result?.find((model) => model.id === id) ?? (id ? undefined : (result?.find((model) => model.is_default) ?? result?.[0]));
+}
+
+export interface ShownPhotograph extends Photograph {
+    /** A picture of it, at most 1024 pixels long. */
+    readonly image: HTMLImageElement;
+}
+
+const shown = new Map<string, Promise<ShownPhotograph>>();
+const uploads = new Map<string, Blob>();
+
+/** Gives a file to the server and remembers it, so that it can be given again should the server have dropped it. */
+export async function upload(file: Blob): Promise<Photograph> {
+    const photograph = await api.upload(file);
+    uploads.set(photograph.id, file);
+    return photograph;
+}
+
+export function uploadedIds(): string[] {
+    return [...uploads.keys()];
+}
+
+/** If the server dropped a photograph that this page still holds, gives it again. */
+export async function withPhotograph<T>(id: string, run: () => Promise<T>): Promise<T> {
+    try {
+        return await run();
+    } catch (error) {
+        const file = uploads.get(id);
+        if (!file || (error as { status?: number }).status !== 404) throw error;
+        await api.upload(file);
+        return run();
+    }
+}
+
+async function show(id: string): Promise<ShownPhotograph> {
+    const [about, blob] = await withPhotograph(id, () => Promise.all([api.photograph(id), api.preview(id)]));
+    const image = new Image();
+    image.src = URL.createObjectURL(blob);
+    await image.decode();
+    return { ...about, image };
+}
+
+export function showPhotograph(id: string): Promise<ShownPhotograph> {
+    let promise = shown.get(id);
+    if (!promise) {
+        promise = show(id);
+        shown.set(id, promise);
+        promise.catch(() => shown.delete(id));
+    }
+    return promise;
+}
+
+export function usePhotograph(id: string): Job<ShownPhotograph> {
+    return useJob<ShownPhotograph>(id || undefined, () => showPhotograph(id));
+}
+
+/** Runs on every frame that the browser paints, until it returns false. */
+export function usePaint(paint: () => void, dependencies: readonly unknown[]): void {
+    useEffect(() => {
+        const frame = requestAnimationFrame(paint);
+        return () => cancelAnimationFrame(frame);
+    }, dependencies);
+}

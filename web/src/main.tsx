@@ -1,0 +1,9 @@
+import { render } from "preact";
+import { App } from "./app";
+import { applyTheme, storedTheme } from "./theme";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/views.css";
+
+applyTheme(storedTheme());
+render(<App />, document.getElementById("page")!);

@@ -1,0 +1,1 @@
+export function ClassModelView() { return <p>Later.</p>; }

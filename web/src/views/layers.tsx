@@ -1,0 +1,1 @@
+export function LayersView() { return <p>Later.</p>; }
