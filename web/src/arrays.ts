@@ -98,7 +98,8 @@ export function readable(value: number): string {
     const size = Math.abs(value);
     if (value === 0 || (size >= 0.001 && size < 100_000)) return String(Number(value.toPrecision(4))).replace("-", "−");
     const [mantissa, exponent] = value.toExponential(2).split("e");
-    return `${mantissa}·10^${Number(exponent)}`.replaceAll("-", "−");
+    const raised = String(Number(exponent)).replaceAll(/./g, (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)]!));
+    return `${mantissa}·10${raised}`.replaceAll("-", "−");
 }
 
 export function percent(share: number): string {

@@ -1,1 +1,117 @@
-export function LayersView() { return <p>Later.</p>; }
+// Every layer: what is active in it for this photograph, which gradient reaches it, and what its units look at (§4 of Simonyan,
+// Vedaldi and Zisserman 2013).
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { api } from "../api";
+import { decode } from "../arrays";
+import { ChannelGrid } from "../components/channel-grid";
+import { ClassPicker } from "../components/class-picker";
+import { CommandLine } from "../components/command-line";
+import { Busy, Group, Segments, Select, type Option } from "../components/controls";
+import { ErrorNote } from "../components/error-note";
+import { GraphMap } from "../components/graph-map";
+import { PhotographStrip } from "../components/photograph-strip";
+import { UnitPanel } from "../components/unit-panel";
+import { useCurrent } from "../current";
+import { useJob, withPhotograph } from "../hooks";
+import { RULES } from "../methods";
+import { change, useSettings } from "../route";
+
+const SHOWS: readonly Option[] = [
+    ["activations", "Activations"],
+    ["gradients", "Gradients"],
+];
+
+const DEFAULTS = { classes: [] as readonly number[], value: "", channel: -1, show: "activations", rule: "gradient", unit: "gradient" };
+
+export function LayersView() {
+    const { modelId, model, photographId, photograph } = useCurrent();
+    const [settings, set] = useSettings(DEFAULTS);
+    const [unitCommand, setUnitCommand] = useState<string>();
+    const graph = useJob(model?.id, (signal) => api.graph(model?.id ?? "", signal));
+    const classIndex = settings.classes[0];
+    // Where nothing was chosen: the first value that is shown after the input.
+    const first = useMemo(() => {
+        const produced = new Set(graph.result?.nodes.flatMap(({ outputs }) => outputs) ?? []);
+        return graph.result?.values.find(({ name, is_shown }) => is_shown && produced.has(name))?.name ?? "";
+    }, [graph.result]);
+    const value = settings.value || first;
+    const about = graph.result?.values.find(({ name }) => name === value);
+    const key = value && photographId && graph.result ? JSON.stringify([modelId, photographId, value, classIndex, settings.rule]) : undefined;
+    const layer = useJob(key, (signal) =>
+        withPhotograph(photographId, () =>
+            api.layer({ model: modelId, photograph: photographId, value, rule: settings.rule, ...(classIndex !== undefined ? { class: classIndex } : {}) }, signal),
+        ),
+    );
+    const best = useJob(photographId ? JSON.stringify([modelId, photographId]) : undefined, (signal) =>
+        withPhotograph(photographId, () => api.classify({ model: modelId, photograph: photographId, top: 5 }, signal)),
+    );
+    const numbers = useMemo(() => (layer.result ? { activations: decode(layer.result.activations), gradients: decode(layer.result.gradients) } : undefined), [layer.result]);
+    const isFresh = layer.result?.value === value;
+    const count = numbers?.activations.shape[0] ?? 0;
+    const channel = settings.channel >= 0 && settings.channel < count ? settings.channel : undefined;
+    useEffect(() => setUnitCommand(undefined), [value, settings.channel]);
+    // A block may hold several values: before and after its rectifier.
+    const siblings = useMemo(() => {
+        const nodes = graph.result?.nodes ?? [];
+        const stem = value.split("@")[0] ?? value;
+        return nodes.flatMap(({ outputs }) => outputs).filter((name) => name === stem || name.startsWith(`${stem}@`));
+    }, [graph.result, value]);
+
+    return (
+        <div class="view view-layers">
+            <section class="graph-side" aria-label="The network">
+                <ErrorNote error={graph.error} retry={graph.retry} />
+                {graph.result && <GraphMap graph={graph.result} chosen={value} onChoose={(name) => set({ value: name, channel: -1 })} />}
+            </section>
+            <section class="view-main" aria-label="The layer">
+                <Busy isBusy={layer.isRunning || graph.isRunning} label="Computing the layer" />
+                <ErrorNote error={photograph.error ?? layer.error} retry={photograph.error ? photograph.retry : layer.retry} />
+                {about && (
+                    <div class="layer-head">
+                        <h2 class="layer-title">
+                            <code>{value}</code>
+                        </h2>
+                        <p class="hint">{about.shape.slice(1).join(" × ")}{layer.result?.note ? ` · ${layer.result.note}` : ""}</p>
+                    </div>
+                )}
+                {siblings.length > 1 && <Segments label="Value" value={value} options={siblings.map((name) => [name, name.includes("@") ? name.slice(name.indexOf("@") + 1) : "last"] as const)} onChange={(name) => set({ value: name })} />}
+                <Segments label="Show" value={settings.show} options={SHOWS} onChange={(show) => set({ show })} />
+                {numbers && isFresh && (
+                    <ChannelGrid
+                        key={value}
+                        numbers={settings.show === "gradients" ? numbers.gradients : numbers.activations}
+                        isSigned={settings.show === "gradients"}
+                        chosen={channel ?? -1}
+                        onChoose={(index) => set({ channel: index })}
+                    />
+                )}
+            </section>
+            <aside class="panel" aria-label="Settings and the chosen channel">
+                <PhotographStrip chosen={photographId} onChoose={(id) => change({ photograph: id })} />
+                {channel !== undefined && numbers && isFresh && photograph.result && model ? (
+                    <UnitPanel
+                        modelId={modelId}
+                        model={model.id}
+                        photograph={photograph.result}
+                        value={value}
+                        channel={channel}
+                        rule={settings.unit}
+                        activations={numbers.activations}
+                        gradients={numbers.gradients}
+                        hasFilters={about?.has_filters ?? false}
+                        onRule={(unit) => set({ unit })}
+                        onCommand={setUnitCommand}
+                    />
+                ) : (
+                    <p class="hint unit-invitation">Choose a channel to see what it hangs on.</p>
+                )}
+                <Group title="Gradient of which score">
+                    <ClassPicker model={model?.id} label="Class" isSingle selected={classIndex !== undefined ? [classIndex] : best.result ? [best.result.top[0]?.index ?? 0] : []} top={best.result?.top ?? []} onChange={(classes) => set({ classes })} />
+                    <Select label="Rectifiers on the way back" value={settings.rule} options={RULES} onChange={(rule) => set({ rule })} />
+                </Group>
+            </aside>
+            <CommandLine command={channel !== undefined ? (unitCommand ?? layer.result?.command) : layer.result?.command} />
+        </div>
+    );
+}

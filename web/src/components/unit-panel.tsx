@@ -1,0 +1,219 @@
+// One channel of one value: where it is active, what in the photograph it hangs on, its filter, and the picture it likes best.
+
+import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { api } from "../api";
+import { decode, decodeMap, extremes, plane, quantile, readable, sorted, type NumberArray } from "../arrays";
+import { Ascent } from "../ascent";
+import { paint as paintMap, paintSigned } from "../colour-maps";
+import { useJob, withPhotograph, type ShownPhotograph } from "../hooks";
+import { RULES } from "../methods";
+import { address } from "../route";
+import { Busy, Segments } from "./controls";
+import { ErrorNote } from "./error-note";
+import { symmetric } from "./map-canvas";
+import { Stage } from "./stage";
+
+interface UnitPanelProps {
+    readonly modelId: string | undefined;
+    /** The model's id, also where the server's default is used. */
+    readonly model: string;
+    readonly photograph: ShownPhotograph;
+    readonly value: string;
+    readonly channel: number;
+    readonly rule: string;
+    readonly activations: NumberArray;
+    readonly gradients: NumberArray;
+    readonly hasFilters: boolean;
+    readonly onRule: (rule: string) => void;
+    readonly onCommand: (command: string) => void;
+}
+
+export function UnitPanel(props: UnitPanelProps) {
+    const { modelId, model, photograph, value, channel, rule, activations, gradients, hasFilters, onRule, onCommand } = props;
+    const [position, setPosition] = useState<readonly [number, number]>();
+    useEffect(() => setPosition(undefined), [value, channel, photograph.id, modelId]);
+    const unit = useJob(JSON.stringify([modelId, photograph.id, value, channel, rule, position]), (signal) =>
+        withPhotograph(photograph.id, () =>
+            api.unit({ model: modelId, photograph: photograph.id, value, channel, rule, ...(position ? { position } : {}) }, signal),
+        ),
+    );
+    const result = unit.result;
+    useEffect(() => {
+        if (result) onCommand(result.command);
+    }, [result]);
+    const seen = useMemo(() => {
+        if (!result) return undefined;
+        const picture = decode(result.picture);
+        const map = decodeMap(result.map);
+        const reach = quantile(sorted(picture.data.map(Math.abs) as Float32Array), 0.998);
+        return { picture, map, reach, bright: quantile(sorted(map.data), 0.995) };
+    }, [result]);
+    const active = plane(activations, channel);
+    const gradient = plane(gradients, channel);
+    const [rows, columns] = [active.height, active.width];
+    const place = result?.position ?? [];
+    return (
+        <section class="unit" aria-label={`Channel ${channel} of ${value}`}>
+            <h2 class="unit-title">
+                <code>{value}</code> channel {channel}
+            </h2>
+            <div class="unit-pictures">
+                <Enlarged title="Activation" note={`${readable(extremes(active.data).low)} to ${readable(extremes(active.data).high)}${rows * columns > 1 ? "; click a place to look at it" : ""}`} numbers={active} place={place} onPlace={rows * columns > 1 ? setPosition : undefined} isSigned={false} />
+                <Enlarged title="Gradient of the class score" note={`up to ±${readable(symmetric(gradient).high)}`} numbers={gradient} place={place} isSigned />
+                {hasFilters && <Filter model={model} value={value} channel={channel} />}
+            </div>
+            <Segments label="What the unit hangs on" value={rule} options={RULES.map(([name, label]) => [name, label.replace(" backpropagation", "")] as const)} onChange={onRule} />
+            <Busy isBusy={unit.isRunning} label="Computing the unit's gradient" />
+            <ErrorNote error={unit.error} retry={unit.retry} />
+            {seen && result && (
+                <>
+                    <div class="unit-pair">
+                        <figure>
+                            <Stage photograph={photograph} label={`Where unit ${channel} of ${value} looks`} paint={(canvas) => paintMap(canvas, seen.map, { colours: "inferno", range: { low: 0, high: seen.bright }, fades: true })} paintedFrom={[seen]} region={result.region} brightness={0.55} isBusy={unit.isRunning} />
+                            <figcaption>In the photograph</figcaption>
+                        </figure>
+                        <figure>
+                            <SignedPicture numbers={seen.picture} reach={seen.reach} label={`The ${rule} picture of the unit, grey where it is zero`} />
+                            <figcaption>In colour, grey where zero</figcaption>
+                        </figure>
+                    </div>
+                    <p class="hint">
+                        Activation {readable(result.activation)}
+                        {place.length === 2 ? ` at row ${place[0]}, column ${place[1]}` : ""}
+                        {position ? "" : ", its strongest place"}.
+                    </p>
+                </>
+            )}
+            <OwnModel modelId={modelId} value={value} channel={channel} />
+        </section>
+    );
+}
+
+interface EnlargedProps {
+    readonly title: string;
+    readonly note: string;
+    readonly numbers: { readonly height: number; readonly width: number; readonly data: Float32Array | Uint8Array };
+    readonly place: readonly number[];
+    readonly isSigned: boolean;
+    readonly onPlace?: ((place: readonly [number, number]) => void) | undefined;
+}
+
+function Enlarged({ title, note, numbers, place, isSigned, onPlace }: EnlargedProps) {
+    const canvas = useRef<HTMLCanvasElement>(null);
+    const { height, width } = numbers;
+    useEffect(() => {
+        if (canvas.current) paintMap(canvas.current, numbers, isSigned ? { colours: "blue-white-red", range: symmetric(numbers) } : { colours: "viridis", range: extremes(numbers.data) });
+    }, [numbers.data, isSigned]);
+    const [row, column] = [place[0] ?? 0, place[1] ?? 0];
+    const move = (event: KeyboardEvent) => {
+        const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+        if (!step || !onPlace) return;
+        event.preventDefault();
+        onPlace([Math.min(Math.max(row + step[0]!, 0), height - 1), Math.min(Math.max(column + step[1]!, 0), width - 1)]);
+    };
+    return (
+        <figure class="enlarged">
+            <div
+                class="enlarged-frame"
+                style={{ "--ratio": width / height }}
+                {...(onPlace ? { tabIndex: 0, role: "application", "aria-roledescription": "map", "aria-label": `${title}. The arrow keys choose the place that is looked at.` } : { role: "img", "aria-label": title })}
+                onKeyDown={move}
+                onClick={(event) => {
+                    const frame = event.currentTarget.getBoundingClientRect();
+                    onPlace?.([Math.min(Math.floor(((event.clientY - frame.top) / frame.height) * height), height - 1), Math.min(Math.floor(((event.clientX - frame.left) / frame.width) * width), width - 1)]);
+                }}
+            >
+                <canvas ref={canvas} aria-hidden="true" />
+                {place.length === 2 && height * width > 1 && (
+                    <div class="enlarged-place" style={{ left: `${(column / width) * 100}%`, top: `${(row / height) * 100}%`, width: `${100 / width}%`, height: `${100 / height}%` }} aria-hidden="true" />
+                )}
+            </div>
+            <figcaption>
+                {title} <small>{note}</small>
+            </figcaption>
+        </figure>
+    );
+}
+
+function SignedPicture({ numbers, reach, label }: { readonly numbers: NumberArray; readonly reach: number; readonly label: string }) {
+    const canvas = useRef<HTMLCanvasElement>(null);
+    useEffect(() => {
+        const [height = 1, width = 1] = numbers.shape;
+        if (canvas.current) paintSigned(canvas.current, height, width, numbers.data, reach);
+    }, [numbers, reach]);
+    return <canvas ref={canvas} class="signed-picture" role="img" aria-label={label} />;
+}
+
+/** The weights of a filter that reads the photograph itself, as a colour picture. */
+function Filter({ model, value, channel }: { readonly model: string; readonly value: string; readonly channel: number }) {
+    const filters = useJob(JSON.stringify([model, value]), (signal) => api.filters(model, value, signal));
+    const canvas = useRef<HTMLCanvasElement>(null);
+    useEffect(() => {
+        if (!filters.result || !canvas.current) return;
+        const { shape, data } = decode(filters.result.filters);
+        const [, depth = 3, height = 1, width = 1] = shape;
+        const size = depth * height * width;
+        const weights = data.subarray(channel * size, (channel + 1) * size);
+        const interleaved = Array.from({ length: height * width * 3 }, (_, index) => weights[Math.min(index % 3, depth - 1) * height * width + Math.floor(index / 3)] ?? 0);
+        paintSigned(canvas.current, height, width, interleaved, Math.max(...interleaved.map(Math.abs)));
+    }, [filters.result, channel]);
+    if (filters.error) return <ErrorNote error={filters.error} retry={filters.retry} />;
+    return (
+        <figure class="enlarged">
+            <canvas ref={canvas} class="enlarged-frame filter-picture" role="img" aria-label={`The filter of channel ${channel}`} />
+            <figcaption>
+                Filter <small>grey where zero</small>
+            </figcaption>
+        </figure>
+    );
+}
+
+/** The picture that makes the channel most active, made when asked for. */
+function OwnModel({ modelId, value, channel }: { readonly modelId: string | undefined; readonly value: string; readonly channel: number }) {
+    const [, update] = useReducer((count: number) => count + 1, 0);
+    const ascent = useRef<Ascent | undefined>(undefined);
+    useEffect(() => {
+        update(undefined as never);
+        return () => {
+            void ascent.current?.cancel();
+            ascent.current = undefined;
+        };
+    }, [modelId, value, channel]);
+    const { current } = ascent;
+    const frame = current?.last;
+    return (
+        <div class="own-model">
+            {frame && <img src={frame.image} alt={`The picture that maximises channel ${channel} of ${value}, after ${frame.iteration} steps`} />}
+            <div>
+                <p>The picture that this channel likes best</p>
+                {current && !current.isOver ? (
+                    <>
+                        <p class="hint" role="status">
+                            step {frame?.iteration ?? 0} of {frame?.iterations ?? "…"}, {readable(frame?.value ?? 0)}
+                        </p>
+                        <button type="button" class="button" onClick={() => void current.cancel()}>
+                            Stop
+                        </button>
+                    </>
+                ) : (
+                    <div class="button-row">
+                        <button
+                            type="button"
+                            class="button"
+                            onClick={() => {
+                                ascent.current = new Ascent({ model: modelId, objective: { value, channel }, recipe: "lucid", changes: { iterations: 128 }, seed: 0 }, () => update(undefined as never));
+                                update(undefined as never);
+                            }}
+                        >
+                            {frame ? "Make it again" : "Make it"}
+                        </button>
+                        <a class="button" href={address("class-model", { value, channel: String(channel), set: "", run: "1" })}>
+                            In its own view
+                        </a>
+                    </div>
+                )}
+                {current?.message && <ErrorNote error={current.message} />}
+            </div>
+        </div>
+    );
+}

@@ -1,0 +1,128 @@
+// What can be said in numbers of several methods' maps for several classes.
+
+import type { Box } from "./api";
+import type { NumberMap } from "./arrays";
+
+export interface PlacedMap {
+    readonly map: NumberMap;
+    /** Where it lies, in pixels of the photograph. */
+    readonly region: Box;
+}
+
+/** How many cells a side of the common grid has, on which maps of different sizes are compared. */
+const GRID = 48;
+
+/** The part of the photograph that all maps cover. */
+export function common(maps: readonly PlacedMap[]): Box {
+    return [
+        Math.max(...maps.map(({ region }) => region[0])),
+        Math.max(...maps.map(({ region }) => region[1])),
+        Math.min(...maps.map(({ region }) => region[2])),
+        Math.min(...maps.map(({ region }) => region[3])),
+    ];
+}
+
+/** The means of a map over the cells of a grid that spans a part of the photograph. */
+export function resample({ map, region }: PlacedMap, part: Box, grid = GRID): Float64Array {
+    const cells = new Float64Array(grid * grid);
+    const across = map.width / (region[2] - region[0]);
+    const down = map.height / (region[3] - region[1]);
+    for (let row = 0; row < grid; row++) {
+        const [top, bottom] = span(part[1], part[3], row, grid, region[1], down, map.height);
+        for (let column = 0; column < grid; column++) {
+            const [left, right] = span(part[0], part[2], column, grid, region[0], across, map.width);
+            let sum = 0;
+            for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) sum += map.data[y * map.width + x]!;
+            cells[row * grid + column] = sum / ((bottom - top) * (right - left));
+        }
+    }
+    return cells;
+}
+
+/** The first and the end index of a map's pixels in one cell: at least one. */
+function span(from: number, to: number, cell: number, cells: number, offset: number, scale: number, extent: number): readonly [number, number] {
+    const at = (index: number) => (from + ((to - from) * index) / cells - offset) * scale;
+    const first = Math.min(Math.max(Math.floor(at(cell)), 0), extent - 1);
+    return [first, Math.min(Math.max(Math.floor(at(cell + 1)), first + 1), extent)];
+}
+
+/** Ranks from 1, equal values share the mean of theirs. */
+function ranks(values: Float64Array): Float64Array {
+    const order = Array.from(values.keys()).sort((a, b) => values[a]! - values[b]!);
+    const result = new Float64Array(values.length);
+    for (let first = 0; first < order.length; ) {
+        let end = first + 1;
+        while (end < order.length && values[order[end]!] === values[order[first]!]) end++;
+        for (let index = first; index < end; index++) result[order[index]!] = (first + end + 1) / 2;
+        first = end;
+    }
+    return result;
+}
+
+/** Spearman's rank correlation; undefined where one side is constant. */
+export function rankCorrelation(left: Float64Array, right: Float64Array): number | undefined {
+    const [a, b] = [ranks(left), ranks(right)];
+    const mean = (a.length + 1) / 2;
+    let [covariance, first, second] = [0, 0, 0];
+    for (let index = 0; index < a.length; index++) {
+        const [x, y] = [a[index]! - mean, b[index]! - mean];
+        covariance += x * y;
+        first += x * x;
+        second += y * y;
+    }
+    return first > 0 && second > 0 ? covariance / Math.sqrt(first * second) : undefined;
+}
+
+/** Which share of the map's sum the strongest `share` of its pixels hold: near `share` for an even map, 1 for a few points. */
+export function concentration({ data }: NumberMap, share = 0.05): number {
+    const values = Float32Array.from(data).sort();
+    let [total, strongest] = [0, 0];
+    const from = Math.floor(values.length * (1 - share));
+    values.forEach((value, index) => {
+        total += value;
+        if (index >= from) strongest += value;
+    });
+    return total > 0 ? strongest / total : 0;
+}
+
+/** Which share of the map's sum lies inside a box of the photograph. */
+export function inside({ map, region }: PlacedMap, box: Box): number {
+    let [total, within] = [0, 0];
+    for (let row = 0; row < map.height; row++) {
+        const y = region[1] + ((row + 0.5) * (region[3] - region[1])) / map.height;
+        for (let column = 0; column < map.width; column++) {
+            const x = region[0] + ((column + 0.5) * (region[2] - region[0])) / map.width;
+            const value = map.data[row * map.width + column]!;
+            total += value;
+            if (x >= box[0] && x < box[2] && y >= box[1] && y < box[3]) within += value;
+        }
+    }
+    return total > 0 ? within / total : 0;
+}
+
+export interface Marks {
+    /** The mean correlation of this method's maps with the first method's, class by class. */
+    readonly agreement: number | undefined;
+    /** The mean correlation between its maps of different classes: 1 means that it does not see the class. */
+    readonly likeness: number | undefined;
+    readonly concentration: number;
+    /** The mean share inside the boxes that were found, where there are any. */
+    readonly inside: number | undefined;
+}
+
+function mean(numbers: readonly (number | undefined)[]): number | undefined {
+    const known = numbers.filter((number) => number !== undefined);
+    return known.length ? known.reduce((sum, number) => sum + number, 0) / known.length : undefined;
+}
+
+/** The marks of every method. `cells` has a row for each method and a column for each class. */
+export function marks(cells: readonly (readonly PlacedMap[])[], boxes: readonly (Box | undefined)[]): Marks[] {
+    const part = common(cells.flat());
+    const grids = cells.map((row) => row.map((cell) => resample(cell, part)));
+    return cells.map((row, method) => ({
+        agreement: mean(row.map((_, column) => rankCorrelation(grids[method]![column]!, grids[0]![column]!))),
+        likeness: mean(row.flatMap((_, left) => row.slice(left + 1).map((__, offset) => rankCorrelation(grids[method]![left]!, grids[method]![left + 1 + offset]!)))),
+        concentration: mean(row.map(({ map }) => concentration(map))) ?? 0,
+        inside: mean(row.map((cell, column) => (boxes[column] ? inside(cell, boxes[column]) : undefined))),
+    }));
+}
