@@ -2,10 +2,14 @@
 
 import type { EncodedArray } from "./arrays";
 
-export interface Model {
+/** A model of the list; the rest is known once it is open. */
+export interface ModelEntry {
     readonly id: string;
     readonly name: string;
     readonly is_default: boolean;
+}
+
+export interface Model extends ModelEntry {
     readonly input: { readonly channels: number; readonly height: number; readonly width: number };
     readonly classes: number;
     readonly score_value: string;
@@ -94,6 +98,8 @@ export interface Layer {
     readonly activations: EncodedArray;
     readonly gradients: EncodedArray;
     readonly note?: string | null;
+    readonly top: readonly ScoredClass[];
+    readonly class: ScoredClass;
     readonly command: string;
 }
 
@@ -128,9 +134,19 @@ export type Objective = { readonly class: number } | { readonly value: string; r
 export interface Frame {
     readonly iteration: number;
     readonly iterations: number;
-    readonly value: number;
+    /** What the objective reached; none before the first step. */
+    readonly value: number | null;
     readonly probability?: number | null;
     readonly image: string;
+}
+
+/** How an ascent stands, as the server answers to every request about it. */
+export interface AscentInfo {
+    readonly id: string;
+    readonly iteration: number;
+    readonly timeline: readonly { readonly iteration: number; readonly changes: Readonly<Record<string, number>> }[];
+    readonly notes: readonly string[];
+    readonly command: string;
 }
 
 export type AscentState = "waiting" | "running" | "paused" | "finished" | "failed" | "cancelled";
@@ -175,8 +191,8 @@ async function refusal(response: Response): Promise<Refusal> {
     return new Refusal(message, response.status, error?.code ?? "", retryAfter);
 }
 
-/** One request. Refusals because too much waits (429) are tried again after the time the server names, three times. */
-export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+/** One request. Refusals because too much waits (429) are tried again after the time the server names, so many times. */
+export async function request(path: string, init: RequestInit = {}, attempts = 3): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
         let response: Response;
         try {
@@ -187,7 +203,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
         }
         if (response.ok) return response;
         const refused = await refusal(response);
-        if (response.status !== 429 || attempt === 3) throw refused;
+        if (response.status !== 429 || attempt >= attempts) throw refused;
         await new Promise((resolve) => setTimeout(resolve, Math.min(refused.retryAfter, 5) * 1000));
         init.signal?.throwIfAborted();
     }
@@ -214,7 +230,8 @@ export interface About {
 }
 
 export const api = {
-    models: () => json<Model[]>("/models"),
+    models: () => json<ModelEntry[]>("/models"),
+    model: (model: string) => json<Model>(`/models/${segment(model)}`),
     classes: (model: string, query: string, limit: number, signal?: AbortSignal) =>
         json<ClassName[]>(`/models/${segment(model)}/classes?query=${segment(query)}&limit=${limit}`, { signal: signal ?? null }),
     graph: (model: string, signal?: AbortSignal) => json<Graph>(`/models/${segment(model)}/graph`, { signal: signal ?? null }),
@@ -256,15 +273,16 @@ export const api = {
     compare: (about: About & { classes: readonly number[]; methods: readonly Method[] }, signal?: AbortSignal) =>
         post<Comparison>("/compare", about, signal),
     ascend: (body: { model?: string | undefined; objective: Objective; recipe: string; changes: Record<string, unknown>; seed: number }) =>
-        post<{ id: string }>("/class-models", body),
-    changeAscent: (id: string, changes: Record<string, unknown>) => send<unknown>("PATCH", `/class-models/${segment(id)}`, { changes }),
-    steerAscent: (id: string, what: "pause" | "resume") => request(`/class-models/${segment(id)}/${what}`, { method: "POST" }),
-    rewindAscent: (id: string, iteration: number) => post<unknown>(`/class-models/${segment(id)}/rewind`, { iteration }),
-    cancelAscent: (id: string) => request(`/class-models/${segment(id)}`, { method: "DELETE" }),
+        post<AscentInfo>("/class-models", body),
+    changeAscent: (id: string, changes: Record<string, unknown>) => send<AscentInfo>("PATCH", `/class-models/${segment(id)}`, { changes }),
+    steerAscent: (id: string, what: "pause" | "resume") => json<AscentInfo>(`/class-models/${segment(id)}/${what}`, { method: "POST" }),
+    rewindAscent: (id: string, iteration: number) => post<AscentInfo>(`/class-models/${segment(id)}/rewind`, { iteration }),
+    cancelAscent: (id: string) => json<AscentInfo>(`/class-models/${segment(id)}`, { method: "DELETE" }),
     ascentFile: async (id: string, name: string) => (await request(`/class-models/${segment(id)}/${name}`)).blob(),
     ascentEvents: (id: string) => new EventSource(`${BASE}/class-models/${segment(id)}/events`),
-    livePath: (model: string | undefined, classIndex: number | undefined) => {
-        const query = new URLSearchParams();
+    /** `stream` is this camera's name, so that two pages do not drop each other's pictures. */
+    livePath: (stream: string, model: string | undefined, classIndex: number | undefined) => {
+        const query = new URLSearchParams({ stream });
         if (model) query.set("model", model);
         if (classIndex !== undefined) query.set("class", String(classIndex));
         return `/live?${query}`;

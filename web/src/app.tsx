@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ErrorNote } from "./components/error-note";
-import { upload, useModels } from "./hooks";
+import { upload, useModel, useModels } from "./hooks";
 import { address, change, go, useRoute, VIEWS, type View } from "./route";
 import { applyTheme, storedTheme, THEMES, type Theme } from "./theme";
 import { ClassModelView } from "./views/class-model";
@@ -51,8 +51,8 @@ function ThemeButton() {
 }
 
 function ModelChoice({ model }: { readonly model: string }) {
-    const { result, error, retry } = useModels();
-    if (error) return <ErrorNote error={error} retry={retry} />;
+    const { result } = useModels();
+    const opened = useModel(model);
     const chosen = model || result?.find((entry) => entry.is_default)?.id;
     return (
         <label class="model-choice">
@@ -60,7 +60,7 @@ function ModelChoice({ model }: { readonly model: string }) {
             <select onChange={(event) => change({ model: event.currentTarget.value })}>
                 {(result ?? []).map((entry) => (
                     <option key={entry.id} value={entry.id} selected={entry.id === chosen}>
-                        {entry.name}
+                        {opened.result?.id === entry.id ? opened.result.name : entry.name}
                     </option>
                 ))}
             </select>
@@ -118,6 +118,14 @@ function useIncoming(view: View) {
     return { isOver, problem, isUploading, forget: () => setProblem(undefined) };
 }
 
+/** Without the list of networks, or where one cannot be opened, nothing else works. */
+function ModelProblem({ model }: { readonly model: string }) {
+    const models = useModels();
+    const opened = useModel(model);
+    const failed = [models, opened].find(({ error }) => error !== undefined);
+    return failed ? <ErrorNote error={failed.error} retry={failed.retry} /> : null;
+}
+
 export function App() {
     const { view, parameters } = useRoute();
     const incoming = useIncoming(view);
@@ -166,6 +174,7 @@ export function App() {
             </header>
             <main id="main" tabIndex={-1}>
                 <h1 class="visually-hidden">{title}</h1>
+                <ModelProblem model={parameters.model ?? ""} />
                 {incoming.problem !== undefined && <ErrorNote error={incoming.problem} retry={incoming.forget} />}
                 {incoming.isUploading && (
                     <p class="notice" role="status">

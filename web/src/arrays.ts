@@ -36,6 +36,13 @@ export function plane(array: NumberArray, index = 0): NumberMap {
     return { height, width, data: array.data.subarray(index * height * width, (index + 1) * height * width) };
 }
 
+/** As channels × height × width: a vector is so many channels of one number. */
+export function channels({ shape, data }: NumberArray): NumberArray {
+    const [count = 1, ...rest] = shape;
+    const width = rest.at(-1) ?? 1;
+    return { shape: [count, rest.reduce((product, extent) => product * extent, 1) / Math.max(width, 1), width], data };
+}
+
 export function decodeMap(encoded: EncodedArray): NumberMap {
     return plane(decode(encoded));
 }

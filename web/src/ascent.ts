@@ -1,7 +1,7 @@
 // The ascent of a class model that the server works on: its frames as they arrive, and what was changed on the way. It lives as
 // long as the page, so that a look at another view does not end it.
 
-import { api, type AscentState, type Frame, type Objective } from "./api";
+import { api, type AscentInfo, type AscentState, type Frame, type Objective } from "./api";
 import { sentence } from "./components/error-note";
 
 export interface AscentRequest {
@@ -10,12 +10,6 @@ export interface AscentRequest {
     readonly recipe: string;
     readonly changes: Readonly<Record<string, number>>;
     readonly seed: number;
-}
-
-/** What was changed, and after which step. */
-export interface Turn {
-    readonly iteration: number;
-    readonly changes: Readonly<Record<string, number>>;
 }
 
 /** How many frames' pictures are kept; beyond, every other one of the older ones is let go. */
@@ -27,7 +21,8 @@ export class Ascent {
     id: string | undefined;
     command: string | undefined;
     frames: Frame[] = [];
-    turns: Turn[] = [];
+    /** What was changed, and after which step. */
+    turns: AscentInfo["timeline"] = [];
     notes: string[] = [];
     /** When the last frames arrived, for their pace. */
     arrivals: number[] = [];
@@ -58,7 +53,7 @@ export class Ascent {
         try {
             const given = await api.ascend(this.request);
             this.id = given.id;
-            this.command = (given as { command?: string }).command;
+            this.learn(given);
             if (this.isStopped) {
                 await api.cancelAscent(given.id);
                 return;
@@ -82,9 +77,8 @@ export class Ascent {
             this.changed();
         });
         events.addEventListener("note", (event) => {
-            const given: unknown = JSON.parse((event as MessageEvent<string>).data);
-            const note = typeof given === "string" ? given : (given as { message?: string }).message;
-            if (note && !this.notes.includes(note)) this.notes = [...this.notes, note];
+            const { note } = JSON.parse((event as MessageEvent<string>).data) as { note: string };
+            if (!this.notes.includes(note)) this.notes = [...this.notes, note];
             this.changed();
         });
         events.onerror = () => {
@@ -116,12 +110,16 @@ export class Ascent {
         this.changed();
     }
 
-    private async try(action: () => Promise<unknown>): Promise<void> {
+    private learn(info: AscentInfo): void {
+        this.command = info.command;
+        this.turns = info.timeline;
+        this.notes = [...info.notes];
+    }
+
+    private async try(action: () => Promise<AscentInfo>): Promise<void> {
         try {
-            const reply = await action();
+            this.learn(await action());
             this.message = "";
-            const command = (reply as { command?: string } | null)?.command;
-            if (command) this.command = command;
         } catch (error) {
             this.message = sentence(error);
         }
@@ -130,14 +128,7 @@ export class Ascent {
 
     async change(changes: Readonly<Record<string, number>>): Promise<void> {
         const id = this.id;
-        if (!id || this.isOver) return;
-        const iteration = this.last?.iteration ?? 0;
-        await this.try(() => api.changeAscent(id, changes));
-        const before = this.turns.at(-1);
-        // A slider that moves on is one turn.
-        if (before && before.iteration === iteration) this.turns = [...this.turns.slice(0, -1), { iteration, changes: { ...before.changes, ...changes } }];
-        else this.turns = [...this.turns, { iteration, changes }];
-        this.changed();
+        if (id && this.state !== "failed" && this.state !== "cancelled") await this.try(() => api.changeAscent(id, changes));
     }
 
     async pause(): Promise<void> {
@@ -150,29 +141,25 @@ export class Ascent {
         if (id) await this.try(() => api.steerAscent(id, "resume"));
     }
 
-    /** Goes on from an earlier step, and forgets what came after it. */
+    /** Goes on from an earlier step, the last that the server kept before it, and forgets what came after. */
     async rewind(iteration: number): Promise<void> {
         const id = this.id;
         if (!id) return;
-        const wasOver = this.isOver;
         await this.try(async () => {
-            const reply = await api.rewindAscent(id, iteration);
+            const info = await api.rewindAscent(id, iteration);
             this.frames = this.frames.filter((frame) => frame.iteration <= iteration);
-            this.turns = this.turns.filter((turn) => turn.iteration <= iteration);
-            if (wasOver) {
-                this.state = "running";
-                this.listen();
-            }
-            return reply;
+            if (this.events?.readyState === EventSource.CLOSED) this.listen();
+            return info;
         });
     }
 
     async cancel(): Promise<void> {
         this.isStopped = true;
         const id = this.id;
-        if (id && !this.isOver) await this.try(() => api.cancelAscent(id));
+        const wasOver = this.isOver;
+        if (id && this.state !== "failed" && this.state !== "cancelled") await this.try(() => api.cancelAscent(id));
         this.events?.close();
-        if (!this.isOver) this.state = "cancelled";
+        if (!wasOver) this.state = "cancelled";
         this.changed();
     }
 }

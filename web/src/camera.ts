@@ -1,7 +1,7 @@
 // The live camera: at most one picture is on its way to the server, and the next one sent is always the newest the camera has, so
 // that old ones are dropped and never queued.
 
-import { request, type ScoredClass } from "./api";
+import { Refusal, request, type ScoredClass } from "./api";
 
 export interface LiveAnswer {
     readonly map: Uint8Array;
@@ -78,7 +78,7 @@ export function runCamera({ video, width, height, path, onAnswer, onError }: Loo
             pixels[to + 1] = data[from + 1]!;
             pixels[to + 2] = data[from + 2]!;
         }
-        const response = await request(path(), { method: "POST", body: pixels, signal: controller.signal, headers: { "Content-Type": "application/octet-stream" } });
+        const response = await request(path(), { method: "POST", body: pixels, signal: controller.signal, headers: { "Content-Type": "application/octet-stream" } }, 0);
         const map = new Uint8Array(await response.arrayBuffer());
         const top = JSON.parse(decodeURIComponent(response.headers.get("X-Top") ?? "[]")) as ScoredClass[];
         onAnswer({ map, top, latency: performance.now() - captured });
@@ -87,7 +87,13 @@ export function runCamera({ video, width, height, path, onAnswer, onError }: Loo
         const pictures = new Pictures(video, controller.signal);
         while (!controller.signal.aborted) {
             await pictures.next();
-            if (!controller.signal.aborted) await analyse();
+            if (controller.signal.aborted) return;
+            try {
+                await analyse();
+            } catch (error) {
+                // A picture that the server had no time for is dropped; the next one is newer anyway.
+                if (!(error instanceof Refusal && error.status === 429)) throw error;
+            }
         }
     };
     loop().catch((error: unknown) => {

@@ -15,7 +15,7 @@ export interface Current {
 export function useCurrent(): Current {
     const { parameters } = useRoute();
     const examples = useExamples();
-    const model = useModel(parameters.model ?? "");
+    const { result: model } = useModel(parameters.model ?? "");
     const photographId = parameters.photograph ?? examples.result?.[0]?.id ?? "";
     const photograph = usePhotograph(photographId);
     return { modelId: parameters.model, model, photographId, photograph };

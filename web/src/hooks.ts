@@ -1,7 +1,7 @@
 // Hooks that more than one view uses.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { api, type Example, type Model, type Photograph } from "./api";
+import { api, type Example, type Model, type ModelEntry, type Photograph } from "./api";
 
 export interface Job<T> {
     /** The newest result; it stays while the next one is computed. */
@@ -67,13 +67,20 @@ function once<T>(fetch: () => Promise<T>): () => Promise<T> {
 const modelsOnce = once(api.models);
 const examplesOnce = once(api.examples);
 
-export const useModels = (): Job<readonly Model[]> => useJob<readonly Model[]>("models", modelsOnce);
+export const useModels = (): Job<readonly ModelEntry[]> => useJob<readonly ModelEntry[]>("models", modelsOnce);
 export const useExamples = (): Job<readonly Example[]> => useJob<readonly Example[]>("examples", examplesOnce);
 
-/** The model a view works with: the one of its address, or the server's default. */
-export function useModel(id: string): Model | undefined {
+const opened = new Map<string, () => Promise<Model>>();
+
+/** The model a view works with, opened: the one of its address, or the server's default. */
+export function useModel(id: string): Job<Model> {
     const { result } = useModels();
-    return result?.find((model) => model.id === id) ?? (id ? undefined : (result?.find((model) => model.is_default) ?? result?.[0]));
+    const chosen = id || (result?.find((model) => model.is_default) ?? result?.[0])?.id;
+    return useJob<Model>(chosen, () => {
+        const name = chosen ?? "";
+        if (!opened.has(name)) opened.set(name, once(() => api.model(name)));
+        return opened.get(name)!();
+    });
 }
 
 export interface ShownPhotograph extends Photograph {

@@ -9,6 +9,7 @@ export const RULES: readonly Option[] = [
 ];
 
 export const CROPS: readonly Option[] = [
+    ["", "The model's own"],
     ["centre", "Centre"],
     ["ten", "Ten crops, averaged"],
     ["whole", "Whole photograph, squeezed"],

@@ -46,7 +46,7 @@ export function parseChanges(text: string): Record<string, number> {
         text
             .split(",")
             .map((part) => part.split(":", 2))
-            .filter((pair): pair is [string, string] => pair.length === 2 && pair[1] !== "" && Number.isFinite(Number(pair[1])))
+            .filter((pair): pair is [string, string] => pair.length === 2 && pair[0] !== "" && pair[1] !== "" && Number.isFinite(Number(pair[1])))
             .map(([name, value]) => [name, Number(value)]),
     );
 }

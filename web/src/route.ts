@@ -33,7 +33,7 @@ export function parse(hash: string): Route {
 
 export function format({ view, parameters }: Route): string {
     // Commas and slashes may stand in a fragment as they are, which keeps links readable.
-    const query = new URLSearchParams(parameters).toString().replaceAll("%2C", ",").replaceAll("%2F", "/");
+    const query = new URLSearchParams(parameters).toString().replaceAll("%2C", ",").replaceAll("%2F", "/").replaceAll("%3A", ":");
     return `#/${view}${query ? `?${query}` : ""}`;
 }
 

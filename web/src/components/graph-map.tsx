@@ -29,6 +29,12 @@ function family(operator: string): string {
     return "other";
 }
 
+/** An operator in as few letters as it is understood with. */
+function brief(operator: string): string {
+    const plain = operator.replace(/ (stride|pad|dilation|group|axis)s?\b.*/, "");
+    return shorten(plain.replace(/^Convolution/, /group/.test(operator) ? "Grouped" : "Conv").replace(/^FullyConnected/, "Dense"), 17);
+}
+
 function shorten(text: string, length: number): string {
     return text.length <= length ? text : `${text.slice(0, Math.ceil(length / 2) - 1)}…${text.slice(-Math.floor(length / 2))}`;
 }
@@ -188,18 +194,18 @@ export function GraphMap({ graph, chosen, onChoose }: GraphMapProps) {
                                     class={classes.join(" ")}
                                     role="option"
                                     aria-selected={block === chosenBlock}
-                                    aria-label={`${block.name}, ${block.operators.join(", ")}, ${shape ? shape.slice(1).join(" × ") : ""}`}
+                                    aria-label={`${shorten(block.value, 22)} ${brief(operator)} ${shape?.slice(1).join("×") ?? ""}; ${block.value}: ${block.operators.join(", ")}`}
                                     transform={`translate(${block.x - BLOCK_WIDTH / 2} ${block.y - BLOCK_HEIGHT / 2})`}
                                     onClick={() => choose(block)}
                                 >
+                                    <title>{`${block.value}: ${block.operators.join(", ")}`}</title>
                                     <rect width={BLOCK_WIDTH} height={BLOCK_HEIGHT} rx="5" />
                                     <rect class="graph-stripe" width="4" height={BLOCK_HEIGHT} rx="2" />
                                     <text x="13" y="17">
                                         {shorten(block.value, 22)}
-                                        <title>{block.value}</title>
                                     </text>
                                     <text class="graph-detail" x="13" y="32">
-                                        {shorten(operator.replace(/ (stride|pad|group|axis).*/, ""), 15)}
+                                        {brief(operator)}
                                     </text>
                                     <text class="graph-detail" x={BLOCK_WIDTH - 8} y="32" text-anchor="end">
                                         {shape?.slice(1).join("×")}

@@ -16,6 +16,9 @@ interface LiveCameraProps {
     readonly onTake: (file: Blob) => Promise<void>;
 }
 
+/** This page's camera among all that a server sees. */
+const STREAM = Math.random().toString(36).slice(2);
+
 interface Pace {
     readonly perSecond: number;
     readonly latency: number;
@@ -74,7 +77,7 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
                 height,
                 path: () => {
                     const { settings: current, model: network } = now.current;
-                    return api.livePath(network?.id, current.follow ? undefined : current.classes[0]);
+                    return api.livePath(STREAM, network?.id, current.follow ? undefined : current.classes[0]);
                 },
                 onAnswer: ({ map, top: best, latency }) => {
                     const { colours } = now.current.settings;

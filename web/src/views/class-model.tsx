@@ -149,9 +149,9 @@ export function ClassModelView() {
                             {ascent ? `step ${frame?.iteration ?? 0} of ${length}` : `${length} steps`}
                             {ascent?.state === "running" && ascent.framesPerSecond > 0 ? ` · ${ascent.framesPerSecond.toFixed(0)} pictures per second` : ""}
                         </p>
-                        <Curve label={isUnit ? "Activation" : "Score"} points={frames.map(({ iteration, value }) => ({ x: iteration, y: value }))} length={length} marked={shownFrame?.iteration} turns={ascent?.turns.map(({ iteration }) => iteration) ?? []} onPick={(x) => frames.length && setPlace(x)} />
+                        <Curve label={isUnit ? "Activation" : "Score"} points={frames.flatMap(({ iteration, value }) => (value === null ? [] : [{ x: iteration, y: value }]))} length={length} marked={shownFrame?.iteration} turns={ascent?.turns.map(({ iteration }) => iteration) ?? []} onPick={(x) => frames.length && setPlace(x)} />
                         {frames.some(({ probability }) => typeof probability === "number") && (
-                            <Curve label="Probability" points={frames.map(({ iteration, probability }) => ({ x: iteration, y: probability ?? 0 }))} length={length} marked={shownFrame?.iteration} onPick={(x) => setPlace(x)} />
+                            <Curve label="Probability" points={frames.flatMap(({ iteration, probability }) => (typeof probability === "number" ? [{ x: iteration, y: probability }] : []))} length={length} marked={shownFrame?.iteration} onPick={(x) => setPlace(x)} />
                         )}
                         <Slider
                             label="Timeline"

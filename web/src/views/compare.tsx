@@ -25,11 +25,11 @@ interface Offer {
 }
 
 const OFFERS: readonly Offer[] = [
-    { id: "gradient", title: "Gradient", method: { name: "gradient", rule: "gradient", crops: "centre" }, saliency: {} },
-    { id: "deconvnet", title: "DeconvNet", method: { name: "deconvnet", rule: "deconvnet", crops: "centre" }, saliency: { rule: "deconvnet" } },
-    { id: "guided", title: "Guided", method: { name: "guided", rule: "guided", crops: "centre" }, saliency: { rule: "guided" } },
+    { id: "gradient", title: "Gradient", method: { name: "gradient", rule: "gradient" }, saliency: {} },
+    { id: "deconvnet", title: "DeconvNet", method: { name: "deconvnet", rule: "deconvnet" }, saliency: { rule: "deconvnet" } },
+    { id: "guided", title: "Guided", method: { name: "guided", rule: "guided" }, saliency: { rule: "guided" } },
     { id: "ten", title: "Gradient, ten crops", method: { name: "ten", rule: "gradient", crops: "ten" }, saliency: { crops: "ten" } },
-    { id: "smooth-grad", title: "SmoothGrad, 25 copies", method: { name: "smooth-grad", rule: "gradient", crops: "centre", smooth_grad: { samples: 25, noise: 0.15 } }, saliency: { samples: "25", noise: "0.15" } },
+    { id: "smooth-grad", title: "SmoothGrad, 25 copies", method: { name: "smooth-grad", rule: "gradient", smooth_grad: { samples: 25, noise: 0.15 } }, saliency: { samples: "25", noise: "0.15" } },
     { id: "guided-ten", title: "Guided, ten crops", method: { name: "guided-ten", rule: "guided", crops: "ten" }, saliency: { rule: "guided", crops: "ten" } },
 ];
 
@@ -210,7 +210,7 @@ const COLUMNS: readonly (readonly [title: string, hint: string, mark: (marks: Ma
 
 function ReportCard({ card, titles, first }: { readonly card: readonly Marks[]; readonly titles: readonly string[]; readonly first: string }) {
     return (
-        <section class="report" aria-label="Report card">
+        <section class="report" aria-label="Report card" tabIndex={0}>
             <h2 class="small-heading">Report card</h2>
             <table class="table">
                 <thead>

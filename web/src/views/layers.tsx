@@ -3,7 +3,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { api } from "../api";
-import { decode } from "../arrays";
+import { channels, decode } from "../arrays";
 import { ChannelGrid } from "../components/channel-grid";
 import { ClassPicker } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
@@ -43,10 +43,7 @@ export function LayersView() {
             api.layer({ model: modelId, photograph: photographId, value, rule: settings.rule, ...(classIndex !== undefined ? { class: classIndex } : {}) }, signal),
         ),
     );
-    const best = useJob(photographId ? JSON.stringify([modelId, photographId]) : undefined, (signal) =>
-        withPhotograph(photographId, () => api.classify({ model: modelId, photograph: photographId, top: 5 }, signal)),
-    );
-    const numbers = useMemo(() => (layer.result ? { activations: decode(layer.result.activations), gradients: decode(layer.result.gradients) } : undefined), [layer.result]);
+    const numbers = useMemo(() => (layer.result ? { activations: channels(decode(layer.result.activations)), gradients: channels(decode(layer.result.gradients)) } : undefined), [layer.result]);
     const isFresh = layer.result?.value === value;
     const count = numbers?.activations.shape[0] ?? 0;
     const channel = settings.channel >= 0 && settings.channel < count ? settings.channel : undefined;
@@ -107,7 +104,7 @@ export function LayersView() {
                     <p class="hint unit-invitation">Choose a channel to see what it hangs on.</p>
                 )}
                 <Group title="Gradient of which score">
-                    <ClassPicker model={model?.id} label="Class" isSingle selected={classIndex !== undefined ? [classIndex] : best.result ? [best.result.top[0]?.index ?? 0] : []} top={best.result?.top ?? []} onChange={(classes) => set({ classes })} />
+                    <ClassPicker model={model?.id} label="Class" isSingle selected={classIndex !== undefined ? [classIndex] : layer.result ? [layer.result.class.index] : []} top={layer.result?.top ?? []} onChange={(classes) => set({ classes })} />
                     <Select label="Rectifiers on the way back" value={settings.rule} options={RULES} onChange={(rule) => set({ rule })} />
                 </Group>
             </aside>

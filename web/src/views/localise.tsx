@@ -85,12 +85,12 @@ export function LocaliseView() {
     const cut = (changes: { foreground?: number; background?: number; refinements?: number }) => set({ ...changes, ...(isCut ? {} : { method: "paper" }) });
 
     const { width, height } = photograph.result ?? { width: 1, height: 1 };
-    const stroke = Math.max(width, height) / 300;
+    const stroke = Math.max(width, height) / 260;
     const shapes =
         settings.boxes && photograph.result
             ? objects.map(({ index, name, box: [left, top, right, bottom] }, place) => {
                   const colour = BOX_COLOURS[place % BOX_COLOURS.length];
-                  const size = Math.max(width, height) / 42;
+                  const size = Math.max(width, height) / 30;
                   const isFaint = isOnly !== undefined && isOnly !== index;
                   return (
                       <g key={index} opacity={isFaint ? 0.2 : 1}>
@@ -121,7 +121,7 @@ export function LocaliseView() {
                 {photograph.result && (
                     <Stage
                         photograph={photograph.result}
-                        label={objects.length ? `The photograph with ${objects.map(({ name, box }) => `${name} between x ${box[0]} and ${box[2]}, y ${box[1]} and ${box[3]}`).join("; ")}` : "The photograph"}
+                        label={objects.length ? `The photograph with ${objects.map(({ name, box }) => `${name} between x ${Math.round(box[0])} and ${Math.round(box[2])}, y ${Math.round(box[1])} and ${Math.round(box[3])}`).join("; ")}` : "The photograph"}
                         paint={paint}
                         paintedFrom={[decoded, show]}
                         brightness={show === "map" ? 0.6 : 1}

@@ -21,7 +21,7 @@ const DEFAULTS = {
     classes: [] as readonly number[],
     shown: 0,
     rule: "gradient",
-    crops: "centre",
+    crops: "",
     samples: 0,
     noise: 0.15,
     smoothing: 0,
@@ -38,7 +38,10 @@ const DEFAULTS = {
 export function SaliencyView() {
     const { modelId, model, photographId, photograph } = useCurrent();
     const [settings, set] = useSettings(DEFAULTS);
-    const asked = { classes: settings.classes, rule: settings.rule, crops: settings.crops, samples: settings.samples, noise: settings.samples ? settings.noise : 0, smoothing: settings.smoothing, signed: settings.signed };
+    // Maps that are averaged in the photograph's own frame have no sign.
+    const isAveraged = settings.crops === "ten" || settings.samples > 0 || settings.smoothing > 0;
+    const isSigned = settings.signed && !isAveraged;
+    const asked = { classes: settings.classes, rule: settings.rule, crops: settings.crops, samples: settings.samples, noise: settings.samples ? settings.noise : 0, smoothing: settings.smoothing, signed: isSigned };
     const key = photographId ? JSON.stringify([modelId, photographId, asked]) : undefined;
     const answer = useJob(
         key,
@@ -49,11 +52,11 @@ export function SaliencyView() {
                         model: modelId,
                         photograph: photographId,
                         rule: settings.rule,
-                        crops: settings.crops,
+                        ...(settings.crops ? { crops: settings.crops } : {}),
                         ...(settings.classes.length ? { classes: settings.classes } : {}),
                         ...(settings.samples ? { smooth_grad: { samples: settings.samples, noise: settings.noise } } : {}),
                         ...(settings.smoothing ? { smoothing: settings.smoothing } : {}),
-                        ...(settings.signed ? { signed: true } : {}),
+                        ...(isSigned ? { signed: true } : {}),
                     },
                     signal,
                 ),
@@ -169,7 +172,7 @@ export function SaliencyView() {
                     <Slider label="SmoothGrad copies" value={settings.samples} minimum={0} maximum={50} step={5} show={(value) => (value ? String(value) : "none")} onChange={(samples) => set({ samples })} />
                     {settings.samples > 0 && <Slider label="Their noise" value={settings.noise} minimum={0.02} maximum={0.5} show={percent} onChange={(noise) => set({ noise })} />}
                     <Slider label="Smoothing" value={settings.smoothing} minimum={0} maximum={0.05} step={0.0025} show={(value) => (value ? `${(value * 100).toFixed(2)} %` : "none")} onChange={(smoothing) => set({ smoothing })} />
-                    <Toggle label="Signed gradient" isOn={settings.signed} onChange={(signed) => set({ signed })} />
+                    <Toggle label={isAveraged ? "Signed gradient (of one crop only)" : "Signed gradient"} isOn={isSigned} isDisabled={isAveraged} onChange={(signed) => set({ signed })} />
                 </Group>
                 <Group title="Display">
                     <Segments label="Map and photograph" value={layout} options={LAYOUTS} onChange={(next) => set({ layout: next })} />
