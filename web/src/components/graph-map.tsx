@@ -190,24 +190,29 @@ export function GraphMap({ graph, chosen, onChoose }: GraphMapProps) {
                             return (
                                 <g
                                     key={block.value}
-                                    id={blockId(block)}
                                     class={classes.join(" ")}
-                                    role="option"
-                                    aria-selected={block === chosenBlock}
-                                    aria-label={`${shorten(block.value, 22)} ${brief(operator)} ${shape?.slice(1).join("×") ?? ""}; ${block.value}: ${block.operators.join(", ")}`}
+                                    role="presentation"
                                     transform={`translate(${block.x - BLOCK_WIDTH / 2} ${block.y - BLOCK_HEIGHT / 2})`}
                                     onClick={() => choose(block)}
                                 >
-                                    <title>{`${block.value}: ${block.operators.join(", ")}`}</title>
-                                    <rect width={BLOCK_WIDTH} height={BLOCK_HEIGHT} rx="5" />
-                                    <rect class="graph-stripe" width="4" height={BLOCK_HEIGHT} rx="2" />
-                                    <text x="13" y="17">
+                                    <rect
+                                        id={blockId(block)}
+                                        role="option"
+                                        aria-selected={block === chosenBlock}
+                                        aria-label={`${block.value}: ${block.operators.join(", ")}, ${shape ? shape.slice(1).join(" × ") : ""}`}
+                                        width={BLOCK_WIDTH}
+                                        height={BLOCK_HEIGHT}
+                                        rx="5"
+                                    />
+                                    <rect class="graph-stripe" aria-hidden="true" width="4" height={BLOCK_HEIGHT} rx="2" />
+                                    <text x="13" y="17" aria-hidden="true">
                                         {shorten(block.value, 22)}
+                                        <title>{`${block.value}: ${block.operators.join(", ")}`}</title>
                                     </text>
-                                    <text class="graph-detail" x="13" y="32">
+                                    <text class="graph-detail" x="13" y="32" aria-hidden="true">
                                         {brief(operator)}
                                     </text>
-                                    <text class="graph-detail" x={BLOCK_WIDTH - 8} y="32" text-anchor="end">
+                                    <text class="graph-detail" x={BLOCK_WIDTH - 8} y="32" text-anchor="end" aria-hidden="true">
                                         {shape?.slice(1).join("×")}
                                     </text>
                                 </g>
