@@ -1,6 +1,7 @@
 //! The flags, as clap reads them.
 
 mod class_model;
+mod compare;
 mod localisation;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
 use deepinside::{BackwardRule, InputSettings, MeanSetting, ScaleSetting, Settings, Size};
 
 pub use self::class_model::{ClassModelArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments};
+pub use self::compare::{CompareArguments, UnitArguments};
 pub use self::localisation::{
     EvaluateCommand, EvaluateLocalisationArguments, KeepChoice, LocaliseArguments, MethodArguments,
 };
@@ -68,6 +70,13 @@ pub enum Command {
         "deepinside layers -m models/caffenet cat.jpg --class tabby --rule guided -o cat-guided/"
     ))]
     Layers(LayersArguments),
+    /// Show any unit's gradient beside DeconvNet and guided backpropagation, and where they differ (Simonyan et al. 2013, §4).
+    #[command(after_help = examples!(
+        "deepinside compare cat.jpg -o cat-compared.png",
+        "deepinside compare cat.jpg -m models/squeezenet --layer fire4/concat --channel 12 -o unit.png --raw unit/",
+        "deepinside compare cat.jpg -m models/caffenet --table"
+    ))]
+    Compare(CompareArguments),
     /// Write every number of a network as .npy files, named and shaped as Caffe's Python interface shows them.
     #[command(after_help = examples!(
         "deepinside trace --model net.prototxt --weights net.caffemodel --input data=in.npy --seed fc8:281=1.0 --out trace/"

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Evaluate(command) => commands::evaluate::run(&command),
         Command::ClassModel(arguments) => commands::class_model::run(&arguments),
         Command::Layers(arguments) => commands::layers::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Info(arguments) => commands::info::run(&arguments),
         Command::Graph(arguments) => commands::graph::run(&arguments),

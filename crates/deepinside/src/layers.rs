@@ -110,7 +110,7 @@ fn shown_values(model: &Model) -> Vec<ValueId> {
 }
 
 /// Which values have a way to `target`.
-fn leads_to(graph: &Graph, target: ValueId) -> Vec<bool> {
+pub(crate) fn leads_to(graph: &Graph, target: ValueId) -> Vec<bool> {
     let mut leads = vec![false; graph.values().len()];
     leads[target.index()] = true;
     for node in graph.nodes().iter().rev() {

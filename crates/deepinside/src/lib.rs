@@ -10,6 +10,7 @@
 //! * [`localise`]: the object's outline and box, from saliency alone (§3.2);
 //! * [`evaluation`]: how often such boxes are right;
 //! * [`layers`]: activations and gradients of every layer (§4);
+//! * [`compare`]: any unit by gradient, DeconvNet and guided backpropagation, and where these differ (§4);
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
 //! * [`trace`]: every number of a network, by the names of its file.
@@ -35,6 +36,7 @@ pub mod benchmark;
 mod choices;
 pub mod class_model;
 pub mod classify;
+pub mod compare;
 pub mod diagram;
 mod error;
 pub mod evaluation;

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod class_model;
 pub mod classify;
+pub mod compare;
 pub mod evaluate;
 pub mod graph;
 pub mod info;
