@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
 use deepinside::{BackwardRule, InputSettings, MeanSetting, ScaleSetting, Settings, Size};
 
-pub use self::class_model::{ClassModelArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments};
+pub use self::class_model::{
+    ClassModelArguments, EvaluateClassModelsArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments,
+};
 pub use self::compare::{CompareArguments, UnitArguments};
 pub use self::localisation::{
     EvaluateCommand, EvaluateLocalisationArguments, KeepChoice, LocaliseArguments, MethodArguments,

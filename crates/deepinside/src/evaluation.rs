@@ -202,7 +202,7 @@ pub fn evaluate(
 }
 
 /// The share of what is true, with the interval in which 95 % of the shares of resampled pictures lie.
-fn rate(outcomes: &[bool]) -> Rate {
+pub(crate) fn rate(outcomes: &[bool]) -> Rate {
     let count = outcomes.len().max(1);
     let share = |hits: usize| hits as f64 / count as f64;
     let mut random = Mt64::new(0);

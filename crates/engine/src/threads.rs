@@ -33,8 +33,8 @@ impl Threads {
         self.pool.current_num_threads()
     }
 
-    /// Runs a computation on these threads.
-    pub(crate) fn run<R: Send>(&self, computation: impl FnOnce() -> R + Send) -> R {
+    /// Runs a computation on these threads, on which what it splits by `rayon` is spread.
+    pub fn run<R: Send>(&self, computation: impl FnOnce() -> R + Send) -> R {
         self.pool.install(computation)
     }
 }

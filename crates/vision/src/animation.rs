@@ -1,9 +1,11 @@
-//! Pictures in time: animated PNG (every colour) and GIF (256 colours a picture, but shown everywhere).
+//! Pictures in time: animated PNG and WebP (every colour), and GIF (256 colours a picture, but shown everywhere).
 
+use std::io;
 use std::path::Path;
 
 use image::codecs::gif::{GifEncoder, Repeat};
-use image::{Delay, Frame, RgbImage};
+use image::codecs::webp::WebPEncoder;
+use image::{Delay, ExtendedColorType, Frame, RgbImage};
 
 use crate::{Error, Picture, Result, whole_file};
 
@@ -14,10 +16,12 @@ pub enum AnimationFormat {
     Png,
     /// GIF.
     Gif,
+    /// Animated WebP, without losses.
+    WebP,
 }
 
 impl AnimationFormat {
-    /// The format that a file's ending asks for: `.gif`, or `.png` and `.apng`.
+    /// The format that a file's ending asks for: `.gif`, `.webp`, or `.png` and `.apng`.
     ///
     /// # Errors
     /// [`Error::Parameter`] for another ending.
@@ -25,10 +29,11 @@ impl AnimationFormat {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         match ending.as_deref() {
             Some("gif") => Ok(Self::Gif),
+            Some("webp") => Ok(Self::WebP),
             Some("png" | "apng") => Ok(Self::Png),
             _ => Err(Error::Parameter {
                 name: "the file of an animation",
-                expected: "an ending of .gif, .png or .apng",
+                expected: "an ending of .gif, .png, .apng or .webp",
                 found: path.display().to_string(),
             }),
         }
@@ -58,35 +63,85 @@ pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], millise
         return Err(Error::Parameter { name, expected, found: milliseconds.to_string() });
     }
     let duration = |index: usize| if index + 1 == pictures.len() { 10 * milliseconds } else { milliseconds };
-    whole_file::write(path, |stream| match format {
-        AnimationFormat::Png => {
-            let mut encoder = png::Encoder::new(stream, first.width() as u32, first.height() as u32);
-            encoder.set_color(png::ColorType::Rgb);
-            encoder.set_depth(png::BitDepth::Eight);
-            encoder.set_animated(pictures.len() as u32, 0)?;
-            let mut writer = encoder.write_header()?;
-            for (index, picture) in pictures.iter().enumerate() {
-                // Sixteen bits hold 65 seconds; longer ones are cut.
-                writer.set_frame_delay(u16::try_from(duration(index)).unwrap_or(u16::MAX), 1000)?;
-                writer.write_image_data(picture.rgb())?;
-            }
-            Ok(writer.finish()?)
-        }
-        AnimationFormat::Gif => {
-            let mut encoder = GifEncoder::new_with_speed(stream, 10);
-            encoder.set_repeat(Repeat::Infinite).map_err(std::io::Error::other)?;
-            for (index, picture) in pictures.iter().enumerate() {
-                let (width, height) = (picture.width() as u32, picture.height() as u32);
-                let image = RgbImage::from_raw(width, height, picture.rgb().to_vec());
-                let image = image.ok_or_else(|| std::io::Error::other("a picture has too few bytes"))?;
-                let delay = Delay::from_numer_denom_ms(duration(index), 1);
-                let rgba = image::DynamicImage::ImageRgb8(image).into_rgba8();
-                let frame = Frame::from_parts(rgba, 0, 0, delay);
-                encoder.encode_frame(frame).map_err(std::io::Error::other)?;
-            }
-            Ok(())
-        }
-    })
+    whole_file::write(path, |stream| encode(stream, format, pictures, &duration))
+}
+
+/// Writes pictures of one size; `duration` says how many milliseconds each is shown.
+fn encode(
+    stream: &mut dyn io::Write,
+    format: AnimationFormat,
+    pictures: &[Picture],
+    duration: &dyn Fn(usize) -> u32,
+) -> io::Result<()> {
+    match format {
+        AnimationFormat::Png => png(stream, pictures, duration),
+        AnimationFormat::Gif => gif(stream, pictures, duration),
+        AnimationFormat::WebP => webp(stream, pictures, duration),
+    }
+}
+
+fn png(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize) -> u32) -> io::Result<()> {
+    let Some(first) = pictures.first() else { return Ok(()) };
+    let mut encoder = png::Encoder::new(stream, first.width() as u32, first.height() as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_animated(pictures.len() as u32, 0)?;
+    let mut writer = encoder.write_header()?;
+    for (index, picture) in pictures.iter().enumerate() {
+        // Sixteen bits hold 65 seconds; longer ones are cut.
+        writer.set_frame_delay(u16::try_from(duration(index)).unwrap_or(u16::MAX), 1000)?;
+        writer.write_image_data(picture.rgb())?;
+    }
+    Ok(writer.finish()?)
+}
+
+fn gif(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize) -> u32) -> io::Result<()> {
+    let mut encoder = GifEncoder::new_with_speed(stream, 10);
+    encoder.set_repeat(Repeat::Infinite).map_err(io::Error::other)?;
+    for (index, picture) in pictures.iter().enumerate() {
+        let (width, height) = (picture.width() as u32, picture.height() as u32);
+        let image = RgbImage::from_raw(width, height, picture.rgb().to_vec());
+        let image = image.ok_or_else(|| io::Error::other("a picture has too few bytes"))?;
+        let delay = Delay::from_numer_denom_ms(duration(index), 1);
+        let rgba = image::DynamicImage::ImageRgb8(image).into_rgba8();
+        encoder.encode_frame(Frame::from_parts(rgba, 0, 0, delay)).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// WebP's container of several pictures, each of which the encoder for single ones makes.
+fn webp(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize) -> u32) -> io::Result<()> {
+    const IS_ANIMATED: u8 = 1 << 1;
+    const REPLACES_WHAT_WAS_THERE: u8 = 1 << 1;
+    /// "RIFF", the length and "WEBP": what stands before the chunks of a single picture.
+    const HEADER: usize = 12;
+    let Some(first) = pictures.first() else { return Ok(()) };
+    let three_bytes = |number: u32| number.to_le_bytes()[..3].to_vec();
+    let chunk = |name: &[u8; 4], content: &[u8]| -> Vec<u8> {
+        let mut chunk = name.to_vec();
+        chunk.extend((content.len() as u32).to_le_bytes());
+        chunk.extend(content);
+        chunk.resize(chunk.len().next_multiple_of(2), 0);
+        chunk
+    };
+    let size = [first.width() as u32 - 1, first.height() as u32 - 1].map(three_bytes).concat();
+    let mut body = b"WEBP".to_vec();
+    body.extend(chunk(b"VP8X", &[&[IS_ANIMATED, 0, 0, 0], &size[..]].concat()));
+    // A background of nothing, repeated for ever.
+    body.extend(chunk(b"ANIM", &[0; 6]));
+    for (index, picture) in pictures.iter().enumerate() {
+        let mut single = Vec::new();
+        let (width, height) = (picture.width() as u32, picture.height() as u32);
+        WebPEncoder::new_lossless(&mut single)
+            .encode(picture.rgb(), width, height, ExtendedColorType::Rgb8)
+            .map_err(io::Error::other)?;
+        let place = [0; 6];
+        let shown = three_bytes(duration(index));
+        let frame =
+            [&place[..], &size, &shown, &[REPLACES_WHAT_WAS_THERE], single.get(HEADER..).unwrap_or_default()];
+        body.extend(chunk(b"ANMF", &frame.concat()));
+    }
+    stream.write_all(&chunk(b"RIFF", &body))
 }
 
 #[cfg(test)]
@@ -96,11 +151,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_formats_are_read_back_by_the_decoders() {
+    fn every_format_is_read_back_by_the_decoders() {
         let folder = tempfile::tempdir().unwrap();
         let pictures =
             [[255, 0, 0], [0, 255, 0], [0, 0, 255]].map(|colour| Picture::filled(5, 4, colour).unwrap());
-        for (name, format) in [("a.png", AnimationFormat::Png), ("a.GIF", AnimationFormat::Gif)] {
+        for (name, format) in [
+            ("a.png", AnimationFormat::Png),
+            ("a.GIF", AnimationFormat::Gif),
+            ("a.webp", AnimationFormat::WebP),
+        ] {
             let path = folder.path().join(name);
             assert_eq!(AnimationFormat::of(&path).unwrap(), format);
             write(&path, format, &pictures, 40).unwrap();
@@ -112,6 +171,10 @@ mod tests {
                 }
                 AnimationFormat::Gif => {
                     let decoder = image::codecs::gif::GifDecoder::new(bytes).unwrap();
+                    decoder.into_frames().collect_frames().unwrap()
+                }
+                AnimationFormat::WebP => {
+                    let decoder = image::codecs::webp::WebPDecoder::new(bytes).unwrap();
                     decoder.into_frames().collect_frames().unwrap()
                 }
             };

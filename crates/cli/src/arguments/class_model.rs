@@ -51,6 +51,31 @@ pub struct ClassModelArguments {
     pub run: RunArguments,
 }
 
+#[derive(Debug, Args)]
+pub struct EvaluateClassModelsArguments {
+    /// The second network: as --model; by default the built-in one, EfficientNet-Lite0.
+    #[arg(long, value_name = "PATH")]
+    pub judge: Option<PathBuf>,
+    /// How many classes.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub count: usize,
+    /// The random seed that draws the classes, as NumPy would, and starts the pictures.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u32,
+    /// Also write every picture into this folder.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// Also write one line of JSON per picture.
+    #[arg(long, value_name = "FILE")]
+    pub details: Option<PathBuf>,
+    #[command(flatten)]
+    pub recipe: RecipeArguments,
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
 /// What is maximised, where it is not the unnormalised score of a class.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Objective")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::class_model::EvaluateClassModelsArguments;
 use super::{CropChoice, ModelArguments, Rule, RunArguments};
 
 /// How an object is found.
@@ -110,6 +111,8 @@ pub struct LocaliseArguments {
 pub enum EvaluateCommand {
     /// How often a box is right (intersection over union with a true one at least ½), and the map's maximum inside.
     Localisation(EvaluateLocalisationArguments),
+    /// How often a second network names the class of a class model: a network's own opinion of what it made means nothing.
+    ClassModels(EvaluateClassModelsArguments),
 }
 
 #[derive(Debug, Args)]

@@ -278,7 +278,7 @@ fn value(model: &Model, name: &str) -> Outcome<ValueId> {
 }
 
 /// The recipe with what the flags change.
-fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
+pub fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
     let path = Path::new(&arguments.recipe);
     let recipe = match path.extension() {
         Some(ending) if ending == "toml" => Recipe::read(path)?,

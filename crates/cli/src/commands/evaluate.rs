@@ -5,7 +5,7 @@ use deepinside::evaluation::{Rate, Summary, evaluate, ground_truth};
 use serde::Serialize;
 
 use crate::arguments::{EvaluateCommand, EvaluateLocalisationArguments};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::{output, progress};
 
 #[derive(Serialize)]
@@ -55,6 +55,7 @@ struct Pointing {
 pub fn run(command: &EvaluateCommand) -> Outcome {
     match command {
         EvaluateCommand::Localisation(arguments) => localisation(arguments),
+        EvaluateCommand::ClassModels(arguments) => super::evaluate_class_models::run(arguments),
     }
 }
 
@@ -67,9 +68,7 @@ fn localisation(arguments: &EvaluateLocalisationArguments) -> Outcome {
     let (results, summary) = evaluate(&model, &method, &objects, &threads, |_| bar.inc(1))?;
     bar.finish_and_clear();
     if let Some(path) = &arguments.details {
-        let lines: std::result::Result<Vec<String>, _> = results.iter().map(serde_json::to_string).collect();
-        let lines = lines.map_err(|error| Failure::Message(format!("cannot write JSON: {error}")))?;
-        output::whole_file(path, format!("{}\n", lines.join("\n")).as_bytes())?;
+        output::json_lines(path, &results)?;
     }
     let Summary { classification, localisation, baselines, pointing, seconds_per_picture } = &summary;
     if arguments.run.json {

@@ -5,6 +5,7 @@ pub mod class_model;
 pub mod classify;
 pub mod compare;
 pub mod evaluate;
+pub mod evaluate_class_models;
 pub mod graph;
 pub mod info;
 pub mod layers;
@@ -13,6 +14,8 @@ pub mod manual;
 pub mod model;
 pub mod saliency;
 pub mod trace;
+
+use std::path::Path;
 
 use deepinside::{Model, Settings};
 
@@ -27,7 +30,12 @@ pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
 
 /// The same with these settings.
 pub fn open_with(arguments: &ModelArguments, settings: Settings) -> Outcome<Model> {
-    let model = match &arguments.model {
+    open_named(arguments.model.as_deref(), settings)
+}
+
+/// The model that a path or a known name stands for, or the built-in one, with these settings.
+pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
+    let model = match name {
         Some(path) => Model::open(&model::locate(path)?, settings)?,
         None => built_in(settings)?,
     };

@@ -5,7 +5,7 @@ use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
 use super::canvas::{Canvas, Tone};
-use super::view::View;
+use super::view::{Corners, View};
 use super::{ClassModel, Objective, Progress, Recipe, Start, diversity};
 use crate::random::Random;
 use crate::runner::Scores;
@@ -143,7 +143,8 @@ impl<'a> Ascent<'a> {
             Error::Option(format!("the ascent has {} pictures, found {index}", self.pictures.len()))
         })?;
         let canvas = &picture.canvas;
-        let input = self.input(canvas, View::straight(&canvas.frame));
+        let corners = View::straight(&canvas.frame).corners(&canvas.frame);
+        let input = self.threads.run(|| self.tone.to_network(&corners.look(&canvas.picture())));
         let [height, width] = canvas.frame.view;
         Ok(Array::new([canvas.frame.channels, height, width], input)?)
     }
@@ -159,11 +160,14 @@ impl<'a> Ascent<'a> {
         let mut views = Vec::with_capacity(self.pictures.len());
         for picture in &mut self.pictures {
             picture.canvas.enlarge(&self.recipe, octave);
-            views.push(View::draw(&self.recipe, &picture.canvas.frame, &mut picture.random));
+            let frame = &picture.canvas.frame;
+            views.push(View::draw(&self.recipe, frame, &mut picture.random).corners(frame));
         }
-        let views_of = self.pictures.iter().zip(&views);
-        let input: Vec<f32> =
-            views_of.flat_map(|(picture, view)| self.input(&picture.canvas, *view)).collect();
+        let threads = self.threads.clone();
+        let shown: Vec<Vec<f32>> =
+            threads.run(|| self.pictures.iter().map(|picture| picture.canvas.picture()).collect());
+        let seen = |(view, shown): (&Corners, &Vec<f32>)| self.tone.to_network(&view.look(shown));
+        let input: Vec<f32> = threads.run(|| views.iter().zip(&shown).flat_map(seen).collect());
         self.session.forward(&[(self.model.input, &input)])?;
         let (values, tops) = self.tops()?;
         let gradients = self.gradients(&input, &tops)?;
@@ -181,11 +185,16 @@ impl<'a> Ascent<'a> {
         }
         let learning_rate = self.learning_rate();
         let size = gradients.len() / self.pictures.len().max(1);
-        let states = self.pictures.iter_mut().zip(&views).zip(&progress);
-        for (((picture, view), progress), gradient) in states.zip(gradients.chunks_exact(size.max(1))) {
+        let states = self.pictures.iter_mut().zip(&shown).zip(&views).zip(&progress);
+        for ((((picture, shown), view), progress), gradient) in
+            states.zip(gradients.chunks_exact(size.max(1)))
+        {
             picture.scores.push(progress.value);
-            let slopes = view.back(&picture.canvas.frame, &self.tone.back(gradient));
-            picture.canvas.step(&self.recipe, learning_rate, self.iteration, &slopes);
+            let (recipe, tone, iteration) = (&self.recipe, &self.tone, self.iteration);
+            threads.run(|| {
+                let slopes = view.back(&tone.back(gradient));
+                picture.canvas.step(recipe, learning_rate, iteration, shown, &slopes);
+            });
         }
         self.iteration += 1;
         Ok(progress)
@@ -223,12 +232,6 @@ impl<'a> Ascent<'a> {
         let last = self.recipe.iterations.saturating_sub(1).max(1) as f64;
         let share = (self.iteration as f64 / last).min(1.0);
         self.recipe.learning_rate * (1.0 + share * (self.recipe.final_learning_rate - 1.0))
-    }
-
-    /// What the network reads of a canvas in a view.
-    fn input(&self, canvas: &Canvas, view: View) -> Vec<f32> {
-        let picture: Vec<f32> = canvas.picture().into_iter().map(|number| number as f32).collect();
-        self.tone.to_network(&view.look(&canvas.frame, &picture))
     }
 
     /// What each picture reaches, and the gradients of that with respect to every value that takes part, for the whole batch.
@@ -284,7 +287,8 @@ impl<'a> Ascent<'a> {
             let (wishes, rule) = (&self.wishes, BackwardRule::DeconvNet);
             self.redirected = Some(session(self.model, wishes, self.diversity, rule, &self.threads)?);
             self.notes.push(format!(
-                "nothing flowed back to the picture after {} steps, since rectifiers on the way were silent; in the first                  {REDIRECTED_STEPS} steps such gradients were passed on as DeconvNets do",
+                "nothing flowed back to the picture after {} steps, since rectifiers on the way were silent; in the first \
+                 {REDIRECTED_STEPS} steps such gradients were passed on as DeconvNets do",
                 self.iteration
             ));
         }

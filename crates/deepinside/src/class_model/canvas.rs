@@ -57,32 +57,46 @@ impl Canvas {
     }
 
     /// The picture in grey levels about the mean or about grey.
-    pub fn picture(&self) -> Vec<f64> {
+    pub fn picture(&self) -> Vec<f32> {
         match &self.spectrum {
-            None => self.parameters.clone(),
+            None => self.parameters.iter().map(|&number| number as f32).collect(),
             Some(spectrum) => {
-                let bounded = spectrum.picture(&self.parameters);
-                bounded.into_iter().map(|number| f64::from(2.0 * GREY * number - GREY)).collect()
+                let mut picture = spectrum.picture(&self.parameters);
+                picture.iter_mut().for_each(|number| *number = 2.0 * GREY * *number - GREY);
+                picture
             }
         }
     }
 
-    /// Takes one step uphill.
-    pub fn step(&mut self, recipe: &Recipe, learning_rate: f64, iteration: usize, slopes: &[f32]) {
-        let picture = self.picture();
+    /// Takes one step uphill from the picture that is shown.
+    pub fn step(
+        &mut self,
+        recipe: &Recipe,
+        learning_rate: f64,
+        iteration: usize,
+        shown: &[f32],
+        slopes: &[f32],
+    ) {
+        let rounded: Vec<f64>;
+        let picture = match &self.spectrum {
+            None => &self.parameters,
+            Some(_) => {
+                rounded = shown.iter().map(|&number| f64::from(number)).collect();
+                &rounded
+            }
+        };
         let planes = self.planes();
         let mut gradient: Vec<f64> = slopes
             .iter()
-            .zip(&picture)
+            .zip(picture)
             .map(|(&slope, number)| f64::from(slope) - 2.0 * recipe.l2 * number)
             .collect();
         if recipe.total_variation > 0.0 {
             let (weight, exponent) = (recipe.total_variation, recipe.total_variation_exponent);
-            subtract_total_variation(&mut gradient, &picture, planes, weight, exponent);
+            subtract_total_variation(&mut gradient, picture, planes, weight, exponent);
         }
         if let Some(spectrum) = &self.spectrum {
-            let bounded: Vec<f32> =
-                picture.iter().map(|&number| (number as f32 + GREY) / (2.0 * GREY)).collect();
+            let bounded: Vec<f32> = shown.iter().map(|&number| (number + GREY) / (2.0 * GREY)).collect();
             let slopes: Vec<f32> = gradient.iter().map(|&slope| slope as f32 * 2.0 * GREY).collect();
             gradient = spectrum.back(&bounded, &slopes);
         }
@@ -129,7 +143,7 @@ impl Canvas {
         }
         let enlarging = Frame { view: next.canvas, density: self.frame.density / next.density, ..self.frame };
         let picture: Vec<f32> = self.parameters.iter().map(|&number| number as f32).collect();
-        let enlarged = View::straight(&enlarging).look(&enlarging, &picture);
+        let enlarged = View::straight(&enlarging).corners(&enlarging).look(&picture);
         self.parameters = enlarged.into_iter().map(f64::from).collect();
         self.frame = next;
         self.memory = Memory::default();
@@ -253,7 +267,7 @@ mod tests {
         assert_eq!(canvas.frame.canvas, [6, 8]);
         canvas.enlarge(&recipe, 2);
         assert_eq!((canvas.frame.canvas, canvas.frame.density), ([12, 16], 1.0));
-        let seen = View::straight(&canvas.frame).look(&canvas.frame, &[3.0; 192]);
+        let seen = View::straight(&canvas.frame).corners(&canvas.frame).look(&[3.0; 192]);
         assert_eq!(seen, [3.0; 96]);
     }
 }

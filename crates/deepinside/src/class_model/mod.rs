@@ -8,6 +8,7 @@
 mod ascent;
 mod canvas;
 mod diversity;
+pub mod judge;
 mod objective;
 mod optimiser;
 mod recipe;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
@@ -68,7 +69,7 @@ impl Spectrum {
     /// The picture of a spectrum, channels × rows × columns, red first, in (0, 1).
     pub fn picture(&self, parameters: &[f64]) -> Vec<f32> {
         let mut planes: Vec<Vec<f32>> = parameters
-            .chunks_exact(2 * self.scale.len())
+            .par_chunks_exact(2 * self.scale.len())
             .map(|channel| {
                 let numbers = channel.chunks_exact(2).zip(&self.scale);
                 let spectrum =
@@ -77,8 +78,8 @@ impl Spectrum {
             })
             .collect();
         self.mix(&mut planes, |colours, to, from| colours[to][from]);
-        let bounded = planes.iter().flatten().map(|number| 1.0 / (1.0 + (-number).exp()));
-        bounded.collect()
+        planes.par_iter_mut().flatten().for_each(|number| *number = 1.0 / (1.0 + (-*number).exp()));
+        planes.concat()
     }
 
     /// The gradient with respect to the spectrum from that with respect to its picture.
@@ -90,18 +91,17 @@ impl Spectrum {
         self.mix(&mut planes, |colours, to, from| colours[from][to]);
         let half = self.grid[1] / 2 + 1;
         let even = self.grid[1].is_multiple_of(2);
-        let mut parameters = Vec::with_capacity(self.parameters());
-        for plane in &planes {
+        let channel = |plane: &Vec<f32>| -> Vec<f64> {
             let spectrum = self.transform(self.padded(plane));
-            for (index, (number, scale)) in spectrum.iter().zip(&self.scale).enumerate() {
+            let scaled = spectrum.iter().zip(&self.scale).enumerate().map(|(index, (number, scale))| {
                 let column = index % half;
                 // All columns but the first and the middle one stand for two frequencies, themselves and their mirror.
                 let times = if column == 0 || (even && column == half - 1) { 1.0 } else { 2.0 };
-                let number = number * (scale * times);
-                parameters.extend([f64::from(number.re), f64::from(number.im)]);
-            }
-        }
-        parameters
+                number * (scale * times)
+            });
+            scaled.flat_map(|number| [f64::from(number.re), f64::from(number.im)]).collect()
+        };
+        planes.par_iter().map(channel).collect::<Vec<_>>().concat()
     }
 
     /// Mixes colours in place; a grey picture has none.
@@ -162,16 +162,21 @@ impl Spectrum {
         plane
     }
 
+    /// Transforms every column in place.
     fn columns(&self, spectrum: &mut [Complex<f32>], transform: &Arc<dyn Fft<f32>>) {
         let rows = self.grid[0];
         let half = self.grid[1] / 2 + 1;
         let mut turned = vec![Complex::default(); spectrum.len()];
-        for (index, number) in spectrum.iter().enumerate() {
-            turned[(index % half) * rows + index / half] = *number;
+        for (row, numbers) in spectrum.chunks_exact(half).enumerate() {
+            for (column, number) in numbers.iter().enumerate() {
+                turned[column * rows + row] = *number;
+            }
         }
         transform.process(&mut turned);
-        for (index, number) in spectrum.iter_mut().enumerate() {
-            *number = turned[(index % half) * rows + index / half];
+        for (row, numbers) in spectrum.chunks_exact_mut(half).enumerate() {
+            for (column, number) in numbers.iter_mut().enumerate() {
+                *number = turned[column * rows + row];
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a network sees of a canvas: moved, enlarged, turned or mirrored, and the exact gradient of that.
 
+use rayon::prelude::*;
+
 use super::Recipe;
 use crate::random::Random;
 
@@ -44,38 +46,8 @@ impl View {
         Self { matrix: [size * cosine, side * sine, -size * sine, side * cosine], shift }
     }
 
-    /// The canvas as the network sees it, bilinear between pixels, zero outside.
-    pub fn look(&self, frame: &Frame, canvas: &[f32]) -> Vec<f32> {
-        let planes = [frame.canvas, frame.view].map(|[height, width]| height * width);
-        let mut seen = vec![0.0; frame.channels * planes[1]];
-        self.each_pixel(frame, |place, corners| {
-            for channel in 0..frame.channels {
-                let plane = &canvas[channel * planes[0]..];
-                let number = corners.iter().map(|&(corner, weight)| plane[corner] * weight).sum();
-                seen[channel * planes[1] + place] = number;
-            }
-        });
-        seen
-    }
-
-    /// The gradient with respect to the canvas from that with respect to what is seen: the transpose of [`View::look`].
-    pub fn back(&self, frame: &Frame, gradient: &[f32]) -> Vec<f32> {
-        let planes = [frame.canvas, frame.view].map(|[height, width]| height * width);
-        let mut canvas = vec![0.0; frame.channels * planes[0]];
-        self.each_pixel(frame, |place, corners| {
-            for channel in 0..frame.channels {
-                let number = gradient[channel * planes[1] + place];
-                for &(corner, weight) in corners {
-                    canvas[channel * planes[0] + corner] += number * weight;
-                }
-            }
-        });
-        canvas
-    }
-
-    /// Calls with every pixel of the view: its place, and the pixels of the canvas around it with their weights. Those outside of
-    /// the canvas have weight zero.
-    fn each_pixel(&self, frame: &Frame, mut each: impl FnMut(usize, &[(usize, f32); 4])) {
+    /// Works out which pixels of the canvas every pixel of the view is mixed from.
+    pub fn corners(&self, frame: &Frame) -> Corners {
         let [rows, columns] = frame.canvas;
         let centre = |extent: usize| (extent as f64 - 1.0) / 2.0;
         let along = |extent: usize, at: f64| -> [(usize, f32); 2] {
@@ -86,7 +58,7 @@ impl View {
             })
         };
         let [yy, yx, xy, xx] = self.matrix;
-        let mut place = 0;
+        let mut corners = Vec::with_capacity(frame.view[0] * frame.view[1]);
         for row in 0..frame.view[0] {
             let y = row as f64 - centre(frame.view[0]);
             for column in 0..frame.view[1] {
@@ -96,10 +68,47 @@ impl View {
                 let [[a, b], [c, d]] = vertical.map(|(row, first)| {
                     horizontal.map(|(column, second)| (row * columns + column, first * second))
                 });
-                each(place, &[a, b, c, d]);
-                place += 1;
+                corners.push([a, b, c, d]);
             }
         }
+        Corners { corners, canvas: rows * columns }
+    }
+}
+
+/// For every pixel of a view the four pixels of the canvas around it, with their weights. Those outside of the canvas have weight zero.
+#[derive(Debug, Clone)]
+pub(super) struct Corners {
+    corners: Vec<[(usize, f32); 4]>,
+    /// How many pixels the canvas has.
+    canvas: usize,
+}
+
+impl Corners {
+    /// The canvas as the network sees it, bilinear between pixels, zero outside.
+    pub fn look(&self, canvas: &[f32]) -> Vec<f32> {
+        let mut seen = vec![0.0; canvas.len() / self.canvas * self.corners.len()];
+        let planes = seen.par_chunks_exact_mut(self.corners.len()).zip(canvas.par_chunks_exact(self.canvas));
+        planes.for_each(|(seen, canvas)| {
+            for (number, corners) in seen.iter_mut().zip(&self.corners) {
+                *number = corners.iter().map(|&(corner, weight)| canvas[corner] * weight).sum();
+            }
+        });
+        seen
+    }
+
+    /// The gradient with respect to the canvas from that with respect to what is seen: the transpose of [`Corners::look`].
+    pub fn back(&self, gradient: &[f32]) -> Vec<f32> {
+        let mut canvas = vec![0.0; gradient.len() / self.corners.len() * self.canvas];
+        let planes =
+            canvas.par_chunks_exact_mut(self.canvas).zip(gradient.par_chunks_exact(self.corners.len()));
+        planes.for_each(|(canvas, gradient)| {
+            for (number, corners) in gradient.iter().zip(&self.corners) {
+                for &(corner, weight) in corners {
+                    canvas[corner] += number * weight;
+                }
+            }
+        });
+        canvas
     }
 }
 
@@ -116,24 +125,24 @@ mod tests {
     fn a_straight_view_of_a_canvas_of_its_size_changes_no_bit() {
         let frame = Frame { channels: 3, canvas: [5, 6], view: [5, 6], density: 1.0 };
         let canvas = noise(90, 1);
-        assert_eq!(View::straight(&frame).look(&frame, &canvas), canvas);
-        assert_eq!(View::straight(&frame).back(&frame, &canvas), canvas);
+        assert_eq!(View::straight(&frame).corners(&frame).look(&canvas), canvas);
+        assert_eq!(View::straight(&frame).corners(&frame).back(&canvas), canvas);
     }
 
     #[test]
     fn a_margin_is_cut_off_evenly() {
         let frame = Frame { channels: 1, canvas: [4, 5], view: [2, 3], density: 1.0 };
         let canvas: Vec<f32> = (0..20u8).map(f32::from).collect();
-        assert_eq!(View::straight(&frame).look(&frame, &canvas), [6.0, 7.0, 8.0, 11.0, 12.0, 13.0]);
+        assert_eq!(View::straight(&frame).corners(&frame).look(&canvas), [6.0, 7.0, 8.0, 11.0, 12.0, 13.0]);
     }
 
     #[test]
     fn a_quarter_turn_and_a_mirror_move_pixels() {
         let frame = Frame { channels: 1, canvas: [2, 2], view: [2, 2], density: 1.0 };
         let turned = View { matrix: [0.0, 1.0, -1.0, 0.0], shift: [0.0; 2] };
-        assert_eq!(turned.look(&frame, &[1.0, 2.0, 3.0, 4.0]), [2.0, 4.0, 1.0, 3.0]);
+        assert_eq!(turned.corners(&frame).look(&[1.0, 2.0, 3.0, 4.0]), [2.0, 4.0, 1.0, 3.0]);
         let mirrored = View { matrix: [1.0, 0.0, 0.0, -1.0], shift: [0.0; 2] };
-        assert_eq!(mirrored.look(&frame, &[1.0, 2.0, 3.0, 4.0]), [2.0, 1.0, 4.0, 3.0]);
+        assert_eq!(mirrored.corners(&frame).look(&[1.0, 2.0, 3.0, 4.0]), [2.0, 1.0, 4.0, 3.0]);
     }
 
     /// ⟨look(canvas), seen⟩ = ⟨canvas, back(seen)⟩ for any view.
@@ -145,13 +154,13 @@ mod tests {
             let frame = Frame { channels: 2, canvas: [13, 17], view: [11, 12], density };
             let mut random = Random::new(5);
             for seed in 0..20 {
-                let view = View::draw(&recipe, &frame, &mut random);
+                let corners = View::draw(&recipe, &frame, &mut random).corners(&frame);
                 let (canvas, seen) = (noise(2 * 13 * 17, seed), noise(2 * 11 * 12, seed + 100));
                 let dot = |a: &[f32], b: &[f32]| -> f64 {
                     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
                 };
-                let there = dot(&view.look(&frame, &canvas), &seen);
-                let back = dot(&canvas, &view.back(&frame, &seen));
+                let there = dot(&corners.look(&canvas), &seen);
+                let back = dot(&canvas, &corners.back(&seen));
                 assert!((there - back).abs() < 1e-4, "{there} {back}");
             }
         }

@@ -1,0 +1,110 @@
+//! `deepinside evaluate class-models`.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use deepinside::class_model::judge::{Judge, Verdict, random_classes, summary};
+use deepinside::class_model::{Objective, Wish, ascend, picture};
+use deepinside::{Settings, Threads};
+use serde::Serialize;
+
+use crate::arguments::EvaluateClassModelsArguments;
+use crate::failure::{Failure, Outcome};
+use crate::{output, progress};
+
+#[derive(Serialize)]
+struct Result<'a> {
+    classes: usize,
+    recipe: &'a str,
+    judge: &'a str,
+    top1_rate: f64,
+    top5_rate: f64,
+    interval95: Intervals,
+    median_rank: f64,
+    own_top1_rate: f64,
+    seed: u32,
+    seconds_per_picture: f64,
+}
+
+#[derive(Serialize)]
+struct Intervals {
+    top1_rate: [f64; 2],
+    top5_rate: [f64; 2],
+}
+
+pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
+    let recipe = super::class_model::recipe(&arguments.recipe)?;
+    let model = super::open(&arguments.model, false)?;
+    let judge_model = super::open_named(arguments.judge.as_deref(), Settings::default())?;
+    if !(1..=model.score.classes).contains(&arguments.count) {
+        return Err(Failure::Message(format!(
+            "--count is 1 to {}, the network's classes; found {}",
+            model.score.classes, arguments.count
+        )));
+    }
+    let threads = Threads::new(arguments.run.threads)?;
+    let mut judge = Judge::new(&judge_model, &model, &threads)?;
+    if let Some(folder) = &arguments.output {
+        output::make_folder(folder)?;
+    }
+    let bar = progress::bar(arguments.count, "class models");
+    let start = Instant::now();
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for class in random_classes(model.score.classes, arguments.count, arguments.seed) {
+        let wish = Wish { objective: Objective::Class(class), seed: u64::from(arguments.seed) };
+        let made = ascend(&model, &[wish], &recipe, None, &threads, |_, _| ControlFlow::Continue(()))?;
+        for made in &made {
+            verdicts.push(judge.judge(&model, made, class, &recipe)?);
+            if let Some(folder) = &arguments.output {
+                let file = folder.join(format!("{class}-class-model.png"));
+                picture(&model, &made.image, recipe.display)?.write_png(&file)?;
+            }
+        }
+        bar.inc(1);
+        let named = verdicts.iter().filter(|verdict| verdict.rank == 0).count();
+        bar.set_message(format!("{named} of {} named", verdicts.len()));
+    }
+    bar.finish_and_clear();
+    let seconds = start.elapsed().as_secs_f64() / arguments.count as f64;
+    if let Some(path) = &arguments.details {
+        output::json_lines(path, &verdicts)?;
+    }
+    let figures = summary(&verdicts);
+    if arguments.run.json {
+        return output::json(&Result {
+            classes: verdicts.len(),
+            recipe: &recipe.name,
+            judge: &judge_model.name,
+            top1_rate: figures.top1.rate,
+            top5_rate: figures.top5.rate,
+            interval95: Intervals { top1_rate: figures.top1.interval95, top5_rate: figures.top5.interval95 },
+            median_rank: figures.median_rank,
+            own_top1_rate: figures.own_top1.rate,
+            seed: arguments.seed,
+            seconds_per_picture: seconds,
+        });
+    }
+    output::line(format_args!(
+        "{} classes of {} by recipe {}, judged by {}, {seconds:.1} s each; in % with 95 % intervals",
+        verdicts.len(),
+        model.name,
+        recipe.name,
+        judge_model.name
+    ));
+    let rows = [
+        ("the judge names the class", figures.top1),
+        ("among the judge's best five", figures.top5),
+        ("the network itself names it", figures.own_top1),
+    ];
+    for (name, rate) in rows {
+        let [low, high] = rate.interval95;
+        output::line(format_args!(
+            "{name:<32}{:>6.1}  [{:.1}, {:.1}]",
+            100.0 * rate.rate,
+            100.0 * low,
+            100.0 * high
+        ));
+    }
+    output::line(format_args!("{:<32}{:>6.1}", "the judge's median rank", figures.median_rank));
+    Ok(())
+}
