@@ -375,7 +375,7 @@ mod tests {
     fn positions_count_in_c_order() {
         let axes = Axes {
             name: "a".to_owned(),
-            shape: Shape::new(&[1, 2, 3, 4]).unwrap(),
+            shape: Shape::new([1, 2, 3, 4]).unwrap(),
             channels: 2,
             spatial: vec![3, 4],
         };
@@ -400,7 +400,7 @@ mod tests {
     /// Any value of any graph.
     fn value() -> ValueId {
         let mut builder = deepinside_graph::GraphBuilder::new("");
-        builder.input("a", Shape::new(&[1]).unwrap()).unwrap()
+        builder.input("a", Shape::new([1]).unwrap()).unwrap()
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub struct Ascent<'a> {
     notes: Vec<String>,
 }
 
+/// The top gradients of all pictures: what is differentiated, from which values on.
+type Tops = Vec<(ValueId, Target)>;
+
 /// One picture.
 struct Growing {
     canvas: Canvas,
@@ -235,7 +238,7 @@ impl<'a> Ascent<'a> {
     }
 
     /// What each picture reaches, and the gradients of that with respect to every value that takes part, for the whole batch.
-    fn tops(&self) -> Result<(Vec<f64>, Vec<(ValueId, Target)>)> {
+    fn tops(&self) -> Result<(Vec<f64>, Tops)> {
         let batch = self.wishes.len();
         let mut dense: Vec<(ValueId, Vec<f32>)> = Vec::new();
         let mut activations: Vec<Vec<f32>> = Vec::new();
@@ -274,7 +277,7 @@ impl<'a> Ascent<'a> {
 
     /// The gradients with respect to the input. Where one is zero everywhere in the first steps, that under DeconvNet's rule stands
     /// in for it, which passes silent rectifiers.
-    fn gradients(&mut self, input: &[f32], tops: &[(ValueId, Target)]) -> Result<Vec<f32>> {
+    fn gradients(&mut self, input: &[f32], tops: &Tops) -> Result<Vec<f32>> {
         let targets: Vec<(ValueId, &Target)> = tops.iter().map(|(value, target)| (*value, target)).collect();
         self.session.backward(&targets)?;
         let mut gradients = self.session.gradient(self.model.input)?;
