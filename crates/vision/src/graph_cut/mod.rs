@@ -5,12 +5,14 @@
 //! label's mixture, and for neighbours with different labels `γ · exp(−β ‖c − c'‖²) / distance`, where
 //! `β = 1 / (2 · mean ‖c − c'‖²)` over all neighbouring pixels. A minimum cut finds the cheapest labelling.
 
+mod exponential;
 mod max_flow;
 mod mixture;
 
 pub use self::max_flow::Grid;
 pub use self::mixture::{Component, Mixture};
 
+use self::exponential::exponential;
 use crate::{Error, Photograph, Result};
 
 /// What is known of a pixel before the cut.
@@ -91,31 +93,55 @@ pub fn cut(
         let (Some(foreground), Some(background)) = (learn(true), learn(false)) else {
             return Ok(markers.iter().map(|marker| *marker != Marker::Background).collect());
         };
-        labels = edges.cut(|index| {
-            let certain = CERTAIN * options.smoothness;
-            match markers[index] {
-                Marker::Foreground if options.clamped => certain,
-                Marker::Background if options.clamped => -certain,
-                _ => {
-                    let evidence = evidence(&foreground, &background, &colours[index]);
-                    evidence + prior.map_or(0.0, |prior| f64::from(prior[index]))
-                }
-            }
-        });
+        labels = edges.cut(&terminals(&foreground, &background, &colours, |index| match markers[index] {
+            Marker::Foreground if options.clamped => Known::Certain(CERTAIN * options.smoothness),
+            Marker::Background if options.clamped => Known::Certain(-CERTAIN * options.smoothness),
+            _ => Known::Prior(prior.map_or(0.0, |prior| f64::from(prior[index]))),
+        }));
         teaches.fill(true);
     }
     Ok(labels)
 }
 
-/// How much more background costs a colour than foreground, in nats.
-fn evidence(foreground: &Mixture, background: &Mixture, colour: &[f32; 3]) -> f64 {
-    background.negative_log_likelihood(colour) - foreground.negative_log_likelihood(colour)
+/// What is known of a pixel besides its colour.
+enum Known {
+    /// How much more background costs it, whatever the colour.
+    Certain(f64),
+    /// How much more background costs it, in addition to the colour's part.
+    Prior(f64),
+}
+
+/// How much more background costs each pixel than foreground, in nats. The colours of certain pixels are not looked at.
+fn terminals(
+    foreground: &Mixture,
+    background: &Mixture,
+    colours: &[[f32; 3]],
+    known: impl Fn(usize) -> Known,
+) -> Vec<f32> {
+    let mut result = vec![0.0; colours.len()];
+    let (mut open, mut priors, mut looked_at) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, colour) in colours.iter().enumerate() {
+        match known(index) {
+            Known::Certain(amount) => result[index] = amount as f32,
+            Known::Prior(prior) => {
+                open.push(index);
+                priors.push(prior);
+                looked_at.push(*colour);
+            }
+        }
+    }
+    let costs = background.negative_log_likelihoods(&looked_at);
+    let gains = foreground.negative_log_likelihoods(&looked_at);
+    for (((index, prior), cost), gain) in open.into_iter().zip(priors).zip(costs).zip(gains) {
+        result[index] = (cost - gain + prior) as f32;
+    }
+    result
 }
 
 /// Three channels of 0 to 255.
 fn colours(photograph: &Photograph) -> Vec<[f32; 3]> {
     let channels = photograph.channels();
-    let level = |number: f32| (255.0 * number).clamp(0.0, 255.0).round();
+    let level = |number: f32| f32::from((255.0 * number + 0.5) as u8);
     photograph
         .data()
         .chunks_exact(channels)
@@ -123,56 +149,93 @@ fn colours(photograph: &Photograph) -> Vec<[f32; 3]> {
         .collect()
 }
 
-/// What borders cost, for every pixel to its east, south, south-east and south-west.
+/// What borders cost, for every pixel to its east, south, south-east and south-west; 0 where nothing is.
 struct Edges {
     height: usize,
     width: usize,
-    costs: Vec<[f64; 4]>,
+    costs: Vec<[f32; 4]>,
 }
 
 const STEPS: [[isize; 2]; 4] = [[0, 1], [1, 0], [1, 1], [1, -1]];
 
 impl Edges {
     fn new(colours: &[[f32; 3]], height: usize, width: usize, smoothness: f64) -> Self {
-        let mut costs = vec![[f64::INFINITY; 4]; colours.len()];
-        let (mut sum, mut count) = (0.0, 0u64);
-        for (index, costs) in costs.iter_mut().enumerate() {
-            let (row, column) = ((index / width) as isize, (index % width) as isize);
-            for (cost, [down, right]) in costs.iter_mut().zip(STEPS) {
-                let (below, beside) = (row + down, column + right);
-                if below < height as isize && beside >= 0 && beside < width as isize {
-                    let other = &colours[below as usize * width + beside as usize];
-                    let squares = colours[index].iter().zip(other).map(|(a, b)| f64::from((a - b) * (a - b)));
-                    *cost = squares.sum();
-                    sum += *cost;
-                    count += 1;
+        // First the squared differences of colours; infinite where no neighbour is.
+        let mut costs = vec![[f32::INFINITY; 4]; colours.len()];
+        let (mut sum, mut count) = (0.0, 0);
+        for (row, costs) in costs.chunks_exact_mut(width.max(1)).enumerate() {
+            for (direction, [down, right]) in STEPS.into_iter().enumerate() {
+                let Some((own, others)) = neighbours(colours, height, width, row, [down, right]) else {
+                    continue;
+                };
+                let mut squares = 0.0f64;
+                let start = usize::from(right < 0);
+                for ((cost, own), other) in costs[start..].iter_mut().zip(own).zip(others) {
+                    let square = (0..3).map(|channel| (own[channel] - other[channel]).powi(2)).sum::<f32>();
+                    cost[direction] = square;
+                    squares += f64::from(square);
                 }
+                sum += squares;
+                count += own.len();
             }
         }
         // Where all colours are alike every border costs γ.
         let beta = if sum > 0.0 { count as f64 / (2.0 * sum) } else { 0.0 };
-        for costs in &mut costs {
-            for (cost, [down, right]) in costs.iter_mut().zip(STEPS) {
-                let length = ((down * down + right * right) as f64).sqrt();
-                *cost = if cost.is_finite() { smoothness / length * (-beta * *cost).exp() } else { 0.0 };
-            }
-        }
+        let scale =
+            STEPS.map(|[down, right]| (smoothness / ((down * down + right * right) as f64).sqrt()) as f32);
+        let decay = -(beta as f32);
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for costs in &mut costs {
+                    for direction in 0..4 {
+                        let square = costs[direction];
+                        let cost = scale[direction] * exponential(decay * square);
+                        costs[direction] = if square == f32::INFINITY { 0.0 } else { cost };
+                    }
+                }
+            },
+        );
         Self { height, width, costs }
     }
 
-    /// The cheapest labels; `evidence` is how much more background costs a pixel than foreground.
-    fn cut(&self, evidence: impl Fn(usize) -> f64) -> Vec<bool> {
+    /// The cheapest labels; `terminals` is how much more background costs each pixel than foreground.
+    fn cut(&self, terminals: &[f32]) -> Vec<bool> {
         let mut grid = Grid::new(self.height, self.width);
         let places = || (0..self.height).flat_map(|row| (0..self.width).map(move |column| (row, column)));
-        for (index, (row, column)) in places().enumerate() {
-            grid.connect_terminals(row, column, evidence(index) as f32);
-            for (step, &cost) in STEPS.into_iter().zip(&self.costs[index]) {
-                grid.connect(row, column, step, cost as f32);
+        for ((place, costs), &terminal) in places().zip(&self.costs).zip(terminals) {
+            let (row, column) = place;
+            grid.connect_terminals(row, column, terminal);
+            for (step, &cost) in STEPS.into_iter().zip(costs) {
+                grid.connect(row, column, step, cost);
             }
         }
         grid.run();
         places().map(|(row, column)| grid.is_source(row, column)).collect()
     }
+}
+
+/// Three channels of 0 to 255.
+type Colour = [f32; 3];
+
+/// The pixels of a row that have a neighbour in a direction, and those neighbours.
+fn neighbours(
+    colours: &[[f32; 3]],
+    height: usize,
+    width: usize,
+    row: usize,
+    [down, right]: [isize; 2],
+) -> Option<(&[Colour], &[Colour])> {
+    let below = row + usize::from(down > 0);
+    if below >= height {
+        return None;
+    }
+    let (own, others) = (&colours[row * width..][..width], &colours[below * width..][..width]);
+    Some(match right {
+        0 => (own, others),
+        1.. => (&own[..width - 1], &others[1..]),
+        _ => (&own[1..], &others[..width - 1]),
+    })
 }
 
 #[cfg(test)]
@@ -236,10 +299,12 @@ mod tests {
             let markers = read(&format!("{case}_markers.npy"));
             let edges = Edges::new(&colours, height, width, 50.0);
             for clamped in [false, true] {
-                let found = edges.cut(|index| match markers.data()[index] {
-                    marker if clamped && marker != 0.0 => 450.0 * f64::from(marker),
-                    _ => evidence(&foreground, &background, &colours[index]),
-                });
+                let terminals =
+                    terminals(&foreground, &background, &colours, |index| match markers.data()[index] {
+                        marker if clamped && marker != 0.0 => Known::Certain(450.0 * f64::from(marker)),
+                        _ => Known::Prior(0.0),
+                    });
+                let found = edges.cut(&terminals);
                 let expected = read(&format!("{case}_labels{}.npy", if clamped { "_clamped" } else { "" }));
                 let wrong = found.iter().zip(expected.data()).filter(|(a, b)| **a != (**b > 0.5)).count();
                 assert_eq!(wrong, 0, "{case}, clamped: {clamped}");
