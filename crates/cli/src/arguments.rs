@@ -2,6 +2,7 @@
 
 mod class_model;
 mod compare;
+mod evaluation;
 mod localisation;
 
 use std::path::PathBuf;
@@ -14,9 +15,11 @@ pub use self::class_model::{
     ClassModelArguments, EvaluateClassModelsArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments,
 };
 pub use self::compare::{CompareArguments, UnitArguments};
-pub use self::localisation::{
-    EvaluateCommand, EvaluateLocalisationArguments, KeepChoice, LocaliseArguments, MethodArguments,
+pub use self::evaluation::{
+    EvaluateClassificationArguments, EvaluateCommand, EvaluateLocalisationArguments, GroundTruthArguments,
+    ReportArguments,
 };
+pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
 
 /// Lists examples below a command's help.
 macro_rules! examples {
@@ -43,18 +46,23 @@ pub enum Command {
         "deepinside saliency -m models/squeezenet cat.jpg -o cat-saliency.png",
         "deepinside saliency -m models/caffenet cat.jpg --class tabby --recipe original --raw cat.npy",
         "deepinside saliency cat.jpg --ten-crops --smoothing 0.02 --view overlay -o cat-overlay.png",
+        "deepinside saliency cat.jpg --ten-crops --top 5 -o cat-maps/",
+        "deepinside saliency cat.jpg --class tabby --minus 'Egyptian cat' -o tabby-not-egyptian.png",
         "deepinside saliency -m models/caffenet 'photos/*.jpg' --view overlay -o maps/"
     ))]
     Saliency(SaliencyArguments),
     /// Find the object: its outline and box, from saliency alone (Simonyan et al. 2013, §3.2).
     #[command(after_help = examples!(
         "deepinside localise cat.jpg -o cat-localised.png",
-        "deepinside localise -m models/squeezenet cat.jpg --method paper --class tabby --mask cat-mask.png --json"
+        "deepinside localise -m models/squeezenet cat.jpg --method paper --class tabby --mask cat-mask.png --json",
+        "deepinside localise 'photos/*.jpg' --top 5 -o boxes/ --coco boxes.json --voc boxes/"
     ))]
     Localise(LocaliseArguments),
     /// Measure how well a method does on pictures whose answers are known.
     #[command(subcommand, after_help = examples!(
-        "deepinside evaluate localisation -m models/squeezenet --ground-truth boxes.json --method paper --json"
+        "deepinside evaluate localisation -m models/squeezenet --ground-truth boxes.json --method paper --json",
+        "deepinside evaluate localisation --ground-truth VOC2012/Annotations --versus grad-cam --html report.html",
+        "deepinside evaluate classification --ground-truth instances.json --pictures val2017 --crop ten --details classes.jsonl"
     ))]
     Evaluate(EvaluateCommand),
     /// Make the picture that maximises a class score (Simonyan et al. 2013, §2), or any other unit of the network.
@@ -201,9 +209,6 @@ pub struct RunArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Gradient")]
 pub struct GradientArguments {
-    /// The class whose score is differentiated, by index, synset or name; by default the most probable one.
-    #[arg(short, long)]
-    pub class: Option<String>,
     /// The part of the photograph: centre, mirrored-centre, whole, top-left, …
     #[arg(long, value_name = "CROP")]
     pub crop: Option<Crop>,
@@ -283,6 +288,16 @@ pub struct SaliencyArguments {
     /// Also write the signed gradient (channels × height × width) as .npy: a file, or a folder.
     #[arg(long, value_name = "PATH")]
     pub raw_gradient: Option<PathBuf>,
+    /// The class whose score is differentiated, by index, synset or name; by default the most probable one. May be given several
+    /// times: one forward pass serves all, and results go into a folder.
+    #[arg(short, long)]
+    pub class: Vec<String>,
+    /// Make maps of so many of the most probable classes, into a folder.
+    #[arg(long, value_name = "N", conflicts_with = "class", value_parser = clap::value_parser!(u16).range(1..))]
+    pub top: Option<u16>,
+    /// Subtract the score of this class: which pixels speak for the one class and against the other.
+    #[arg(long, value_name = "CLASS")]
+    pub minus: Option<String>,
     /// What the picture shows.
     #[arg(long, value_enum, default_value_t = View::Figure)]
     pub view: View,
@@ -332,6 +347,9 @@ pub struct LayersArguments {
     /// Also write activations and gradients as .npy into this folder.
     #[arg(long, value_name = "FOLDER")]
     pub raw: Option<PathBuf>,
+    /// The class whose score is differentiated, by index, synset or name; by default the most probable one.
+    #[arg(short, long)]
+    pub class: Option<String>,
     #[command(flatten)]
     pub gradient: GradientArguments,
     #[command(flatten)]

@@ -48,6 +48,35 @@ fn every_method_gives_a_box_within_the_photograph_and_the_same_each_time() {
     }
 }
 
+/// Figure 3 of the paper: a twentieth of the pixels is surely the object, three tenths are surely not.
+#[test]
+fn markers_are_blue_cyan_and_red() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let arguments = ["localise", &example("cat.png"), "--method", "paper-literal", "-o", &path("cat.png")];
+    assert!(deepinside(arguments.into_iter().chain(["--markers", &path("markers.png")])).status.success());
+    let load = |path: &str| {
+        deepinside::vision::photograph::load(path, deepinside::vision::Colour::Rgb).unwrap().data().to_vec()
+    };
+    let (marked, plain) = (load(&path("markers.png")), load(&example("cat.png")));
+    // A marker's colour covers 55 %: the rest is the photograph's.
+    let mut counts = [0; 3];
+    for (marked, plain) in marked.chunks_exact(3).zip(plain.chunks_exact(3)) {
+        let colour: Vec<f32> = marked.iter().zip(plain).map(|(m, p)| (m - 0.45 * p) / 0.55).collect();
+        let kind = if colour[0] > 0.5 {
+            2
+        } else if colour[1] > 0.5 {
+            1
+        } else {
+            0
+        };
+        counts[kind] += 1;
+    }
+    let pixels = (marked.len() / 3) as f64;
+    let shares = counts.map(|count| f64::from(count) / pixels);
+    assert!((shares[0] - 0.05).abs() < 0.01 && (shares[1] - 0.30).abs() < 0.01, "{shares:?}");
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     let refused = |flags: &[&str]| {
@@ -62,6 +91,14 @@ fn what_makes_no_sense_is_refused() {
     assert!(refused(&["--cut", "--smoothness=-5"]).contains("border"));
     assert!(refused(&["--cut", "--saliency-weight=1", "--neutral=0"]).contains("mean"));
     assert!(refused(&["--top", "0"]).contains("--top"));
+    assert!(refused(&["--markers", "markers.png"]).contains("--cut"));
+    assert!(refused(&["--overlap=-1"]).contains("multiple of the mean"));
+    assert!(refused(&["--method", "mean", "--layer", "x"]).contains("--cam"));
+    assert!(refused(&["--method", "grad-cam", "--layer", "no-such-layer"]).contains("no value named"));
+    assert!(
+        refused(&["--cut", "--rules", "gradient", "--cam", "none", "--method", "grad-cam", "--layer", "x"])
+            .contains("--cam")
+    );
 }
 
 #[test]
@@ -94,7 +131,7 @@ fn errors_are_counted_against_known_boxes() {
     assert!(result["pointing"]["hit_rate"].as_f64().unwrap() <= 0.5);
     assert!(result["seconds_per_image"].as_f64().unwrap() > 0.0);
     let lines = std::fs::read_to_string(details).unwrap();
-    assert_eq!(lines.lines().count(), 2);
+    assert_eq!(lines.lines().count(), 3, "settings, and a line for each picture");
     // For people.
     let table = stdout(&deepinside(arguments.into_iter().filter(|argument| *argument != "--json")));
     assert!(table.contains("box of the known class"), "{table}");

@@ -1,13 +1,15 @@
 //! Class saliency in the photograph's own frame: from one crop or many, smoothed, for several classes at once.
 
 use deepinside_engine::Threads;
+use deepinside_graph::ValueId;
 use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur};
 
-use crate::classify::mean_scores;
+use crate::class_activation::{ActivationMap, class_activation_map};
+use crate::classify::{mean_scores, predictions};
 use crate::random::Random;
-use crate::saliency::largest_magnitude;
+use crate::saliency::{Wanted, largest_magnitude};
 use crate::{BackwardRule, Error, Model, Result, ScoreRunner, Scores};
 
 /// How saliency is gathered.
@@ -16,6 +18,10 @@ pub struct EvidenceOptions {
     /// What rectifiers do on the way back. Of several rules' maps the geometric mean is taken: what one rule alone shows, such
     /// as the gradient's speckles or the edges that guided backpropagation restores everywhere, fades.
     pub rules: Vec<BackwardRule>,
+    /// A class activation map, which is one more factor of the geometric mean; the only one where there is no rule.
+    pub activations: Option<ActivationMap>,
+    /// The class whose score is subtracted from that of the class asked for: the map is then of the margin between the two.
+    pub minus: Option<usize>,
     /// The parts of the photograph whose maps are averaged, mirrored back and in their places.
     pub crops: Vec<Crop>,
     /// Gradients of noisy copies are averaged, where it is given.
@@ -38,7 +44,14 @@ pub struct Noise {
 impl Default for EvidenceOptions {
     /// The paper's map: one pass, nothing smoothed; of the whole photograph.
     fn default() -> Self {
-        Self { rules: vec![BackwardRule::Gradient], crops: vec![Crop::Whole], noise: None, smoothing: 0.0 }
+        Self {
+            rules: vec![BackwardRule::Gradient],
+            activations: None,
+            minus: None,
+            crops: vec![Crop::Whole],
+            noise: None,
+            smoothing: 0.0,
+        }
     }
 }
 
@@ -47,28 +60,55 @@ impl Default for EvidenceOptions {
 pub struct Evidence {
     /// The mean scores over the crops.
     pub scores: Scores,
+    /// The classes that were asked for.
+    pub classes: Vec<usize>,
     /// Per class that was asked for the map, height × width of the photograph, 0 or more; 0 where no crop reaches.
     pub maps: Vec<Array>,
 }
 
 /// Gathers evidence with one prepared network.
 pub struct Gatherer {
-    /// One for each rule.
-    runners: Vec<ScoreRunner>,
+    sources: Vec<Source>,
     options: EvidenceOptions,
+}
+
+/// A prepared network and what is read from it after a backward pass.
+struct Source {
+    runner: ScoreRunner,
+    /// Whether the gradient with respect to the picture is.
+    reads_input: bool,
+    /// Of which layers class activation maps are made.
+    layers: Vec<ValueId>,
 }
 
 impl Gatherer {
     /// Prepares a model.
     ///
     /// # Errors
-    /// When a layer cannot be computed, or the options ask for no crop or no rule.
+    /// When a layer cannot be computed, or the options ask for no crop or no map.
     pub fn new(model: &Model, options: EvidenceOptions, threads: &Threads) -> Result<Self> {
-        if options.crops.is_empty() || options.rules.is_empty() {
-            return Err(Error::Option("saliency needs at least one crop and one rule".to_owned()));
+        if options.crops.is_empty() || (options.rules.is_empty() && options.activations.is_none()) {
+            return Err(Error::Option("saliency needs at least one crop, and one rule or layer".to_owned()));
         }
-        let runners = options.rules.iter().map(|&rule| ScoreRunner::new(model, Some(rule), threads));
-        Ok(Self { runners: runners.collect::<Result<_>>()?, options })
+        let mut layers = match &options.activations {
+            Some(activations) => activations.values(model)?,
+            None => Vec::new(),
+        };
+        let source = |rule: BackwardRule, layers: Vec<ValueId>, reads_input: bool| -> Result<Source> {
+            let runner = ScoreRunner::observing(model, Some(rule), &layers, threads)?;
+            Ok(Source { runner, reads_input, layers })
+        };
+        let mut sources = Vec::new();
+        for &rule in &options.rules {
+            // Class activation maps are of the true gradient, which may be there anyway.
+            let shared =
+                if rule == BackwardRule::Gradient { std::mem::take(&mut layers) } else { Vec::new() };
+            sources.push(source(rule, shared, true)?);
+        }
+        if !layers.is_empty() {
+            sources.push(source(BackwardRule::Gradient, layers, false)?);
+        }
+        Ok(Self { sources, options })
     }
 
     /// The mean scores of the crops.
@@ -77,10 +117,33 @@ impl Gatherer {
     /// When a crop does not fit.
     pub fn scores(&mut self, model: &Model, photograph: &Photograph) -> Result<Scores> {
         let mut scores = Vec::new();
-        for &crop in &self.options.crops {
-            scores.push(self.runners[0].forward(model.inputs(photograph, &[crop])?.data())?);
+        if let Some(source) = self.sources.first_mut() {
+            for &crop in &self.options.crops {
+                scores.push(source.runner.forward(model.inputs(photograph, &[crop])?.data())?);
+            }
         }
         mean(&scores)
+    }
+
+    /// The maps of the classes that are wanted. Where these are the most probable ones, one more forward pass of each crop finds
+    /// out which.
+    ///
+    /// # Errors
+    /// As [`Gatherer::gather`].
+    pub fn gather_wanted(
+        &mut self,
+        model: &Model,
+        photograph: &Photograph,
+        wanted: &Wanted,
+    ) -> Result<Evidence> {
+        let classes = match wanted {
+            Wanted::Classes(classes) => classes.clone(),
+            Wanted::Top(_) => {
+                let scores = self.scores(model, photograph)?;
+                wanted.among(&predictions(model, &scores, usize::MAX))
+            }
+        };
+        self.gather(model, photograph, &classes)
     }
 
     /// The maps of some classes; every crop's forward pass serves all of them.
@@ -88,45 +151,82 @@ impl Gatherer {
     /// # Errors
     /// When a crop does not fit or a class does not exist.
     pub fn gather(&mut self, model: &Model, photograph: &Photograph, classes: &[usize]) -> Result<Evidence> {
-        if let Some(&index) = classes.iter().find(|&&class| class >= model.score.classes) {
+        let asked = classes.iter().chain(&self.options.minus);
+        if let Some(&index) =
+            asked.copied().collect::<Vec<_>>().iter().find(|&&class| class >= model.score.classes)
+        {
             return Err(Error::ClassOutOfRange { index, classes: model.score.classes });
         }
         let (height, width) = (photograph.height(), photograph.width());
         let mut scores = Vec::new();
-        // Per class the logarithm of the product of the rules' maps.
+        // Per class the logarithm of the product of the maps.
         let mut products = vec![vec![0.0f32; height * width]; classes.len()];
-        let options = self.options.clone();
-        for runner in &mut self.runners {
-            let (own, maps) = framed(model, runner, photograph, classes, &options)?;
+        let mut factors = 0;
+        for source in &mut self.sources {
+            let (own, maps) = framed(model, source, photograph, classes, &self.options)?;
             scores.extend(own);
-            for (product, map) in products.iter_mut().zip(maps) {
-                for (product, number) in product.iter_mut().zip(map) {
-                    *product += number.ln();
+            factors += usize::from(source.reads_input) + usize::from(!source.layers.is_empty());
+            for (product, maps) in products.iter_mut().zip(maps) {
+                let (of_input, of_layers) = maps.split_at(usize::from(source.reads_input));
+                for map in of_input {
+                    multiply(product, map.iter().copied());
+                }
+                if !of_layers.is_empty() {
+                    multiply(product, sum_of_shares(of_layers).into_iter());
                 }
             }
         }
-        let count = options.rules.len() as f32;
-        let deviation = options.smoothing * height.max(width) as f64;
+        let count = factors as f32;
+        let deviation = self.options.smoothing * height.max(width) as f64;
         let map = |product: Vec<f32>| -> Result<Array> {
             let numbers: Vec<f32> = product.iter().map(|number| (number / count).exp()).collect();
             Ok(blur::gaussian(&Array::new([height, width], numbers)?, deviation)?)
         };
-        Ok(Evidence { scores: mean(&scores)?, maps: products.into_iter().map(map).collect::<Result<_>>()? })
+        Ok(Evidence {
+            scores: mean(&scores)?,
+            classes: classes.to_vec(),
+            maps: products.into_iter().map(map).collect::<Result<_>>()?,
+        })
     }
 }
 
-/// One rule's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel.
+/// Adds the logarithms of a map to those of a product.
+fn multiply(product: &mut [f32], map: impl Iterator<Item = f32>) {
+    for (product, number) in product.iter_mut().zip(map) {
+        *product += number.ln();
+    }
+}
+
+/// The sum of maps, each divided by its mean, so that every layer counts alike; one that is 0 everywhere adds nothing.
+fn sum_of_shares(maps: &[Vec<f32>]) -> Vec<f32> {
+    let mut total = vec![0.0f32; maps.first().map_or(0, Vec::len)];
+    for map in maps {
+        let sum: f64 = map.iter().map(|&number| f64::from(number)).sum();
+        let share = if sum > 0.0 { (map.len() as f64 / sum) as f32 } else { 0.0 };
+        for (total, number) in total.iter_mut().zip(map) {
+            *total += share * number;
+        }
+    }
+    total
+}
+
+/// One class's maps in the photograph's frame: that of the picture, if it is read, and one for each layer.
+type ClassMaps = Vec<Vec<f32>>;
+
+/// One source's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel: per class that
+/// of the picture, if it is read, and one for each layer.
 fn framed(
     model: &Model,
-    runner: &mut ScoreRunner,
+    source: &mut Source,
     photograph: &Photograph,
     classes: &[usize],
     options: &EvidenceOptions,
-) -> Result<(Vec<Scores>, Vec<Vec<f32>>)> {
+) -> Result<(Vec<Scores>, Vec<ClassMaps>)> {
     let (height, width) = (photograph.height(), photograph.width());
     let size = [model.transformer.height, model.transformer.width];
     let mut scores = Vec::new();
-    let mut sums = vec![vec![0.0f32; height * width]; classes.len()];
+    let maps_of_each = usize::from(source.reads_input) + source.layers.len();
+    let mut sums = vec![vec![vec![0.0f32; height * width]; maps_of_each]; classes.len()];
     let mut counts = vec![0.0f32; height * width];
     for &crop in &options.crops {
         let region = match crop {
@@ -134,15 +234,14 @@ fn framed(
             crop => crop.region(model.image_size(photograph)?, size)?,
         };
         let frame = |map: &Array| into_photograph_frame(map, region, height, width, 0.0);
-        let (own, gradients) =
-            gradients(runner, model.inputs(photograph, &[crop])?.data(), classes, options.noise)?;
+        let (own, maps) = maps(source, model.inputs(photograph, &[crop])?.data(), classes, options)?;
         scores.push(own);
-        for (sum, gradient) in sums.iter_mut().zip(&gradients) {
-            add(sum, frame(&largest_magnitude(gradient)?)?.data());
+        for (sum, map) in sums.iter_mut().flatten().zip(maps.iter().flatten()) {
+            add(sum, frame(map)?.data());
         }
         add(&mut counts, frame(&Array::filled(size, 1.0)?)?.data());
     }
-    for sum in &mut sums {
+    for sum in sums.iter_mut().flatten() {
         for (number, count) in sum.iter_mut().zip(&counts) {
             *number /= count.max(1.0);
         }
@@ -150,39 +249,69 @@ fn framed(
     Ok((scores, sums))
 }
 
-/// The scores of one input, and per class the gradient, or the mean one over noisy inputs.
-fn gradients(
-    runner: &mut ScoreRunner,
+/// The scores of one input, and per class its maps: the saliency of the gradient, or of the mean gradient over noisy inputs, and the
+/// (mean) class activation map of each layer.
+fn maps(
+    source: &mut Source,
     input: &[f32],
     classes: &[usize],
-    noise: Option<Noise>,
-) -> Result<(Scores, Vec<Array>)> {
-    let scores = runner.forward(input)?;
-    let Some(Noise { samples, deviation, seed }) = noise else {
-        let gradients = classes.iter().map(|&class| runner.gradient(class));
-        return Ok((scores, gradients.collect::<Result<_>>()?));
-    };
-    let range = input
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &number| (low.min(number), high.max(number)));
-    let deviation = deviation as f32 * (range.1 - range.0).max(0.0);
-    let mut random = Random::new(seed);
-    let mut sums: Vec<Array> = Vec::new();
-    for _ in 0..samples.max(1) {
-        let noisy: Vec<f32> =
-            input.iter().map(|number| number + deviation * random.normal() as f32).collect();
-        runner.forward(&noisy)?;
-        for (index, &class) in classes.iter().enumerate() {
-            let gradient = runner.gradient(class)?;
-            match sums.get_mut(index) {
-                Some(sum) => add(sum.data_mut(), gradient.data()),
-                None => sums.push(gradient),
+    options: &EvidenceOptions,
+) -> Result<(Scores, Vec<Vec<Array>>)> {
+    let scores = source.runner.forward(input)?;
+    let mut sums: Vec<Vec<Array>> = vec![Vec::new(); classes.len()];
+    match options.noise {
+        None => add_pass(source, classes, options, &mut sums)?,
+        Some(Noise { samples, deviation, seed }) => {
+            let range = input.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &number| {
+                (low.min(number), high.max(number))
+            });
+            let deviation = deviation as f32 * (range.1 - range.0).max(0.0);
+            let mut random = Random::new(seed);
+            for _ in 0..samples.max(1) {
+                let noisy: Vec<f32> =
+                    input.iter().map(|number| number + deviation * random.normal() as f32).collect();
+                source.runner.forward(&noisy)?;
+                add_pass(source, classes, options, &mut sums)?;
             }
+            let share = 1.0 / samples.max(1) as f32;
+            let numbers = sums.iter_mut().flatten().flat_map(|sum| sum.data_mut());
+            numbers.for_each(|number| *number *= share);
         }
     }
-    let share = 1.0 / samples.max(1) as f32;
-    sums.iter_mut().flat_map(|sum| sum.data_mut()).for_each(|number| *number *= share);
+    if source.reads_input {
+        for own in &mut sums {
+            own[0] = largest_magnitude(&own[0])?;
+        }
+    }
     Ok((scores, sums))
+}
+
+/// Adds what one forward pass gives for each class: the gradient, if it is read, and the layers' maps.
+fn add_pass(
+    source: &mut Source,
+    classes: &[usize],
+    options: &EvidenceOptions,
+    sums: &mut [Vec<Array>],
+) -> Result<()> {
+    for (&class, sums) in classes.iter().zip(sums) {
+        let gradient = match options.minus {
+            Some(minus) => source.runner.gradient_of_difference(class, minus)?,
+            None => source.runner.gradient(class)?,
+        };
+        let mut found = if source.reads_input { vec![gradient] } else { Vec::new() };
+        if let Some(activations) = &options.activations {
+            for &layer in &source.layers {
+                let (activation, gradient) = source.runner.layer(layer)?;
+                found.push(class_activation_map(&activation, &gradient, activations.weighting)?);
+            }
+        }
+        if sums.is_empty() {
+            *sums = found;
+        } else {
+            sums.iter_mut().zip(&found).for_each(|(sum, found)| add(sum.data_mut(), found.data()));
+        }
+    }
+    Ok(())
 }
 
 fn mean(scores: &[Scores]) -> Result<Scores> {

@@ -7,7 +7,9 @@
 //! * [`class_model`]: the picture that maximises a class score (§2);
 //! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
 //! * [`evidence`]: such maps in the photograph's own frame, from many crops or noisy copies;
+//! * [`class_activation`]: Grad-CAM and LayerCAM, to compare and combine with;
 //! * [`localise`]: the object's outline and box, from saliency alone (§3.2);
+//! * [`annotations`]: boxes in other people's formats;
 //! * [`evaluation`]: how often such boxes are right;
 //! * [`layers`]: activations and gradients of every layer (§4);
 //! * [`compare`]: any unit by gradient, DeconvNet and guided backpropagation, and where these differ (§4);
@@ -32,8 +34,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod annotations;
 pub mod benchmark;
 mod choices;
+pub mod class_activation;
 pub mod class_model;
 pub mod classify;
 pub mod compare;

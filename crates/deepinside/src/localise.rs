@@ -3,10 +3,12 @@
 //! The most salient pixels surely belong to the object and the least salient ones surely do not; their colours teach two
 //! mixtures, and a graph cut separates the rest. Threshold rules (Fong and Vedaldi 2017) are there to compare with.
 
+use deepinside_vision::expected_overlap::most_overlapping_box;
 use deepinside_vision::graph_cut::{self, CutOptions, Marker};
 use deepinside_vision::regions::{PixelBox, connected_regions};
 use deepinside_vision::{Array, Photograph};
 
+use crate::class_activation::{ActivationMap, Layers, Weighting};
 use crate::classify::{Prediction, prediction, predictions};
 use crate::evidence::{EvidenceOptions, Gatherer};
 use crate::{BackwardRule, Error, Model, Result};
@@ -22,6 +24,9 @@ pub enum Rule {
     Energy(f64),
     /// What reaches this multiple of the mean.
     Mean(f64),
+    /// No pixels but a box: the one with the largest expected overlap, where a pixel belongs to the object with the probability
+    /// of its value over this multiple of the mean, at most 1. What is more probable than not is shown as the object.
+    Overlap(f64),
 }
 
 /// A graph cut from markers.
@@ -40,7 +45,7 @@ pub struct CutRule {
     pub cut: CutOptions,
 }
 
-/// Which of the chosen pixels the box encloses.
+/// Which of the chosen pixels count, and are enclosed by the box where the rule does not find one by itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Keep {
     /// The largest connected region (the paper).
@@ -66,8 +71,18 @@ pub struct Method {
 
 impl Method {
     /// The methods that have a name.
-    pub const NAMES: [&'static str; 7] =
-        ["default", "paper", "paper-literal", "energy", "mean", "value", "guided-energy"];
+    pub const NAMES: [&'static str; 10] = [
+        "default",
+        "paper",
+        "paper-literal",
+        "energy",
+        "mean",
+        "value",
+        "guided-energy",
+        "layer-cam",
+        "grad-cam",
+        "grad-cam-mean",
+    ];
 
     /// A method by its name.
     ///
@@ -85,11 +100,18 @@ impl Method {
         };
         let literal = CutRule { cut: CutOptions::default(), ..paper };
         let guided = EvidenceOptions { rules: vec![BackwardRule::Guided], ..smoothed.clone() };
+        let activations_alone = |weighting, layers| EvidenceOptions {
+            rules: Vec::new(),
+            activations: Some(ActivationMap { weighting, layers }),
+            ..EvidenceOptions::default()
+        };
+        let grad_cam = activations_alone(Weighting::GradCam, Layers::Last);
+        let layer_cam = activations_alone(Weighting::LayerCam, Layers::Stages);
         let (evidence, rule, keep) = match name {
             "default" => {
                 let rules = vec![BackwardRule::Gradient, BackwardRule::Guided];
-                let evidence = EvidenceOptions { rules, smoothing: 0.03, ..EvidenceOptions::default() };
-                (evidence, Rule::Energy(0.6), Keep::Strong(0.1))
+                let evidence = EvidenceOptions { rules, smoothing: 0.03, ..layer_cam };
+                (evidence, Rule::Overlap(2.5), Keep::All)
             }
             "paper" => (smoothed, Rule::Cut(paper), Keep::Largest),
             "paper-literal" => (EvidenceOptions::default(), Rule::Cut(literal), Keep::Largest),
@@ -97,6 +119,9 @@ impl Method {
             "mean" => (smoothed, Rule::Mean(1.5), Keep::All),
             "value" => (smoothed, Rule::Value(0.2), Keep::All),
             "guided-energy" => (guided, Rule::Energy(0.5), Keep::All),
+            "layer-cam" => (layer_cam, Rule::Overlap(2.5), Keep::All),
+            "grad-cam" => (grad_cam, Rule::Value(0.2), Keep::Largest),
+            "grad-cam-mean" => (grad_cam, Rule::Mean(1.5), Keep::All),
             _ => {
                 let known = Self::NAMES.join(", ");
                 return Err(Error::Option(format!("there is no method '{name}'; there are {known}")));
@@ -122,6 +147,13 @@ pub struct Localisation {
     pub bounds: PixelBox,
 }
 
+impl Localisation {
+    /// Whether the map is the same everywhere: then no pixel changes the score, and the box means nothing.
+    pub fn is_constant(&self) -> bool {
+        self.map.data().iter().all(|number| Some(number) == self.map.data().first())
+    }
+}
+
 /// Localises the most probable classes, or the one that is asked for.
 ///
 /// # Errors
@@ -144,27 +176,28 @@ pub fn localise(
     let evidence = gatherer.gather(model, photograph, &classes)?;
     let objects = classes.iter().zip(evidence.maps).map(|(&class, map)| {
         let class = prediction(model, &evidence.scores, class);
-        let (mask, markers) = choose(photograph, &map, method)?;
-        let bounds = PixelBox::around(&mask, photograph.width()).unwrap_or(PixelBox {
-            x0: 0,
-            y0: 0,
-            x1: photograph.width(),
-            y1: photograph.height(),
-        });
+        let Choice { mask, markers, bounds } = choose(photograph, &map, method)?;
         Ok(Localisation { class, map, markers, mask, bounds })
     });
     objects.collect()
 }
 
-/// The object's pixels for a map of the photograph's size, and the markers from which they were cut.
+/// What a method chooses from a map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The object's pixels, row-major.
+    pub mask: Vec<bool>,
+    /// What was known before the cut; only the rule [`Rule::Cut`] has markers.
+    pub markers: Option<Vec<Marker>>,
+    /// The box: the whole photograph where nothing is chosen.
+    pub bounds: PixelBox,
+}
+
+/// The object's pixels and box for a map of the photograph's size.
 ///
 /// # Errors
 /// When map and photograph differ in size, or a number of the method is out of its range.
-pub fn choose(
-    photograph: &Photograph,
-    map: &Array,
-    method: &Method,
-) -> Result<(Vec<bool>, Option<Vec<Marker>>)> {
+pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<Choice> {
     if map.shape() != [photograph.height(), photograph.width()] {
         return Err(Error::Option(format!(
             "a map of shape {:?} does not belong to a photograph of {}×{}",
@@ -176,6 +209,7 @@ pub fn choose(
     let numbers = map.data();
     let sum: f64 = numbers.iter().map(|&number| f64::from(number)).sum();
     let mean = sum / numbers.len() as f64;
+    let mut best_box = None;
     let (mask, markers) = match method.rule {
         Rule::Value(share) => {
             let (low, high) =
@@ -202,6 +236,18 @@ pub fn choose(
                 mask[index] = true;
             }
             (mask, None)
+        }
+        Rule::Overlap(multiple) => {
+            let neutral = multiple * mean;
+            if !(multiple > 0.0 && multiple.is_finite()) {
+                return Err(Error::Option(format!("a multiple of the mean is positive, found {multiple}")));
+            }
+            let probability = |&number: &f32| {
+                if neutral > 0.0 { (f64::from(number) / neutral).clamp(0.0, 1.0) as f32 } else { 0.0 }
+            };
+            let probabilities: Vec<f32> = numbers.iter().map(probability).collect();
+            best_box = most_overlapping_box(&probabilities, photograph.width())?;
+            (probabilities.iter().map(|&probability| probability > 0.5).collect(), None)
         }
         Rule::Cut(rule) => {
             let above = quantile(numbers, within(rule.foreground, "a quantile")?);
@@ -244,7 +290,9 @@ pub fn choose(
             marked(strong, mask.len())
         }
     };
-    Ok((mask, markers))
+    let whole = PixelBox { x0: 0, y0: 0, x1: photograph.width(), y1: photograph.height() };
+    let bounds = best_box.or_else(|| PixelBox::around(&mask, photograph.width())).unwrap_or(whole);
+    Ok(Choice { mask, markers, bounds })
 }
 
 /// A mask of some regions.

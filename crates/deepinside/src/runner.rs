@@ -13,6 +13,8 @@ pub struct ScoreRunner {
     input: ValueId,
     input_shape: Vec<usize>,
     score: Score,
+    /// The observed layers and their extents without the batch axis.
+    layer_shapes: Vec<(ValueId, Vec<usize>)>,
 }
 
 /// What a network thinks of one picture.
@@ -30,10 +32,25 @@ impl ScoreRunner {
     /// # Errors
     /// When a layer cannot be computed.
     pub fn new(model: &Model, rule: Option<BackwardRule>, threads: &Threads) -> Result<Self> {
+        Self::observing(model, rule, &[], threads)
+    }
+
+    /// The same, with layers whose activations and gradients can be read afterwards with [`ScoreRunner::layer`].
+    ///
+    /// # Errors
+    /// When a layer cannot be computed.
+    pub fn observing(
+        model: &Model,
+        rule: Option<BackwardRule>,
+        layers: &[ValueId],
+        threads: &Threads,
+    ) -> Result<Self> {
         let score = &model.score;
+        let layer_shapes =
+            layers.iter().map(|&layer| (layer, model.graph.value(layer).shape.extents()[1..].to_vec()));
         let options = PlanOptions {
-            activations: vec![score.value, score.output],
-            gradients: if rule.is_some() { vec![model.input] } else { Vec::new() },
+            activations: [&[score.value, score.output], layers].concat(),
+            gradients: if rule.is_some() { [&[model.input], layers].concat() } else { Vec::new() },
             targets: vec![score.value],
             rule: rule.unwrap_or_default(),
             ..PlanOptions::default()
@@ -43,6 +60,7 @@ impl ScoreRunner {
             input: model.input,
             input_shape: model.graph.value(model.input).shape.extents().to_vec(),
             score: score.clone(),
+            layer_shapes: layer_shapes.collect(),
         })
     }
 
@@ -69,8 +87,32 @@ impl ScoreRunner {
     /// # Errors
     /// When there is no such class, or there was no forward pass.
     pub fn gradient(&mut self, class: usize) -> Result<Array> {
-        self.session.backward(&[(self.score.value, &Target::Class(class))])?;
+        self.gradient_of(&Target::Class(class))
+    }
+
+    /// The gradient of the score of one class minus that of another: what speaks for the first and against the second.
+    ///
+    /// # Errors
+    /// As [`ScoreRunner::gradient`].
+    pub fn gradient_of_difference(&mut self, class: usize, minus: usize) -> Result<Array> {
+        self.gradient_of(&Target::Difference(class, minus))
+    }
+
+    fn gradient_of(&mut self, target: &Target) -> Result<Array> {
+        self.session.backward(&[(self.score.value, target)])?;
         Ok(Array::new(&self.input_shape[1..], self.session.gradient(self.input)?)?)
+    }
+
+    /// The activation of an observed layer in the last forward pass, and its gradient in the last backward pass, both without
+    /// the batch axis.
+    ///
+    /// # Errors
+    /// When the layer is not observed.
+    pub fn layer(&self, layer: ValueId) -> Result<(Array, Array)> {
+        let known = self.layer_shapes.iter().find(|(own, _)| *own == layer);
+        let extents = known.map(|(_, extents)| extents.clone()).unwrap_or_default();
+        let activation = Array::new(extents.clone(), self.session.activation(layer)?)?;
+        Ok((activation, Array::new(extents, self.session.gradient(layer)?)?))
     }
 }
 

@@ -14,6 +14,8 @@ use crate::{Error, Model, Result, ScoreRunner};
 pub struct SaliencyOptions {
     /// The class; the most probable one when not given.
     pub class: Option<usize>,
+    /// The class whose score is subtracted: the map is then of the margin between the two.
+    pub minus: Option<usize>,
     /// The part of the photograph; the model's own when not given.
     pub crop: Option<Crop>,
     /// Whether the class is chosen by the mean of Caffe's ten crops, as the original project's `predict` chose it.
@@ -24,7 +26,7 @@ impl SaliencyOptions {
     /// The original project's recipe: `predict` averages ten crops and leaves the tenth, the mirrored centre, in the
     /// network, so that is the crop whose gradient is shown.
     pub fn original(class: Option<usize>) -> Self {
-        Self { class, crop: Some(Crop::MirroredCentre), ten_crop_prediction: true }
+        Self { class, minus: None, crop: Some(Crop::MirroredCentre), ten_crop_prediction: true }
     }
 }
 
@@ -45,6 +47,15 @@ pub struct Saliency {
     pub map: Array,
 }
 
+/// The classes whose maps are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// These.
+    Classes(Vec<usize>),
+    /// So many of the most probable ones.
+    Top(usize),
+}
+
 /// Computes the class saliency map of one photograph. The runner must have been made with a backward rule.
 ///
 /// # Errors
@@ -55,6 +66,22 @@ pub fn saliency(
     photograph: &Photograph,
     options: &SaliencyOptions,
 ) -> Result<Saliency> {
+    let wanted = options.class.map_or(Wanted::Top(1), |class| Wanted::Classes(vec![class]));
+    let first = saliencies(model, runner, photograph, options, &wanted)?.into_iter().next();
+    first.ok_or_else(|| Error::Model(format!("'{}' has no class", model.name)))
+}
+
+/// Computes the maps of several classes of one photograph from one forward pass; the class in the options is not looked at.
+///
+/// # Errors
+/// As [`saliency`].
+pub fn saliencies(
+    model: &Model,
+    runner: &mut ScoreRunner,
+    photograph: &Photograph,
+    options: &SaliencyOptions,
+    wanted: &Wanted,
+) -> Result<Vec<Saliency>> {
     let crop = options.crop.unwrap_or(model.crop);
     let first = |array: Array| -> Result<Array> {
         let extents = array.shape()[1..].to_vec();
@@ -71,23 +98,37 @@ pub fn saliency(
     };
     let input = first(model.inputs(photograph, &[crop])?)?;
     let scores = runner.forward(input.data())?;
-    let top = predictions(model, average.as_ref().unwrap_or(&scores), 5);
-    let class = match options.class {
-        Some(class) => class,
-        None => top.first().map(|best| best.index).unwrap_or_default(),
-    };
-    if class >= model.score.classes {
-        return Err(Error::ClassOutOfRange { index: class, classes: model.score.classes });
+    let ranked = average.as_ref().unwrap_or(&scores);
+    let classes = wanted.among(&predictions(model, ranked, usize::MAX));
+    if let Some(&index) = classes.iter().chain(&options.minus).find(|&&class| class >= model.score.classes) {
+        return Err(Error::ClassOutOfRange { index, classes: model.score.classes });
     }
-    let gradient = runner.gradient(class)?;
-    Ok(Saliency {
-        class: prediction(model, &scores, class),
-        top,
-        crop,
-        map: largest_magnitude(&gradient)?,
-        input,
-        gradient,
-    })
+    let top = predictions(model, ranked, 5);
+    let one = |class: usize| {
+        let gradient = match options.minus {
+            Some(minus) => runner.gradient_of_difference(class, minus)?,
+            None => runner.gradient(class)?,
+        };
+        Ok(Saliency {
+            class: prediction(model, &scores, class),
+            top: top.clone(),
+            crop,
+            map: largest_magnitude(&gradient)?,
+            input: input.clone(),
+            gradient,
+        })
+    };
+    classes.into_iter().map(one).collect()
+}
+
+impl Wanted {
+    /// The classes, where all are ranked.
+    pub fn among(&self, ranked: &[Prediction]) -> Vec<usize> {
+        match self {
+            Self::Classes(classes) => classes.clone(),
+            Self::Top(count) => ranked.iter().take(*count).map(|prediction| prediction.index).collect(),
+        }
+    }
 }
 
 /// The largest magnitude over the channels of a `C × H × W` gradient: `H × W`.

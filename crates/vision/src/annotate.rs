@@ -38,6 +38,20 @@ pub fn outlined(photograph: &Photograph, mask: &[bool], boxes: &[(PixelBox, Rgb)
     Picture::new(width, height, rgb)
 }
 
+/// The photograph with boxes drawn, each in its colour.
+///
+/// # Errors
+/// [`Error::Channels`] for a photograph that is neither grey nor coloured.
+pub fn boxed(photograph: &Photograph, boxes: &[(PixelBox, Rgb)]) -> Result<Picture> {
+    let base = Picture::from_photograph(photograph)?;
+    let (width, height) = (base.width(), base.height());
+    let mut rgb = base.rgb().to_vec();
+    for &(bounds, colour) in boxes {
+        draw(&mut rgb, width, height, bounds, colour);
+    }
+    Picture::new(width, height, rgb)
+}
+
 /// What was known before a cut, as in the paper's figure 3: foreground blue, background cyan, the rest red.
 ///
 /// # Errors
@@ -103,6 +117,7 @@ mod tests {
         let photograph = Photograph::new(4, 6, 3, vec![1.0; 72]).unwrap();
         let inside: Vec<bool> = (0..24).map(|index| index % 6 < 3).collect();
         let bounds = PixelBox { x0: 0, y0: 0, x1: 3, y1: 4 };
+        assert_eq!(boxed(&photograph, &[(bounds, [9, 8, 7])]).unwrap().pixel(5, 0), Some([255, 255, 255]));
         let picture = outlined(&photograph, &inside, &[(bounds, [9, 8, 7])]).unwrap();
         assert_eq!(picture.pixel(0, 0), Some([9, 8, 7]));
         assert_eq!(picture.pixel(1, 1), Some([255, 255, 255]), "inside nothing is dimmed");

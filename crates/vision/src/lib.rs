@@ -27,6 +27,7 @@ pub mod contact_sheet;
 pub mod crops;
 mod decode;
 mod error;
+pub mod expected_overlap;
 pub mod figure;
 mod fitting;
 pub mod graph_cut;

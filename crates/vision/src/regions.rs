@@ -25,7 +25,8 @@ impl PixelBox {
         found
     }
 
-    fn joined(self, other: Self) -> Self {
+    /// The smallest box around both.
+    pub fn joined(self, other: Self) -> Self {
         Self {
             x0: self.x0.min(other.x0),
             y0: self.y0.min(other.y0),

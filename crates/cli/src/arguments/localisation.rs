@@ -1,22 +1,29 @@
-//! The flags of `localise` and `evaluate localisation`.
+//! The flags of `localise`, and of every command that localises.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
-use super::class_model::EvaluateClassModelsArguments;
 use super::{CropChoice, ModelArguments, Rule, RunArguments};
 
 /// How an object is found.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Method")]
 pub struct MethodArguments {
-    /// A named method: default, paper, paper-literal, energy, mean, value, guided-energy. The flags below change it.
+    /// A named method: default, paper, paper-literal, energy, mean, value, guided-energy, layer-cam, grad-cam, grad-cam-mean.
+    /// The flags below change it.
     #[arg(long, default_value = "default", value_name = "NAME")]
     pub method: String,
     /// What rectifiers do on the way back; of several rules' maps (gradient,guided) the geometric mean is taken.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "RULES")]
     pub rules: Vec<Rule>,
+    /// The class activation map that is multiplied in, or stands alone where the method has no rules.
+    #[arg(long, value_enum, value_name = "MAP")]
+    pub cam: Option<CamChoice>,
+    /// The layers of the class activation map, by the names of their values; by default the last one before the score for
+    /// Grad-CAM, and the last one of each resolution for LayerCAM.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub layer: Vec<String>,
     /// The crops whose maps are averaged: whole, ten, or one crop's name.
     #[arg(long, value_name = "CROPS")]
     pub crops: Option<CropChoice>,
@@ -38,6 +45,10 @@ pub struct MethodArguments {
     /// Choose pixels that reach this multiple of the mean.
     #[arg(long, value_name = "MULTIPLE", group = "pixels")]
     pub mean_multiple: Option<f64>,
+    /// Choose the box with the largest expected overlap, where a pixel that reaches this multiple of the mean surely belongs to
+    /// the object.
+    #[arg(long, value_name = "MULTIPLE", group = "pixels")]
+    pub overlap: Option<f64>,
     /// Choose pixels by a graph cut, as the method "paper" does, with the flags below.
     #[arg(long, group = "pixels")]
     pub cut: bool,
@@ -70,6 +81,17 @@ pub struct MethodArguments {
     pub strong: Option<f64>,
 }
 
+/// A class activation map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CamChoice {
+    /// None.
+    None,
+    /// Channels weighed by the mean of their gradient (Selvaraju et al. 2017).
+    GradCam,
+    /// Channels weighed by their positive gradient at each position (Jiang et al. 2021).
+    LayerCam,
+}
+
 /// Which of the chosen pixels count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum KeepChoice {
@@ -93,36 +115,22 @@ pub struct LocaliseArguments {
     /// Also write the best class's map (height × width of the photograph) as .npy: a file, or a folder.
     #[arg(long, value_name = "PATH")]
     pub raw: Option<PathBuf>,
+    /// Also write what was known before a graph cut (the paper's figure 3: object blue, background cyan, unknown red) as .png: a
+    /// file, or a folder.
+    #[arg(long, value_name = "PATH")]
+    pub markers: Option<PathBuf>,
+    /// Also write all boxes and the best class's pixels into one COCO file (JSON).
+    #[arg(long, value_name = "FILE")]
+    pub coco: Option<PathBuf>,
+    /// Also write the boxes of each photograph as PASCAL VOC's XML into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub voc: Option<PathBuf>,
     /// The class to find, by index, synset or name; by default the most probable ones.
     #[arg(short, long)]
     pub class: Option<String>,
     /// How many of the most probable classes get a box.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub top: usize,
-    #[command(flatten)]
-    pub method: MethodArguments,
-    #[command(flatten)]
-    pub model: ModelArguments,
-    #[command(flatten)]
-    pub run: RunArguments,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum EvaluateCommand {
-    /// How often a box is right (intersection over union with a true one at least ½), and the map's maximum inside.
-    Localisation(EvaluateLocalisationArguments),
-    /// How often a second network names the class of a class model: a network's own opinion of what it made means nothing.
-    ClassModels(EvaluateClassModelsArguments),
-}
-
-#[derive(Debug, Args)]
-pub struct EvaluateLocalisationArguments {
-    /// The true boxes: a JSON array of {"file", "width", "height", "class_index", "boxes": [[left, top, right, bottom], …]}.
-    #[arg(long, value_name = "FILE")]
-    pub ground_truth: PathBuf,
-    /// Also write one line of JSON per picture.
-    #[arg(long, value_name = "FILE")]
-    pub details: Option<PathBuf>,
     #[command(flatten)]
     pub method: MethodArguments,
     #[command(flatten)]

@@ -32,7 +32,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
     let original = arguments.gradient.recipe == GradientRecipe::Original;
     let model = super::open(&arguments.model, original)?;
     let options = LayersOptions {
-        class: arguments.gradient.class.as_deref().map(|class| model.class(class)).transpose()?,
+        class: arguments.class.as_deref().map(|class| model.class(class)).transpose()?,
         rule: arguments.gradient.rule.into(),
         caffe_gradients: original,
     };

@@ -1,7 +1,10 @@
 //! `deepinside localise`.
 
+use std::path::Path;
 use std::time::Instant;
 
+use deepinside::annotations::{coco, voc};
+use deepinside::class_activation::{ActivationMap, Layers, Weighting};
 use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::localise::{CutRule, Keep, Localisation, Method, Rule, localise};
 use deepinside::vision::figure::{Figure, Panel};
@@ -11,10 +14,10 @@ use deepinside::vision::{ColourMap, Crop, Photograph, Picture, annotate, npy};
 use deepinside::{Model, Threads};
 use serde::Serialize;
 
-use crate::arguments::{CropChoice, KeepChoice, LocaliseArguments, MethodArguments};
+use crate::arguments::{CamChoice, CropChoice, KeepChoice, LocaliseArguments, MethodArguments};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Destination};
-use crate::pictures;
+use crate::{pictures, progress};
 
 /// The colours of the boxes, the best class first.
 const COLOURS: [[u8; 3]; 5] = [[255, 210, 0], [0, 200, 255], [255, 80, 160], [120, 230, 60], [200, 140, 255]];
@@ -35,6 +38,8 @@ struct Box<'a> {
     score: f32,
     #[serde(rename = "box")]
     bounds: [f64; 4],
+    /// Whether its map is the same everywhere, so that the box means nothing.
+    constant_map: bool,
 }
 
 pub fn run(arguments: &LocaliseArguments) -> Outcome {
@@ -44,6 +49,12 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
     pictures::expect_distinct_names(&paths)?;
     let method = method(&arguments.method)?;
+    if arguments.markers.is_some() && !matches!(method.rule, Rule::Cut(_)) {
+        return Err(Failure::Message(format!(
+            "--markers: the method '{}' makes no graph cut; add --cut, or --method paper",
+            method.name
+        )));
+    }
     let model = super::open(&arguments.model, false)?;
     let class = arguments.class.as_deref().map(|class| model.class(class)).transpose()?;
     let threads = Threads::new(arguments.run.threads)?;
@@ -53,7 +64,12 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     };
     let to = Destination::new(arguments.output.as_deref(), paths.len())?;
     let (masks, raw) = (destination(&arguments.mask)?, destination(&arguments.raw)?);
-    pictures::each(&paths, |path| {
+    let markers = destination(&arguments.markers)?;
+    if let Some(folder) = &arguments.voc {
+        output::make_folder(folder)?;
+    }
+    let mut collected = Collected::default();
+    let outcome = pictures::each(&paths, |path| {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;
         let objects = localise(&model, &mut gatherer, &photograph, &method, class, arguments.top)?;
@@ -66,13 +82,31 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         if let (Some(raw), Some(best)) = (&raw, objects.first()) {
             npy::write(raw.file(&stem, "-saliency.npy"), &best.map)?;
         }
+        if let (Some(files), Some(known)) = (&markers, objects.first().and_then(|best| best.markers.as_ref()))
+        {
+            annotate::markers(&photograph, known)?.write_png(files.file(&stem, "-markers.png"))?;
+        }
+        if let Some(folder) = &arguments.voc {
+            output::whole_file(
+                &folder.join(format!("{stem}.xml")),
+                voc_text(path, &photograph, &objects)?.as_bytes(),
+            )?;
+        }
+        collected.add(path, &photograph, &objects);
         picture.write_png(&file)?;
+        for object in objects.iter().filter(|object| object.is_constant()) {
+            progress::note(format_args!(
+                "note: the map of '{}' is the same everywhere: no pixel changes its score, and its box is the whole photograph",
+                object.class.name
+            ));
+        }
         if arguments.run.json {
             let boxes = objects.iter().map(|object| Box {
                 index: object.class.index,
                 name: &object.class.name,
                 score: object.class.score,
                 bounds: object.bounds.edges(),
+                constant_map: object.is_constant(),
             });
             return output::json(&Result {
                 image: &path.to_string_lossy(),
@@ -88,14 +122,97 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
             output::line(format_args!("  {x0},{y0} to {x1},{y1}  {}", object.class.name));
         }
         Ok(())
-    })
+    });
+    // What could be localised is written even where a photograph could not be read.
+    if let Some(path) = &arguments.coco {
+        collected.write(path)?;
+    }
+    outcome
+}
+
+/// The boxes of one photograph as PASCAL VOC's XML; classes by synset where they have one, as in ImageNet's files.
+fn voc_text(path: &Path, photograph: &Photograph, objects: &[Localisation]) -> Outcome<String> {
+    let objects = objects.iter().map(|object| voc::Object {
+        name: object.class.synset.clone().unwrap_or_else(|| object.class.name.clone()),
+        bounds: object.bounds.edges(),
+    });
+    let annotation = voc::Annotation {
+        file: file_name(path),
+        width: photograph.width() as f64,
+        height: photograph.height() as f64,
+        objects: objects.collect(),
+    };
+    Ok(voc::write(&annotation, photograph.channels())?)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// All boxes of a run, as one COCO file.
+#[derive(Default)]
+struct Collected {
+    dataset: coco::Dataset,
+}
+
+impl Collected {
+    fn add(&mut self, path: &Path, photograph: &Photograph, objects: &[Localisation]) {
+        let coco::Dataset { images, annotations, categories } = &mut self.dataset;
+        let image_id = images.len() as u64 + 1;
+        let (width, height) = (photograph.width() as f64, photograph.height() as f64);
+        images.push(coco::Image { id: image_id, file_name: file_name(path), width, height });
+        for (rank, object) in objects.iter().enumerate() {
+            let category_id = object.class.index as u64;
+            if categories.iter().all(|category| category.id != category_id) {
+                let (name, supercategory) = (object.class.name.clone(), object.class.synset.clone());
+                categories.push(coco::Category { id: category_id, name, supercategory });
+            }
+            let [x0, y0, x1, y1] = object.bounds.edges();
+            annotations.push(coco::Annotation {
+                id: annotations.len() as u64 + 1,
+                image_id,
+                category_id,
+                bbox: [x0, y0, x1 - x0, y1 - y0],
+                area: object.mask.iter().filter(|inside| **inside).count() as f64,
+                iscrowd: 0,
+                score: Some(object.class.probability),
+                segmentation: (rank == 0).then(|| coco::RunLengths::of(&object.mask, photograph.width())),
+            });
+        }
+    }
+
+    fn write(&self, path: &Path) -> Outcome {
+        let text = serde_json::to_string(&self.dataset)
+            .map_err(|error| Failure::Message(format!("cannot write JSON: {error}")))?;
+        output::whole_file(path, (text + "\n").as_bytes())
+    }
 }
 
 /// A named method with what the flags change.
 pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
     let named = Method::named(&arguments.method)?;
-    let EvidenceOptions { rules, crops, noise, smoothing } = named.evidence;
+    let EvidenceOptions { rules, activations, minus, crops, noise, smoothing } = named.evidence;
+    let weighting = match arguments.cam {
+        None => activations.as_ref().map(|own| own.weighting),
+        Some(CamChoice::None) => None,
+        Some(CamChoice::GradCam) => Some(Weighting::GradCam),
+        Some(CamChoice::LayerCam) => Some(Weighting::LayerCam),
+    };
+    if weighting.is_none() && !arguments.layer.is_empty() {
+        return Err(Failure::Message(format!(
+            "--layer: the method '{}' makes no map of layers; add --cam grad-cam or --cam layer-cam",
+            named.name
+        )));
+    }
+    let layers = |weighting: Weighting| match (&arguments.layer[..], &activations, weighting) {
+        ([], Some(own), weighting) if own.weighting == weighting => own.layers.clone(),
+        ([], _, Weighting::GradCam) => Layers::Last,
+        ([], _, Weighting::LayerCam) => Layers::Stages,
+        (names, ..) => Layers::Named(names.to_vec()),
+    };
     let evidence = EvidenceOptions {
+        activations: weighting.map(|weighting| ActivationMap { weighting, layers: layers(weighting) }),
+        minus,
         rules: if arguments.rules.is_empty() {
             rules
         } else {
@@ -113,12 +230,16 @@ pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
         },
         smoothing: arguments.smoothing.unwrap_or(smoothing),
     };
-    let chosen = match (arguments.value, arguments.energy, arguments.mean_multiple, arguments.cut) {
-        (Some(share), ..) => Rule::Value(share),
-        (_, Some(share), ..) => Rule::Energy(share),
-        (_, _, Some(multiple), _) => Rule::Mean(multiple),
-        (.., true) => Method::named("paper")?.rule,
-        _ => named.rule,
+    let flags = [
+        arguments.value.map(Rule::Value),
+        arguments.energy.map(Rule::Energy),
+        arguments.mean_multiple.map(Rule::Mean),
+        arguments.overlap.map(Rule::Overlap),
+    ];
+    let chosen = match flags.into_iter().flatten().next() {
+        Some(rule) => rule,
+        None if arguments.cut => Method::named("paper")?.rule,
+        None => named.rule,
     };
     let rule = match chosen {
         Rule::Cut(rule) => Rule::Cut(CutRule {

@@ -1,11 +1,11 @@
 //! `deepinside saliency`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use deepinside::classify::{Prediction, prediction, predictions};
 use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
-use deepinside::saliency::{Saliency, SaliencyOptions, saliency};
+use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliencies};
 use deepinside::vision::crops::Region;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::{Content, Scaling, normalise};
@@ -24,121 +24,186 @@ struct Result<'a> {
     image: &'a str,
     top: &'a [Prediction],
     class: &'a Prediction,
-    crop: String,
+    /// The class whose score was subtracted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minus: Option<String>,
+    crop: &'a str,
+    /// Whether the map is the same everywhere, so that the picture shows nothing.
+    constant_map: bool,
     output: String,
     seconds: f64,
+}
+
+/// What is the same for all photographs.
+struct Task<'a> {
+    model: &'a Model,
+    paths: Vec<PathBuf>,
+    wanted: Wanted,
+    minus: Option<usize>,
+    arguments: &'a SaliencyArguments,
+    to: Destination,
+    raw: Option<Destination>,
+    gradients: Option<Destination>,
 }
 
 pub fn run(arguments: &SaliencyArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
     pictures::expect_distinct_names(&paths)?;
     let model = super::open(&arguments.model, arguments.gradient.recipe == GradientRecipe::Original)?;
-    let class = arguments.gradient.class.as_deref().map(|class| model.class(class)).transpose()?;
-    let options = match arguments.gradient.recipe {
-        GradientRecipe::Plain => {
-            SaliencyOptions { class, crop: arguments.gradient.crop, ..SaliencyOptions::default() }
-        }
-        GradientRecipe::Original => {
-            let recipe = SaliencyOptions::original(class);
-            SaliencyOptions { crop: arguments.gradient.crop.or(recipe.crop), ..recipe }
-        }
+    let class = |class: &String| model.class(class);
+    let wanted = match arguments.top {
+        Some(count) => Wanted::Top(usize::from(count)),
+        None if arguments.class.is_empty() => Wanted::Top(1),
+        None => Wanted::Classes(arguments.class.iter().map(class).collect::<deepinside::Result<_>>()?),
+    };
+    let minus = arguments.minus.as_ref().map(class).transpose()?;
+    let maps = match &wanted {
+        Wanted::Classes(classes) => classes.len(),
+        Wanted::Top(count) => *count,
+    };
+    let results = paths.len() * maps;
+    let destination = |path: &Option<PathBuf>| {
+        path.as_deref().map(|path| Destination::new(Some(path), results)).transpose()
+    };
+    let task = Task {
+        to: Destination::new(arguments.output.as_deref(), results)?,
+        raw: destination(&arguments.raw)?,
+        gradients: destination(&arguments.raw_gradient)?,
+        model: &model,
+        paths,
+        wanted,
+        minus,
+        arguments,
     };
     let threads = Threads::new(arguments.run.threads)?;
-    if arguments.in_photograph() {
-        return in_photograph(&model, &paths, class, arguments, &threads);
-    }
-    let mut runner = ScoreRunner::new(&model, Some(arguments.gradient.rule.into()), &threads)?;
-    let to = Destination::new(arguments.output.as_deref(), paths.len())?;
-    let raw = arguments.raw.as_deref().map(|path| Destination::new(Some(path), paths.len())).transpose()?;
-    let gradients = arguments
-        .raw_gradient
-        .as_deref()
-        .map(|path| Destination::new(Some(path), paths.len()))
-        .transpose()?;
-    pictures::each(&paths, |path| {
-        let start = Instant::now();
-        let photograph = model.load_photograph(path)?;
-        let result = saliency(&model, &mut runner, &photograph, &options)?;
-        let picture = picture(&model, &photograph, &result, arguments)?;
-        let stem = output::stem(path);
-        let file = to.file(&stem, "-saliency.png");
-        if let Some(raw) = &raw {
-            npy::write(raw.file(&stem, "-saliency.npy"), &result.map)?;
-        }
-        if let Some(gradients) = &gradients {
-            npy::write(gradients.file(&stem, "-gradient.npy"), &result.gradient)?;
-        }
-        picture.write_png(&file)?;
-        let (top, class, crop) = (&result.top[..], &result.class, result.crop.to_string());
-        let (image, output) = (path.to_string_lossy(), file.to_string_lossy().into_owned());
-        let seconds = start.elapsed().as_secs_f64();
-        say(&Result { image: &image, top, class, crop, output, seconds }, arguments)
-    })
+    if arguments.in_photograph() { task.in_photograph(&threads) } else { task.of_crop(&threads) }
 }
 
-/// The object of a map, or the name of its picture.
-fn say(result: &Result<'_>, arguments: &SaliencyArguments) -> Outcome {
-    if arguments.run.json {
-        return output::json(result);
-    }
-    output::line(&result.output);
-    Ok(())
+/// What is made of one class of one photograph.
+struct Made<'a> {
+    class: &'a Prediction,
+    top: &'a [Prediction],
+    crop: &'a str,
+    map: &'a Array,
+    gradient: Option<&'a Array>,
+    picture: Picture,
 }
 
-/// Maps as large as the photographs, from several crops or noisy copies, or smoothed.
-fn in_photograph(
-    model: &Model,
-    paths: &[PathBuf],
-    class: Option<usize>,
-    arguments: &SaliencyArguments,
-    threads: &Threads,
-) -> Outcome {
-    let options = EvidenceOptions {
-        rules: vec![arguments.gradient.rule.into()],
-        crops: if arguments.ten_crops {
-            Crop::TEN.to_vec()
-        } else {
-            vec![arguments.gradient.crop.unwrap_or(model.crop)]
-        },
-        noise: arguments.smooth_grad.map(|samples| Noise { samples, deviation: arguments.noise, seed: 0 }),
-        smoothing: arguments.smoothing.unwrap_or(0.0),
-    };
-    let name = if arguments.ten_crops { "ten crops".to_owned() } else { options.crops[0].to_string() };
-    let mut gatherer = Gatherer::new(model, options, threads)?;
-    let to = Destination::new(arguments.output.as_deref(), paths.len())?;
-    let raw = arguments.raw.as_deref().map(|path| Destination::new(Some(path), paths.len())).transpose()?;
-    pictures::each(paths, |path| {
-        let start = Instant::now();
-        let photograph = model.load_photograph(path)?;
-        let scores = gatherer.scores(model, &photograph)?;
-        let top = predictions(model, &scores, 5);
-        let class = class.or(top.first().map(|best| best.index)).unwrap_or_default();
-        let evidence = gatherer.gather(model, &photograph, &[class])?;
-        let class = prediction(model, &evidence.scores, class);
-        let [map] = &evidence.maps[..] else {
-            return Err(Failure::Message("no map was made".to_owned()));
-        };
-        let scaled = displayed(map, &class, arguments)?;
-        let picture = match arguments.view {
-            View::Map => arguments.colour_map.apply(&scaled)?,
-            View::Overlay => overlay(&photograph, &scaled, arguments.colour_map, Opacity::Uniform(0.6))?,
-            View::Figure => {
-                figure(Picture::from_photograph(&photograph)?, &name, &class, &scaled, arguments.colour_map)?
+impl Task<'_> {
+    /// The map of one crop, as large as the network's input.
+    fn of_crop(&self, threads: &Threads) -> Outcome {
+        let arguments = self.arguments;
+        let options = match arguments.gradient.recipe {
+            GradientRecipe::Plain => {
+                SaliencyOptions { crop: arguments.gradient.crop, ..SaliencyOptions::default() }
+            }
+            GradientRecipe::Original => {
+                let recipe = SaliencyOptions::original(None);
+                SaliencyOptions { crop: arguments.gradient.crop.or(recipe.crop), ..recipe }
             }
         };
+        let options = SaliencyOptions { minus: self.minus, ..options };
+        let mut runner = ScoreRunner::new(self.model, Some(arguments.gradient.rule.into()), threads)?;
+        pictures::each(&self.paths, |path| {
+            let start = Instant::now();
+            let photograph = self.model.load_photograph(path)?;
+            for result in saliencies(self.model, &mut runner, &photograph, &options, &self.wanted)? {
+                let picture = picture(self.model, &photograph, &result, arguments)?;
+                let Saliency { class, top, crop, map, gradient, .. } = &result;
+                let crop = crop.to_string();
+                self.keep(
+                    path,
+                    start,
+                    Made { class, top, crop: &crop, map, gradient: Some(gradient), picture },
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The map in the photograph's own frame: from ten crops or noisy copies, or smoothed.
+    fn in_photograph(&self, threads: &Threads) -> Outcome {
+        let (model, arguments) = (self.model, self.arguments);
+        let options = EvidenceOptions {
+            rules: vec![arguments.gradient.rule.into()],
+            minus: self.minus,
+            crops: if arguments.ten_crops {
+                Crop::TEN.to_vec()
+            } else {
+                vec![arguments.gradient.crop.unwrap_or(model.crop)]
+            },
+            noise: arguments.smooth_grad.map(|samples| Noise {
+                samples,
+                deviation: arguments.noise,
+                seed: 0,
+            }),
+            smoothing: arguments.smoothing.unwrap_or(0.0),
+            ..EvidenceOptions::default()
+        };
+        let name = if arguments.ten_crops { "ten crops".to_owned() } else { options.crops[0].to_string() };
+        let mut gatherer = Gatherer::new(model, options, threads)?;
+        pictures::each(&self.paths, |path| {
+            let start = Instant::now();
+            let photograph = model.load_photograph(path)?;
+            let evidence = gatherer.gather_wanted(model, &photograph, &self.wanted)?;
+            let top = predictions(model, &evidence.scores, 5);
+            for (&class, map) in evidence.classes.iter().zip(&evidence.maps) {
+                let class = prediction(model, &evidence.scores, class);
+                let scaled = displayed(map, &class, arguments)?;
+                let picture = match arguments.view {
+                    View::Map => arguments.colour_map.apply(&scaled)?,
+                    View::Overlay => {
+                        overlay(&photograph, &scaled, arguments.colour_map, Opacity::Uniform(0.6))?
+                    }
+                    View::Figure => {
+                        let seen = Picture::from_photograph(&photograph)?;
+                        figure(seen, &name, &class, &scaled, arguments.colour_map)?
+                    }
+                };
+                self.keep(
+                    path,
+                    start,
+                    Made { class: &class, top: &top, crop: &name, map, gradient: None, picture },
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes what was made, and says so. Where there are several classes, the class is part of the files' names.
+    fn keep(&self, path: &Path, start: Instant, made: Made<'_>) -> Outcome {
         let stem = output::stem(path);
-        let file = to.file(&stem, "-saliency.png");
-        if let Some(raw) = &raw {
-            npy::write(raw.file(&stem, "-saliency.npy"), map)?;
+        let stem = if matches!(&self.wanted, Wanted::Top(1))
+            || matches!(&self.wanted, Wanted::Classes(one) if one.len() == 1)
+        {
+            stem
+        } else {
+            format!("{stem}-{}", made.class.index)
+        };
+        if let Some(raw) = &self.raw {
+            npy::write(raw.file(&stem, "-saliency.npy"), made.map)?;
         }
-        picture.write_png(&file)?;
-        let (image, output) = (path.to_string_lossy(), file.to_string_lossy().into_owned());
-        let seconds = start.elapsed().as_secs_f64();
-        say(
-            &Result { image: &image, top: &top, class: &class, crop: name.clone(), output, seconds },
-            arguments,
-        )
-    })
+        if let (Some(gradients), Some(gradient)) = (&self.gradients, made.gradient) {
+            npy::write(gradients.file(&stem, "-gradient.npy"), gradient)?;
+        }
+        let file = self.to.file(&stem, "-saliency.png");
+        made.picture.write_png(&file)?;
+        let output = file.to_string_lossy().into_owned();
+        if !self.arguments.run.json {
+            output::line(output);
+            return Ok(());
+        }
+        output::json(&Result {
+            image: &path.to_string_lossy(),
+            top: made.top,
+            class: made.class,
+            minus: self.minus.map(|minus| self.model.class_name(minus)),
+            crop: made.crop,
+            constant_map: made.map.data().iter().all(|number| Some(number) == made.map.data().first()),
+            output,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
 }
 
 /// A map in [0, 1], with what must be said about it.

@@ -7,7 +7,7 @@ use rand_mt::Mt;
 
 use super::{ClassModel, Recipe, picture};
 use crate::classify::predictions;
-use crate::evaluation::{Rate, rate};
+use crate::evaluation::Rate;
 use crate::vision::{Crop, Photograph};
 use crate::{Error, Model, Result, ScoreRunner, Threads};
 
@@ -91,7 +91,7 @@ impl<'a> Judge<'a> {
 
 /// Figures over verdicts, with 95 % bootstrap intervals over classes.
 pub fn summary(verdicts: &[Verdict]) -> Summary {
-    let share = |is: &dyn Fn(&Verdict) -> bool| rate(&verdicts.iter().map(is).collect::<Vec<bool>>());
+    let share = |is: &dyn Fn(&Verdict) -> bool| Rate::of(verdicts.iter().map(is));
     let mut ranks: Vec<usize> = verdicts.iter().map(|verdict| verdict.rank + 1).collect();
     ranks.sort_unstable();
     let middle = |index: usize| ranks.get(index).copied().unwrap_or(0) as f64;

@@ -1,0 +1,75 @@
+//! `deepinside evaluate classification`.
+
+use deepinside::Threads;
+use deepinside::evaluation::{Details, Rate, classify_all};
+use deepinside::vision::Crop;
+use serde::Serialize;
+
+use super::table::{self, Row};
+use super::{objects, settings};
+use crate::arguments::{CropChoice, EvaluateClassificationArguments};
+use crate::failure::Outcome;
+use crate::{commands, output, progress};
+
+#[derive(Serialize)]
+struct Result {
+    images: usize,
+    crops: usize,
+    classification: Errors,
+    seconds_per_image: f64,
+}
+
+#[derive(Serialize)]
+struct Errors {
+    top1_error: f64,
+    top5_error: f64,
+    interval95: Intervals,
+}
+
+#[derive(Serialize)]
+struct Intervals {
+    top1_error: [f64; 2],
+    top5_error: [f64; 2],
+}
+
+pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
+    let model = commands::open(&arguments.model, false)?;
+    let crops = match arguments.crop {
+        None => vec![model.crop],
+        Some(CropChoice::One(crop)) => vec![crop],
+        Some(CropChoice::Ten) => Crop::TEN.to_vec(),
+    };
+    let objects = objects(&arguments.ground_truth, &model)?;
+    let threads = Threads::new(arguments.run.threads)?;
+    let settings = settings("classification", &model, format!("{crops:?}"));
+    let mut details =
+        arguments.report.details.as_deref().map(|path| Details::open(path, &settings)).transpose()?;
+    let bar = progress::bar(objects.len(), "pictures");
+    let results = classify_all(&model, &crops, &objects, &threads, details.as_mut(), || bar.inc(1))?;
+    bar.finish_and_clear();
+    let first = Rate::of(results.iter().map(|result| result.rank > 0));
+    let fifth = Rate::of(results.iter().map(|result| result.rank > 4));
+    let seconds = results.iter().map(|result| result.seconds).sum::<f64>() / results.len().max(1) as f64;
+    let title = format!(
+        "{} on {} pictures, {} of each, {seconds:.2} s; errors in % with 95 % intervals",
+        model.name,
+        results.len(),
+        if crops.len() == 1 { "one crop".to_owned() } else { format!("{} crops", crops.len()) }
+    );
+    let rows = [Row::new("top1_error", "class, top-1", first), Row::new("top5_error", "class, top-5", fifth)];
+    table::write(&arguments.report, &title, &rows)?;
+    if !arguments.run.json {
+        table::print(&title, &rows);
+        return Ok(());
+    }
+    output::json(&Result {
+        images: results.len(),
+        crops: crops.len(),
+        classification: Errors {
+            top1_error: first.rate,
+            top5_error: fifth.rate,
+            interval95: Intervals { top1_error: first.interval95, top5_error: fifth.interval95 },
+        },
+        seconds_per_image: seconds,
+    })
+}

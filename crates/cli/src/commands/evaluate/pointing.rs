@@ -1,0 +1,97 @@
+//! `deepinside evaluate pointing`.
+
+use deepinside::Threads;
+use deepinside::evaluation::{Rate, Summary, compare_pointing};
+use deepinside::localise::Method;
+use serde::Serialize;
+
+use super::html;
+use super::localisation::{measured, say_constant};
+use super::table::{self, Row};
+use crate::arguments::EvaluateLocalisationArguments;
+use crate::failure::Outcome;
+use crate::{commands, output, progress};
+
+#[derive(Serialize)]
+struct Result<'a> {
+    images: usize,
+    method: &'a str,
+    pointing: Hits,
+    centre: Hits,
+    constant_maps: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versus: Option<Versus<'a>>,
+    seconds_per_image: f64,
+}
+
+#[derive(Serialize)]
+struct Hits {
+    hit_rate: Rate,
+    hit_rate_within_15_pixels: Rate,
+}
+
+#[derive(Serialize)]
+struct Versus<'a> {
+    method: &'a str,
+    hit_rate_difference: Rate,
+    hit_rate_within_15_pixels_difference: Rate,
+}
+
+pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
+    let method = commands::localise::method(&arguments.method)?;
+    let other = arguments.versus.as_deref().map(Method::named).transpose()?;
+    let model = commands::open(&arguments.model, false)?;
+    let (objects, results) = measured("pointing", &model, &method, arguments)?;
+    let summary = Summary::of(&results);
+    let [[exact, near], [centre, near_centre]] = [summary.pointing, summary.centre_pointing];
+    let mut rows = vec![
+        Row::new("hit_rate", "map's maximum in a box", exact),
+        Row::new("hit_rate_within_15_pixels", "within 15 pixels of one", near),
+        Row::new("centre_hit_rate", "  the picture's centre instead", centre),
+        Row::new("centre_hit_rate_within_15_pixels", "  within 15 pixels", near_centre),
+    ];
+    let versus = match &other {
+        None => None,
+        Some(other) => {
+            let threads = Threads::new(arguments.run.threads)?;
+            let bar = progress::bar(objects.len(), other.name);
+            let others =
+                deepinside::evaluation::localise_all(&model, other, &objects, &threads, None, || bar.inc(1))?;
+            bar.finish_and_clear();
+            let [exact, near] = compare_pointing(&results, &others);
+            rows.push(Row::new("hit_rate_difference", format!("  difference to {}", other.name), exact));
+            rows.push(Row::new("hit_rate_within_15_pixels_difference", "  within 15 pixels", near));
+            Some(Versus {
+                method: other.name,
+                hit_rate_difference: exact,
+                hit_rate_within_15_pixels_difference: near,
+            })
+        }
+    };
+    let title = format!(
+        "{} on {} pictures, method {}, {:.2} s each; hits in % with 95 % intervals",
+        model.name,
+        results.len(),
+        method.name,
+        summary.seconds_per_picture
+    );
+    table::write(&arguments.report, &title, &rows)?;
+    if let Some(path) = &arguments.html {
+        let text = html::report(&model, &title, &rows, &objects, &results)?;
+        output::whole_file(path, text.as_bytes())?;
+    }
+    say_constant(&summary);
+    if !arguments.run.json {
+        table::print(&title, &rows);
+        return Ok(());
+    }
+    output::json(&Result {
+        images: results.len(),
+        method: method.name,
+        pointing: Hits { hit_rate: exact, hit_rate_within_15_pixels: near },
+        centre: Hits { hit_rate: centre, hit_rate_within_15_pixels: near_centre },
+        constant_maps: summary.constant_maps,
+        versus,
+        seconds_per_image: summary.seconds_per_picture,
+    })
+}

@@ -1,0 +1,152 @@
+//! Results kept picture by picture, so that a run that was stopped goes on where it was.
+//!
+//! The first line of the file holds the settings, each following one a picture. A run with the same settings reads what is there and
+//! adds the rest; one with others is refused, so that a file never mixes two.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// What a result depends on, as name and value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// In the order in which they are written.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Which picture a result is of.
+pub trait Keyed {
+    /// The picture's file and class.
+    fn key(&self) -> (PathBuf, usize);
+}
+
+/// A file of results.
+pub struct Details<T> {
+    path: PathBuf,
+    file: File,
+    kept: HashMap<(PathBuf, usize), T>,
+}
+
+impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
+    /// Opens a file, or makes it. A last line that was not finished is dropped.
+    ///
+    /// # Errors
+    /// When the file holds something else or was made with other settings, or cannot be written.
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(io(error)),
+        };
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let mut lines = whole.lines().enumerate();
+        let mut kept = HashMap::new();
+        if let Some((_, first)) = lines.next() {
+            let found: Settings = serde_json::from_str(first).map_err(|_| {
+                Error::Option(format!(
+                    "{}: its first line holds no settings; it is no file of this command",
+                    path.display()
+                ))
+            })?;
+            if found != *settings {
+                return Err(Error::Option(format!(
+                    "{} was made with other settings ({}); name another file, or delete it to start anew",
+                    path.display(),
+                    differences(&found, settings)
+                )));
+            }
+            for (number, line) in lines {
+                let result: T = serde_json::from_str(line).map_err(|error| {
+                    Error::Option(format!("{}, line {}: {error}", path.display(), number + 1))
+                })?;
+                kept.insert(result.key(), result);
+            }
+        }
+        if whole.len() < text.len() {
+            let file = File::options().write(true).open(path).map_err(io)?;
+            file.set_len(whole.len() as u64).map_err(io)?;
+        }
+        let mut file = File::options().create(true).append(true).open(path).map_err(io)?;
+        if whole.is_empty() {
+            writeln!(file, "{}", json(settings)?).map_err(io)?;
+        }
+        Ok(Self { path: path.to_owned(), file, kept })
+    }
+
+    /// What is known of a picture already.
+    pub fn take(&mut self, key: &(PathBuf, usize)) -> Option<T> {
+        self.kept.remove(key)
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&mut self, result: &T) -> Result<()> {
+        let line = json(result)? + "\n";
+        self.file.write_all(line.as_bytes()).map_err(|source| Error::Io { path: self.path.clone(), source })
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Option(format!("JSON could not be written: {error}")))
+}
+
+/// The settings that differ, with both values.
+fn differences(found: &Settings, wanted: &Settings) -> String {
+    let (found, wanted) = (&found.settings, &wanted.settings);
+    let names: Vec<&String> =
+        found.keys().chain(wanted.keys().filter(|name| !found.contains_key(*name))).collect();
+    let differing = names.into_iter().filter(|name| found.get(*name) != wanted.get(*name));
+    let value =
+        |value: Option<&serde_json::Value>| value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let texts =
+        differing.map(|name| format!("{name}: {}, not {}", value(found.get(name)), value(wanted.get(name))));
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Line(PathBuf, usize, f64);
+
+    impl Keyed for Line {
+        fn key(&self) -> (PathBuf, usize) {
+            (self.0.clone(), self.1)
+        }
+    }
+
+    fn settings(method: &str) -> Settings {
+        let entries = [("method".to_owned(), method.into()), ("pictures".to_owned(), 3.into())];
+        Settings { settings: entries.into_iter().collect() }
+    }
+
+    #[test]
+    fn a_stopped_run_goes_on_and_other_settings_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("details.jsonl");
+        let lines = [Line("a.png".into(), 3, 0.1), Line("b.png".into(), 4, 0.2)];
+        let mut details = Details::open(&path, &settings("mean")).unwrap();
+        lines.iter().for_each(|line| details.add(line).unwrap());
+        // Stopped within a line.
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.clone() + "[\"c.pn").unwrap();
+        let mut details: Details<Line> = Details::open(&path, &settings("mean")).unwrap();
+        assert_eq!(details.take(&("a.png".into(), 3)), Some(lines[0].clone()));
+        assert_eq!(details.take(&("c.png".into(), 3)), None);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        let Err(error) = Details::<Line>::open(&path, &settings("energy")) else { panic!("other settings") };
+        assert!(error.to_string().contains("method: \"mean\", not \"energy\""), "{error}");
+        std::fs::write(&path, "something else\n").unwrap();
+        assert!(Details::<Line>::open(&path, &settings("mean")).is_err());
+    }
+}
