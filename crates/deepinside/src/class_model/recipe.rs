@@ -106,7 +106,7 @@ pub struct Recipe {
     pub zoom: [f64; 2],
     /// By how many degrees the canvas is turned at random before every step, at most.
     pub rotation: f64,
-    /// Whether the canvas is mirrored before every other step or so.
+    /// Whether the canvas is mirrored before a step with probability one half.
     pub mirror: bool,
     /// At how many sizes the picture is worked out, from coarse to fine; pixels only.
     pub octaves: usize,
@@ -207,10 +207,18 @@ impl Recipe {
         }
     }
 
-    /// Like [`Recipe::lucid`], chosen so that *other* networks recognise the pictures, too: larger moves, zooms and turns, mirrored
-    /// now and then.
+    /// Like [`Recipe::lucid`], so that *other* networks recognise the pictures more often: larger moves, zooms and turns, and every
+    /// other view mirrored.
     pub fn transfer() -> Self {
-        Self { name: "transfer".to_owned(), ..Self::lucid() }
+        Self {
+            name: "transfer".to_owned(),
+            margin: 24,
+            jitter: 24.0,
+            zoom: [0.7, 1.2],
+            rotation: 20.0,
+            mirror: true,
+            ..Self::lucid()
+        }
     }
 
     /// A recipe by its name, see [`RECIPES`].
