@@ -1,16 +1,20 @@
 //! The flags, as clap reads them.
 
+mod atlas;
 mod class_model;
 mod compare;
 mod evaluation;
 mod localisation;
+mod replay;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use deepinside::vision::normalise::Scaling;
 use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
 use deepinside::{BackwardRule, InputSettings, MeanSetting, ScaleSetting, Settings, Size};
 
+pub use self::atlas::AtlasArguments;
 pub use self::class_model::{
     ClassModelArguments, EvaluateClassModelsArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments,
 };
@@ -20,6 +24,7 @@ pub use self::evaluation::{
     ReportArguments,
 };
 pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
+pub use self::replay::ReplayArguments;
 
 /// Lists examples below a command's help.
 macro_rules! examples {
@@ -74,6 +79,12 @@ pub enum Command {
         "deepinside class-model -m models/squeezenet --layer fire5/concat --channel 12 --copies 4 --diversity 10 -o unit/"
     ))]
     ClassModel(ClassModelArguments),
+    /// Make a sheet of the class models of many classes; goes on where an earlier attempt stopped.
+    #[command(after_help = examples!(
+        "deepinside atlas --recipe lucid -o atlas.png",
+        "deepinside atlas -m models/squeezenet --classes 0-99,goose --folder birds/ -o birds.png"
+    ))]
+    Atlas(AtlasArguments),
     /// Show the activations and gradients of every layer for a photograph (Simonyan et al. 2013, §4).
     #[command(after_help = examples!(
         "deepinside layers -m models/caffenet cat.jpg -o cat-layers/",
@@ -92,6 +103,13 @@ pub enum Command {
         "deepinside trace --model net.prototxt --weights net.caffemodel --input data=in.npy --seed fc8:281=1.0 --out trace/"
     ))]
     Trace(TraceArguments),
+    /// Make the results of a recorded run again, and compare.
+    #[command(after_help = examples!(
+        "deepinside saliency cat.jpg -o cat-saliency.png --record run.json",
+        "deepinside replay run.json",
+        "deepinside replay run.json --into again/"
+    ))]
+    Replay(ReplayArguments),
     /// Say what is known and what is assumed about a model.
     #[command(after_help = examples!("deepinside info -m deploy.prototxt --weights squeezenet.caffemodel"))]
     Info(InfoArguments),
@@ -203,6 +221,10 @@ pub struct RunArguments {
     /// Print one JSON object per result to standard output.
     #[arg(long)]
     pub json: bool,
+    /// Also write what was run to this file: versions, every option, hashes of all inputs and outputs. `deepinside replay` makes
+    /// the same results again.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// What is differentiated, and how.
@@ -350,6 +372,9 @@ pub struct LayersArguments {
     /// The class whose score is differentiated, by index, synset or name; by default the most probable one.
     #[arg(short, long)]
     pub class: Option<String>,
+    /// How the maps of a layer, all together, become brightness.
+    #[arg(long, value_enum, default_value_t = MapScaling::Range)]
+    pub normalise: MapScaling,
     #[command(flatten)]
     pub gradient: GradientArguments,
     #[command(flatten)]
@@ -454,6 +479,30 @@ pub enum View {
     Map,
     /// The map over the photograph.
     Overlay,
+}
+
+/// How numbers become brightness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MapScaling {
+    /// The smallest number black, the largest white, as the original project does.
+    Range,
+    /// Zero and what is below black, the largest number white.
+    Max,
+    /// Zero and what is below black, the 99 % quantile and what is above white.
+    Quantile,
+    /// Zero white, blue below and red above, up to the largest magnitude.
+    Signed,
+}
+
+impl From<MapScaling> for Scaling {
+    fn from(scaling: MapScaling) -> Self {
+        match scaling {
+            MapScaling::Range => Self::MinimumMaximum,
+            MapScaling::Max => Self::Maximum,
+            MapScaling::Quantile => Self::Quantile(0.99),
+            MapScaling::Signed => Self::Signed,
+        }
+    }
 }
 
 /// What rectifiers do on the way back.

@@ -5,33 +5,24 @@
 mod arguments;
 mod commands;
 mod failure;
+mod options;
 mod output;
 mod pictures;
 mod progress;
+mod record;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::arguments::{Arguments, Command};
+use crate::failure::Outcome;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
-        Command::Classify(arguments) => commands::classify::run(&arguments),
-        Command::Saliency(arguments) => commands::saliency::run(&arguments),
-        Command::Localise(arguments) => commands::localise::run(&arguments),
-        Command::Evaluate(command) => commands::evaluate::run(&command),
-        Command::ClassModel(arguments) => commands::class_model::run(&arguments),
-        Command::Layers(arguments) => commands::layers::run(&arguments),
-        Command::Compare(arguments) => commands::compare::run(&arguments),
-        Command::Trace(arguments) => commands::trace::run(&arguments),
-        Command::Info(arguments) => commands::info::run(&arguments),
-        Command::Graph(arguments) => commands::graph::run(&arguments),
-        Command::Model(command) => commands::model::run(&command),
-        Command::Bench(arguments) => commands::bench::run(&arguments),
-        Command::Completions { shell } => commands::manual::completions(shell),
-        Command::Manual { folder } => commands::manual::pages(&folder),
+    let matches = Arguments::command().get_matches();
+    let result = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => run(arguments.command, &matches),
+        Err(error) => error.exit(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,5 +30,38 @@ fn main() -> ExitCode {
             failure.report();
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs a command, and writes down what it did if that is asked for.
+fn run(command: Command, matches: &ArgMatches) -> Outcome {
+    let Some(file) = options::record_file(matches) else { return dispatch(command) };
+    let mut program = Arguments::command();
+    program.build();
+    let (names, options) = options::of(&program, matches)?;
+    record::begin();
+    dispatch(command)?;
+    record::finish(names, options)?.write(&file)
+}
+
+/// One call per command.
+fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Classify(arguments) => commands::classify::run(&arguments),
+        Command::Saliency(arguments) => commands::saliency::run(&arguments),
+        Command::Localise(arguments) => commands::localise::run(&arguments),
+        Command::Evaluate(command) => commands::evaluate::run(&command),
+        Command::ClassModel(arguments) => commands::class_model::run(&arguments),
+        Command::Atlas(arguments) => commands::atlas::run(&arguments),
+        Command::Layers(arguments) => commands::layers::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::Trace(arguments) => commands::trace::run(&arguments),
+        Command::Replay(arguments) => commands::replay::run(&arguments, dispatch),
+        Command::Info(arguments) => commands::info::run(&arguments),
+        Command::Graph(arguments) => commands::graph::run(&arguments),
+        Command::Model(command) => commands::model::run(&command),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Completions { shell } => commands::manual::completions(shell),
+        Command::Manual { folder } => commands::manual::pages(&folder),
     }
 }

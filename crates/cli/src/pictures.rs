@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Outcome};
-use crate::{output, progress};
+use crate::{output, progress, record};
 
 /// Expands patterns; what is no pattern, or the name of a file, stays.
 pub fn expand(names: &[String]) -> Outcome<Vec<PathBuf>> {
@@ -20,6 +20,12 @@ pub fn expand(names: &[String]) -> Outcome<Vec<PathBuf>> {
         paths.extend(matches.filter_map(Result::ok).filter(|path| path.is_file()));
         if paths.len() == before {
             return Err(Failure::Message(format!("no file matches '{name}'")));
+        }
+    }
+    for path in &paths {
+        // One that cannot be read is reported when its turn comes.
+        if path.is_file() {
+            record::input(path)?;
         }
     }
     Ok(paths)

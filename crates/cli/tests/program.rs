@@ -381,3 +381,70 @@ fn help_completions_and_manual_pages() {
     stdout(&deepinside(["manual", &folder.path().to_string_lossy()]));
     assert!(folder.path().join("deepinside-saliency.1").exists());
 }
+
+/// A layer whose maps are constant has a picture that says so: no noise is blown up, and nothing is NaN.
+#[test]
+fn constant_maps_are_a_stated_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let photograph = photograph(folder.path(), "a.png");
+    // A fully connected layer between of which nothing is active: its activations are zero, and so are all gradients before it.
+    let dead = "layer { name: 'dead' type: 'Power' bottom: 'fc7' top: 'dead' power_param { scale: 0 } }";
+    let change = |text: String| {
+        let text = text.replacen("bottom: \"fc7\"\n  top: \"fc8\"", "bottom: \"dead\"\n  top: \"fc8\"", 1);
+        assert!(text.contains("\"dead\""), "{text}");
+        let at = text.find("layer {\n  name: \"fc8\"").unwrap();
+        format!("{}{dead}\n{}", &text[..at], &text[at..])
+    };
+    let network = copy_of_network(folder.path(), change).to_string_lossy().into_owned();
+    let [raw, out] = ["raw", "layers"].map(|name| folder.path().join(name).to_string_lossy().into_owned());
+    for normalise in ["range", "max", "quantile", "signed"] {
+        let output = deepinside([
+            "layers",
+            &photograph,
+            "-m",
+            &network,
+            "--weights",
+            &self::network()[3],
+            "--json",
+            "-o",
+            &out,
+            "--raw",
+            &raw,
+            "--normalise",
+            normalise,
+        ]);
+        let object = &json(&output)[0];
+        let map = |layer: &str, kind: &str| {
+            let maps = object["maps"].as_array().unwrap();
+            maps.iter().find(|map| map["layer"] == layer && map["kind"] == kind).unwrap().clone()
+        };
+        assert_eq!(map("dead", "activation")["constant"], 0.0, "{normalise}");
+        assert_eq!(map("conv1", "gradient")["constant"], 0.0, "{normalise}");
+        assert_eq!(map("conv1", "gradient")["range"], serde_json::json!([0.0, 0.0]), "{normalise}");
+        assert_eq!(map("conv1", "activation")["constant"], serde_json::Value::Null, "{normalise}");
+        assert!(
+            stderr(&output).contains("note: the gradient of conv1 is 0 everywhere"),
+            "{}",
+            stderr(&output)
+        );
+        let gradient = deepinside::vision::npy::read(Path::new(&raw).join("conv1-gradient.npy")).unwrap();
+        assert!(gradient.data().iter().all(|&number| number == 0.0));
+    }
+    // The picture that maximises a score on which no pixel has any influence stays as it started.
+    let picture = folder.path().join("model.png").to_string_lossy().into_owned();
+    let output = deepinside([
+        "class-model",
+        "3",
+        "-m",
+        &network,
+        "--weights",
+        &self::network()[3],
+        "--json",
+        "-o",
+        &picture,
+        "--iterations",
+        "3",
+    ]);
+    assert_eq!(json(&output)[0]["constant"], 0.0);
+    assert!(stderr(&output).contains("the image is 0 everywhere"), "{}", stderr(&output));
+}

@@ -4,7 +4,8 @@
 use deepinside_engine::{BackwardRule, PlanOptions, Target, Threads};
 use deepinside_graph::{Graph, Op, ValueId};
 use deepinside_vision::Array;
-use deepinside_vision::grid::vis_square;
+use deepinside_vision::grid::{tile, vis_square};
+use deepinside_vision::normalise::{Content, Scaling, normalise};
 
 use crate::classify::{Prediction, prediction, predictions};
 use crate::runner::ScoreRunner;
@@ -90,6 +91,39 @@ pub fn grid(maps: &Array) -> Result<Array> {
     Ok(vis_square(maps, 1, 1.0)?)
 }
 
+/// Maps scaled and laid out in a square.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    /// Rows × columns in [0, 1].
+    pub values: Array,
+    /// The numbers that became 0 and 1; equal where there was nothing to scale by.
+    pub range: [f32; 2],
+    /// What the maps hold: where they are constant the grid shows nothing.
+    pub content: Content,
+}
+
+/// The grid of a layer's maps, scaled over all maps together as `scaling` says, with one pixel between that is white, or ½ for
+/// [`Scaling::Signed`], which a diverging colour map shows white. [`Scaling::MinimumMaximum`] gives that of [`grid`].
+///
+/// # Errors
+/// When the maps hold numbers that are not finite, or a quantile is out of its range.
+pub fn scaled_grid(maps: &Array, scaling: Scaling) -> Result<Grid> {
+    let scaled = normalise(maps, scaling)?;
+    if scaled.not_finite > 0 {
+        return Err(Error::Option(format!(
+            "{} of the {} numbers of the maps are not finite: the network's weights or the picture hold such numbers",
+            scaled.not_finite,
+            maps.data().len()
+        )));
+    }
+    let between = if scaling == Scaling::Signed { 0.5 } else { 1.0 };
+    Ok(Grid {
+        values: tile(&scaled.values, 1, between)?,
+        range: [scaled.low, scaled.high],
+        content: scaled.content,
+    })
+}
+
 /// The values worth showing: everything named in the source file that leads from the picture to the score. What an in-place
 /// layer overwrites is not, nor what only renames another value (flattening, dropout that is not in place).
 fn shown_values(model: &Model) -> Vec<ValueId> {
@@ -130,4 +164,30 @@ fn maps(extents: &[usize], numbers: Vec<f32>) -> Result<Array> {
         [channels, height, rest @ ..] => [*channels, *height, rest.iter().product()],
     };
     Ok(Array::new(extents, numbers)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_say_their_scale_and_when_they_show_nothing() {
+        let maps = Array::new([2, 1, 2], vec![-1.0, 0.0, 1.0, 3.0]).unwrap();
+        let plain = scaled_grid(&maps, Scaling::MinimumMaximum).unwrap();
+        assert_eq!(plain.values, grid(&maps).unwrap());
+        assert_eq!((plain.range, plain.content), ([-1.0, 3.0], Content::Varied));
+        let signed = scaled_grid(&maps, Scaling::Signed).unwrap();
+        // Two maps in a square of two by two cells: −1 and 0, then 1 and 3, each with a border of ½ behind and below.
+        let (third, two_thirds) = ((1.0f64 / 3.0) as f32, (2.0f64 / 3.0) as f32);
+        assert_eq!(signed.values.data()[..6], [third, 0.5, 0.5, two_thirds, 1.0, 0.5]);
+        assert!(signed.values.data()[6..].iter().all(|&number| number == 0.5));
+        for scaling in [Scaling::MinimumMaximum, Scaling::Signed, Scaling::Maximum, Scaling::Quantile(0.9)] {
+            let nothing = scaled_grid(&Array::filled([3, 2, 2], 0.0).unwrap(), scaling).unwrap();
+            assert_eq!((nothing.content, nothing.range), (Content::Constant(0.0), [0.0, 0.0]), "{scaling:?}");
+            assert!(nothing.values.data().iter().all(|number| (0.0..=1.0).contains(number)));
+            let mut broken = maps.clone();
+            broken.data_mut()[2] = f32::NAN;
+            assert!(scaled_grid(&broken, scaling).unwrap_err().to_string().contains("1 of the 4"));
+        }
+    }
 }

@@ -37,8 +37,11 @@ pub struct Model {
     pub assumptions: Vec<Assumption>,
     /// What the files are suspicious for.
     pub warnings: Vec<String>,
-    /// The files that were read.
+    /// The files that were read: the network, its weights, and what describes it. Where the network is built in, its name
+    /// stands for a file.
     pub files: Vec<PathBuf>,
+    /// The SHA-256 of the network where it is the built-in one.
+    pub built_in: Option<&'static str>,
     tensors: Vec<NamedTensor>,
 }
 
@@ -75,7 +78,8 @@ impl Model {
         let model = deepinside_onnx::Model::from_bytes(file).map_err(failed)?;
         let options = OpenOptions { size: settings.input.size, ..OpenOptions::default() };
         let opened = network::import_onnx(&model, &options).map_err(failed)?;
-        Self::from_network(opened, path, settings)
+        let model = Self::from_network(opened, path, settings)?;
+        Ok(Self { built_in: Some(deepinside_builtin::SHA256), ..model })
     }
 
     fn from_network(network: Network, path: &Path, settings: Settings) -> Result<Self> {
@@ -119,7 +123,8 @@ impl Model {
             crop: settings.input.crop.unwrap_or_default(),
             assumptions: assumptions.list,
             warnings: network.warnings,
-            files: [Some(path.to_owned()), settings.weights].into_iter().flatten().collect(),
+            files: [vec![path.to_owned()], network.external_files, settings.further_files()].concat(),
+            built_in: None,
             graph,
             tensors: network.tensors,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
 use deepinside_graph::{Graph, Shape, ValueId};
@@ -41,6 +41,8 @@ pub(crate) struct Network {
     pub warnings: Vec<String>,
     /// Whether the file leaves the size of its pictures open.
     pub open_size: bool,
+    /// Further files that hold its weights.
+    pub external_files: Vec<PathBuf>,
 }
 
 /// An input by its name in the file.
@@ -156,6 +158,7 @@ pub(crate) fn import_onnx(
         warnings: imported.warnings,
         graph,
         open_size,
+        external_files: model.external_files(),
     })
 }
 
@@ -198,6 +201,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
             .collect(),
         graph: imported.graph,
         open_size: false,
+        external_files: Vec::new(),
     })
 }
 

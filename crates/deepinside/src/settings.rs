@@ -32,6 +32,9 @@ pub struct Settings {
     /// Give the network random weights of this seed in place of its own, for measuring how fast it runs.
     #[serde(skip)]
     pub random_weights: Option<u64>,
+    /// The `model.toml` that says this.
+    #[serde(skip)]
+    pub described_by: Option<PathBuf>,
     /// Networks of the same folder that were not taken.
     #[serde(skip)]
     pub passed_over: Vec<PathBuf>,
@@ -186,7 +189,18 @@ impl Settings {
         {
             *labels = folder.join(&labels).to_string_lossy().into_owned();
         }
+        settings.described_by = Some(path.to_owned());
         Ok(settings)
+    }
+
+    /// The files beside the network's own that these settings name.
+    pub(crate) fn further_files(&self) -> Vec<PathBuf> {
+        let mean = match &self.input.mean {
+            Some(MeanSetting::File(file)) => Some(file.clone()),
+            _ => None,
+        };
+        let labels = self.labels.as_ref().filter(|labels| *labels != ILSVRC).map(PathBuf::from);
+        [self.weights.clone(), self.described_by.clone(), mean, labels].into_iter().flatten().collect()
     }
 
     /// Reads the text of a `model.toml`; `path` is for errors.
@@ -256,6 +270,7 @@ impl Settings {
             score: self.score.or(others.score),
             original: self.original || others.original,
             random_weights: self.random_weights.or(others.random_weights),
+            described_by: self.described_by.or(others.described_by),
             passed_over: [self.passed_over, others.passed_over].concat(),
             input: InputSettings {
                 size: own.size.or(other.size),

@@ -61,6 +61,15 @@ impl ExternalData {
         Ok((file.bytes().slice(offset..end), file))
     }
 
+    /// The files beside the model that have been read so far, by name.
+    pub(crate) fn read_files(&self) -> Vec<PathBuf> {
+        let folder = self.folder.clone().unwrap_or_default();
+        let mut files: Vec<PathBuf> =
+            self.files.borrow().keys().map(|location| folder.join(location)).collect();
+        files.sort();
+        files
+    }
+
     fn open(&self, location: &str) -> Result<Arc<MappedFile>, String> {
         let Some(folder) = &self.folder else {
             return Err("but this model does not come from a file".to_owned());

@@ -66,6 +66,11 @@ impl Model {
         format!("{} {}", self.proto.producer_name, self.proto.producer_version).trim().to_owned()
     }
 
+    /// The files beside the model's own that hold its tensors, as far as they have been read: all once it is imported.
+    pub fn external_files(&self) -> Vec<std::path::PathBuf> {
+        self.external.read_files()
+    }
+
     /// The inputs that are fed from outside, in the order of the file.
     pub fn inputs(&self) -> Vec<InputDescription> {
         let Some(graph) = &self.proto.graph else { return Vec::new() };

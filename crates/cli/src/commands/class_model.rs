@@ -9,7 +9,8 @@ use deepinside::class_model::{
 };
 use deepinside::classify::{Prediction, prediction, predictions};
 use deepinside::graph::ValueId;
-use deepinside::vision::animation::{self, AnimationFormat};
+use deepinside::vision::animation::AnimationFormat;
+use deepinside::vision::normalise::{Content, Scaling, normalise};
 use deepinside::vision::{Picture, npy};
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use crate::arguments::{ClassModelArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Destination};
-use crate::progress;
+use crate::{progress, record};
 
 /// About how many frames an animation has, where nothing else is asked for.
 const FRAMES: usize = 50;
@@ -37,6 +38,8 @@ struct Result<'a> {
     seed: u64,
     iterations: usize,
     notes: &'a [String],
+    /// The number that the whole image consists of, where it is one: its picture shows nothing.
+    constant: Option<f32>,
     output: String,
     seconds: f64,
 }
@@ -45,6 +48,7 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
     let is_original = arguments.recipe.recipe == "original";
     let mut recipe = recipe(&arguments.recipe)?;
     if let Some(path) = &arguments.start {
+        record::input(path)?;
         recipe.start = Start::Given(npy::read_f64(path)?.1);
     }
     let count = |name: &str, count: usize| match count {
@@ -95,15 +99,24 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
             for note in &made.notes {
                 progress::note(format_args!("note: {stem}: {note}"));
             }
+            let constant = match normalise(&made.image, Scaling::Signed)?.content {
+                Content::Constant(number) => Some(number),
+                _ => None,
+            };
+            if let Some(number) = constant {
+                progress::note(format_args!(
+                    "note: {stem}: the image is {number} everywhere; its picture shows nothing"
+                ));
+            }
             let file = to.file(stem, "-class-model.png");
             if let Some(raw) = &raw {
-                npy::write(raw.file(stem, "-class-model.npy"), &made.image)?;
+                output::array(&raw.file(stem, "-class-model.npy"), &made.image)?;
             }
             if let Some(frames) = &frames {
                 let (file, format) = frame_file(frames, stem)?;
-                animation::write(&file, format, growing, FRAME_DURATION)?;
+                output::animation(&file, format, growing, FRAME_DURATION)?;
             }
-            picture(&model, &made.image, recipe.display)?.write_png(&file)?;
+            output::png(&file, &picture(&model, &made.image, recipe.display)?)?;
             if !arguments.run.json {
                 output::line(file.display());
                 continue;
@@ -118,6 +131,7 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
                 seed: wish.seed,
                 iterations: made.values.len().saturating_sub(1),
                 notes: &made.notes,
+                constant,
                 output: file.to_string_lossy().into_owned(),
                 seconds,
             })?;
@@ -165,7 +179,7 @@ fn add_frames(model: &Model, ascent: &Ascent<'_>, recipe: &Recipe, frames: &mut 
 }
 
 /// What the first picture reaches.
-fn message(progress: &[Progress]) -> String {
+pub(super) fn message(progress: &[Progress]) -> String {
     match progress.first() {
         Some(Progress { value, probability: Some(probability), .. }) => {
             format!("score {value:.1}, probability {probability:.3}")
@@ -248,10 +262,12 @@ fn of_layer(
         return Ok(Objective::Neuron { value, position });
     }
     if let Some(path) = &arguments.direction {
+        record::input(path)?;
         let direction = npy::read_f64(path)?.1.into_iter().map(|number| number as f32).collect();
         return Ok(Objective::Direction { value, direction });
     }
     if let Some(path) = &arguments.invert {
+        record::input(path)?;
         let photograph = model.load_photograph(path)?;
         let input = model.inputs(&photograph, &[model.crop])?;
         return Ok(Objective::features(model, value, input.data(), threads)?);
@@ -281,7 +297,10 @@ fn value(model: &Model, name: &str) -> Outcome<ValueId> {
 pub fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
     let path = Path::new(&arguments.recipe);
     let recipe = match path.extension() {
-        Some(ending) if ending == "toml" => Recipe::read(path)?,
+        Some(ending) if ending == "toml" => {
+            record::input(path)?;
+            Recipe::read(path)?
+        }
         _ => Recipe::named(&arguments.recipe)?,
     };
     let mut changes = toml::Table::new();
@@ -308,7 +327,9 @@ pub fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
         })?;
         change(name.trim(), Some(setting(text.trim())));
     }
-    Ok(recipe.with(changes)?)
+    let recipe = recipe.with(changes)?;
+    record::resolved("recipe", &recipe)?;
+    Ok(recipe)
 }
 
 fn whole(number: usize) -> toml::Value {

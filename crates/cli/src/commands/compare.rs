@@ -11,7 +11,7 @@ use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::Panel;
 use deepinside::vision::normalise::{Content, Scaling, normalise};
 use deepinside::vision::overlay::{Opacity, overlay};
-use deepinside::vision::{Array, ColourMap, Photograph, Picture, npy};
+use deepinside::vision::{Array, ColourMap, Photograph, Picture};
 use deepinside::{BackwardRule, Model, ScoreRunner, Threads};
 use serde::Serialize;
 
@@ -98,12 +98,12 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         if let Some(raw) = &arguments.raw {
             make_folder(raw)?;
             for (rule, found) in RULES.into_iter().zip(&found) {
-                npy::write(raw.join(format!("{stem}-{}.npy", name(rule))), &found.gradient)?;
+                output::array(&raw.join(format!("{stem}-{}.npy", name(rule))), &found.gradient)?;
             }
         }
         if let Some(file) = &file {
             let seen = model.transformer.deprocess(&input)?;
-            figure(&seen, &described, &found[0].channel, &shown)?.write_png(file)?;
+            output::png(file, &figure(&seen, &described, &found[0].channel, &shown)?)?;
         }
         if !arguments.run.json {
             if let Some(table) = &table {

@@ -57,7 +57,7 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
             verdicts.push(judge.judge(&model, made, class, &recipe)?);
             if let Some(folder) = &arguments.output {
                 let file = folder.join(format!("{class}-class-model.png"));
-                picture(&model, &made.image, recipe.display)?.write_png(&file)?;
+                output::png(&file, &picture(&model, &made.image, recipe.display)?)?;
             }
         }
         bar.inc(1);
@@ -85,7 +85,7 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
         });
     }
     output::line(format_args!(
-        "{} classes of {} by recipe {}, judged by {}, {seconds:.1} s each; in % with 95 % intervals",
+        "{} classes of {} by recipe {}, judged by {}; in % with 95 % intervals",
         verdicts.len(),
         model.name,
         recipe.name,
@@ -106,5 +106,6 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
         ));
     }
     output::line(format_args!("{:<32}{:>6.1}", "the judge's median rank", figures.median_rank));
+    output::timing(format_args!("{seconds:.1} s a picture"));
     Ok(())
 }

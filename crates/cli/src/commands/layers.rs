@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use deepinside::Threads;
 use deepinside::classify::Prediction;
-use deepinside::layers::{LayerMaps, LayersOptions, grid, layers};
+use deepinside::layers::{LayerMaps, LayersOptions, layers, scaled_grid};
 use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::{Figure, Panel};
-use deepinside::vision::{Array, ColourMap, Crop, npy};
+use deepinside::vision::normalise::Content;
+use deepinside::vision::{Array, ColourMap, Crop};
 use serde::Serialize;
 
-use crate::arguments::{GradientRecipe, LayersArguments};
+use crate::arguments::{GradientRecipe, LayersArguments, MapScaling};
 use crate::failure::Outcome;
 use crate::output::{self, Destination, file_name, make_folder};
-use crate::pictures;
+use crate::{pictures, progress};
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -22,8 +23,20 @@ struct Result<'a> {
     top: &'a [Prediction],
     class: &'a Prediction,
     layers: Vec<&'a str>,
+    maps: Vec<Drawn<'a>>,
     output: String,
     seconds: f64,
+}
+
+/// How the maps of one layer were drawn.
+#[derive(Serialize)]
+struct Drawn<'a> {
+    layer: &'a str,
+    kind: &'static str,
+    /// The numbers that are shown darkest and brightest.
+    range: [f32; 2],
+    /// The number that all maps consist of, where it is one.
+    constant: Option<f32>,
 }
 
 pub fn run(arguments: &LayersArguments) -> Outcome {
@@ -52,17 +65,29 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
         make_folder(&folder)?;
         let first = result.class.name.split(',').next().unwrap_or(&result.class.name);
         let subject = format!("gradient of the score of {first}");
-        write_pictures(&folder, "gradient", &subject, &result.layers, |layer| &layer.gradient)?;
-        write_pictures(&folder, "activation", "activation", &result.layers, |layer| &layer.activation)?;
+        let sheet = |kind, subject| Sheet { folder: &folder, kind, subject, scaling: arguments.normalise };
+        let layers = &result.layers;
+        let mut drawn = sheet("gradient", &subject).write(layers, |layer| &layer.gradient)?;
+        drawn.extend(sheet("activation", "activation").write(layers, |layer| &layer.activation)?);
+        for Drawn { layer, kind, constant, .. } in &drawn {
+            if let Some(number) = constant {
+                progress::note(format_args!(
+                    "note: the {kind} of {layer} is {number} everywhere; its picture shows nothing"
+                ));
+            }
+        }
         if let Some(raw) = &arguments.raw {
             let raw = if paths.len() == 1 { raw.clone() } else { raw.join(&stem) };
             make_folder(&raw)?;
             for layer in &result.layers {
-                npy::write(
-                    raw.join(format!("{}-activation.npy", file_name(&layer.name))),
+                output::array(
+                    &raw.join(format!("{}-activation.npy", file_name(&layer.name))),
                     &layer.activation,
                 )?;
-                npy::write(raw.join(format!("{}-gradient.npy", file_name(&layer.name))), &layer.gradient)?;
+                output::array(
+                    &raw.join(format!("{}-gradient.npy", file_name(&layer.name))),
+                    &layer.gradient,
+                )?;
             }
         }
         if !arguments.run.json {
@@ -74,32 +99,52 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             top: &result.top,
             class: &result.class,
             layers: result.layers.iter().map(|layer| layer.name.as_str()).collect(),
+            maps: drawn,
             output: folder.to_string_lossy().into_owned(),
             seconds: start.elapsed().as_secs_f64(),
         })
     })
 }
 
-/// One picture per layer, and a contact sheet of all.
-fn write_pictures(
-    folder: &Path,
-    kind: &str,
-    subject: &str,
-    layers: &[LayerMaps],
-    maps: impl Fn(&LayerMaps) -> &Array,
-) -> Outcome {
-    let mut tiles = Vec::new();
-    for layer in layers {
-        let maps = maps(layer);
-        let picture = ColourMap::Grey.apply(&grid(maps)?)?;
-        let extents: Vec<String> = maps.shape().iter().map(ToString::to_string).collect();
-        let title = format!("{} ({})", layer.name, extents.join("×"));
-        let panel = Panel { title: format!("{subject}: {title}"), picture: picture.clone() };
-        let figure = Figure { axes_size: 640, ..Figure::new(vec![panel]) };
-        figure.render()?.write_png(folder.join(format!("{}-{kind}.png", file_name(&layer.name))))?;
-        tiles.push(Panel { title, picture });
+/// The pictures of one kind.
+struct Sheet<'a> {
+    folder: &'a Path,
+    kind: &'static str,
+    subject: &'a str,
+    scaling: MapScaling,
+}
+
+impl Sheet<'_> {
+    /// Writes one picture per layer, and a contact sheet of all.
+    fn write<'a>(
+        &self,
+        layers: &'a [LayerMaps],
+        maps: impl Fn(&LayerMaps) -> &Array,
+    ) -> Outcome<Vec<Drawn<'a>>> {
+        let Self { folder, kind, subject, scaling } = *self;
+        let colours = if scaling == MapScaling::Signed { ColourMap::BlueWhiteRed } else { ColourMap::Grey };
+        let (mut tiles, mut drawn) = (Vec::new(), Vec::new());
+        for layer in layers {
+            let maps = maps(layer);
+            let grid = scaled_grid(maps, scaling.into())?;
+            let constant = match grid.content {
+                Content::Constant(number) => Some(number),
+                _ => None,
+            };
+            let picture = colours.apply(&grid.values)?;
+            let extents: Vec<String> = maps.shape().iter().map(ToString::to_string).collect();
+            let holds = constant.map(|number| format!(": {number} everywhere")).unwrap_or_default();
+            let title = format!("{} ({}){holds}", layer.name, extents.join("×"));
+            let panel = Panel { title: format!("{subject}: {title}"), picture: picture.clone() };
+            let figure = Figure { axes_size: 640, ..Figure::new(vec![panel]) };
+            let file = folder.join(format!("{}-{kind}.png", file_name(&layer.name)));
+            output::png(&file, &figure.render()?)?;
+            tiles.push(Panel { title, picture });
+            drawn.push(Drawn { layer: &layer.name, kind, range: grid.range, constant });
+        }
+        let title = Some(format!("{subject}, all layers"));
+        let sheet = ContactSheet { title, ..ContactSheet::new(tiles) };
+        output::png(&folder.join(format!("all-{kind}s.png")), &sheet.render()?)?;
+        Ok(drawn)
     }
-    let sheet = ContactSheet { title: Some(format!("{subject}, all layers")), ..ContactSheet::new(tiles) };
-    sheet.render()?.write_png(folder.join(format!("all-{kind}s.png")))?;
-    Ok(())
 }

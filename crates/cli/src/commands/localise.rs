@@ -10,14 +10,14 @@ use deepinside::localise::{CutRule, Keep, Localisation, Method, Rule, localise};
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::graph_cut::CutOptions;
 use deepinside::vision::normalise::{Scaling, normalise};
-use deepinside::vision::{ColourMap, Crop, Photograph, Picture, annotate, npy};
+use deepinside::vision::{ColourMap, Crop, Photograph, Picture, annotate};
 use deepinside::{Model, Threads};
 use serde::Serialize;
 
 use crate::arguments::{CamChoice, CropChoice, KeepChoice, LocaliseArguments, MethodArguments};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Destination};
-use crate::{pictures, progress};
+use crate::{pictures, progress, record};
 
 /// The colours of the boxes, the best class first.
 const COLOURS: [[u8; 3]; 5] = [[255, 210, 0], [0, 200, 255], [255, 80, 160], [120, 230, 60], [200, 140, 255]];
@@ -77,14 +77,14 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         let stem = output::stem(path);
         let file = to.file(&stem, "-localised.png");
         if let (Some(masks), Some(best)) = (&masks, objects.first()) {
-            annotate::mask(&best.mask, photograph.width())?.write_png(masks.file(&stem, "-mask.png"))?;
+            output::png(&masks.file(&stem, "-mask.png"), &annotate::mask(&best.mask, photograph.width())?)?;
         }
         if let (Some(raw), Some(best)) = (&raw, objects.first()) {
-            npy::write(raw.file(&stem, "-saliency.npy"), &best.map)?;
+            output::array(&raw.file(&stem, "-saliency.npy"), &best.map)?;
         }
         if let (Some(files), Some(known)) = (&markers, objects.first().and_then(|best| best.markers.as_ref()))
         {
-            annotate::markers(&photograph, known)?.write_png(files.file(&stem, "-markers.png"))?;
+            output::png(&files.file(&stem, "-markers.png"), &annotate::markers(&photograph, known)?)?;
         }
         if let Some(folder) = &arguments.voc {
             output::whole_file(
@@ -93,7 +93,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
             )?;
         }
         collected.add(path, &photograph, &objects);
-        picture.write_png(&file)?;
+        output::png(&file, &picture)?;
         for object in objects.iter().filter(|object| object.is_constant()) {
             progress::note(format_args!(
                 "note: the map of '{}' is the same everywhere: no pixel changes its score, and its box is the whole photograph",
@@ -262,7 +262,9 @@ pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
         (Some(KeepChoice::Largest), None) => Keep::Largest,
         (Some(KeepChoice::All), None) => Keep::All,
     };
-    Ok(Method { name: named.name, evidence, rule, keep })
+    let method = Method { name: named.name, evidence, rule, keep };
+    record::resolved("method", &format!("{method:?}"))?;
+    Ok(method)
 }
 
 /// The best class's map, what was known before the cut, and its outline with the boxes of all classes.

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod atlas;
 pub mod bench;
 pub mod class_model;
 pub mod classify;
@@ -12,6 +13,7 @@ pub mod layers;
 pub mod localise;
 pub mod manual;
 pub mod model;
+pub mod replay;
 pub mod saliency;
 pub mod trace;
 
@@ -21,7 +23,7 @@ use deepinside::{Model, Settings};
 
 use crate::arguments::ModelArguments;
 use crate::failure::{Failure, Outcome};
-use crate::progress;
+use crate::{progress, record};
 
 /// Opens the model; what is suspicious, and what was cut off to get at the score, goes to standard error.
 pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
@@ -39,6 +41,7 @@ pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
         Some(path) => Model::open(&model::locate(path)?, settings)?,
         None => built_in(settings)?,
     };
+    record_model(&model)?;
     for warning in model.warnings.iter().chain(&model.suspicions()) {
         progress::note(format_args!("warning: {warning}"));
     }
@@ -46,6 +49,28 @@ pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
         progress::note(format_args!("note: {note}"));
     }
     Ok(model)
+}
+
+/// Reports the model's files, and the choices that were made about it.
+fn record_model(model: &Model) -> Outcome {
+    for file in &model.files {
+        // What is built in has a name and no file.
+        if model.built_in.is_none() || file.is_file() {
+            record::input(file)?;
+        }
+    }
+    let choices: std::collections::BTreeMap<&str, &str> =
+        model.assumptions.iter().map(|choice| (choice.what, choice.value.as_str())).collect();
+    record::resolved(
+        "model",
+        &serde_json::json!({
+            "name": model.name,
+            "built_in_sha256": model.built_in,
+            "score": model.graph.value(model.score.value).name,
+            "crop": model.crop.to_string(),
+            "choices": choices,
+        }),
+    )
 }
 
 /// The network that is used where none is named.

@@ -10,14 +10,14 @@ use deepinside::vision::crops::Region;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::{Content, Scaling, normalise};
 use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
-use deepinside::vision::{Array, ColourMap, Crop, Photograph, Picture, npy};
+use deepinside::vision::{Array, ColourMap, Crop, Photograph, Picture};
 use deepinside::{Model, ScoreRunner, Threads};
 use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, SaliencyArguments, View};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Destination};
-use crate::{pictures, progress};
+use crate::{pictures, progress, record};
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -181,13 +181,13 @@ impl Task<'_> {
             format!("{stem}-{}", made.class.index)
         };
         if let Some(raw) = &self.raw {
-            npy::write(raw.file(&stem, "-saliency.npy"), made.map)?;
+            output::array(&raw.file(&stem, "-saliency.npy"), made.map)?;
         }
         if let (Some(gradients), Some(gradient)) = (&self.gradients, made.gradient) {
-            npy::write(gradients.file(&stem, "-gradient.npy"), gradient)?;
+            output::array(&gradients.file(&stem, "-gradient.npy"), gradient)?;
         }
         let file = self.to.file(&stem, "-saliency.png");
-        made.picture.write_png(&file)?;
+        output::png(&file, &made.picture)?;
         let output = file.to_string_lossy().into_owned();
         if !self.arguments.run.json {
             output::line(output);
@@ -213,6 +213,7 @@ fn displayed(map: &Array, class: &Prediction, arguments: &SaliencyArguments) -> 
         (None, GradientRecipe::Original) => Scaling::Maximum,
         (None, GradientRecipe::Plain) => Scaling::Quantile(0.99),
     };
+    record::resolved("scaling", &format!("{scaling:?}"))?;
     let scaled = normalise(map, scaling)?;
     if scaled.not_finite > 0 {
         return Err(Failure::Message(format!(

@@ -1,6 +1,7 @@
 //! `deepinside trace`.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::time::Instant;
 
 use deepinside::trace::{Seed, trace};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use crate::arguments::TraceArguments;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, file_name, make_folder};
-use crate::progress;
+use crate::{progress, record};
 
 #[derive(Serialize)]
 struct Result {
@@ -32,6 +33,7 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
     let mut inputs = BTreeMap::new();
     for input in &arguments.inputs {
         let (name, file) = split(input, "--input NAME=FILE.npy")?;
+        record::input(Path::new(file))?;
         if inputs.insert(name.to_owned(), npy::read(file)?).is_some() {
             return Err(Failure::Message(format!("input '{name}' is given twice")));
         }
@@ -41,6 +43,9 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
     let settings = Settings::locate(&model)?;
     let network = settings.network.unwrap_or(model);
     let weights = arguments.weights.clone().or(settings.weights);
+    for file in [Some(&network), weights.as_ref()].into_iter().flatten() {
+        record::input(file)?;
+    }
     let threads = Threads::new(arguments.run.threads)?;
     let (blobs, warnings) = trace(&network, weights.as_deref(), &inputs, &seeds, &threads)?;
     for warning in warnings {
@@ -55,9 +60,9 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
     }
     make_folder(&arguments.out)?;
     for blob in &blobs {
-        npy::write(arguments.out.join(format!("data_{}.npy", file_name(&blob.name))), &blob.data)?;
+        output::array(&arguments.out.join(format!("data_{}.npy", file_name(&blob.name))), &blob.data)?;
         if let Some(diff) = &blob.diff {
-            npy::write(arguments.out.join(format!("diff_{}.npy", file_name(&blob.name))), diff)?;
+            output::array(&arguments.out.join(format!("diff_{}.npy", file_name(&blob.name))), diff)?;
         }
     }
     if !arguments.run.json {
@@ -97,6 +102,7 @@ fn seeds(texts: &[String]) -> Outcome<BTreeMap<String, Seed>> {
                 }
             }
             None => {
+                record::input(Path::new(value))?;
                 if seeds.insert(key.to_owned(), Seed::Dense(npy::read(value)?)).is_some() {
                     return Err(twice(key));
                 }

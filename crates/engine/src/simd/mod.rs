@@ -81,6 +81,15 @@ pub enum Instructions {
 }
 
 impl Instructions {
+    /// What it is called: results have the same bits on every processor where it is the same.
+    pub fn name(self) -> &'static str {
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::Detected && avx2::Avx2::detect().is_some() {
+            return "avx2-fma";
+        }
+        "portable"
+    }
+
     /// Runs work.
     #[inline]
     pub(crate) fn run<W: Work>(self, work: W) {

@@ -51,7 +51,7 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
     let fifth = Rate::of(results.iter().map(|result| result.rank > 4));
     let seconds = results.iter().map(|result| result.seconds).sum::<f64>() / results.len().max(1) as f64;
     let title = format!(
-        "{} on {} pictures, {} of each, {seconds:.2} s; errors in % with 95 % intervals",
+        "{} on {} pictures, {} of each; errors in % with 95 % intervals",
         model.name,
         results.len(),
         if crops.len() == 1 { "one crop".to_owned() } else { format!("{} crops", crops.len()) }
@@ -60,6 +60,7 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
     table::write(&arguments.report, &title, &rows)?;
     if !arguments.run.json {
         table::print(&title, &rows);
+        output::timing(format_args!("{seconds:.2} s a picture"));
         return Ok(());
     }
     output::json(&Result {

@@ -89,11 +89,10 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
         }
     };
     let title = format!(
-        "{} on {} pictures, method {}, {:.2} s each; errors in % with 95 % intervals",
+        "{} on {} pictures, method {}; errors in % with 95 % intervals",
         model.name,
         results.len(),
-        method.name,
-        summary.seconds_per_picture
+        method.name
     );
     let rows = rows(&summary, versus.as_ref());
     table::write(&arguments.report, &title, &rows)?;
@@ -104,6 +103,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     say_constant(&summary);
     if !arguments.run.json {
         table::print(&title, &rows);
+        output::timing(format_args!("{:.2} s a picture", summary.seconds_per_picture));
         return Ok(());
     }
     let Summary { classification, localisation: [top1, top5, known], baselines, pointing, .. } = &summary;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::arguments::{EvaluateCommand, GroundTruthArguments};
 use crate::failure::Outcome;
-use crate::progress;
+use crate::{progress, record};
 
 pub fn run(command: &EvaluateCommand) -> Outcome {
     match command {
@@ -27,6 +27,12 @@ pub fn run(command: &EvaluateCommand) -> Outcome {
 fn objects(arguments: &GroundTruthArguments, model: &Model) -> Outcome<Vec<TrueObject>> {
     let GroundTruth { objects, notes } =
         ground_truth(&arguments.ground_truth, arguments.pictures.as_deref(), model)?;
+    if arguments.ground_truth.is_file() {
+        record::input(&arguments.ground_truth)?;
+    }
+    for object in &objects {
+        record::input(&object.file)?;
+    }
     for note in notes {
         progress::note(format_args!("note: {note}"));
     }

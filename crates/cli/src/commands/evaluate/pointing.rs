@@ -69,11 +69,10 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
         }
     };
     let title = format!(
-        "{} on {} pictures, method {}, {:.2} s each; hits in % with 95 % intervals",
+        "{} on {} pictures, method {}; hits in % with 95 % intervals",
         model.name,
         results.len(),
-        method.name,
-        summary.seconds_per_picture
+        method.name
     );
     table::write(&arguments.report, &title, &rows)?;
     if let Some(path) = &arguments.html {
@@ -83,6 +82,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     say_constant(&summary);
     if !arguments.run.json {
         table::print(&title, &rows);
+        output::timing(format_args!("{:.2} s a picture", summary.seconds_per_picture));
         return Ok(());
     }
     output::json(&Result {
