@@ -6,6 +6,7 @@ mod compare;
 mod evaluation;
 mod localisation;
 mod replay;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub use self::evaluation::{
 };
 pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
 pub use self::replay::ReplayArguments;
+pub use self::serve::{ListenAddress, ServeArguments};
 
 /// Lists examples below a command's help.
 macro_rules! examples {
@@ -135,6 +137,13 @@ pub enum Command {
         "deepinside bench -m resnet50.onnx --batch 16 --threads 2 --json"
     ))]
     Bench(BenchArguments),
+    /// Open a local page in the browser that shows all of this, live.
+    #[command(after_help = examples!(
+        "deepinside serve --open",
+        "deepinside serve -m resnet50.onnx -m models/caffenet",
+        "deepinside serve --address 0.0.0.0:8080"
+    ))]
+    Serve(ServeArguments),
     /// Print completions for a shell.
     #[command(after_help = examples!("deepinside completions bash > ~/.local/share/bash-completion/completions/deepinside"))]
     Completions {

@@ -61,6 +61,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Graph(arguments) => commands::graph::run(&arguments),
         Command::Model(command) => commands::model::run(&command),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Manual { folder } => commands::manual::pages(&folder),
     }

@@ -90,6 +90,9 @@ pub enum Error {
         /// How many there are.
         classes: usize,
     },
+    /// Somebody asked for the computation to stop, see [`Interrupt`](crate::Interrupt).
+    #[error("the computation was stopped before it was finished")]
+    Interrupted,
     /// Two options contradict each other or an option is out of its range.
     #[error("{0}")]
     Option(String),

@@ -10,7 +10,7 @@ use crate::class_activation::{ActivationMap, class_activation_map};
 use crate::classify::{mean_scores, predictions};
 use crate::random::Random;
 use crate::saliency::{Wanted, largest_magnitude};
-use crate::{BackwardRule, Error, Model, Result, ScoreRunner, Scores};
+use crate::{BackwardRule, Error, Interrupt, Model, Result, ScoreRunner, Scores};
 
 /// How saliency is gathered.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +109,30 @@ impl Gatherer {
             sources.push(source(BackwardRule::Gradient, layers, false)?);
         }
         Ok(Self { sources, options })
+    }
+
+    /// The same prepared network with other crops, noise or smoothing.
+    ///
+    /// # Errors
+    /// When the options ask for no crop, or for other rules or layers than the network was prepared for.
+    pub fn set_options(&mut self, options: EvidenceOptions) -> Result<()> {
+        let is_prepared =
+            options.rules == self.options.rules && options.activations == self.options.activations;
+        if !is_prepared || options.crops.is_empty() {
+            return Err(Error::Option(format!(
+                "the network was prepared for the rules {:?}, its layers and at least one crop; found {:?} and {} crops",
+                self.options.rules,
+                options.rules,
+                options.crops.len()
+            )));
+        }
+        self.options = options;
+        Ok(())
+    }
+
+    /// From now on every pass heeds this wish to stop.
+    pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
+        self.sources.iter_mut().for_each(|source| source.runner.set_interrupt(interrupt.clone()));
     }
 
     /// The mean scores of the crops.

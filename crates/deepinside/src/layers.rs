@@ -126,7 +126,7 @@ pub fn scaled_grid(maps: &Array, scaling: Scaling) -> Result<Grid> {
 
 /// The values worth showing: everything named in the source file that leads from the picture to the score. What an in-place
 /// layer overwrites is not, nor what only renames another value (flattening, dropout that is not in place).
-fn shown_values(model: &Model) -> Vec<ValueId> {
+pub fn shown_values(model: &Model) -> Vec<ValueId> {
     let graph = &model.graph;
     let leads = leads_to(graph, model.score.value);
     let overwritten = |value: ValueId| graph.value(value).name.contains("@before:");
@@ -156,7 +156,7 @@ pub(crate) fn leads_to(graph: &Graph, target: ValueId) -> Vec<bool> {
 }
 
 /// Numbers as `C × H × W`: one axis becomes `C × 1 × 1`, spatial axes beyond two are laid side by side.
-fn maps(extents: &[usize], numbers: Vec<f32>) -> Result<Array> {
+pub(crate) fn maps(extents: &[usize], numbers: Vec<f32>) -> Result<Array> {
     let extents = match extents {
         [] => [1, 1, 1],
         &[channels] => [channels, 1, 1],

@@ -13,6 +13,7 @@
 //! * [`evaluation`]: how often such boxes are right;
 //! * [`layers`]: activations and gradients of every layer (§4);
 //! * [`compare`]: any unit by gradient, DeconvNet and guided backpropagation, and where these differ (§4);
+//! * [`probe`]: one value and its units at close quarters;
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
 //! * [`trace`]: every number of a network, by the names of its file.
@@ -50,6 +51,7 @@ pub mod layers;
 pub mod localise;
 mod model;
 mod network;
+pub mod probe;
 mod random;
 mod random_weights;
 mod runner;
@@ -67,7 +69,7 @@ pub use error::{Error, Place, Result};
 pub use labels::{Label, Labels};
 pub use model::Model;
 pub use network::Format;
-pub use runner::{ScoreRunner, Scores};
+pub use runner::{Interrupt, ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
 pub use settings::{
     InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order, parse_interpolation,

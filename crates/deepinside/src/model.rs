@@ -71,11 +71,19 @@ impl Model {
     /// When settings do not fit the network.
     #[cfg(feature = "builtin-model")]
     pub fn built_in(settings: Settings) -> Result<Self> {
-        let path = Path::new(deepinside_builtin::NAME);
-        let settings = settings.or(Settings::parse(deepinside_builtin::SETTINGS, path)?);
+        let name = deepinside_builtin::NAME;
+        let settings = settings.or(Settings::parse(deepinside_builtin::SETTINGS, Path::new(name))?);
+        Self::from_onnx(bytes::Bytes::from_static(deepinside_builtin::NETWORK), name, settings)
+    }
+
+    /// Reads an ONNX network that lies in memory, under this name. It cannot refer to other files.
+    ///
+    /// # Errors
+    /// When the bytes are no such network, or keep their weights elsewhere, and as [`Model::open`].
+    pub fn from_onnx(bytes: bytes::Bytes, name: &str, settings: Settings) -> Result<Self> {
+        let path = Path::new(name);
         let failed = |cause| Error::Onnx { path: path.to_owned(), cause: Box::new(cause) };
-        let file = bytes::Bytes::from_static(deepinside_builtin::NETWORK);
-        let model = deepinside_onnx::Model::from_bytes(file).map_err(failed)?;
+        let model = deepinside_onnx::Model::from_bytes(bytes).map_err(failed)?;
         let options = OpenOptions { size: settings.input.size, ..OpenOptions::default() };
         let opened = network::import_onnx(&model, &options).map_err(failed)?;
         let model = Self::from_network(opened, path, settings)?;

@@ -1,11 +1,14 @@
 //! One forward pass, any number of backward passes from class scores to the picture.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
 use crate::score::Normalisation;
-use crate::{Model, Result, Score};
+use crate::{Error, Model, Result, Score};
 
 /// Computes class scores of pictures, and their gradients with respect to the picture.
 pub struct ScoreRunner {
@@ -15,6 +18,29 @@ pub struct ScoreRunner {
     score: Score,
     /// The observed layers and their extents without the batch axis.
     layer_shapes: Vec<(ValueId, Vec<usize>)>,
+    interrupt: Interrupt,
+}
+
+/// A wish to stop, shared between a long computation and whoever may lose interest in it. Clones are one wish.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Asks the computation to stop; it does before its next pass through the network, with [`Error::Interrupted`].
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] when it was asked to stop.
+    pub fn check(&self) -> Result<()> {
+        if self.is_asked() { Err(Error::Interrupted) } else { Ok(()) }
+    }
 }
 
 /// What a network thinks of one picture.
@@ -61,7 +87,13 @@ impl ScoreRunner {
             input_shape: model.graph.value(model.input).shape.extents().to_vec(),
             score: score.clone(),
             layer_shapes: layer_shapes.collect(),
+            interrupt: Interrupt::default(),
         })
+    }
+
+    /// From now on every pass heeds this wish.
+    pub fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
     }
 
     /// The extents of the input, `1 × C × H × W`.
@@ -72,8 +104,9 @@ impl ScoreRunner {
     /// Runs the network on one picture, given as `C × H × W` numbers.
     ///
     /// # Errors
-    /// When there are more or fewer numbers.
+    /// When there are more or fewer numbers, or somebody asked to stop.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
+        self.interrupt.check()?;
         self.session.forward(&[(self.input, picture)])?;
         Ok(Scores::read(
             &self.score,
@@ -85,8 +118,9 @@ impl ScoreRunner {
     /// The gradient of one class score with respect to the last picture, `C × H × W`.
     ///
     /// # Errors
-    /// When there is no such class, or there was no forward pass.
+    /// When there is no such class, there was no forward pass, or somebody asked to stop.
     pub fn gradient(&mut self, class: usize) -> Result<Array> {
+        self.interrupt.check()?;
         self.gradient_of(&Target::Class(class))
     }
 
@@ -95,6 +129,7 @@ impl ScoreRunner {
     /// # Errors
     /// As [`ScoreRunner::gradient`].
     pub fn gradient_of_difference(&mut self, class: usize, minus: usize) -> Result<Array> {
+        self.interrupt.check()?;
         self.gradient_of(&Target::Difference(class, minus))
     }
 

@@ -102,6 +102,44 @@ impl Photograph {
         Ok(Self::from_parts(height, width, channels, data))
     }
 
+    /// A photograph of 8-bit samples (255ths), height × width × channels in C order, such as a camera's frame.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] and [`Error::ElementCount`].
+    pub fn from_samples(height: usize, width: usize, channels: usize, samples: Vec<u8>) -> Result<Self> {
+        let shape = vec![height, width, channels];
+        if shape.contains(&0) {
+            return Err(Error::Empty { what: "a photograph", shape });
+        }
+        let expected = height.saturating_mul(width).saturating_mul(channels);
+        if expected != samples.len() {
+            return Err(Error::ElementCount { shape, expected, found: samples.len() });
+        }
+        Ok(Self::from_byte_parts(height, width, channels, samples))
+    }
+
+    /// The photograph in one channel, colours weighted by [`LUMA_WEIGHTS`] as when it is loaded as [`Colour::Grey`].
+    ///
+    /// # Errors
+    /// [`Error::Channels`] unless it has one channel or three.
+    pub fn to_grey(&self) -> Result<Self> {
+        let weigh = |pixel: [f32; 3]| -> f32 {
+            LUMA_WEIGHTS.iter().zip(pixel).map(|(weight, value)| weight * value).sum()
+        };
+        let values = match (self.channels, &self.samples) {
+            (1, _) => return Ok(self.clone()),
+            // Not through `data`, which would keep all values.
+            (3, Samples::Bytes { bytes, .. }) => {
+                bytes.chunks_exact(3).map(|pixel| weigh([pixel[0], pixel[1], pixel[2]].map(unit))).collect()
+            }
+            (3, Samples::Values(values)) => {
+                values.chunks_exact(3).map(|pixel| weigh([pixel[0], pixel[1], pixel[2]])).collect()
+            }
+            (found, _) => return Err(Error::Channels { what: "a colour photograph", expected: 3, found }),
+        };
+        Ok(Self::from_parts(self.height, self.width, 1, values))
+    }
+
     /// Rows.
     pub fn height(&self) -> usize {
         self.height
@@ -190,4 +228,34 @@ pub fn load_with(path: impl AsRef<Path>, colour: Colour, options: LoadOptions) -
 pub fn from_bytes(bytes: &[u8], origin: &str, colour: Colour, options: LoadOptions) -> Result<Photograph> {
     let decoded = decode::decode(bytes, origin, options)?;
     decode::to_photograph(decoded, colour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_255ths() {
+        let photograph = Photograph::from_samples(1, 2, 3, vec![0, 51, 255, 255, 0, 0]).unwrap();
+        assert_eq!(photograph.data(), [0.0, 0.2, 1.0, 1.0, 0.0, 0.0]);
+        assert!(matches!(
+            Photograph::from_samples(2, 2, 3, vec![0; 6]),
+            Err(Error::ElementCount { expected: 12, found: 6, .. })
+        ));
+        assert!(matches!(Photograph::from_samples(0, 2, 3, Vec::new()), Err(Error::Empty { .. })));
+    }
+
+    /// A picture decoded as grey and one made grey afterwards are the same.
+    #[test]
+    fn becomes_grey_as_if_loaded_grey() {
+        let rgb: Vec<u8> = (0..2 * 3 * 3).map(|index| (index * 14) as u8).collect();
+        let png = crate::Picture::new(3, 2, rgb).unwrap().to_png().unwrap();
+        let load = |colour| from_bytes(&png, "a test", colour, LoadOptions::default()).unwrap();
+        let colour = load(Colour::Rgb);
+        assert_eq!(colour.to_grey().unwrap(), load(Colour::Grey));
+        let values = Photograph::new(2, 3, 3, colour.data().to_vec()).unwrap();
+        assert_eq!(values.to_grey().unwrap(), load(Colour::Grey));
+        assert_eq!(load(Colour::Grey).to_grey().unwrap(), load(Colour::Grey));
+        assert!(Photograph::from_samples(1, 1, 2, vec![0; 2]).unwrap().to_grey().is_err());
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use image::ImageEncoder;
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 use crate::photograph::Stored;
@@ -90,6 +91,11 @@ impl Picture {
         &self.rgb
     }
 
+    /// Three bytes a pixel, row after row, without a copy.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
+    }
+
     /// The colour at row `y` and column `x`; `None` outside.
     pub fn pixel(&self, x: usize, y: usize) -> Option<Rgb> {
         if x >= self.width || y >= self.height {
@@ -157,6 +163,23 @@ impl Picture {
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.encode(&mut bytes).map_err(|source| Error::WriteStream { source })?;
+        Ok(bytes)
+    }
+
+    /// The JPEG file of this picture, in memory; `quality` is 1 to 100.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for another quality, [`Error::WriteStream`] should the encoder fail, as it does beyond 65,535 pixels a
+    /// side.
+    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>> {
+        if !(1..=100).contains(&quality) {
+            let (name, expected) = ("the quality of a JPEG file", "1 to 100");
+            return Err(Error::Parameter { name, expected, found: quality.to_string() });
+        }
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, quality)
+            .write_image(&self.rgb, self.width as u32, self.height as u32, image::ExtendedColorType::Rgb8)
+            .map_err(|error| Error::WriteStream { source: std::io::Error::other(error) })?;
         Ok(bytes)
     }
 

@@ -15,6 +15,7 @@ pub mod manual;
 pub mod model;
 pub mod replay;
 pub mod saliency;
+pub mod serve;
 pub mod trace;
 
 use std::path::Path;

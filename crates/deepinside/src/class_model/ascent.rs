@@ -72,7 +72,22 @@ pub struct Ascent<'a> {
 /// The top gradients of all pictures: what is differentiated, from which values on.
 type Tops = Vec<(ValueId, Target)>;
 
+/// Where an ascent stood after some step, so that it can go on from there again.
+#[derive(Clone)]
+pub struct AscentState {
+    pictures: Vec<Growing>,
+    iteration: usize,
+}
+
+impl AscentState {
+    /// How many steps had been taken.
+    pub fn iteration(&self) -> usize {
+        self.iteration
+    }
+}
+
 /// One picture.
+#[derive(Clone)]
 struct Growing {
     canvas: Canvas,
     random: Random,
@@ -150,6 +165,28 @@ impl<'a> Ascent<'a> {
         let input = self.threads.run(|| self.tone.to_network(&corners.look(&canvas.picture())));
         let [height, width] = canvas.frame.view;
         Ok(Array::new([canvas.frame.channels, height, width], input)?)
+    }
+
+    /// What is needed to come back to this step: pictures, random numbers and the optimiser's memory. The recipe is no part of it.
+    pub fn state(&self) -> AscentState {
+        AscentState { pictures: self.pictures.clone(), iteration: self.iteration }
+    }
+
+    /// Comes back to a step of this ascent. With an unchanged recipe it takes the same steps again, bit by bit.
+    ///
+    /// # Errors
+    /// When the state is that of an ascent with another number of pictures.
+    pub fn restore(&mut self, state: &AscentState) -> Result<()> {
+        if state.pictures.len() != self.pictures.len() {
+            return Err(Error::Option(format!(
+                "the ascent has {} pictures, the state to come back to {}",
+                self.pictures.len(),
+                state.pictures.len()
+            )));
+        }
+        self.pictures = state.pictures.clone();
+        self.iteration = state.iteration;
+        Ok(())
     }
 
     /// Takes one step with every picture; tells what they were before it.

@@ -15,6 +15,7 @@ use crate::{Error, Model, Result};
 const GREY: f32 = 127.5;
 
 /// The parameters of one picture, and how they become what the network reads.
+#[derive(Clone)]
 pub(super) struct Canvas {
     pub frame: Frame,
     parameters: Vec<f64>,

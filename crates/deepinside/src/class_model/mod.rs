@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 use deepinside_engine::Threads;
 use deepinside_vision::{Array, ChannelOrder, Picture};
 
-pub use self::ascent::{Ascent, Diversity, Wish};
+pub use self::ascent::{Ascent, AscentState, Diversity, Wish};
 pub use self::objective::Objective;
 pub use self::recipe::{Display, Optimiser, Parameterisation, RECIPES, Recipe, Start};
 use crate::{Model, Result, Scores};

@@ -15,6 +15,7 @@ const CONTRAST: f32 = 4.0;
 const COLOUR_COVARIANCE: [[f32; 3]; 3] = [[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]];
 
 /// From spectra to pictures and back.
+#[derive(Clone)]
 pub(super) struct Spectrum {
     channels: usize,
     /// Rows and columns of the picture.

@@ -1,0 +1,117 @@
+//! `deepinside serve`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use deepinside_catalogue::{Catalogue, State, Store};
+use deepinside_server::{Limits, ModelSource, Origin, Server, ServerOptions, free_id, id_of, new_token};
+
+use crate::arguments::{ListenAddress, ServeArguments};
+use crate::failure::{Failure, Outcome};
+use crate::{output, progress};
+
+/// The port where none is named.
+const PORT: u16 = 7878;
+
+pub fn run(arguments: &ServeArguments) -> Outcome {
+    let ListenAddress { ip, port } = arguments.address;
+    let asked = match (port, arguments.port) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::Message("--port: the port is part of --address already".to_owned()));
+        }
+        (port, other) => port.or(other),
+    };
+    let limits = &arguments.limits;
+    let options = ServerOptions {
+        address: SocketAddr::new(ip, asked.unwrap_or(PORT)),
+        any_port: asked.is_none(),
+        models: models(&arguments.models)?,
+        hosts: arguments.hosts.clone(),
+        token: token(!ip.is_loopback())?,
+        allow_model_upload: arguments.allow_model_upload,
+        threads: arguments.threads,
+        limits: Limits {
+            upload_bytes: (limits.maximum_upload as usize) << 20,
+            pixels: u64::from(limits.maximum_pixels) * 1_000_000,
+            uploads_a_minute: limits.uploads_a_minute,
+            workers: limits.workers as usize,
+            waiting: limits.waiting as usize,
+            job_time: Duration::from_secs(u64::from(limits.job_time)),
+            ..Limits::default()
+        },
+    };
+    let server = Server::bind(options).map_err(told)?;
+    if asked.is_none() && server.address().port() != PORT {
+        progress::note(format_args!("note: port {PORT} is taken, so another is used"));
+    }
+    let url = server.url();
+    output::line(&url);
+    if arguments.open && !open(&url) {
+        progress::note("note: no browser could be started; open the address above yourself");
+    }
+    server.run().map_err(told)
+}
+
+fn told(error: deepinside_server::ServerError) -> Failure {
+    Failure::Message(error.to_string())
+}
+
+/// The token that the environment sets, or a new one where one is needed.
+fn token(is_needed: bool) -> Outcome<Option<String>> {
+    match std::env::var("DEEPINSIDE_TOKEN") {
+        Ok(token) if token.len() >= 16 && token.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Ok(Some(token))
+        }
+        Ok(_) => Err(Failure::Message(
+            "DEEPINSIDE_TOKEN: a token is at least 16 letters and digits, so that nobody guesses it"
+                .to_owned(),
+        )),
+        Err(_) if is_needed => new_token().map(Some).map_err(told),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Those that were named, the built-in one, and those of the catalogue that are here, in this order.
+fn models(named: &[std::path::PathBuf]) -> Outcome<Vec<ModelSource>> {
+    let mut models: Vec<ModelSource> = Vec::new();
+    let mut add = |id: &str, origin: Origin, flag: Option<String>| {
+        let id = free_id(id, |id| models.iter().any(|model| model.id == id));
+        models.push(ModelSource { id, origin, flag });
+    };
+    for path in named {
+        let found = super::model::locate(path)?;
+        if !found.exists() {
+            return Err(Failure::Message(format!("{}: there is no such file or folder", path.display())));
+        }
+        add(&id_of(path), Origin::Path(found), Some(path.to_string_lossy().into_owned()));
+    }
+    if cfg!(feature = "builtin-model") {
+        add("built-in", Origin::BuiltIn, None);
+    }
+    // A machine without a folder for networks has none of the catalogue.
+    if let (Ok(catalogue), Ok(store)) = (Catalogue::built_in(), Store::open()) {
+        let here = catalogue.networks.iter().filter(|entry| store.state(entry) == State::Present);
+        for entry in here {
+            add(&entry.name, Origin::Path(store.folder_of(&entry.name)), Some(entry.name.clone()));
+        }
+        for (name, path) in store.added().unwrap_or_default() {
+            add(&name, Origin::Path(path), Some(name.clone()));
+        }
+    }
+    Ok(models)
+}
+
+/// Starts the browser that this system prefers.
+fn open(url: &str) -> bool {
+    let (program, before): (&str, &[&str]) = if cfg!(target_os = "macos") {
+        ("open", &[])
+    } else if cfg!(windows) {
+        ("rundll32", &["url.dll,FileProtocolHandler"])
+    } else {
+        ("xdg-open", &[])
+    };
+    let null = std::process::Stdio::null;
+    let mut command = std::process::Command::new(Path::new(program));
+    command.args(before).arg(url).stdin(null()).stdout(null()).stderr(null()).spawn().is_ok()
+}

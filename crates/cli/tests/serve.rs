@@ -1,0 +1,89 @@
+//! `deepinside serve` starts, says where, offers the models that were named, and ends in order. What it answers is tested in the crate
+//! of the server.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use support::fixtures;
+
+struct Serving {
+    program: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(arguments: &[&str], token: Option<&str>) -> Self {
+        let cache = fixtures();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deepinside"));
+        command.env_remove("DEEPINSIDE_TOKEN").env("DEEPINSIDE_CACHE", cache).arg("serve").args(arguments);
+        if let Some(token) = token {
+            command.env("DEEPINSIDE_TOKEN", token);
+        }
+        let mut program = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(program.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        Self { program, url: url.trim().to_owned() }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let address = self.url.trim_start_matches("http://").split('/').next().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+#[test]
+fn says_where_and_ends_when_it_is_asked_to() {
+    let network = fixtures().join("onnx/residual/model.onnx").to_string_lossy().into_owned();
+    let mut serving = Serving::start(&["--port", "0", "-m", &network, "--threads", "1"], None);
+    assert!(serving.url.starts_with("http://127.0.0.1:"), "{}", serving.url);
+    assert!(serving.get("/healthz").ends_with("ok"));
+    let models = serving.get("/api/v1/models");
+    assert!(models.contains("\"id\":\"model\",\"name\":\"model\",\"is_default\":true"), "{models}");
+    if cfg!(feature = "builtin-model") {
+        assert!(models.contains("\"id\":\"built-in\""), "{models}");
+    }
+    if cfg!(unix) {
+        let status =
+            Command::new("kill").args(["-TERM", &serving.program.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        assert!(serving.program.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_token_of_the_environment_is_needed_everywhere() {
+    let serving = Serving::start(&["--port", "0"], Some("0123456789abcdef"));
+    assert!(serving.url.ends_with("/?token=0123456789abcdef"), "{}", serving.url);
+    assert!(serving.get("/api/v1/models").starts_with("HTTP/1.1 401"));
+    assert!(serving.get("/api/v1/models?token=0123456789abcdef").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn says_what_is_wrong() {
+    for (arguments, said) in [
+        (&["-m", "no-such.onnx"][..], "no-such.onnx"),
+        (&["--address", "somewhere"], "0.0.0.0:8080"),
+        (&["--address", "127.0.0.1:0", "--port", "1"], "--port"),
+        (&["--address", "192.0.2.1:0"], "cannot listen on 192.0.2.1:0"),
+        (&["--workers", "0"], "--workers"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deepinside"));
+        let output = command.arg("serve").args(arguments).output().unwrap();
+        let text = support::stderr(&output);
+        assert!(!output.status.success() && text.contains(said), "{arguments:?}: {text}");
+    }
+}

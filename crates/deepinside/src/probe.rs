@@ -1,0 +1,98 @@
+//! One value of a network at close quarters: its activation for a picture, the gradient of a class score with respect to it, and
+//! the gradient of one of its units with respect to the picture, which under the rules of DeconvNet (Zeiler and Fergus 2013) and
+//! guided backpropagation (Springenberg and others 2014) shows what the unit reacts to.
+
+use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
+use deepinside_graph::ValueId;
+use deepinside_vision::Array;
+
+use crate::layers::maps;
+use crate::{Error, Interrupt, Model, Result, Score, Scores};
+
+/// A network prepared for looking at one value. It takes one picture at a time and any number of questions about it.
+pub struct Probe {
+    session: Session,
+    value: ValueId,
+    input: ValueId,
+    input_extents: Vec<usize>,
+    extents: Vec<usize>,
+    score: Score,
+    interrupt: Interrupt,
+}
+
+impl Probe {
+    /// Prepares a model.
+    ///
+    /// # Errors
+    /// When a layer cannot be computed.
+    pub fn new(model: &Model, value: ValueId, rule: BackwardRule, threads: &Threads) -> Result<Self> {
+        let score = &model.score;
+        let options = PlanOptions {
+            activations: vec![value, score.value, score.output],
+            gradients: vec![value, model.input],
+            targets: vec![value, score.value],
+            rule,
+            ..PlanOptions::default()
+        };
+        let extents = |value: ValueId| -> Vec<usize> {
+            model.graph.value(value).shape.extents().get(1..).unwrap_or_default().to_vec()
+        };
+        Ok(Self {
+            session: model.session(1, &options, threads)?,
+            value,
+            input: model.input,
+            input_extents: extents(model.input),
+            extents: extents(value),
+            score: score.clone(),
+            interrupt: Interrupt::default(),
+        })
+    }
+
+    /// From now on every pass heeds this wish to stop.
+    pub fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
+    }
+
+    /// Runs the network on one picture, given as `C × H × W` numbers.
+    ///
+    /// # Errors
+    /// When there are more or fewer numbers, or somebody asked to stop.
+    pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
+        self.interrupt.check()?;
+        self.session.forward(&[(self.input, picture)])?;
+        let (numbers, output) =
+            (self.session.activation(self.score.value)?, self.session.activation(self.score.output)?);
+        Ok(Scores::read(&self.score, &numbers, &output))
+    }
+
+    /// The value for the last picture, `C × H × W`; `C × 1 × 1` for a fully connected layer.
+    ///
+    /// # Errors
+    /// When there was no forward pass.
+    pub fn activation(&self) -> Result<Array> {
+        maps(&self.extents, self.session.activation(self.value)?)
+    }
+
+    /// The gradient of a class score with respect to the value, of the same shape.
+    ///
+    /// # Errors
+    /// When there is no such class, there was no forward pass, or somebody asked to stop.
+    pub fn class_gradient(&mut self, class: usize) -> Result<Array> {
+        self.interrupt.check()?;
+        if class >= self.score.classes {
+            return Err(Error::ClassOutOfRange { index: class, classes: self.score.classes });
+        }
+        self.session.backward(&[(self.score.value, &Target::Class(class))])?;
+        maps(&self.extents, self.session.gradient(self.value)?)
+    }
+
+    /// The gradient of one unit with respect to the picture, `C × H × W`. `position` counts the value's elements in C order.
+    ///
+    /// # Errors
+    /// When there is no such unit, there was no forward pass, or somebody asked to stop.
+    pub fn unit_gradient(&mut self, position: usize) -> Result<Array> {
+        self.interrupt.check()?;
+        self.session.backward(&[(self.value, &Target::Neuron(position))])?;
+        Ok(Array::new(self.input_extents.clone(), self.session.gradient(self.input)?)?)
+    }
+}

@@ -1,0 +1,162 @@
+//! What interactive programs need of the library: questions about single units, ascents that go back, computations that stop.
+
+use std::path::Path;
+
+use deepinside::class_model::{Ascent, Objective, Recipe, Wish};
+use deepinside::evidence::{EvidenceOptions, Gatherer};
+use deepinside::probe::Probe;
+use deepinside::vision::{Crop, Photograph};
+use deepinside::{BackwardRule, Error, Interrupt, Model, ScoreRunner, Settings, Threads};
+
+fn model() -> Model {
+    let network = "../cli/tests/fixtures/onnx/residual/model.onnx";
+    Model::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(network), Settings::default()).unwrap()
+}
+
+/// Numbers without a pattern between −1 and 1.
+fn noise(count: usize) -> Vec<f32> {
+    (0..count).map(|index| ((index as f32 * 12.9898).sin() * 437.585).fract()).collect()
+}
+
+fn input(model: &Model) -> Vec<f32> {
+    noise(model.graph.value(model.input).shape.elements())
+}
+
+#[test]
+fn the_gradient_of_a_unit_is_that_of_central_differences() {
+    let model = model();
+    let threads = Threads::new(1).unwrap();
+    let picture = input(&model);
+    let first = model.graph.nodes().iter().find(|node| node.inputs.contains(&model.input)).unwrap();
+    let mut probe = Probe::new(&model, first.outputs[0], BackwardRule::Gradient, &threads).unwrap();
+    probe.forward(&picture).unwrap();
+    let shape = probe.activation().unwrap().shape().to_vec();
+    let unit = shape[2] + 1;
+    let gradient = probe.unit_gradient(unit).unwrap();
+    assert_eq!(gradient.data().len(), picture.len());
+    let mut largest = 0.0f32;
+    for position in 0..picture.len() {
+        let mut at = |step: f32| {
+            let mut moved = picture.clone();
+            moved[position] += step;
+            probe.forward(&moved).unwrap();
+            f64::from(probe.activation().unwrap().data()[unit])
+        };
+        let slope = ((at(0.05) - at(-0.05)) / 0.1) as f32;
+        let found = gradient.data()[position];
+        assert!((slope - found).abs() < 2e-3, "{position}: {slope} {found}");
+        largest = largest.max(found.abs());
+    }
+    assert!(largest > 1e-3, "the unit sees nothing");
+    assert!(probe.unit_gradient(usize::MAX).is_err());
+}
+
+/// The two ways to a class score agree: its gradient at the picture by the probe's own value, and by the runner.
+#[test]
+fn a_probe_and_a_runner_tell_the_same() {
+    let model = model();
+    let threads = Threads::new(1).unwrap();
+    let picture = input(&model);
+    let mut probe = Probe::new(&model, model.input, BackwardRule::Gradient, &threads).unwrap();
+    let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads).unwrap();
+    assert_eq!(probe.forward(&picture).unwrap(), runner.forward(&picture).unwrap());
+    assert_eq!(probe.class_gradient(1).unwrap(), runner.gradient(1).unwrap());
+    assert_eq!(probe.activation().unwrap().data(), picture);
+    assert!(matches!(probe.class_gradient(9999), Err(Error::ClassOutOfRange { .. })));
+}
+
+/// Backward passes of plain gradients are linear.
+#[test]
+fn the_gradient_of_a_difference_is_the_difference_of_gradients() {
+    let model = model();
+    let mut runner =
+        ScoreRunner::new(&model, Some(BackwardRule::Gradient), &Threads::new(1).unwrap()).unwrap();
+    runner.forward(&input(&model)).unwrap();
+    let (first, second) = (runner.gradient(0).unwrap(), runner.gradient(2).unwrap());
+    let difference = runner.gradient_of_difference(0, 2).unwrap();
+    let largest = first.data().iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+    for ((first, second), found) in first.data().iter().zip(second.data()).zip(difference.data()) {
+        assert!((first - second - found).abs() <= 1e-5 * largest, "{first} {second} {found}");
+    }
+}
+
+#[test]
+fn an_ascent_that_goes_back_takes_the_same_steps_again() {
+    let model = model();
+    let threads = Threads::new(1).unwrap();
+    let wishes = [Wish { objective: Objective::Class(1), seed: 3 }];
+    for recipe in [Recipe::lucid(), Recipe { blur: 1.0, jitter: 2.0, ..Recipe::yosinski() }] {
+        let mut ascent = Ascent::new(&model, &wishes, &recipe, None, &threads).unwrap();
+        (0..3).for_each(|_| drop(ascent.step().unwrap()));
+        let state = ascent.state();
+        assert_eq!(state.iteration(), 3);
+        let mut end = || {
+            (0..4).for_each(|_| drop(ascent.step().unwrap()));
+            let image = ascent.image(0).unwrap();
+            let iteration = ascent.iteration();
+            ascent.restore(&state).unwrap();
+            (image, iteration)
+        };
+        let once = end();
+        assert_eq!(once.1, 7);
+        assert_eq!(once, end());
+        ascent.recipe.learning_rate *= 2.0;
+        (0..4).for_each(|_| drop(ascent.step().unwrap()));
+        assert_ne!(ascent.image(0).unwrap(), once.0, "the other learning rate changed nothing");
+    }
+    let two = [wishes[0].clone(), wishes[0].clone()];
+    let other = Ascent::new(&model, &two, &Recipe::lucid(), None, &threads).unwrap().state();
+    let mut ascent = Ascent::new(&model, &wishes, &Recipe::lucid(), None, &threads).unwrap();
+    assert!(ascent.restore(&other).unwrap_err().to_string().contains('2'));
+}
+
+/// Bytes in memory give the network that their file gives, and none that would read other files.
+#[test]
+fn a_network_in_memory_is_the_one_in_its_file() {
+    let bytes = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/tests/fixtures/onnx").join(name);
+        std::fs::read(path.join("model.onnx")).unwrap().into()
+    };
+    let (file, memory) =
+        (model(), Model::from_onnx(bytes("residual"), "residual", Settings::default()).unwrap());
+    let threads = Threads::new(1).unwrap();
+    let scores =
+        |model: &Model| ScoreRunner::new(model, None, &threads).unwrap().forward(&input(model)).unwrap();
+    assert_eq!(scores(&file), scores(&memory));
+    let elsewhere = Model::from_onnx(bytes("external_data"), "elsewhere", Settings::default());
+    assert!(elsewhere.unwrap_err().to_string().contains("elsewhere"));
+}
+
+#[test]
+fn a_computation_stops_when_it_is_asked_to() {
+    let model = model();
+    let threads = Threads::new(1).unwrap();
+    let photograph = Photograph::new(40, 50, 3, noise(6000).iter().map(|number| number.abs()).collect());
+    let photograph = photograph.unwrap();
+    let mut gatherer = Gatherer::new(&model, EvidenceOptions::default(), &threads).unwrap();
+    let interrupt = Interrupt::default();
+    gatherer.set_interrupt(&interrupt);
+    let before = gatherer.gather(&model, &photograph, &[0]).unwrap();
+    interrupt.clone().ask();
+    assert!(matches!(gatherer.gather(&model, &photograph, &[0]), Err(Error::Interrupted)));
+    gatherer.set_interrupt(&Interrupt::default());
+    let after = gatherer.gather(&model, &photograph, &[0]).unwrap();
+    assert_eq!(before.maps, after.maps);
+}
+
+#[test]
+fn a_gatherer_takes_other_crops_but_no_other_rules() {
+    let model = model();
+    let threads = Threads::new(1).unwrap();
+    let photograph = Photograph::new(40, 50, 3, noise(6000).iter().map(|number| number.abs()).collect());
+    let photograph = photograph.unwrap();
+    let centre = EvidenceOptions { crops: vec![Crop::Whole], smoothing: 0.1, ..EvidenceOptions::default() };
+    let fresh = Gatherer::new(&model, centre.clone(), &threads).unwrap().gather(&model, &photograph, &[0]);
+    let mut gatherer = Gatherer::new(&model, EvidenceOptions::default(), &threads).unwrap();
+    gatherer.gather(&model, &photograph, &[0]).unwrap();
+    gatherer.set_options(centre.clone()).unwrap();
+    assert_eq!(gatherer.gather(&model, &photograph, &[0]).unwrap().maps, fresh.unwrap().maps);
+    let guided = EvidenceOptions { rules: vec![BackwardRule::Guided], ..centre.clone() };
+    assert!(gatherer.set_options(guided).is_err());
+    assert!(gatherer.set_options(EvidenceOptions { crops: Vec::new(), ..centre }).is_err());
+}

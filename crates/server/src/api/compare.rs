@@ -1,0 +1,123 @@
+//! Methods beside each other.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use deepinside::Interrupt;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::choices::{ClassScore, expect_within};
+use super::saliency::{ClassMap, MapOptions, class_list, class_map, command, make_maps};
+use crate::SharedState;
+use crate::body::JsonBody;
+use crate::problem::{Answer, JobRefusals};
+
+/// Which photograph, which classes, which methods.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"photograph": "example-cat", "classes": [285, 281], "methods": [{"name": "gradient"}, {"name": "guided", "rule": "guided"}]}))]
+pub struct CompareRequest {
+    /// The model; the default one by default.
+    #[schema(example = "built-in")]
+    model: Option<String>,
+    /// The photograph.
+    #[schema(example = "example-cat")]
+    photograph: String,
+    /// The classes: the columns.
+    #[schema(min_items = 1, max_items = 20, example = json!([285]))]
+    classes: Vec<u32>,
+    /// The methods: the rows.
+    #[schema(min_items = 1, max_items = 12)]
+    methods: Vec<NamedMethod>,
+}
+
+/// A way to make maps, and what it is called.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NamedMethod {
+    /// What it is called in the answer.
+    #[schema(max_length = 200)]
+    name: String,
+    /// How maps are made.
+    #[serde(flatten)]
+    options: MapOptions,
+}
+
+/// A map of the matrix.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Cell {
+    /// The map.
+    #[serde(flatten)]
+    map: ClassMap,
+    /// Where it lies in the photograph: left, top, right, bottom, in its pixels.
+    region: [f64; 4],
+}
+
+/// Maps beside each other.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Comparison {
+    /// A row for each method, in it a cell for each class.
+    cells: Vec<Vec<Cell>>,
+    /// The names of the methods.
+    methods: Vec<String>,
+    /// The most probable classes by the first method's crops.
+    top: Vec<ClassScore>,
+    /// The command lines that make the maps, one a line.
+    command: String,
+    /// How long it took, without waiting.
+    seconds: f64,
+}
+
+/// Makes the maps of several classes by several methods.
+#[utoipa::path(
+    post,
+    path = "/compare",
+    tag = "photographs",
+    request_body = CompareRequest,
+    responses((status = 200, body = Comparison), JobRefusals)
+)]
+pub async fn compare(
+    State(shared): State<SharedState>,
+    JsonBody(request): JsonBody<CompareRequest>,
+) -> Answer<Json<Comparison>> {
+    let classes = class_list(&request.classes)?;
+    expect_within("the number of methods", request.methods.len(), 1, 12)?;
+    for method in &request.methods {
+        expect_within("the length of a method's name", method.name.chars().count(), 0, 200)?;
+        method.options.check()?;
+    }
+    let entry = shared.models.get(request.model.as_deref())?;
+    let state = Arc::clone(&shared);
+    let job = move |interrupt: &Interrupt| {
+        let start = Instant::now();
+        let model = entry.open()?;
+        let kept = state.photographs.get(&request.photograph)?;
+        let (mut cells, mut commands, mut top) = (Vec::new(), Vec::new(), Vec::new());
+        for method in &request.methods {
+            let purpose = (&*entry, &*model);
+            let made = make_maps(&state, purpose, &kept, Some(&classes), None, &method.options, interrupt)?;
+            if top.is_empty() {
+                let best = deepinside::classify::predictions(&model, &made.scores, 5);
+                top = best.into_iter().map(ClassScore::from).collect();
+            }
+            for &class in &classes {
+                commands.push(command(&request.photograph, &entry, Some(class), &method.options));
+            }
+            let cell = |(class, map, _): (_, deepinside::vision::Array, _)| Cell {
+                map: class_map(class, &map, None),
+                region: made.region,
+            };
+            cells.push(made.maps.into_iter().map(cell).collect());
+        }
+        Ok(Comparison {
+            cells,
+            methods: request.methods.into_iter().map(|method| method.name).collect(),
+            top,
+            command: commands.join("\n"),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    };
+    Ok(Json(shared.queue.run(job).await?))
+}

@@ -1,0 +1,332 @@
+//! Layers: the network as a graph, one value's maps, and single units.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use deepinside::classify::{prediction, predictions};
+use deepinside::graph::ValueId;
+use deepinside::saliency::largest_magnitude;
+use deepinside::vision::{Array, ChannelOrder};
+use deepinside::{Interrupt, Model};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::choices::{ClassScore, RuleChoice};
+use super::command_line::CommandLine;
+use super::saliency::region;
+use crate::SharedState;
+use crate::body::JsonBody;
+use crate::numbers::Numbers;
+use crate::prepared::in_channels_of;
+use crate::problem::{Answer, JobRefusals, Problem};
+
+/// The most numbers of a layer that are answered; larger ones are reduced.
+const MOST_NUMBERS: usize = 4 << 20;
+
+/// Which photograph, which value, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"photograph": "example-cat", "value": "_bn0.relu6"}))]
+pub struct LayersRequest {
+    /// The model; the default one by default.
+    #[schema(example = "built-in")]
+    model: Option<String>,
+    /// The photograph.
+    #[schema(example = "example-cat")]
+    photograph: String,
+    /// The value, as /models/{model}/graph lists them.
+    value: String,
+    /// The class whose score is differentiated; the most probable one by default.
+    class: Option<u32>,
+    /// What rectifiers do on the way back.
+    #[serde(default)]
+    rule: RuleChoice,
+}
+
+/// The maps of one value.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LayerAnswer {
+    /// The value.
+    value: String,
+    /// Its shape in the network, without the batch axis.
+    shape: Vec<usize>,
+    /// How many channels it has.
+    channels: usize,
+    /// How many of its pixels, across and down, are averaged into one here.
+    reduced_by: usize,
+    /// A sentence about the reduction, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// The activations, channels × height × width.
+    activations: Numbers,
+    /// The gradients of the class score with respect to them.
+    gradients: Numbers,
+    /// The class.
+    class: ClassScore,
+    /// The most probable classes.
+    top: Vec<ClassScore>,
+    /// Where the maps lie in the photograph: left, top, right, bottom, in its pixels.
+    region: [f64; 4],
+    /// The command line that shows this and all other layers.
+    command: String,
+    /// How long it took, without waiting.
+    seconds: f64,
+}
+
+/// The value of that name which a network computes or reads.
+///
+/// # Errors
+/// When there is none.
+pub fn value_of(model: &Model, name: &str) -> Answer<ValueId> {
+    let found = model.graph.find(name).filter(|&value| model.graph.value(value).weights().is_none());
+    found.ok_or_else(|| {
+        let name: String = name.chars().take(200).collect();
+        Problem::not_found(format!(
+            "'{}' computes no value called '{name}'; its graph lists those it has",
+            model.name
+        ))
+    })
+}
+
+/// Computes one value's activations, and the gradients of a class score with respect to them.
+#[utoipa::path(
+    post,
+    path = "/layers",
+    tag = "layers",
+    request_body = LayersRequest,
+    responses((status = 200, body = LayerAnswer), JobRefusals)
+)]
+pub async fn layers(
+    State(shared): State<SharedState>,
+    JsonBody(request): JsonBody<LayersRequest>,
+) -> Answer<Json<LayerAnswer>> {
+    let entry = shared.models.get(request.model.as_deref())?;
+    let state = Arc::clone(&shared);
+    let job = move |interrupt: &Interrupt| {
+        let start = Instant::now();
+        let model = entry.open()?;
+        let value = value_of(&model, &request.value)?;
+        let kept = state.photographs.get(&request.photograph)?;
+        let photograph = in_channels_of(&model, &kept.photograph)?;
+        let input = model.inputs(&photograph, &[model.crop])?;
+        let purpose = (entry.source.id.as_str(), &*model);
+        let (scores, class, activation, gradient) =
+            state.prepared.with_probe(purpose, value, request.rule.into(), interrupt, |probe| {
+                let scores = probe.forward(input.data())?;
+                let best = || predictions(&model, &scores, 1).first().map(|best| best.index);
+                let class = request.class.map(|class| class as usize).or_else(best).unwrap_or_default();
+                // The activation is read first: the backward pass may need its memory.
+                let activation = probe.activation()?;
+                let gradient = probe.class_gradient(class)?;
+                Ok((scores, class, activation, gradient))
+            })?;
+        let shape = activation.shape().to_vec();
+        let reduced_by = reduction(&shape);
+        let [activation, gradient] = [activation, gradient].map(|maps| reduced(maps, reduced_by));
+        let note = (reduced_by > 1).then(|| {
+            format!(
+                "the maps of {}×{} pixels are reduced: one pixel here is the mean of {reduced_by}×{reduced_by}",
+                shape[2], shape[1]
+            )
+        });
+        let command = CommandLine::new("layers", Some(&request.photograph))
+            .model(&entry)
+            .option("--class", request.class)
+            .option("--rule", request.rule.flag());
+        Ok(LayerAnswer {
+            value: request.value,
+            channels: shape[0],
+            shape,
+            reduced_by,
+            note,
+            activations: Numbers::from(&activation?),
+            gradients: Numbers::from(&gradient?),
+            class: prediction(&model, &scores, class).into(),
+            top: predictions(&model, &scores, 5).into_iter().map(Into::into).collect(),
+            region: region(&model, &photograph, model.crop)?,
+            command: command.finish(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    };
+    Ok(Json(shared.queue.run(job).await?))
+}
+
+/// By how many pixels a side maps are reduced so that they are not too many numbers.
+fn reduction(shape: &[usize]) -> usize {
+    let &[channels, height, width] = shape else { return 1 };
+    let numbers = |by: usize| channels.saturating_mul(height.div_ceil(by)).saturating_mul(width.div_ceil(by));
+    let most = height.max(width).max(1);
+    (1..most).find(|&by| numbers(by) <= MOST_NUMBERS).unwrap_or(most)
+}
+
+/// Means over squares of `by` × `by` pixels, smaller at the right and lower edges.
+fn reduced(maps: Array, by: usize) -> Answer<Array> {
+    let &[channels, height, width] = maps.shape() else { return Ok(maps) };
+    if by <= 1 {
+        return Ok(maps);
+    }
+    let (rows, columns) = (height.div_ceil(by), width.div_ceil(by));
+    let mut means = Vec::with_capacity(channels * rows * columns);
+    for map in maps.data().chunks_exact(height * width) {
+        for row in 0..rows {
+            for column in 0..columns {
+                let (bottom, right) = ((by * (row + 1)).min(height), (by * (column + 1)).min(width));
+                let mut sum = 0.0f64;
+                for line in by * row..bottom {
+                    let part = &map[line * width..][by * column..right];
+                    sum += part.iter().map(|&number| f64::from(number)).sum::<f64>();
+                }
+                let count = (bottom - by * row) * (right - by * column);
+                means.push((sum / count as f64) as f32);
+            }
+        }
+    }
+    Ok(Array::new([channels, rows, columns], means)?)
+}
+
+/// Which photograph, which unit, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"photograph": "example-cat", "value": "_bn0.relu6", "channel": 3, "rule": "guided"}))]
+pub struct UnitRequest {
+    /// The model; the default one by default.
+    #[schema(example = "built-in")]
+    model: Option<String>,
+    /// The photograph.
+    #[schema(example = "example-cat")]
+    photograph: String,
+    /// The value, as /models/{model}/graph lists them.
+    value: String,
+    /// Its channel.
+    channel: u32,
+    /// Row and column in the channel's map; the strongest by default.
+    position: Option<[u32; 2]>,
+    /// What rectifiers do on the way back.
+    #[serde(default)]
+    rule: RuleChoice,
+}
+
+/// What one unit reacts to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UnitAnswer {
+    /// Its activation.
+    activation: f32,
+    /// Its row and column.
+    position: [usize; 2],
+    /// The gradient of the unit with respect to the picture, height × width × 3, red first, in the network's own numbers.
+    picture: Numbers,
+    /// Its largest magnitude over the channels, height × width.
+    map: Numbers,
+    /// Where they lie in the photograph: left, top, right, bottom, in its pixels.
+    region: [f64; 4],
+    /// The command line that shows this layer.
+    command: String,
+    /// How long it took, without waiting.
+    seconds: f64,
+}
+
+/// Computes the gradient of one unit with respect to the picture: also by DeconvNet's rule and guided backpropagation.
+#[utoipa::path(
+    post,
+    path = "/unit",
+    tag = "layers",
+    request_body = UnitRequest,
+    responses((status = 200, body = UnitAnswer), JobRefusals)
+)]
+pub async fn unit(
+    State(shared): State<SharedState>,
+    JsonBody(request): JsonBody<UnitRequest>,
+) -> Answer<Json<UnitAnswer>> {
+    let entry = shared.models.get(request.model.as_deref())?;
+    let state = Arc::clone(&shared);
+    let job = move |interrupt: &Interrupt| {
+        let start = Instant::now();
+        let model = entry.open()?;
+        let value = value_of(&model, &request.value)?;
+        let kept = state.photographs.get(&request.photograph)?;
+        let photograph = in_channels_of(&model, &kept.photograph)?;
+        let input = model.inputs(&photograph, &[model.crop])?;
+        let purpose = (entry.source.id.as_str(), &*model);
+        let (activation, position, gradient) =
+            state.prepared.with_probe(purpose, value, request.rule.into(), interrupt, |probe| {
+                probe.forward(input.data())?;
+                let maps = probe.activation()?;
+                let (index, position) = place(&maps, &request)?;
+                Ok((maps.data()[index], position, probe.unit_gradient(index)?))
+            })?;
+        let command = CommandLine::new("layers", Some(&request.photograph))
+            .model(&entry)
+            .option("--rule", request.rule.flag());
+        Ok(UnitAnswer {
+            activation,
+            position,
+            map: Numbers::from(&largest_magnitude(&gradient)?),
+            picture: in_colours(&model, &gradient),
+            region: region(&model, &photograph, model.crop)?,
+            command: command.finish(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    };
+    Ok(Json(shared.queue.run(job).await?))
+}
+
+/// Where the unit is in C order, and its row and column.
+fn place(maps: &Array, request: &UnitRequest) -> Answer<(usize, [usize; 2])> {
+    let &[channels, height, width] = maps.shape() else {
+        return Err(Problem::conflict(format!("'{}' has no channels", request.value)));
+    };
+    let channel = request.channel as usize;
+    if channel >= channels {
+        return Err(Problem::not_found(format!(
+            "'{}' has channels 0 to {}, found {channel}",
+            request.value,
+            channels - 1
+        )));
+    }
+    let offset = channel * height * width;
+    let inside = match request.position.map(|place| place.map(|place| place as usize)) {
+        Some([row, column]) if row < height && column < width => row * width + column,
+        Some([row, column]) => {
+            return Err(Problem::not_found(format!(
+                "'{}' has {height} rows and {width} columns, found row {row} and column {column}",
+                request.value
+            )));
+        }
+        None => {
+            let map = &maps.data()[offset..][..height * width];
+            let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a)));
+            strongest.unwrap_or_default()
+        }
+    };
+    Ok((offset + inside, [inside / width, inside % width]))
+}
+
+/// A gradient with respect to the network's input as height × width × 3, red first.
+fn in_colours(model: &Model, gradient: &Array) -> Numbers {
+    let (height, width) = (model.transformer.height, model.transformer.width);
+    let planes: [usize; 3] = match model.transformer.channel_order {
+        ChannelOrder::Grey => [0, 0, 0],
+        ChannelOrder::Bgr => [2, 1, 0],
+        _ => [0, 1, 2],
+    };
+    let area = height * width;
+    let numbers = (0..area).flat_map(|pixel| planes.map(|plane| gradient.data()[plane * area + pixel]));
+    Numbers::of_floats(&[height, width, 3], &numbers.collect::<Vec<f32>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_maps_are_reduced_to_means() {
+        assert_eq!(reduction(&[64, 224, 224]), 1);
+        assert_eq!(reduction(&[512, 224, 224]), 3);
+        assert_eq!(reduction(&[5 << 20, 1, 1]), 1);
+        let maps = Array::new([1, 2, 3], vec![1.0, 3.0, 5.0, 5.0, 7.0, 7.0]).unwrap();
+        let reduced = reduced(maps, 2).unwrap();
+        assert_eq!((reduced.shape(), reduced.data()), (&[1, 1, 2][..], &[4.0, 6.0][..]));
+    }
+}

@@ -1,0 +1,378 @@
+//! Class saliency maps.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use deepinside::classify::{Prediction, prediction, predictions};
+use deepinside::evidence::{EvidenceOptions, Noise};
+use deepinside::saliency::largest_magnitude;
+use deepinside::vision::{Array, Crop, Photograph};
+use deepinside::{Interrupt, Model, Scores};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::choices::{ClassScore, CropChoice, RuleChoice, expect_within};
+use super::command_line::CommandLine;
+use crate::SharedState;
+use crate::body::JsonBody;
+use crate::models::Entry;
+use crate::numbers::Numbers;
+use crate::photographs::Kept;
+use crate::prepared::in_channels_of;
+use crate::problem::{Answer, JobRefusals, Problem};
+
+/// The most classes of one request.
+pub const MOST_CLASSES: usize = 20;
+
+/// SmoothGrad (Smilkov and others 2017): the mean gradient over noisy copies.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SmoothGrad {
+    /// How many copies.
+    #[schema(minimum = 1, maximum = 200)]
+    samples: u32,
+    /// The deviation of the noise, as a share of the input's range.
+    #[serde(default = "usual_noise")]
+    #[schema(minimum = 0.0, maximum = 1.0, default = 0.15)]
+    noise: f64,
+}
+
+fn usual_noise() -> f64 {
+    0.15
+}
+
+/// How maps are made.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MapOptions {
+    /// What rectifiers do on the way back.
+    #[serde(default)]
+    pub rule: RuleChoice,
+    /// The part of the photograph, or "ten" for the mean over Caffe's ten crops; the model's own crop by default.
+    pub crops: Option<CropChoice>,
+    /// Averages the gradients of noisy copies.
+    pub smooth_grad: Option<SmoothGrad>,
+    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
+    #[serde(default)]
+    #[schema(minimum = 0.0, maximum = 0.5, default = 0.0)]
+    pub smoothing: f64,
+    /// The seed of the noise.
+    #[serde(default)]
+    #[schema(maximum = 9007199254740991_i64)]
+    pub seed: u64,
+}
+
+impl MapOptions {
+    /// # Errors
+    /// When a number is out of its range.
+    pub fn check(&self) -> Answer<()> {
+        expect_within("smoothing", self.smoothing, 0.0, 0.5)?;
+        expect_within("seed", self.seed, 0, (1 << 53) - 1)?;
+        if let Some(SmoothGrad { samples, noise }) = self.smooth_grad {
+            expect_within("smooth_grad.samples", samples, 1, 200)?;
+            expect_within("smooth_grad.noise", noise, 0.0, 1.0)?;
+        }
+        Ok(())
+    }
+
+    /// Whether maps are gathered in the photograph's own frame, and not in that of one crop.
+    fn in_photograph(&self) -> bool {
+        self.crops == Some(CropChoice::Ten) || self.smooth_grad.is_some() || self.smoothing > 0.0
+    }
+
+    /// The flags of `deepinside saliency`.
+    fn flags(&self, line: CommandLine) -> CommandLine {
+        let (ten, crop) = match self.crops {
+            Some(CropChoice::Ten) => (true, None),
+            Some(crop) => (false, crop.crops().first().map(ToString::to_string)),
+            None => (false, None),
+        };
+        let line = line.option("--rule", self.rule.flag()).option("--crop", crop);
+        let line = if ten { line.flag("--ten-crops") } else { line };
+        line.option("--smooth-grad", self.smooth_grad.map(|smooth| smooth.samples))
+            .option(
+                "--noise",
+                self.smooth_grad.map(|smooth| smooth.noise).filter(|noise| *noise != usual_noise()),
+            )
+            .option("--smoothing", (self.smoothing > 0.0).then_some(self.smoothing))
+    }
+}
+
+/// Which photograph, which classes, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"photograph": "example-cat", "classes": [285], "rule": "gradient"}))]
+#[serde(deny_unknown_fields)]
+pub struct SaliencyRequest {
+    /// The model; the default one by default.
+    #[schema(example = "built-in")]
+    model: Option<String>,
+    /// The photograph.
+    #[schema(example = "example-cat")]
+    photograph: String,
+    /// The classes; the most probable one by default.
+    #[schema(min_items = 1, max_items = 20, example = json!([285]))]
+    classes: Option<Vec<u32>>,
+    /// Another class whose score is subtracted: what speaks for the one and against this. With one crop and without noise or
+    /// smoothing only.
+    minus: Option<u32>,
+    /// What rectifiers do on the way back.
+    #[serde(default)]
+    rule: RuleChoice,
+    /// The part of the photograph, or "ten" for the mean over Caffe's ten crops; the model's own crop by default.
+    crops: Option<CropChoice>,
+    /// Averages the gradients of noisy copies.
+    smooth_grad: Option<SmoothGrad>,
+    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
+    #[serde(default)]
+    #[schema(minimum = 0.0, maximum = 0.5, default = 0.0)]
+    smoothing: f64,
+    /// The seed of the noise.
+    #[serde(default)]
+    #[schema(maximum = 9007199254740991_i64)]
+    seed: u64,
+    /// Whether the signed gradient is given, too. With one crop and without noise or smoothing only.
+    #[serde(default)]
+    signed: bool,
+}
+
+/// A map with what it is about.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClassMap {
+    /// The class, with its score for what the map was made from.
+    pub class: ClassScore,
+    /// The map, height × width, not scaled.
+    pub map: Numbers,
+    /// The sum over the channels of the signed gradient, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Numbers>,
+    /// The map's largest value.
+    pub maximum: f32,
+    /// Whether the map is the same everywhere: then no pixel changes the score.
+    pub is_constant: bool,
+}
+
+/// Class saliency maps.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SaliencyAnswer {
+    /// One map for each class.
+    maps: Vec<ClassMap>,
+    /// Where the maps lie in the photograph: left, top, right, bottom, in its pixels.
+    region: [f64; 4],
+    /// The most probable classes.
+    top: Vec<ClassScore>,
+    /// The command lines that do the same, one a line. For photographs of more than 1024 pixels a side, maps that are averaged over
+    /// crops, noise or smoothing are made of the reduced photograph here and differ in detail.
+    command: String,
+    /// How long it took, without waiting.
+    seconds: f64,
+}
+
+/// Maps in one frame.
+pub struct Maps {
+    /// The classes with their maps, and their signed gradients in the frame of one crop.
+    pub maps: Vec<(Prediction, Array, Option<Array>)>,
+    /// Left, top, right, bottom in pixels of the photograph.
+    pub region: [f64; 4],
+    /// What the network thinks.
+    pub scores: Scores,
+}
+
+/// Makes the maps of some classes, of the best one where none is named.
+///
+/// # Errors
+/// When a class does not exist, a crop does not fit, or options contradict each other.
+pub fn make_maps(
+    state: &SharedState,
+    (entry, model): (&Entry, &Model),
+    kept: &Kept,
+    classes: Option<&[usize]>,
+    minus: Option<usize>,
+    options: &MapOptions,
+    interrupt: &Interrupt,
+) -> Answer<Maps> {
+    for &index in classes.unwrap_or_default().iter().chain(&minus) {
+        if index >= model.score.classes {
+            return Err(deepinside::Error::ClassOutOfRange { index, classes: model.score.classes }.into());
+        }
+    }
+    let purpose = (entry.source.id.as_str(), model);
+    if options.in_photograph() {
+        if minus.is_some() {
+            return Err(Problem::conflict(
+                "a class can be subtracted from another with one crop, and without noise and smoothing, only",
+            ));
+        }
+        return in_photograph(state, purpose, kept, classes, options, interrupt);
+    }
+    let photograph = in_channels_of(model, &kept.photograph)?;
+    let crop = options.crops.and_then(|crops| crops.crops().first().copied()).unwrap_or(model.crop);
+    let input = model.inputs(&photograph, &[crop])?;
+    state.prepared.with_runner(purpose, Some(options.rule.into()), interrupt, |runner| {
+        let scores = runner.forward(input.data())?;
+        let classes = chosen(model, &scores, classes);
+        let mut maps = Vec::with_capacity(classes.len());
+        for class in classes {
+            let gradient = match minus {
+                Some(minus) => runner.gradient_of_difference(class, minus)?,
+                None => runner.gradient(class)?,
+            };
+            let (mut map, mut signed) = (largest_magnitude(&gradient)?, sum_over_channels(&gradient)?);
+            if crop.is_mirrored() {
+                [&mut map, &mut signed].into_iter().for_each(mirror);
+            }
+            maps.push((prediction(model, &scores, class), map, Some(signed)));
+        }
+        Ok(Maps { maps, region: region(model, &photograph, crop)?, scores })
+    })
+}
+
+/// Maps in the frame of the photograph, reduced where it is large.
+fn in_photograph(
+    state: &SharedState,
+    (id, model): (&str, &Model),
+    kept: &Kept,
+    classes: Option<&[usize]>,
+    options: &MapOptions,
+    interrupt: &Interrupt,
+) -> Answer<Maps> {
+    let frame = in_channels_of(model, kept.frame()?)?;
+    let evidence = EvidenceOptions {
+        rules: vec![options.rule.into()],
+        crops: options.crops.map_or_else(|| vec![model.crop], CropChoice::crops),
+        noise: options.smooth_grad.map(|smooth| Noise {
+            samples: smooth.samples as usize,
+            deviation: smooth.noise,
+            seed: options.seed,
+        }),
+        smoothing: options.smoothing,
+    };
+    state.prepared.with_gatherer((id, model), &evidence, interrupt, |gatherer| {
+        let classes = match classes {
+            Some(classes) => classes.to_vec(),
+            None => chosen(model, &gatherer.scores(model, &frame)?, None),
+        };
+        let found = gatherer.gather(model, &frame, &classes)?;
+        let maps = classes.iter().zip(found.maps);
+        let maps = maps.map(|(&class, map)| (prediction(model, &found.scores, class), map, None)).collect();
+        let (width, height) = (kept.photograph.width() as f64, kept.photograph.height() as f64);
+        Ok(Maps { maps, region: [0.0, 0.0, width, height], scores: found.scores })
+    })
+}
+
+fn chosen(model: &Model, scores: &Scores, classes: Option<&[usize]>) -> Vec<usize> {
+    match classes {
+        Some(classes) => classes.to_vec(),
+        None => predictions(model, scores, 1).iter().map(|best| best.index).collect(),
+    }
+}
+
+/// Where a crop lies in a photograph: left, top, right, bottom, in its pixels.
+///
+/// # Errors
+/// When it does not fit.
+pub fn region(model: &Model, photograph: &Photograph, crop: Crop) -> Answer<[f64; 4]> {
+    let (width, height) = (photograph.width() as f64, photograph.height() as f64);
+    if crop == Crop::Whole {
+        return Ok([0.0, 0.0, width, height]);
+    }
+    let size = [model.transformer.height, model.transformer.width];
+    let region = crop.region(model.image_size(photograph)?, size)?;
+    let (right, bottom) = (region.left + region.width, region.top + region.height);
+    Ok([region.left * width, region.top * height, right * width, bottom * height])
+}
+
+/// Turns a map of a mirrored crop back.
+fn mirror(map: &mut Array) {
+    let width = map.shape().last().copied().unwrap_or(1);
+    map.data_mut().chunks_exact_mut(width).for_each(<[f32]>::reverse);
+}
+
+fn sum_over_channels(gradient: &Array) -> Answer<Array> {
+    let extents = gradient.shape().get(1..).unwrap_or_default().to_vec();
+    let area: usize = extents.iter().product();
+    let mut sums = vec![0.0f32; area];
+    for channel in gradient.data().chunks_exact(area.max(1)) {
+        sums.iter_mut().zip(channel).for_each(|(sum, number)| *sum += number);
+    }
+    Ok(Array::new(extents, sums)?)
+}
+
+/// The command line that makes a map.
+pub fn command(photograph: &str, entry: &Entry, class: Option<usize>, options: &MapOptions) -> String {
+    let line = CommandLine::new("saliency", Some(photograph)).model(entry);
+    options.flags(line.option("--class", class)).finish()
+}
+
+/// A map as it is answered.
+pub fn class_map(class: Prediction, map: &Array, signed: Option<&Array>) -> ClassMap {
+    let (least, most) =
+        map.data().iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &number| {
+            (least.min(number), most.max(number))
+        });
+    ClassMap {
+        class: class.into(),
+        map: map.into(),
+        signed: signed.map(Numbers::from),
+        maximum: most,
+        is_constant: least >= most,
+    }
+}
+
+/// Makes class saliency maps (Simonyan, Vedaldi, Zisserman 2013, §3.1).
+#[utoipa::path(
+    post,
+    path = "/saliency",
+    tag = "photographs",
+    request_body = SaliencyRequest,
+    responses((status = 200, body = SaliencyAnswer), JobRefusals)
+)]
+pub async fn saliency(
+    State(shared): State<SharedState>,
+    JsonBody(request): JsonBody<SaliencyRequest>,
+) -> Answer<Json<SaliencyAnswer>> {
+    let SaliencyRequest { rule, crops, smooth_grad, smoothing, seed, .. } = request;
+    let options = MapOptions { rule, crops, smooth_grad, smoothing, seed };
+    options.check()?;
+    let classes = request.classes.as_deref().map(class_list).transpose()?;
+    if request.signed && options.in_photograph() {
+        return Err(Problem::conflict(
+            "signed gradients are given with one crop, and without noise and smoothing, only",
+        ));
+    }
+    let entry = shared.models.get(request.model.as_deref())?;
+    let state = Arc::clone(&shared);
+    let job = move |interrupt: &Interrupt| {
+        let start = Instant::now();
+        let model = entry.open()?;
+        let kept = state.photographs.get(&request.photograph)?;
+        let minus = request.minus.map(|minus| minus as usize);
+        let made =
+            make_maps(&state, (&entry, &model), &kept, classes.as_deref(), minus, &options, interrupt)?;
+        let lines = made.maps.iter().map(|(class, ..)| {
+            command(&request.photograph, &entry, classes.is_some().then_some(class.index), &options)
+        });
+        Ok(SaliencyAnswer {
+            command: lines.collect::<Vec<_>>().join("\n"),
+            top: predictions(&model, &made.scores, 5).into_iter().map(Into::into).collect(),
+            maps: made
+                .maps
+                .into_iter()
+                .map(|(class, map, signed)| {
+                    class_map(class, &map, signed.as_ref().filter(|_| request.signed))
+                })
+                .collect(),
+            region: made.region,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    };
+    Ok(Json(shared.queue.run(job).await?))
+}
+
+/// # Errors
+/// When there are none or too many.
+pub fn class_list(classes: &[u32]) -> Answer<Vec<usize>> {
+    expect_within("the number of classes", classes.len(), 1, MOST_CLASSES)?;
+    Ok(classes.iter().map(|&class| class as usize).collect())
+}

@@ -1,0 +1,114 @@
+//! What is remembered of an ascent: what it reached, what was changed, pictures for an animation, and states to go back to.
+
+use std::sync::Arc;
+
+use deepinside::class_model::AscentState;
+use deepinside::vision::Picture;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// About how many pictures an animation has.
+const PICTURES: usize = 60;
+/// The most bytes of an animation's pictures.
+const PICTURE_BYTES: usize = 48 << 20;
+/// About how many states are kept to go back to.
+const STATES: usize = 24;
+
+/// A change of the recipe on the way.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Change {
+    /// After how many steps.
+    pub iteration: usize,
+    /// What was changed, by the names of the recipe's fields.
+    #[schema(value_type = Object)]
+    pub changes: serde_json::Value,
+}
+
+/// The picture after some steps.
+#[derive(Clone)]
+pub struct Shown {
+    /// How many steps were taken.
+    pub iteration: usize,
+    /// What the objective reached in the last view; none before the first step.
+    pub value: Option<f32>,
+    /// The probability of the class, where the objective is about one.
+    pub probability: Option<f32>,
+    /// The picture, as a JPEG file in a data URL; none where nobody watched.
+    pub image: Option<Arc<str>>,
+}
+
+/// What is remembered.
+#[derive(Default)]
+pub struct Timeline {
+    /// What the objective reached before each step.
+    pub values: Vec<f32>,
+    /// What was changed.
+    pub changes: Vec<Change>,
+    pictures: Vec<(usize, Picture)>,
+    states: Vec<AscentState>,
+}
+
+impl Timeline {
+    /// After how many steps the next picture for the animation is due, of this many.
+    pub fn wants_picture(&self, iteration: usize, iterations: usize) -> bool {
+        iteration % iterations.div_ceil(PICTURES).max(1) == 0
+            && self.pictures.last().is_none_or(|(last, _)| *last < iteration)
+    }
+
+    /// Keeps a picture; when there are too many, every other one is dropped.
+    pub fn add_picture(&mut self, iteration: usize, picture: Picture) {
+        let most = (PICTURE_BYTES / picture.rgb().len().max(1)).clamp(2, 4 * PICTURES);
+        self.pictures.push((iteration, picture));
+        if self.pictures.len() > most {
+            let mut index = 0;
+            self.pictures.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+        }
+    }
+
+    /// Whether a state is to be kept after that many steps.
+    pub fn wants_state(&self, iteration: usize, iterations: usize) -> bool {
+        iteration % iterations.div_ceil(STATES).max(1) == 0
+            && self.states.last().is_none_or(|last| last.iteration() < iteration)
+    }
+
+    /// Keeps a state; when there are too many, every other one is dropped, but never the first.
+    pub fn add_state(&mut self, state: AscentState) {
+        self.states.push(state);
+        if self.states.len() > 2 * STATES {
+            let mut index = 0;
+            self.states.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+        }
+    }
+
+    /// The steps to which one can go back.
+    pub fn places(&self) -> Vec<usize> {
+        self.states.iter().map(AscentState::iteration).collect()
+    }
+
+    /// The last state that had taken at most that many steps; what came after it is forgotten.
+    pub fn go_back(&mut self, iteration: usize) -> Option<AscentState> {
+        self.states.retain(|state| state.iteration() <= iteration);
+        let state = self.states.last()?.clone();
+        let iteration = state.iteration();
+        self.values.truncate(iteration);
+        self.pictures.retain(|(place, _)| *place <= iteration);
+        self.changes.retain(|change| change.iteration <= iteration);
+        Some(state)
+    }
+
+    /// The states are large; without the thread they are of no use.
+    pub fn forget_states(&mut self) {
+        self.states = Vec::new();
+    }
+
+    /// The pictures of the animation.
+    pub fn pictures(&self) -> Vec<Picture> {
+        self.pictures.iter().map(|(_, picture)| picture.clone()).collect()
+    }
+}

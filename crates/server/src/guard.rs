@@ -1,0 +1,179 @@
+//! Who may ask, and what browsers are told to forbid.
+//!
+//! A page of another site must not reach a server on this machine. It cannot send requests as this origin, so what it sends says
+//! so in `Origin` or `Sec-Fetch-Site`; and where it has its own name lead to 127.0.0.1 (DNS rebinding), `Host` holds that name.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::SharedState;
+use crate::problem::{Answer, Problem};
+
+/// The cookie that holds the token.
+const COOKIE: &str = "deepinside-token";
+
+/// What every answer tells the browser to forbid.
+const HEADERS: [(HeaderName, &str); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self'; script-src 'self'; \
+         worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    ),
+];
+
+/// Lets a request through, or answers it; adds the headers to whatever is answered.
+pub async fn guard(State(shared): State<SharedState>, request: Request, next: Next) -> Response {
+    let given = match admit(&shared, request.method(), request.uri(), request.headers()) {
+        Ok(given) => given,
+        Err(problem) => return protected(problem.into_response()),
+    };
+    let mut response = protected(next.run(request).await);
+    // A browser cannot send a header with pictures and event streams, so the token is kept as a cookie, too.
+    if given == Given::InAddress
+        && let Some(token) = &shared.options.token
+        && let Ok(cookie) =
+            HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"))
+    {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn protected(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// How the token was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Otherwise,
+    InAddress,
+}
+
+fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) -> Answer<Given> {
+    let host = text(headers, &header::HOST)
+        .ok_or_else(|| Problem::malformed("the header Host is missing; it says which server is meant"))?;
+    if !is_ours(host, &shared.options.hosts) {
+        return Err(Problem::forbidden(
+            "host",
+            format!(
+                "this server is not called '{host}'; use localhost, an address in numbers, or name it with --host"
+            ),
+        ));
+    }
+    // Whoever follows a link comes from another site, too; a page of this server's may then be shown, and nothing else.
+    let is_page = method == Method::GET && !uri.path().starts_with("/api/");
+    let site = text(headers, &HeaderName::from_static("sec-fetch-site")).unwrap_or("none");
+    let foreign = |what: &str| {
+        Problem::forbidden("origin", format!("requests of other sites are not answered, found {what}"))
+    };
+    if !is_page && matches!(site, "cross-site" | "same-site") {
+        return Err(foreign(&format!("one that is {site}")));
+    }
+    if let Some(origin) = text(headers, &header::ORIGIN) {
+        let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        if name != Some(host) {
+            return Err(foreign(&format!("one of '{origin}'")));
+        }
+    }
+    let Some(token) = &shared.options.token else { return Ok(Given::Otherwise) };
+    if uri.path() == "/healthz" {
+        return Ok(Given::Otherwise);
+    }
+    let bearer = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookie = cookies
+        .flat_map(|line| line.split(';'))
+        .find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
+        return Ok(Given::Otherwise);
+    }
+    let mut queries = uri.query().unwrap_or_default().split('&');
+    match queries.find_map(|query| query.strip_prefix("token=")) {
+        Some(given) if same(given, token) => Ok(Given::InAddress),
+        _ => Err(Problem::unauthorised()),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether a header Host names this server: an address in numbers cannot have been rebound, and of names only known ones count.
+fn is_ours(host: &str, known: &[String]) -> bool {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((inside, rest)) => (inside, rest.strip_prefix(':')),
+        None => match host.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (host, None),
+        },
+    };
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    let is_name = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok()
+        || known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    is_port && is_name
+}
+
+/// Compares without telling by its time how much was right.
+fn same(given: &str, token: &str) -> bool {
+    let differences = given.bytes().zip(token.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+    given.len() == token.len() && differences == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_names_are_ours() {
+        let known = ["studio.local".to_owned()];
+        for (host, expected) in [
+            ("localhost", true),
+            ("localhost:7878", true),
+            ("LOCALHOST:1", true),
+            ("127.0.0.1:7878", true),
+            ("[::1]:7878", true),
+            ("192.168.1.7:80", true),
+            ("Studio.local:7878", true),
+            ("evil.example", false),
+            ("evil.example:7878", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("localhost:port", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(host, &known), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_compared_whole() {
+        assert!(same("abc", "abc"));
+        for other in ["", "ab", "abcd", "abd"] {
+            assert!(!same(other, "abc"), "{other}");
+        }
+    }
+}

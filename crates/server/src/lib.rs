@@ -1,0 +1,229 @@
+//! The local web page of deepinside: a JSON API over the library, and the page itself, served from memory.
+//!
+//! ```text
+//! connection ──listener──▶ guard (Host, Origin, token) ──▶ api ──queue──▶ a thread ──prepared──▶ the library
+//!                                                     └──▶ page (embedded)
+//! ```
+//!
+//! Requests wait in a bounded [`queue`]; what is prepared for one is kept a while for the next ([`prepared`], [`pool`]). Whoever goes
+//! away takes the computation along. No path that a request names is ever opened: photographs are kept in memory by the name of
+//! their content, models are those that the program was started with, and the page is a table in the program.
+//!
+//! The OpenAPI document is made from the handlers themselves, see [`api`].
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+mod ascents;
+mod body;
+mod guard;
+mod listener;
+mod live;
+mod metrics;
+mod models;
+mod numbers;
+mod options;
+mod page;
+mod photographs;
+mod pool;
+mod prepared;
+mod problem;
+mod queue;
+mod rate;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deepinside::Threads;
+use tokio::sync::{Semaphore, watch};
+
+pub use crate::models::{free_id, id_of};
+pub use crate::options::{Limits, ModelSource, Origin, ServerOptions};
+
+/// Why a server could not be started or broke off.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// It cannot listen there.
+    #[error("cannot listen on {address}: {source}{}", advice(.source))]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The system refuses threads or sockets.
+    #[error("the server cannot run: {0}")]
+    System(#[from] std::io::Error),
+    /// The library cannot be used.
+    #[error(transparent)]
+    Library(#[from] deepinside::Error),
+    /// The options contradict each other.
+    #[error("{0}")]
+    Options(String),
+}
+
+fn advice(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => "; name another port with --port, or 0 for a free one",
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 need rights, name another with --port",
+        _ => "",
+    }
+}
+
+/// What all requests share.
+struct Shared {
+    options: ServerOptions,
+    models: models::Models,
+    photographs: photographs::Photographs,
+    prepared: prepared::Prepared,
+    queue: queue::Queue,
+    rate: rate::Rate,
+    /// One for each file that may arrive at a time.
+    arriving: Arc<Semaphore>,
+    /// One for the model that may arrive.
+    model_arriving: Semaphore,
+    metrics: metrics::Metrics,
+    ascents: ascents::Ascents,
+    live: live::Live,
+    openapi: std::sync::OnceLock<axum::body::Bytes>,
+    /// Becomes true when the server ends.
+    ending: watch::Sender<bool>,
+}
+
+type SharedState = Arc<Shared>;
+
+/// Locks even what a panic left behind: everything behind a lock here is changed in single steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A server that listens and has not begun to answer.
+pub struct Server {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    shared: SharedState,
+}
+
+impl Server {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When it cannot listen there, or listens to other machines without a token.
+    pub fn bind(options: ServerOptions) -> Result<Self, ServerError> {
+        if options.models.is_empty() {
+            return Err(ServerError::Options(
+                "a server needs at least one model; name one with --model".to_owned(),
+            ));
+        }
+        if options.token.is_none() && !options.address.ip().is_loopback() {
+            return Err(ServerError::Options(format!(
+                "{} may be reached from other machines, so a token is needed",
+                options.address.ip()
+            )));
+        }
+        let bind = |address: SocketAddr| {
+            let listener = std::net::TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        let taken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+        let listener = match bind(options.address) {
+            Err(error) if taken(&error) && options.any_port => bind(SocketAddr::new(options.address.ip(), 0)),
+            other => other,
+        };
+        let listener = listener.map_err(|source| ServerError::Listen { address: options.address, source })?;
+        let address = listener.local_addr()?;
+        let threads = Threads::new(options.threads).map_err(deepinside::Error::from)?;
+        Ok(Self { listener, address, shared: Arc::new(Shared::new(options, threads)) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address for a browser, with the token where one is needed.
+    pub fn url(&self) -> String {
+        // Nobody can go to "any address"; this machine is one of them.
+        let ip = match self.address.ip() {
+            ip if !ip.is_unspecified() => ip.to_string(),
+            std::net::IpAddr::V4(_) => "127.0.0.1".to_owned(),
+            std::net::IpAddr::V6(_) => "::1".to_owned(),
+        };
+        let host = if ip.contains(':') { format!("[{ip}]") } else { ip };
+        let port = self.address.port();
+        match &self.shared.options.token {
+            Some(token) => format!("http://{host}:{port}/?token={token}"),
+            None => format!("http://{host}:{port}/"),
+        }
+    }
+
+    /// A way to end the server from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.shared))
+    }
+
+    /// Answers requests until the program is asked to end (SIGINT, SIGTERM) or [`Stopper::stop`] is called; what is being
+    /// answered then is finished within a few seconds.
+    ///
+    /// # Errors
+    /// When the system refuses threads or sockets.
+    pub fn run(self) -> Result<(), ServerError> {
+        let limits = &self.shared.options.limits;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(limits.workers + limits.uploads_at_once + 8)
+            .thread_keep_alive(limits.idle)
+            .thread_name("deepinside-server")
+            .enable_all()
+            .build()?;
+        let shared = Arc::clone(&self.shared);
+        let result = runtime.block_on(listener::serve(self.listener, shared));
+        // Computations that heed no wish to stop must not keep the program.
+        runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+        Ok(result?)
+    }
+}
+
+/// Ends a server from another thread.
+#[derive(Clone)]
+pub struct Stopper(SharedState);
+
+impl Stopper {
+    /// Asks the server to end.
+    pub fn stop(&self) {
+        self.0.ending.send_replace(true);
+    }
+}
+
+impl Shared {
+    fn new(options: ServerOptions, threads: Threads) -> Self {
+        let limits = &options.limits;
+        Self {
+            models: models::Models::new(options.models.clone()),
+            photographs: photographs::Photographs::new(limits.photograph_bytes, limits.pixels),
+            prepared: prepared::Prepared::new(threads),
+            queue: queue::Queue::new(limits.workers, limits.waiting, limits.job_time),
+            rate: rate::Rate::new(limits.uploads_a_minute),
+            arriving: Arc::new(Semaphore::new(limits.uploads_at_once)),
+            model_arriving: Semaphore::new(1),
+            metrics: metrics::Metrics::default(),
+            ascents: ascents::Ascents::new(limits),
+            live: live::Live::default(),
+            openapi: std::sync::OnceLock::new(),
+            ending: watch::Sender::new(false),
+            options,
+        }
+    }
+}
+
+/// A token that nobody can guess: 128 random bits.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn new_token() -> Result<String, ServerError> {
+    let mut bits = [0u8; 16];
+    getrandom::fill(&mut bits).map_err(|error| ServerError::System(std::io::Error::other(error)))?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,113 @@
+//! Accepting connections, with bounds on their number and on the time they take, and ending in good order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+use crate::{SharedState, api};
+
+/// How long requests may take to finish once the server is to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Answers until it is asked to end.
+pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std::io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let mut ending = shared.ending.subscribe();
+    let connections = Arc::new(Semaphore::new(shared.options.limits.connections));
+    let router = api::router(Arc::clone(&shared));
+    let graceful = GracefulShutdown::new();
+    let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
+    loop {
+        // Connections beyond the bound wait in the system's own queue.
+        let place = Arc::clone(&connections).acquire_owned();
+        let accepted = async {
+            let place = place.await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            accepted = accepted => accepted,
+            () = asked_to_end() => break,
+            _ = ending.wait_for(|ending| *ending) => break,
+        };
+        let (stream, client) = match accepted {
+            Ok(accepted) => accepted,
+            Err(_) => {
+                // Out of file descriptors, or the client was faster; both pass.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let connection = connection(stream, client, router.clone(), &shared);
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A connection that breaks off is the client's affair.
+            let _ = watched.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    shared.ending.send_replace(true);
+    shared.ascents.cancel_all();
+    keeper.abort();
+    let _ = tokio::time::timeout(FAREWELL, graceful.shutdown()).await;
+    Ok(())
+}
+
+fn connection(
+    stream: TcpStream,
+    client: SocketAddr,
+    router: axum::Router,
+    shared: &SharedState,
+) -> impl hyper_util::server::graceful::GracefulConnection + Send + use<> {
+    // Small answers must not wait for more.
+    let _ = stream.set_nodelay(true);
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(client));
+        request.map(axum::body::Body::new)
+    });
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.options.limits.read_time)
+        .max_headers(64)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+}
+
+/// Now and then drops what nobody uses.
+async fn keep_tidy(shared: SharedState) {
+    let age = shared.options.limits.idle;
+    loop {
+        tokio::time::sleep(age.min(Duration::from_secs(10)).max(Duration::from_millis(50))).await;
+        let shared = Arc::clone(&shared);
+        // Giving back large memory takes a moment.
+        let _ = tokio::task::spawn_blocking(move || shared.prepared.drop_idle(age)).await;
+    }
+}
+
+#[cfg(unix)]
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Where signals cannot be listened for, they end the program as they always do.
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_end() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

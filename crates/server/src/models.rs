@@ -1,0 +1,149 @@
+//! The models that the page offers. Each is opened when it is first asked for.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use axum::body::Bytes;
+use deepinside::{Model, Settings};
+
+use crate::lock;
+use crate::options::{ModelSource, Origin};
+use crate::problem::{Answer, Problem};
+
+/// The most models that are offered, uploaded ones included.
+pub const MOST: usize = 200;
+
+/// The models, the default one first.
+pub struct Models {
+    entries: RwLock<Vec<Arc<Entry>>>,
+}
+
+/// One model.
+pub struct Entry {
+    /// Where it comes from, and what requests call it.
+    pub source: ModelSource,
+    opened: Mutex<Option<Result<Arc<Model>, String>>>,
+}
+
+impl Entry {
+    /// Opens the model unless it is open; may take seconds.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(&self) -> Answer<Arc<Model>> {
+        let mut opened = lock(&self.opened);
+        let result = opened.get_or_insert_with(|| {
+            let model = match &self.source.origin {
+                Origin::BuiltIn => built_in(),
+                Origin::Path(path) => Model::open(path, Settings::default()),
+                // It was opened when it came, and stays open.
+                Origin::Uploaded => Err(deepinside::Error::Model("it has to be uploaded again".to_owned())),
+            };
+            model.map(Arc::new).map_err(|error| error.to_string())
+        });
+        result.clone().map_err(|cause| {
+            Problem::not_found(format!("the model '{}' cannot be opened: {cause}", self.source.id))
+        })
+    }
+
+    /// The model if it is open, or why it could not be opened; none where nobody has tried.
+    pub fn state(&self) -> Option<Result<Arc<Model>, String>> {
+        self.opened.try_lock().ok().and_then(|opened| opened.clone())
+    }
+}
+
+#[cfg(feature = "builtin-model")]
+fn built_in() -> deepinside::Result<Model> {
+    Model::built_in(Settings::default())
+}
+
+#[cfg(not(feature = "builtin-model"))]
+fn built_in() -> deepinside::Result<Model> {
+    Err(deepinside::Error::Model("this program was built without its network".to_owned()))
+}
+
+impl Models {
+    /// These models.
+    pub fn new(sources: Vec<ModelSource>) -> Self {
+        let entries = sources.into_iter().map(|source| Arc::new(Entry { source, opened: Mutex::new(None) }));
+        Self { entries: RwLock::new(entries.collect()) }
+    }
+
+    /// All of them, the default one first.
+    pub fn all(&self) -> Vec<Arc<Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The model of that name, or the default one.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn get(&self, id: Option<&str>) -> Answer<Arc<Entry>> {
+        let entries = self.all();
+        let found = match id {
+            None => entries.first(),
+            Some(id) => entries.iter().find(|entry| entry.source.id == id),
+        };
+        found.cloned().ok_or_else(|| {
+            let known: Vec<&str> = entries.iter().map(|entry| entry.source.id.as_str()).collect();
+            let asked = id.unwrap_or_default();
+            Problem::not_found(format!("there is no model '{asked}'; there are {}", known.join(", ")))
+        })
+    }
+
+    /// Adds an uploaded model under a name that is free.
+    ///
+    /// # Errors
+    /// When it is no network that can be used, or there are too many.
+    pub fn add(&self, name: &str, onnx: Bytes) -> Answer<Arc<Entry>> {
+        let name = id_of(Path::new(name));
+        let model = Arc::new(
+            Model::from_onnx(onnx, &name, Settings::default())
+                .map_err(|error| Problem::unfit(error.to_string()))?,
+        );
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MOST {
+            return Err(Problem::conflict(format!("there are {MOST} models already")));
+        }
+        let id = free_id(&name, |id| entries.iter().any(|entry| entry.source.id == id));
+        let source = ModelSource { id, origin: Origin::Uploaded, flag: Some(format!("{name}.onnx")) };
+        let entry = Arc::new(Entry { source, opened: Mutex::new(Some(Ok(model))) });
+        entries.push(Arc::clone(&entry));
+        Ok(entry)
+    }
+}
+
+/// What a model is called in requests, after its file: small letters, digits, points and dashes.
+pub fn id_of(path: &Path) -> String {
+    // A name such as squeezenet-1.1 has no ending.
+    let is_network = path
+        .extension()
+        .is_some_and(|ending| ["onnx", "prototxt", "toml"].iter().any(|known| ending == *known));
+    let stem = if is_network { path.file_stem() } else { path.file_name() };
+    let stem = stem.map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' };
+    let id: String = stem.chars().map(plain).take(64).collect();
+    let id = id.trim_matches(['-', '.']);
+    if id.is_empty() { "model".to_owned() } else { id.to_owned() }
+}
+
+/// The name itself, or with a number behind it where it is taken.
+pub fn free_id(name: &str, taken: impl Fn(&str) -> bool) -> String {
+    let name = id_of(Path::new(name));
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone()).chain(numbered).find(|id| !taken(id)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_called_after_their_files() {
+        assert_eq!(id_of(Path::new("/a b/My Net_v1.1.onnx")), "my-net-v1.1");
+        assert_eq!(id_of(Path::new("..")), "model");
+        assert_eq!(id_of(Path::new("squeezenet-1.1")), "squeezenet-1.1");
+        assert_eq!(free_id("net", |id| id == "net" || id == "net-2"), "net-3");
+        assert_eq!(free_id("squeezenet-1.1", |_| false), "squeezenet-1.1");
+    }
+}

@@ -1,0 +1,111 @@
+//! Networks prepared for running, shared by all requests.
+
+use std::borrow::Cow;
+
+use deepinside::evidence::{EvidenceOptions, Gatherer};
+use deepinside::graph::ValueId;
+use deepinside::probe::Probe;
+use deepinside::vision::{ChannelOrder, Photograph};
+use deepinside::{BackwardRule, Interrupt, Model, ScoreRunner, Threads};
+
+use crate::pool::Pool;
+use crate::problem::Answer;
+
+/// How many idle networks of each kind are kept.
+const CAPACITY: usize = 4;
+
+/// Networks prepared for running. The first part of a purpose is the model's name.
+pub struct Prepared {
+    /// The threads that all of them run on.
+    pub threads: Threads,
+    runners: Pool<(String, Option<BackwardRule>), ScoreRunner>,
+    gatherers: Pool<(String, Vec<BackwardRule>), Gatherer>,
+    probes: Pool<(String, ValueId, BackwardRule), Probe>,
+}
+
+impl Prepared {
+    /// None yet.
+    pub fn new(threads: Threads) -> Self {
+        let (runners, gatherers, probes) = (Pool::new(CAPACITY), Pool::new(CAPACITY), Pool::new(CAPACITY));
+        Self { threads, runners, gatherers, probes }
+    }
+
+    /// Computes something with scores and their gradients.
+    ///
+    /// # Errors
+    /// Those of the computation, and when a layer cannot be computed.
+    pub fn with_runner<R>(
+        &self,
+        (id, model): (&str, &Model),
+        rule: Option<BackwardRule>,
+        interrupt: &Interrupt,
+        compute: impl FnOnce(&mut ScoreRunner) -> Answer<R>,
+    ) -> Answer<R> {
+        let prepare = || Ok(ScoreRunner::new(model, rule, &self.threads)?);
+        self.runners.with((id.to_owned(), rule), prepare, |runner| {
+            runner.set_interrupt(interrupt.clone());
+            compute(runner)
+        })
+    }
+
+    /// Computes something with maps in the photograph's frame.
+    ///
+    /// # Errors
+    /// Those of the computation, and when a layer cannot be computed.
+    pub fn with_gatherer<R>(
+        &self,
+        (id, model): (&str, &Model),
+        options: &EvidenceOptions,
+        interrupt: &Interrupt,
+        compute: impl FnOnce(&mut Gatherer) -> Answer<R>,
+    ) -> Answer<R> {
+        let prepare = || Ok(Gatherer::new(model, options.clone(), &self.threads)?);
+        self.gatherers.with((id.to_owned(), options.rules.clone()), prepare, |gatherer| {
+            gatherer.set_options(options.clone())?;
+            gatherer.set_interrupt(interrupt);
+            compute(gatherer)
+        })
+    }
+
+    /// Computes something with one value of the network.
+    ///
+    /// # Errors
+    /// Those of the computation, and when a layer cannot be computed.
+    pub fn with_probe<R>(
+        &self,
+        (id, model): (&str, &Model),
+        value: ValueId,
+        rule: BackwardRule,
+        interrupt: &Interrupt,
+        compute: impl FnOnce(&mut Probe) -> Answer<R>,
+    ) -> Answer<R> {
+        let prepare = || Ok(Probe::new(model, value, rule, &self.threads)?);
+        self.probes.with((id.to_owned(), value, rule), prepare, |probe| {
+            probe.set_interrupt(interrupt.clone());
+            compute(probe)
+        })
+    }
+
+    /// Drops what nobody used for that long.
+    pub fn drop_idle(&self, age: std::time::Duration) {
+        self.runners.drop_idle(age);
+        self.gatherers.drop_idle(age);
+        self.probes.drop_idle(age);
+    }
+
+    /// How many wait for a request.
+    pub fn idle(&self) -> usize {
+        self.runners.len() + self.gatherers.len() + self.probes.len()
+    }
+}
+
+/// The photograph with the channels that the model reads.
+///
+/// # Errors
+/// Never for photographs of three channels.
+pub fn in_channels_of<'a>(model: &Model, photograph: &'a Photograph) -> Answer<Cow<'a, Photograph>> {
+    Ok(match model.transformer.channel_order {
+        ChannelOrder::Grey => Cow::Owned(photograph.to_grey()?),
+        _ => Cow::Borrowed(photograph),
+    })
+}

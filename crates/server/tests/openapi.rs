@@ -1,0 +1,113 @@
+//! The OpenAPI document is true: what it lists is answered, and its examples work.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use support::Running;
+
+const METHODS: [&str; 5] = ["get", "post", "patch", "delete", "put"];
+
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &Value)| -> Vec<_> {
+        METHODS
+            .iter()
+            .filter_map(|method| Some((path.clone(), (*method).to_owned(), item.get(*method)?.clone())))
+            .collect()
+    };
+    paths.iter().flat_map(of_path).collect()
+}
+
+#[test]
+fn it_lists_the_api_and_every_address_is_answered() {
+    let server = Running::new();
+    let document = server.get("/api/v1/openapi.json").ok();
+    assert_eq!(document, serde_json::to_value(deepinside_server::api::document()).unwrap());
+    let operations = operations(&document);
+    let listed: BTreeSet<String> = operations
+        .iter()
+        .map(|(path, method, _)| format!("{method} {}", path.replace("/api/v1", "")))
+        .collect();
+    let expected = [
+        "get /openapi.json",
+        "get /models",
+        "post /models",
+        "get /models/{model}",
+        "get /models/{model}/classes",
+        "get /models/{model}/graph",
+        "get /models/{model}/filters",
+        "get /models/{model}/recipes",
+        "get /examples",
+        "get /examples/{id}",
+        "post /photographs",
+        "get /photographs/{id}",
+        "get /photographs/{id}/preview",
+        "post /classify",
+        "post /saliency",
+        "post /localise",
+        "post /layers",
+        "post /unit",
+        "post /compare",
+        "post /live",
+        "post /class-models",
+        "get /class-models/{id}",
+        "patch /class-models/{id}",
+        "delete /class-models/{id}",
+        "get /class-models/{id}/events",
+        "post /class-models/{id}/pause",
+        "post /class-models/{id}/resume",
+        "post /class-models/{id}/rewind",
+        "get /class-models/{id}/picture.png",
+        "get /class-models/{id}/animation.png",
+        "get /class-models/{id}/animation.gif",
+        "get /class-models/{id}/animation.webp",
+    ];
+    assert_eq!(listed, expected.iter().map(|text| (*text).to_owned()).collect());
+    for (path, method, operation) in &operations {
+        let reply = server.send(&method.to_uppercase(), &path.replace(['{', '}'], ""), &[], b"");
+        let no_address =
+            reply.status == 404 && String::from_utf8_lossy(&reply.body).contains("no such address");
+        assert!(reply.status != 405 && !no_address, "{method} {path}: {}", reply.status);
+        // Whatever is answered is documented.
+        let statuses = operation["responses"].as_object().unwrap();
+        assert!(statuses.contains_key(&reply.status.to_string()), "{method} {path}: {}", reply.status);
+        assert!(operation["summary"].is_string() || operation["description"].is_string(), "{method} {path}");
+    }
+}
+
+/// Follows a reference.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+#[cfg(feature = "builtin-model")]
+#[test]
+fn its_examples_work_with_the_built_in_network() {
+    use deepinside_server::{ModelSource, Origin, ServerOptions};
+    let built_in = ModelSource { id: "built-in".to_owned(), origin: Origin::BuiltIn, flag: None };
+    let server = Running::with(ServerOptions { models: vec![built_in], threads: 0, ..support::options() });
+    let document = server.get("/api/v1/openapi.json").ok();
+    let mut tried = 0;
+    for (path, method, operation) in operations(&document) {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let example = &resolved(&document, schema)["example"];
+        if path.contains('{') || !example.is_object() {
+            continue;
+        }
+        tried += 1;
+        let reply = server.post(&path, example);
+        assert!((200..300).contains(&reply.status), "{method} {path} {example}: {}", reply.text());
+    }
+    assert_eq!(tried, 7);
+    let class = server.post("/api/v1/classify", &json!({"photograph": "example-cat"})).ok()["top"][0].clone();
+    assert!(class["name"].as_str().unwrap().contains("cat"), "{class}");
+    let found = server.get("/api/v1/models/built-in/classes?query=tab").ok();
+    assert!(found.as_array().unwrap().iter().any(|class| class["name"] == "tabby, tabby cat"), "{found}");
+    let filters = server.get("/api/v1/models/built-in/filters?value=_bn0.relu6").ok();
+    assert_eq!(support::numbers(&filters["filters"]).0, [32, 3, 3, 3]);
+}

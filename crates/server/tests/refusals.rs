@@ -1,0 +1,275 @@
+//! Bad and excessive requests get a sentence in the documented form, and the server stays as it was.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use deepinside::vision::Picture;
+use deepinside_server::{Limits, ServerOptions};
+use serde_json::json;
+use support::{Reply, Running, options};
+
+/// A PNG file of a hundred bytes whose header promises a picture of that size.
+fn bomb(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Picture::filled(1, 1, [0; 3]).unwrap().to_png().unwrap();
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let checksum = checksum(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
+    assert!(bytes.len() < 120);
+    bytes
+}
+
+/// The checksum of a PNG chunk (CRC-32 of ISO 3309), bit by bit.
+fn checksum(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |sum, &byte| {
+        (0..8).fold(
+            sum ^ u32::from(byte),
+            |sum, _| if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 },
+        )
+    })
+}
+
+#[test]
+fn what_does_not_exist() {
+    let server = Running::new();
+    for path in [
+        "/nothing",
+        "/api/v1",
+        "/api/v1/nothing",
+        "/api/v2/models",
+        "/api/v1/models/none",
+        "/api/v1/models/none/graph",
+        "/api/v1/photographs/0123",
+        "/api/v1/photographs/none/preview",
+        "/api/v1/examples/example-dog",
+        "/api/v1/class-models/1",
+        "/api/v1/class-models/1/events",
+        "/../Cargo.toml",
+        "/..%2f..%2fCargo.toml",
+        "/api/v1/photographs/..%2f..%2f..%2fetc%2fpasswd",
+        "/api/v1/models/%2fetc%2fpasswd/graph",
+    ] {
+        server.get(path).refused(404, "not_found");
+    }
+    for body in [
+        json!({"photograph": "none"}),
+        json!({"photograph": "/etc/passwd"}),
+        json!({"photograph": "example-cat", "model": "none"}),
+        json!({"photograph": "example-cat", "classes": [5]}),
+        json!({"photograph": "example-cat", "classes": [1], "minus": 5}),
+    ] {
+        server.post("/api/v1/saliency", &body).refused(404, "not_found");
+    }
+    let message = server.post("/api/v1/saliency", &json!({"photograph": "example-cat", "classes": [5]}));
+    assert!(message.refused(404, "not_found").contains("0 to 4"));
+    server
+        .post("/api/v1/layers", &json!({"photograph": "example-cat", "value": "x"}))
+        .refused(404, "not_found");
+    for (method, path) in [
+        ("DELETE", "/api/v1/models"),
+        ("GET", "/api/v1/saliency"),
+        ("POST", "/"),
+        ("PUT", "/api/v1/photographs/x"),
+    ] {
+        let refusal = server.send(method, path, &[], b"");
+        assert_eq!(refusal.status, 405, "{method} {path}");
+        assert_eq!(refusal.json()["error"]["code"], "method");
+    }
+}
+
+#[test]
+fn what_is_no_request() {
+    let server = Running::new();
+    let json = |body: &[u8]| server.post_bytes("/api/v1/classify", "application/json", body);
+    json(b"{\"photograph\": ").refused(400, "malformed");
+    json(b"").refused(400, "malformed");
+    json(b"\xff\xfe").refused(400, "malformed");
+    json(b"[]").refused(422, "unfit");
+    assert!(json(b"{\"foto\": 1}").refused(422, "unfit").contains("foto"));
+    assert!(json(b"{}").refused(422, "unfit").contains("photograph"));
+    json(b"{\"photograph\": \"example-cat\", \"top\": 0}").refused(422, "unfit");
+    json(b"{\"photograph\": \"example-cat\", \"top\": -1}").refused(422, "unfit");
+    json(b"{\"photograph\": \"example-cat\", \"crop\": \"middle\"}").refused(422, "unfit");
+    server.post_bytes("/api/v1/classify", "text/plain", b"{}").refused(415, "media_type");
+    server.post_bytes("/api/v1/classify", "application/json", &vec![b' '; 2 << 20]).refused(413, "too_large");
+    for body in [
+        json!({"photograph": "example-cat", "classes": []}),
+        json!({"photograph": "example-cat", "classes": vec![1; 21]}),
+        json!({"photograph": "example-cat", "smoothing": 0.7}),
+        json!({"photograph": "example-cat", "smooth_grad": {"samples": 0}}),
+        json!({"photograph": "example-cat", "smooth_grad": {"samples": 1_000_000}}),
+        json!({"photograph": "example-cat", "smooth_grad": {"samples": 1, "noise": -0.1}}),
+    ] {
+        server.post("/api/v1/saliency", &body).refused(422, "unfit");
+    }
+    for body in [
+        json!({"photograph": "example-cat", "signed": true, "crops": "ten"}),
+        json!({"photograph": "example-cat", "classes": [1], "minus": 2, "smoothing": 0.1}),
+    ] {
+        server.post("/api/v1/saliency", &body).refused(409, "conflict");
+    }
+    let cut = json!({"photograph": "example-cat", "refinements": 2});
+    assert!(server.post("/api/v1/localise", &cut).refused(409, "conflict").contains("graph cut"));
+    server.get("/api/v1/models/residual/classes?limit=x").refused(422, "unfit");
+    server.get("/api/v1/models/residual/classes?limit=0").refused(422, "unfit");
+}
+
+#[test]
+fn what_is_no_photograph() {
+    let limits = Limits { upload_bytes: 100_000, pixels: 1_000_000, ..options().limits };
+    let server = Running::with(ServerOptions { limits, ..options() });
+    let send = |kind: &str, bytes: &[u8]| server.post_bytes("/api/v1/photographs", kind, bytes);
+    send("image/png", b"no picture").refused(415, "media_type");
+    send("text/html", b"<html>").refused(415, "media_type");
+    send("image/png", b"").refused(422, "unfit");
+    let png = Picture::filled(40, 40, [1, 2, 3]).unwrap().to_png().unwrap();
+    send("image/png", &png[..png.len() - 20]).refused(422, "unfit");
+    let jpeg = Picture::filled(40, 40, [1, 2, 3]).unwrap().to_jpeg(80).unwrap();
+    send("image/jpeg", &jpeg[..jpeg.len() - 20]).refused(422, "unfit");
+    let message = send("image/png", &bomb(60_000, 60_000)).refused(413, "too_large");
+    assert!(message.contains("60000") && message.contains("1000000"), "{message}");
+    // Its decoder refuses a line of that length before anybody learns the size.
+    send("image/png", &bomb(u32::MAX >> 1, 1)).refused(422, "unfit");
+    send("image/png", &vec![0; 100_001]).refused(413, "too_large");
+    // Without a length the bytes themselves are counted.
+    let mut stream = server.connect();
+    let head = format!(
+        "POST /api/v1/photographs HTTP/1.1\r\nHost: {}\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        server.address
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let chunk = [b"4000\r\n".as_slice(), &[7; 0x4000], b"\r\n"].concat();
+    for _ in 0..7 {
+        // The server may have answered and closed before the last one.
+        let _ = stream.write_all(&chunk);
+    }
+    Reply::read(&mut stream).refused(413, "too_large");
+    for (kind, body) in [
+        ("multipart/form-data", b"--x--\r\n".as_slice()),
+        ("multipart/form-data; boundary=x", b"--x\r\nnonsense"),
+        ("multipart/form-data; boundary=x", b"no form at all"),
+    ] {
+        send(kind, body).refused(400, "malformed");
+    }
+    let other = b"--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n1\r\n--x--\r\n";
+    assert!(send("multipart/form-data; boundary=x", other).refused(422, "unfit").contains("photograph"));
+    assert_eq!(server.metric("deepinside_photographs"), 0.0);
+    assert_eq!(send("image/png", &png).status, 201);
+}
+
+#[test]
+fn a_client_that_uploads_too_often_is_asked_to_wait() {
+    let limits = Limits { uploads_a_minute: 8, ..options().limits };
+    let server = Running::with(ServerOptions { limits, ..options() });
+    let png = Picture::filled(4, 4, [1; 3]).unwrap().to_png().unwrap();
+    let send = || server.post_bytes("/api/v1/photographs", "image/png", &png);
+    assert_eq!([send().status, send().status], [201, 201]);
+    let refusal = send();
+    refusal.refused(429, "rate");
+    assert!((1..=8).contains(&refusal.header("retry-after").unwrap().parse::<u64>().unwrap()));
+}
+
+/// A computation that takes as long as it is let.
+fn endless() -> serde_json::Value {
+    json!({"photograph": "example-cat", "classes": (0..5).cycle().take(20).collect::<Vec<_>>(), "crops": "ten",
+        "smooth_grad": {"samples": 200}})
+}
+
+#[test]
+fn beyond_the_queue_clients_are_asked_to_come_again_and_whoever_goes_away_makes_room() {
+    let limits = Limits { workers: 1, waiting: 1, ..options().limits };
+    let server = Running::with(ServerOptions { limits, ..options() });
+    let body = endless().to_string();
+    let start = || {
+        let mut stream = server.connect();
+        let headers = [("Content-Type", "application/json")];
+        stream.write_all(&server.request("POST", "/api/v1/saliency", &headers, body.as_bytes())).unwrap();
+        stream
+    };
+    let running = start();
+    server.wait("the first job", |server| server.metric("deepinside_jobs_running") == 1.0);
+    let waiting = start();
+    server.wait("the second job", |server| server.metric("deepinside_jobs_waiting") == 1.0);
+    let refusal = server.post("/api/v1/classify", &json!({"photograph": "example-cat"}));
+    refusal.refused(429, "queue_full");
+    assert_eq!(refusal.header("retry-after"), Some("1"));
+    // What computes nothing is answered all the same.
+    assert_eq!(server.get("/").status, 200);
+    drop(waiting);
+    server.wait("the place in the queue", |server| server.metric("deepinside_jobs_waiting") == 0.0);
+    drop(running);
+    server.wait("the worker", |server| server.metric("deepinside_jobs_running") == 0.0);
+    server.post("/api/v1/classify", &json!({"photograph": "example-cat"})).ok();
+    assert_eq!(server.metric("deepinside_jobs_refused_total"), 1.0);
+}
+
+#[test]
+fn a_computation_that_takes_too_long_is_stopped() {
+    let limits = Limits { job_time: Duration::from_millis(300), ..options().limits };
+    let server = Running::with(ServerOptions { limits, ..options() });
+    server.post("/api/v1/saliency", &endless()).refused(504, "too_long");
+    server.wait("the worker", |server| server.metric("deepinside_jobs_running") == 0.0);
+}
+
+#[test]
+fn slow_clients_are_let_go() {
+    let limits = Limits {
+        read_time: Duration::from_millis(300),
+        body_time: Duration::from_millis(900),
+        ..options().limits
+    };
+    let server = Running::with(ServerOptions { limits, ..options() });
+    // A head that never ends.
+    let mut slow = server.connect();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: loc").unwrap();
+    let mut rest = Vec::new();
+    let start = Instant::now();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(start.elapsed() < Duration::from_secs(30));
+    // A body that stops.
+    let mut slow = server.connect();
+    let request = server.request("POST", "/api/v1/photographs", &[("Content-Type", "image/png")], &[1; 1000]);
+    slow.write_all(&request[..request.len() - 500]).unwrap();
+    Reply::read(&mut slow).refused(408, "slow");
+    // A body that trickles, each byte in time.
+    let mut slow = server.connect();
+    slow.write_all(&request[..request.len() - 900]).unwrap();
+    for _ in 0..12 {
+        std::thread::sleep(Duration::from_millis(100));
+        if slow.write_all(b"1").is_err() {
+            break;
+        }
+    }
+    Reply::read(&mut slow).refused(408, "slow");
+    assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
+fn two_servers_do_not_collide() {
+    let first = Running::new();
+    let taken = ServerOptions { address: first.address, ..options() };
+    let error = deepinside_server::Server::bind(taken.clone()).err().unwrap().to_string();
+    assert!(error.contains("--port"), "{error}");
+    let second = Running::with(ServerOptions { any_port: true, ..taken });
+    assert_ne!(first.address.port(), second.address.port());
+    let png = Picture::filled(4, 4, [1; 3]).unwrap().to_png().unwrap();
+    let id =
+        first.post_bytes("/api/v1/photographs", "image/png", &png).ok()["id"].as_str().unwrap().to_owned();
+    second.get(&format!("/api/v1/photographs/{id}")).refused(404, "not_found");
+}
+
+#[test]
+fn a_server_that_ends_finishes_what_it_began() {
+    let mut server = Running::new();
+    let mut stream = server.connect();
+    let body = json!({"photograph": "example-cat", "smooth_grad": {"samples": 20}}).to_string();
+    let headers = [("Content-Type", "application/json")];
+    stream.write_all(&server.request("POST", "/api/v1/saliency", &headers, body.as_bytes())).unwrap();
+    server.wait("the job", |server| server.metric("deepinside_jobs_running") == 1.0);
+    server.stop();
+    let reply = Reply::read(&mut stream);
+    assert_eq!(reply.status, 200);
+    assert!(std::net::TcpStream::connect(server.address).is_err());
+}

@@ -1,0 +1,100 @@
+//! Who may ask, and what browsers are told to forbid.
+
+mod support;
+
+use std::net::SocketAddr;
+
+use deepinside_server::{Server, ServerOptions};
+use serde_json::json;
+use support::{Running, options};
+
+#[test]
+fn every_answer_tells_the_browser_what_to_forbid() {
+    let server = Running::new();
+    for path in ["/", "/api/v1/models", "/nothing", "/api/v1/photographs/none"] {
+        let reply = server.get(path);
+        let policy = reply.header("content-security-policy").unwrap();
+        for part in [
+            "default-src 'self'",
+            "object-src 'none'",
+            "frame-ancestors 'none'",
+            "img-src 'self' data: blob:",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(reply.header("cross-origin-resource-policy"), Some("same-origin"));
+        assert!(reply.header("access-control-allow-origin").is_none());
+    }
+}
+
+#[test]
+fn a_name_that_was_rebound_to_this_machine_is_refused() {
+    let server = Running::with(ServerOptions { hosts: vec!["studio.local".to_owned()], ..options() });
+    let port = server.address.port();
+    let ask = |host: &str| server.send("GET", "/api/v1/models", &[("Host", host)], b"");
+    for host in
+        ["evil.example", &format!("evil.example:{port}"), "localhost.evil.example", "127.0.0.1.evil.example"]
+    {
+        ask(host).refused(403, "host");
+    }
+    for host in
+        ["localhost", &format!("localhost:{port}"), &format!("127.0.0.1:{port}"), "[::1]:9", "studio.local:1"]
+    {
+        assert_eq!(ask(host).status, 200, "{host}");
+    }
+    server.send("GET", "/", &[("Host", "evil.example")], b"").refused(403, "host");
+}
+
+#[test]
+fn requests_of_other_sites_are_refused() {
+    let server = Running::new();
+    let own = format!("http://{}", server.address);
+    let body = json!({"photograph": "example-cat"}).to_string();
+    let ask = |headers: &[(&str, &str)]| {
+        let headers = [&[("Content-Type", "application/json")], headers].concat();
+        server.send("POST", "/api/v1/classify", &headers, body.as_bytes())
+    };
+    assert_eq!(ask(&[("Origin", &own)]).status, 200);
+    assert_eq!(ask(&[("Sec-Fetch-Site", "same-origin")]).status, 200);
+    for origin in ["http://evil.example", "null", "https://localhost", "http://127.0.0.1:1", "file://"] {
+        ask(&[("Origin", origin)]).refused(403, "origin");
+    }
+    for site in ["cross-site", "same-site"] {
+        ask(&[("Sec-Fetch-Site", site)]).refused(403, "origin");
+        server.send("GET", "/api/v1/models", &[("Sec-Fetch-Site", site)], b"").refused(403, "origin");
+        // Following a link from another site shows the page.
+        assert_eq!(server.send("GET", "/", &[("Sec-Fetch-Site", site)], b"").status, 200);
+    }
+}
+
+#[test]
+fn other_machines_need_the_token() {
+    let open = ServerOptions { address: SocketAddr::from(([0, 0, 0, 0], 0)), ..options() };
+    let error = Server::bind(open).err().unwrap().to_string();
+    assert!(error.contains("token"), "{error}");
+    let token = deepinside_server::new_token().unwrap();
+    assert_eq!(token.len(), 32);
+    assert_ne!(token, deepinside_server::new_token().unwrap());
+    // What a token does is the same at every address; this one keeps the test on this machine.
+    let server = Running::with(ServerOptions { token: Some(token.clone()), ..options() });
+    assert_eq!(server.url, format!("http://{}/?token={token}", server.address));
+    let ask = |path: &str, headers: &[(&str, &str)]| server.send("GET", path, headers, b"");
+    for path in ["/", "/api/v1/models", "/metrics", "/api/v1/models?token=wrong", "/page.js"] {
+        ask(path, &[]).refused(401, "token");
+    }
+    assert_eq!(ask("/healthz", &[]).status, 200);
+    ask("/api/v1/models", &[("Authorization", "Bearer wrong")]).refused(401, "token");
+    ask("/api/v1/models", &[("Cookie", "deepinside-token=wrong")]).refused(401, "token");
+    let bearer = format!("Bearer {token}");
+    assert_eq!(ask("/api/v1/models", &[("Authorization", &bearer)]).status, 200);
+    let first = ask(&format!("/?token={token}"), &[]);
+    assert_eq!(first.status, 200);
+    let cookie = first.header("set-cookie").unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let cookie = format!("other=1; {}", cookie.split(';').next().unwrap());
+    let second = ask("/api/v1/models", &[("Cookie", &cookie)]);
+    assert_eq!((second.status, second.header("set-cookie")), (200, None));
+}
