@@ -15,6 +15,7 @@ import { upload, useJob, withPhotograph } from "../hooks";
 import { address, change, useSettings } from "../route";
 
 const SHOWN = 6;
+const isHere = /^(localhost|127\.|\[::1\])/.test(location.hostname);
 
 export function PhotographView() {
     const { modelId, model, photographId, photograph } = useCurrent();
@@ -68,7 +69,7 @@ export function PhotographView() {
                     <button type="button" class="button" onClick={() => set({ camera: true })}>
                         Live camera
                     </button>
-                    <span class="hint">or drop it anywhere, or paste it. It stays on this machine.</span>
+                    <span class="hint">or drop it anywhere, or paste it.{isHere ? " It stays on this machine." : ""}</span>
                 </div>
             </section>
             <aside class="panel" aria-label="What the network thinks">
