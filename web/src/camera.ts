@@ -80,7 +80,7 @@ export function runCamera({ video, width, height, path, onAnswer, onError }: Loo
         }
         const response = await request(path(), { method: "POST", body: pixels, signal: controller.signal, headers: { "Content-Type": "application/octet-stream" } }, 0);
         const map = new Uint8Array(await response.arrayBuffer());
-        const top = JSON.parse(decodeURIComponent(response.headers.get("X-Top") ?? "[]")) as ScoredClass[];
+        const top = JSON.parse(response.headers.get("X-Top") ?? "[]") as ScoredClass[];
         onAnswer({ map, top, latency: performance.now() - captured });
     };
     const loop = async () => {

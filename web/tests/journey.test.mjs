@@ -211,8 +211,14 @@ test("a class model comes to its end, and its animation is saved", async () => {
     const { page, close } = await openPage(browser, server.url, "#/class-model?classes=292&set=iterations:32&run=1");
     await until(page, () => text(page, ".growth-state"), (said) => said === "At the top", "the state", 60_000);
     assert.match(await text(page, ".growth-step"), /step 32 of 32/);
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save animation" }).click()]);
-    assert.equal((await readFile(await download.path())).subarray(8, 12).toString(), "WEBP");
+    const save = async (name) => {
+        const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name }).click()]);
+        return readFile(await download.path());
+    };
+    // The chunk that makes a PNG an animation, and the two other kinds by their first bytes.
+    assert.ok((await save("Save animation")).includes("acTL"));
+    assert.equal((await save("Save GIF")).subarray(0, 6).toString(), "GIF89a");
+    assert.equal((await save("Save WebP")).subarray(8, 12).toString(), "WEBP");
     await close();
 });
 

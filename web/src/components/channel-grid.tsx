@@ -70,7 +70,7 @@ export function ChannelGrid({ numbers, isSigned, chosen, onChoose }: ChannelGrid
                         title={`channel ${index}: ${readable(range.low)} to ${readable(range.high)}`}
                         onClick={() => onChoose(index)}
                     >
-                        <MapCanvas map={map} colours={colours} range={isShared || isVector ? all : isSigned ? symmetric(map) : range} />
+                        <MapCanvas map={map} colours={colours} class={map.width > 64 ? "smooth" : ""} range={isShared || isVector ? all : isSigned ? symmetric(map) : range} />
                         <span>{index}</span>
                     </button>
                 ))}

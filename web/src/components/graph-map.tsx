@@ -54,7 +54,9 @@ export function GraphMap({ graph, chosen, onChoose }: GraphMapProps) {
     const extent = (): readonly [number, number] => [holder.current?.clientWidth ?? 400, holder.current?.clientHeight ?? 400];
     const centre = (block: { x: number; y: number }, scale: number) => {
         const [width, height] = extent();
-        setSight({ scale, x: width / 2 - block.x * scale, y: height / 2 - block.y * scale });
+        // No empty space above the first block, nor below the last, where there is more than fits.
+        const lowest = Math.min(12, height - layout.height * scale - 12);
+        setSight({ scale, x: width / 2 - block.x * scale, y: Math.min(Math.max(height / 2 - block.y * scale, lowest), 12) });
     };
     const fitWidth = () => {
         const [width] = extent();

@@ -93,13 +93,14 @@ export function ClassModelView() {
     const iterations = frames.map(({ iteration }) => iteration);
     const isOver = ascent?.isOver ?? true;
 
-    const save = async (kind: "png" | "webp" | "animation") => {
+    const save = async (kind: "png" | "webp" | "animation.png" | "animation.gif") => {
         if (!ascent || !frame) return;
         setProblem("");
         const stem = fileName("class-model", subject, ascent.request.recipe, ascent.request.seed);
         try {
-            if (kind === "animation" && ascent.id) download(await api.ascentFile(ascent.id, "animation.webp"), `${stem}-animation.webp`);
-            else if (kind === "png" && ascent.id && !shownFrame) download(await api.ascentFile(ascent.id, "picture.png"), `${stem}.png`);
+            if (kind.startsWith("animation")) {
+                if (ascent.id) download(await api.ascentFile(ascent.id, kind), `${stem}-${kind}`);
+            } else if (kind === "png" && ascent.id && !shownFrame) download(await api.ascentFile(ascent.id, "picture.png"), `${stem}.png`);
             else {
                 const image = new Image();
                 image.src = frame.image;
@@ -222,8 +223,11 @@ export function ClassModelView() {
                     <button type="button" class="button" disabled={!frame} onClick={() => void save("webp")}>
                         Save WebP
                     </button>
-                    <button type="button" class="button" disabled={!frame} onClick={() => void save("animation")}>
+                    <button type="button" class="button" disabled={!frame} onClick={() => void save("animation.png")}>
                         Save animation
+                    </button>
+                    <button type="button" class="button" disabled={!frame} onClick={() => void save("animation.gif")}>
+                        Save GIF
                     </button>
                 </div>
                 {ascent && ascent.turns.length > 0 && (

@@ -72,7 +72,7 @@ export function LayersView() {
                         <p class="hint">{about.shape.slice(1).join(" × ")}{layer.result?.note ? ` · ${layer.result.note}` : ""}</p>
                     </div>
                 )}
-                {siblings.length > 1 && <Segments label="Value" value={value} options={siblings.map((name) => [name, name.includes("@") ? name.slice(name.indexOf("@") + 1) : "last"] as const)} onChange={(name) => set({ value: name })} />}
+                {siblings.length > 1 && <Segments label="Value" value={value} options={siblings.map((name) => [name, name.includes("@") ? name.slice(name.indexOf("@") + 1).replace(":", " ") : "after"] as const)} onChange={(name) => set({ value: name })} />}
                 <Segments label="Show" value={settings.show} options={SHOWS} onChange={(show) => set({ show })} />
                 {numbers && isFresh && (
                     <ChannelGrid
