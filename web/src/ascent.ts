@@ -28,6 +28,8 @@ export class Ascent {
     arrivals: number[] = [];
     private events: EventSource | undefined;
     private isStopped = false;
+    private pending: Readonly<Record<string, number>> | undefined;
+    private isChanging = false;
 
     constructor(
         readonly request: AscentRequest,
@@ -126,9 +128,17 @@ export class Ascent {
         this.changed();
     }
 
+    /** Changes the recipe. While one change is on its way, others are gathered, since a slider moves faster than they travel. */
     async change(changes: Readonly<Record<string, number>>): Promise<void> {
-        const id = this.id;
-        if (id && this.state !== "failed" && this.state !== "cancelled") await this.try(() => api.changeAscent(id, changes));
+        this.pending = { ...this.pending, ...changes };
+        if (this.isChanging) return;
+        this.isChanging = true;
+        while (this.pending) {
+            const [id, now] = [this.id, this.pending];
+            this.pending = undefined;
+            if (id && this.state !== "failed" && this.state !== "cancelled") await this.try(() => api.changeAscent(id, now));
+        }
+        this.isChanging = false;
     }
 
     async pause(): Promise<void> {

@@ -35,7 +35,9 @@ export function LayersView() {
         const produced = new Set(graph.result?.nodes.flatMap(({ outputs }) => outputs) ?? []);
         return graph.result?.values.find(({ name, is_shown }) => is_shown && produced.has(name))?.name ?? "";
     }, [graph.result]);
-    const value = settings.value || first;
+    // A link may come from another network.
+    const isKnown = !settings.value || !graph.result || graph.result.values.some(({ name }) => name === settings.value);
+    const value = (isKnown && settings.value) || first;
     const about = graph.result?.values.find(({ name }) => name === value);
     const key = value && photographId && graph.result ? JSON.stringify([modelId, photographId, value, classIndex, settings.rule]) : undefined;
     const layer = useJob(key, (signal) =>
@@ -64,6 +66,11 @@ export function LayersView() {
             <section class="view-main" aria-label="The layer">
                 <Busy isBusy={layer.isRunning || graph.isRunning} label="Computing the layer" />
                 <ErrorNote error={photograph.error ?? layer.error} retry={photograph.error ? photograph.retry : layer.retry} />
+                {!isKnown && (
+                    <p class="notice" role="status">
+                        {model?.name} has no value called “{settings.value}”; its first layer is shown.
+                    </p>
+                )}
                 {about && (
                     <div class="layer-head">
                         <h2 class="layer-title">
