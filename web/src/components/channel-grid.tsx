@@ -6,7 +6,8 @@ import type { ColourMap } from "../colour-maps";
 import { Segments, Toggle, type Option } from "./controls";
 import { MapCanvas, symmetric } from "./map-canvas";
 
-const PAGE = 96;
+/** A phone shows fewer, since what a channel leads to stands below them. */
+const PAGE = matchMedia("(max-width: 900px)").matches ? 40 : 96;
 const ORDERS: readonly Option[] = [
     ["channel", "By number"],
     ["strength", "Strongest first"],

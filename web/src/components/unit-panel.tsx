@@ -24,12 +24,21 @@ interface UnitPanelProps {
     readonly activations: NumberArray;
     readonly gradients: NumberArray;
     readonly hasFilters: boolean;
+    /** Whether the reader chose the channel here, and did not come with a link to it. */
+    readonly isChosenHere: boolean;
     readonly onRule: (rule: string) => void;
     readonly onCommand: (command: string) => void;
 }
 
 export function UnitPanel(props: UnitPanelProps) {
     const { modelId, model, photograph, value, channel, rule, activations, gradients, hasFilters, onRule, onCommand } = props;
+    const section = useRef<HTMLElement>(null);
+    // Where the panel stands below the channels, a chosen one comes into sight; not when the view begins with it.
+    const isFirst = useRef(true);
+    useEffect(() => {
+        if (props.isChosenHere && matchMedia("(max-width: 900px)").matches) section.current?.scrollIntoView({ block: "start", behavior: isFirst.current ? "auto" : "smooth" });
+        isFirst.current = false;
+    }, [channel]);
     const [position, setPosition] = useState<readonly [number, number]>();
     useEffect(() => setPosition(undefined), [value, channel, photograph.id, modelId]);
     const unit = useJob(JSON.stringify([modelId, photograph.id, value, channel, rule, position]), (signal) =>
@@ -53,7 +62,7 @@ export function UnitPanel(props: UnitPanelProps) {
     const [rows, columns] = [active.height, active.width];
     const place = result?.position ?? [];
     return (
-        <section class="unit" aria-label={`Channel ${channel} of ${value}`}>
+        <section ref={section} class="unit" aria-label={`Channel ${channel} of ${value}`}>
             <h2 class="unit-title">
                 <code>{value}</code> channel {channel}
             </h2>

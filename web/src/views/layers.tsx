@@ -1,7 +1,7 @@
 // Every layer: what is active in it for this photograph, which gradient reaches it, and what its units look at (§4 of Simonyan,
 // Vedaldi and Zisserman 2013).
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../api";
 import { channels, decode } from "../arrays";
 import { ChannelGrid } from "../components/channel-grid";
@@ -28,6 +28,7 @@ export function LayersView() {
     const { modelId, model, photographId, photograph } = useCurrent();
     const [settings, set] = useSettings(DEFAULTS);
     const [unitCommand, setUnitCommand] = useState<string>();
+    const isChosenHere = useRef(false);
     const graph = useJob(model?.id, (signal) => api.graph(model?.id ?? "", signal));
     const classIndex = settings.classes[0];
     // Where nothing was chosen: the first value that is shown after the input.
@@ -87,7 +88,10 @@ export function LayersView() {
                         numbers={settings.show === "gradients" ? numbers.gradients : numbers.activations}
                         isSigned={settings.show === "gradients"}
                         chosen={channel ?? -1}
-                        onChoose={(index) => set({ channel: index })}
+                        onChoose={(index) => {
+                            isChosenHere.current = true;
+                            set({ channel: index });
+                        }}
                     />
                 )}
             </section>
@@ -104,6 +108,7 @@ export function LayersView() {
                         activations={numbers.activations}
                         gradients={numbers.gradients}
                         hasFilters={about?.has_filters ?? false}
+                        isChosenHere={isChosenHere.current}
                         onRule={(unit) => set({ unit })}
                         onCommand={setUnitCommand}
                     />
