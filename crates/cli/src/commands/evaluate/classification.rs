@@ -6,7 +6,7 @@ use deepinside::vision::Crop;
 use serde::Serialize;
 
 use super::table::{self, Row};
-use super::{objects, settings};
+use super::{details_file, objects, settings};
 use crate::arguments::{CropChoice, EvaluateClassificationArguments};
 use crate::failure::Outcome;
 use crate::{commands, output, progress};
@@ -43,7 +43,7 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
     let threads = Threads::new(arguments.run.threads)?;
     let settings = settings("classification", &model, format!("{crops:?}"));
     let mut details =
-        arguments.report.details.as_deref().map(|path| Details::open(path, &settings)).transpose()?;
+        details_file(&arguments.report).map(|path| Details::open(path, &settings)).transpose()?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = classify_all(&model, &crops, &objects, &threads, details.as_mut(), || bar.inc(1))?;
     bar.finish_and_clear();

@@ -8,7 +8,7 @@ use deepinside::{Model, Threads};
 use serde::Serialize;
 
 use super::table::{self, Row};
-use super::{html, objects, settings};
+use super::{details_file, html, objects, settings};
 use crate::arguments::EvaluateLocalisationArguments;
 use crate::commands;
 use crate::failure::{Failure, Outcome};
@@ -155,7 +155,7 @@ pub fn measured(
     let threads = Threads::new(arguments.run.threads)?;
     let settings = settings(measure, model, format!("{method:?}"));
     let mut details =
-        arguments.report.details.as_deref().map(|path| Details::open(path, &settings)).transpose()?;
+        details_file(&arguments.report).map(|path| Details::open(path, &settings)).transpose()?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = localise_all(model, method, &objects, &threads, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();

@@ -6,11 +6,13 @@ mod localisation;
 mod pointing;
 mod table;
 
+use std::path::Path;
+
 use deepinside::Model;
 use deepinside::evaluation::{GroundTruth, Settings, TrueObject, ground_truth};
 use serde_json::Value;
 
-use crate::arguments::{EvaluateCommand, GroundTruthArguments};
+use crate::arguments::{EvaluateCommand, GroundTruthArguments, ReportArguments};
 use crate::failure::Outcome;
 use crate::{progress, record};
 
@@ -27,16 +29,27 @@ pub fn run(command: &EvaluateCommand) -> Outcome {
 fn objects(arguments: &GroundTruthArguments, model: &Model) -> Outcome<Vec<TrueObject>> {
     let GroundTruth { objects, notes } =
         ground_truth(&arguments.ground_truth, arguments.pictures.as_deref(), model)?;
-    if arguments.ground_truth.is_file() {
-        record::input(&arguments.ground_truth)?;
+    for note in notes {
+        progress::note(format_args!("note: {note}"));
+    }
+    let described = &arguments.ground_truth;
+    if described.is_file() {
+        record::input(described)?;
+    } else if let Ok(entries) = std::fs::read_dir(described) {
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()) {
+            record::input(&path)?;
+        }
     }
     for object in &objects {
         record::input(&object.file)?;
     }
-    for note in notes {
-        progress::note(format_args!("note: {note}"));
-    }
     Ok(objects)
+}
+
+/// The file that keeps the result of every picture. It holds times and grows with each run that goes on with it, so it is no
+/// result of a single one: records leave it out, and a replay computes every picture again.
+fn details_file(arguments: &ReportArguments) -> Option<&Path> {
+    arguments.details.as_deref().filter(|_| !record::is_replay())
 }
 
 /// What the results of single pictures depend on: the program, the network and how it is fed, and how results are made.
