@@ -122,6 +122,7 @@ export async function comparePicture(name, bytes, share = 0.01) {
         await writeFile(file, bytes);
         return;
     }
+    assert.ok(existsSync(file), `there is no ${file} to compare with: take it with UPDATE_PICTURES=1, look at it, and commit it`);
     const [expected, found] = [PNG.sync.read(await readFile(file)), PNG.sync.read(bytes)];
     assert.deepEqual([found.width, found.height], [expected.width, expected.height], `the size of ${name}`);
     const difference = new PNG({ width: found.width, height: found.height });
