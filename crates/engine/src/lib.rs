@@ -9,6 +9,7 @@
 //!
 //! Results have the same bits for every number of threads: work is split over outputs and never over a sum.
 
+mod aligned;
 mod error;
 mod gemm;
 mod kernel;

@@ -10,6 +10,7 @@ use deepinside_graph::pass::Keep;
 use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId, operations};
 
 use crate::kernel::activation::Activation;
+use crate::kernel::convolution::{Part, Placing};
 use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::simd::Instructions;
 use crate::{BackwardRule, EngineError, Layout, Precision};
@@ -69,9 +70,12 @@ pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program,
         consumers: graph.consumers(),
         producers: graph.producers(),
         fused: HashSet::new(),
+        parts: HashMap::new(),
+        joint: HashMap::new(),
         program: Program { tensors: Vec::new(), steps: Vec::new(), of_value: HashMap::new() },
         converted: HashMap::new(),
     };
+    lowerer.find_parts();
     for &input in graph.inputs() {
         let tensor = lowerer.tensor(graph.value(input).shape.clone(), Layout::Plain);
         lowerer.program.of_value.insert(input, tensor);
@@ -93,6 +97,10 @@ struct Lowerer<'graph> {
     producers: Vec<Option<NodeId>>,
     /// Nodes that are computed in the kernel of the node before.
     fused: HashSet<usize>,
+    /// Values that convolutions write into the array of a concatenation: its node, and where in it.
+    parts: HashMap<ValueId, (usize, Part)>,
+    /// The tensors of such concatenations.
+    joint: HashMap<usize, TensorId>,
     program: Program,
     /// Conversions made so far.
     converted: HashMap<(TensorId, Layout), TensorId>,
@@ -123,12 +131,22 @@ impl Lowerer<'_> {
             instructions: self.options.instructions,
             precision: self.options.precision,
         };
-        let rectifier = self.rectifier_behind(node);
+        let sum = self.sum_behind(node);
+        let last = sum.map_or(node, |(sum, _)| self.graph.node(sum));
+        let rectifier = self.rectifier_behind(last);
+        let result = rectifier.map_or(last.outputs[0], |(fused, _)| self.graph.node(fused).outputs[0]);
+        let part = self.parts.get(&result).copied();
         let activation = rectifier.map(|(_, activation)| activation);
+        let placing = Placing { part: part.map(|(_, part)| part), adds: sum.is_some() };
         let dead_at_zero = self.dead_at_zero(node.inputs[0]);
-        let kernel = self.kernel(&node.op, &lowering, activation, dead_at_zero).map_err(|cause| {
-            EngineError::Unsupported { node: node.name.clone(), operator: node.op.operator().name(), cause }
-        })?;
+        let kernel =
+            self.kernel(&node.op, &lowering, activation, placing, dead_at_zero).map_err(|cause| {
+                EngineError::Unsupported {
+                    node: node.name.clone(),
+                    operator: node.op.operator().name(),
+                    cause,
+                }
+            })?;
 
         let mut operands = Vec::new();
         for (position, (&input, shape)) in node.inputs.iter().zip(&shapes).enumerate() {
@@ -149,17 +167,25 @@ impl Lowerer<'_> {
                 None => self.in_layout(self.program.of_value[&input], operand_layout, &node.name),
             });
         }
+        if let Some((_, addend)) = sum {
+            operands.push(self.in_layout(self.program.of_value[&addend], operand_layout, &node.name));
+        }
         let mut results = Vec::new();
-        for &output in &node.outputs {
+        if let Some((concat, _)) = part {
+            results.push(self.joint_tensor(concat));
+        }
+        for &output in node.outputs.iter().skip(results.len()) {
             let tensor = self.tensor(self.graph.value(output).shape.clone(), result_layout);
             self.program.of_value.insert(output, tensor);
             results.push(tensor);
         }
-        if let Some((fused, _)) = rectifier {
-            let result = self.graph.node(fused).outputs[0];
+        let fused = [sum.map(|(sum, _)| sum), rectifier.map(|(rectifier, _)| rectifier)];
+        for fused in fused.into_iter().flatten() {
             self.program.of_value.remove(&node.outputs[0]);
-            self.program.of_value.insert(result, results[0]);
             self.fused.insert(fused.index());
+            if part.is_none() {
+                self.program.of_value.insert(result, results[0]);
+            }
         }
         let elements = |value: &ValueId| self.graph.value(*value).shape.elements() as u64;
         let numbers: u64 = node.inputs.iter().chain(&node.outputs).map(elements).sum();
@@ -184,6 +210,83 @@ impl Lowerer<'_> {
             return None;
         }
         Some((consumer, Activation::of(function)?))
+    }
+
+    /// The plain sum of a convolution's result with one other value, where nobody else reads or observes the result: that node,
+    /// and the other value, which is there already.
+    fn sum_behind(&self, node: &Node) -> Option<(NodeId, ValueId)> {
+        let Op::Convolution(convolution) = &node.op else { return None };
+        let result = node.outputs[0];
+        let [consumer] = self.consumers[result.index()][..] else { return None };
+        let sum = self.graph.node(consumer);
+        let Op::Eltwise(Eltwise::Sum { coefficients }) = &sum.op else { return None };
+        if self.options.keep.contains(result) || self.graph.outputs().contains(&result) {
+            return None;
+        }
+        let [first, second] = sum.inputs[..] else { return None };
+        let other = if first == result { second } else { first };
+        let shape = |value: ValueId| &self.graph.value(value).shape;
+        let alike =
+            shape(other) == shape(result) && coefficients.iter().all(|&coefficient| coefficient == 1.0);
+        let there = self.program.of_value.contains_key(&other);
+        let adds = kernel::convolution::adds(convolution, shape(node.inputs[0]), shape(result));
+        (alike && there && adds).then_some((consumer, other))
+    }
+
+    /// Finds the concatenations of channels all of whose operands are results of convolutions that nobody else reads or
+    /// observes. The convolutions write them where they belong, and read their gradients there.
+    fn find_parts(&mut self) {
+        for (index, node) in self.graph.nodes().iter().enumerate() {
+            let Op::Concat(concat) = &node.op else { continue };
+            let whole = &self.graph.value(node.outputs[0]).shape;
+            if concat.axis != 1 || whole.rank() < 3 {
+                continue;
+            }
+            let mut parts = Vec::new();
+            let mut first = 0;
+            for &input in &node.inputs {
+                let part = Part { first, of: whole.extents()[1] };
+                first += self.graph.value(input).shape.extents()[1];
+                parts.push((input, (index, part)));
+            }
+            if node.inputs.iter().all(|&input| self.is_written_in_place(input)) {
+                self.parts.extend(parts);
+            }
+        }
+    }
+
+    /// Whether a value is a convolution's result, as it is or rectified, that has one reader and no observer.
+    fn is_written_in_place(&self, value: ValueId) -> bool {
+        let private = |value: ValueId| {
+            self.consumers[value.index()].len() == 1
+                && !self.options.keep.contains(value)
+                && !self.graph.outputs().contains(&value)
+        };
+        let Some(producer) = self.producers[value.index()] else { return false };
+        let node = self.graph.node(producer);
+        let convolution = match &node.op {
+            Op::Convolution(_) => true,
+            Op::Unary(_) => self.producers[node.inputs[0].index()].is_some_and(|before| {
+                let before = self.graph.node(before);
+                matches!(before.op, Op::Convolution(_))
+                    && self.rectifier_behind(before).is_some_and(|(fused, _)| fused == producer)
+            }),
+            _ => false,
+        };
+        convolution && private(value)
+    }
+
+    /// The tensor of a concatenation that convolutions write.
+    fn joint_tensor(&mut self, concat: usize) -> TensorId {
+        if let Some(&tensor) = self.joint.get(&concat) {
+            return tensor;
+        }
+        let output = self.graph.nodes()[concat].outputs[0];
+        let tensor = self.tensor(self.graph.value(output).shape.clone(), Layout::ChannelsLast);
+        self.program.of_value.insert(output, tensor);
+        self.joint.insert(concat, tensor);
+        self.fused.insert(concat);
+        tensor
     }
 
     /// Whether nobody uses the gradient of an element of this value that is zero: on its way back it meets nothing but
@@ -286,6 +389,7 @@ impl Lowerer<'_> {
         op: &Op,
         lowering: &Lowering<'_>,
         activation: Option<Activation>,
+        placing: Placing,
         dead_at_zero: bool,
     ) -> Result<Box<dyn Kernel>, deepinside_graph::Inconsistency> {
         match op {
@@ -293,7 +397,7 @@ impl Lowerer<'_> {
             Op::Binary(op) => kernel::binary::lower(op, lowering),
             Op::Concat(op) => kernel::concat::lower(op, lowering),
             Op::Convolution(op) => {
-                kernel::convolution::lower(op, lowering, activation, self.options.backward)
+                kernel::convolution::lower(op, lowering, activation, placing, self.options.backward)
             }
             Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.options.backward),
             Op::Eltwise(op) => kernel::eltwise::lower(op, lowering, activation),

@@ -58,6 +58,7 @@ fn operations(threads: usize) -> f64 {
                     range: 0..1,
                     targets: &targets,
                     bias: None,
+                    addend: None,
                     activation: None,
                 };
                 // SAFETY: the result is this thread's own.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use deepinside_graph::ValueId;
 
+use crate::aligned::Aligned;
 use crate::kernel::parallel::{GRAIN, for_each_piece};
 use crate::kernel::{Backward, Forward};
 use crate::lower::{TensorId, converted};
@@ -15,7 +16,7 @@ use crate::{EngineError, Layout, Plan, Target, Threads};
 pub struct Session {
     plan: Arc<Plan>,
     threads: Threads,
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Aligned>,
     position_slots: Vec<Vec<u32>>,
     /// Per tensor: whether its gradient has been written in the current backward pass.
     present: Vec<bool>,
@@ -43,7 +44,7 @@ impl Session {
     /// Takes memory for a plan.
     pub fn new(plan: Arc<Plan>, threads: Threads) -> Self {
         Self {
-            slots: plan.memory.slots.iter().map(|&size| vec![0.0; size]).collect(),
+            slots: plan.memory.slots.iter().map(|&size| Aligned::zeros(size)).collect(),
             position_slots: plan.memory.position_slots.iter().map(|&size| vec![0; size]).collect(),
             present: vec![false; plan.program.tensors.len()],
             ran_forward: false,
@@ -220,11 +221,11 @@ impl Session {
 
     /// Takes a slot out of the session, so that it can be written while others are read. The plan never lets two arrays of
     /// one step share a slot; [`Session::put`] brings it back.
-    fn take(&mut self, slot: Option<Slot>) -> Vec<f32> {
-        slot.map_or_else(Vec::new, |slot| std::mem::take(&mut self.slots[slot]))
+    fn take(&mut self, slot: Option<Slot>) -> Aligned {
+        slot.map_or_else(Aligned::default, |slot| std::mem::take(&mut self.slots[slot]))
     }
 
-    fn put(&mut self, slot: Option<Slot>, numbers: Vec<f32>) {
+    fn put(&mut self, slot: Option<Slot>, numbers: Aligned) {
         if let Some(slot) = slot {
             self.slots[slot] = numbers;
         }
@@ -233,7 +234,7 @@ impl Session {
     fn forward_step(&mut self, plan: &Plan, index: usize) {
         let (step, memory) = (&plan.program.steps[index], &plan.memory.steps[index]);
         let saved = step.kernel.saved();
-        let mut results: Vec<Vec<f32>> =
+        let mut results: Vec<Aligned> =
             step.results.iter().map(|&result| self.take(plan.memory.data[result])).collect();
         let mut numbers = self.take(memory.numbers);
         let mut workspace = self.take(memory.workspace[0]);
@@ -279,7 +280,7 @@ impl Session {
         let (saved, needs) = (step.kernel.saved(), step.kernel.needs());
         // Where each operand's gradient is written: in place if it is the first, else beside, to be added.
         let mut written: Vec<(TensorId, Slot, bool)> = Vec::new();
-        let mut taken: Vec<Option<Vec<f32>>> = Vec::new();
+        let mut taken: Vec<Option<Aligned>> = Vec::new();
         for (position, &operand) in step.operands.iter().enumerate() {
             let place = match plan.memory.gradient[operand] {
                 None => None,

@@ -119,6 +119,108 @@ fn what_is_observed_does_not_change_what_is_computed() {
 }
 
 /// Behind a rectifier, copies and maxima the gradients of silent units are left out, for nothing comes of them.
+/// A convolution that keeps the extents; `extents` are those of its filters.
+fn convolution(
+    b: &mut GraphBuilder,
+    name: &str,
+    from: ValueId,
+    extents: [usize; 4],
+    groups: usize,
+) -> ValueId {
+    let weights = constant(b, &format!("weights of {name}"), &extents, 0.3, 0.0);
+    let bias = constant(b, &format!("bias of {name}"), &extents[..1], 0.2, 0.0);
+    let pad = vec![extents[2] / 2; 2];
+    let window = Window { pad_begin: pad.clone(), pad_end: pad, ..Window::new([extents[2]; 2]) };
+    b.node(name, Convolution { window, groups }, &[from, weights, bias], &[name]).unwrap()[0]
+}
+
+fn rectified(b: &mut GraphBuilder, name: &str, from: ValueId) -> ValueId {
+    let name = format!("{name} rectified");
+    b.node(&name, Unary::Relu { negative_slope: 0.0 }, &[from], &[&name]).unwrap()[0]
+}
+
+/// Checks that scores and gradients are the same whether or not everything between is observed, under every rule, and that
+/// this saves so many steps.
+fn check_fusion(graph: &Graph, saved: usize) {
+    let (x, last) = (graph.inputs()[0], graph.outputs()[0]);
+    let elements = |value: ValueId| graph.value(value).shape.elements();
+    let picture = noise(elements(x), 3);
+    let target = Target::Dense(noise(elements(last), 4));
+    for rule in [BackwardRule::Gradient, BackwardRule::DeconvNet, BackwardRule::Guided] {
+        // What is observed is computed by itself.
+        let sessions = [Vec::new(), everything(graph)].map(|observed| {
+            let options = PlanOptions {
+                activations: [vec![last], observed.clone()].concat(),
+                gradients: [vec![x], observed].concat(),
+                targets: vec![last],
+                rule,
+                ..PlanOptions::default()
+            };
+            let mut session = session(graph, &options);
+            session.forward(&[(x, &picture)]).unwrap();
+            session.backward(&[(last, &target)]).unwrap();
+            session
+        });
+        let steps = sessions.each_ref().map(|session| session.plan().to_string().lines().count());
+        assert_eq!(steps[0] + saved, steps[1]);
+        let scores = sessions.each_ref().map(|session| session.activation(last).unwrap());
+        assert!(close(&scores[0], &scores[1], 1e-6), "scores");
+        let gradients = sessions.each_ref().map(|session| session.gradient(x).unwrap());
+        assert!(close(&gradients[0], &gradients[1], 1e-6), "gradients, {rule:?}");
+    }
+}
+
+#[test]
+fn convolutions_write_where_their_results_are_joined() {
+    for batch in [1, 3] {
+        let mut b = GraphBuilder::new("joined");
+        let x = b.input("x", Shape::new([batch, 3, 18, 17]).unwrap()).unwrap();
+        let stem = convolution(&mut b, "stem", x, [16, 3, 3, 3], 1);
+        let stem = rectified(&mut b, "stem", stem);
+        let kinds = [
+            ("pointwise", [24, 16, 1, 1], 1),
+            ("three", [64, 16, 3, 3], 1),
+            ("five", [32, 16, 5, 5], 1),
+            ("grouped", [20, 8, 3, 3], 2),
+            ("depthwise", [16, 1, 3, 3], 16),
+        ];
+        let parts = kinds.map(|(name, extents, groups)| {
+            let part = convolution(&mut b, name, stem, extents, groups);
+            if name == "pointwise" { part } else { rectified(&mut b, name, part) }
+        });
+        let joined = b.node("joined", Concat { axis: 1 }, &parts, &["joined"]).unwrap()[0];
+        let last = convolution(&mut b, "last", joined, [5, 156, 3, 3], 1);
+        // Five rectifiers, the concatenation.
+        check_fusion(&b.finish(&[last]), 6);
+    }
+}
+
+#[test]
+fn sums_with_the_result_of_a_convolution_are_added_by_it() {
+    for batch in [1, 3] {
+        let mut b = GraphBuilder::new("residual");
+        let x = b.input("x", Shape::new([batch, 16, 18, 17]).unwrap()).unwrap();
+        let sum = |b: &mut GraphBuilder, name: &str, operands: [ValueId; 2]| {
+            b.node(name, Eltwise::Sum { coefficients: vec![1.0; 2] }, &operands, &[name]).unwrap()[0]
+        };
+        let pointwise = convolution(&mut b, "pointwise", x, [16, 16, 1, 1], 1);
+        let first = sum(&mut b, "first", [pointwise, x]);
+        let first = rectified(&mut b, "first", first);
+        let three = convolution(&mut b, "three", first, [16, 16, 3, 3], 1);
+        let second = sum(&mut b, "second", [first, three]);
+        // A sum with one that sees each channel by itself stays a sum.
+        let depthwise = convolution(&mut b, "depthwise", second, [16, 1, 3, 3], 16);
+        let third = sum(&mut b, "third", [depthwise, second]);
+        let third = rectified(&mut b, "third", third);
+        let branches = [("left", [20, 16, 3, 3]), ("right", [20, 16, 1, 1])]
+            .map(|(name, extents)| convolution(&mut b, name, third, extents, 1));
+        let last = sum(&mut b, "last", branches);
+        let last = rectified(&mut b, "last", last);
+        // Three sums, three rectifiers behind sums.
+        check_fusion(&b.finish(&[last]), 6);
+    }
+}
+
 #[test]
 fn gradients_that_a_rectifier_would_stop_may_be_left_out() {
     let mut b = GraphBuilder::new("classifier");

@@ -7,6 +7,9 @@ use super::broadcast::{SCRATCH, Term, terms};
 use super::parallel::{GRAIN, for_each_piece};
 use super::{Backward, Forward, Kernel, Lowering, Needs};
 
+/// The exponent with which local response normalisation is exported: two square roots are a tenth of the general power's time.
+const THREE_QUARTERS: [f32; 1] = [0.75];
+
 /// Makes the kernel.
 pub(crate) fn lower(op: &Binary, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
     if !matches!(op, Binary::Divide | Binary::Power) && comparison(*op).is_none() {
@@ -47,6 +50,10 @@ impl Kernel for BinaryKernel {
                 terms[0].copy(start, operands[0], piece);
                 let second = &terms[1].spread;
                 match self.op {
+                    Binary::Power if operands[1] == THREE_QUARTERS => piece.iter_mut().for_each(|a| {
+                        let root = a.sqrt();
+                        *a = root * root.sqrt();
+                    }),
                     Binary::Divide => second.zip(
                         start,
                         piece,
@@ -85,6 +92,9 @@ impl Kernel for BinaryKernel {
                         (Binary::Divide, _) => {
                             elements.for_each(|((target, g), (a, b))| *target = -g * a / (b * b));
                         }
+                        (Binary::Power, 0) if operands[1] == THREE_QUARTERS => {
+                            elements.for_each(|((target, g), (a, _))| *target = g * 0.75 / a.sqrt().sqrt());
+                        }
                         (Binary::Power, 0) => elements.for_each(|((target, g), (a, &b))| {
                             // Without the special case 0⁰ would give 0 · ∞.
                             *target = if b == 0.0 { 0.0 } else { g * b * a.powf(b - 1.0) };
@@ -116,6 +126,28 @@ mod tests {
             Binary::LessOrEqual => f64::from(a <= b),
             _ => f64::NAN,
         }
+    }
+
+    #[test]
+    fn the_power_three_quarters_is_one() {
+        let operands = |extents: &[usize]| {
+            let mut base = Array::noise(extents, 5);
+            base.numbers.iter_mut().for_each(|number| *number = 1.5 + *number);
+            let mut exponent = Array::noise(&[1], 1);
+            exponent.numbers = vec![0.75];
+            vec![base, exponent]
+        };
+        let cases = [&[2, 3, 4, 5][..], &[7, 11]].map(|extents| {
+            let definition = |x: &[Vec<f64>]| vec![x[0].iter().map(|base| base.powf(x[1][0])).collect()];
+            Case::new(
+                "x^¾",
+                &Binary::Power,
+                |lowering| lower(&Binary::Power, lowering),
+                operands(extents),
+                definition,
+            )
+        });
+        check(cases.into());
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::Layout;
 /// The side of the blocks: the numbers of one cache line.
 const SIDE: usize = 16;
 
+/// Pictures have three channels: up to so many rows or columns are read or written one after the other, with steps.
+const FEW: usize = 4;
+
 /// Makes the kernel that brings a value of this shape from one layout into another.
 pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Box<dyn Kernel> {
     match Transposition::new(shape, from, to) {
@@ -51,6 +54,12 @@ impl Transposition {
 
     fn run(&self, source: &[f32], target: &mut [f32]) {
         let (rows, columns) = (self.rows, self.columns);
+        if rows <= FEW {
+            return interleave(source, target, rows, columns);
+        }
+        if columns <= FEW {
+            return separate(source, target, rows, columns);
+        }
         // Pieces are whole rows of the target, which has `columns` rows of `rows` elements per matrix.
         let piece_rows = (GRAIN / rows).max(1).next_multiple_of(SIDE);
         for_each_piece(
@@ -78,6 +87,53 @@ impl Transposition {
             },
         );
     }
+}
+
+/// Transposes matrices of few rows: their numbers take turns in the target.
+fn interleave(source: &[f32], target: &mut [f32], rows: usize, columns: usize) {
+    let step = (GRAIN / 2 / rows).max(1) * rows;
+    for_each_piece(
+        target,
+        step,
+        #[inline(always)]
+        |start, piece| {
+            let (mut place, mut rest) = (start / rows, piece);
+            while !rest.is_empty() {
+                let (matrix, column) = (place / columns, place % columns);
+                let count = (columns - column).min(rest.len() / rows);
+                let (own, behind) = rest.split_at_mut(count * rows);
+                for row in 0..rows {
+                    let source = &source[(matrix * rows + row) * columns + column..][..count];
+                    for (target, source) in own[row..].iter_mut().step_by(rows).zip(source) {
+                        *target = *source;
+                    }
+                }
+                (place, rest) = (place + count, behind);
+            }
+        },
+    );
+}
+
+/// Transposes matrices of few columns, whose numbers take turns in the source.
+fn separate(source: &[f32], target: &mut [f32], rows: usize, columns: usize) {
+    for_each_piece(
+        target,
+        GRAIN / 2,
+        #[inline(always)]
+        |start, piece| {
+            let (mut place, mut rest) = (start, piece);
+            while !rest.is_empty() {
+                let (matrix, column, row) = (place / (rows * columns), place / rows % columns, place % rows);
+                let count = (rows - row).min(rest.len());
+                let (own, behind) = rest.split_at_mut(count);
+                let source = &source[(matrix * rows + row) * columns + column..];
+                for (target, source) in own.iter_mut().zip(source.iter().step_by(columns)) {
+                    *target = *source;
+                }
+                (place, rest) = (place + count, behind);
+            }
+        },
+    );
 }
 
 /// Writes some rows of a transposed matrix: the columns of the source from `first` on.

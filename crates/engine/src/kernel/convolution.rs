@@ -4,8 +4,10 @@ use deepinside_graph::op::{Convolution, Window};
 use deepinside_graph::{Inconsistency, Shape};
 
 use super::activation::{Activation, Gate};
+use super::col2im::Col2im;
 use super::depthwise::Depthwise;
 use super::gather::{Field, Finish, Gather, Geometry};
+use super::parallel::{GRAIN, copy, for_each_piece};
 use super::slab::Source;
 use super::winograd::{Tile, Winograd};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Operand};
@@ -15,36 +17,105 @@ pub(crate) fn lower(
     op: &Convolution,
     lowering: &Lowering<'_>,
     activation: Option<Activation>,
+    placing: Placing,
+    backward: bool,
+) -> Result<Box<dyn Kernel>, Inconsistency> {
+    lower_by(Way::best, op, lowering, activation, placing, backward)
+}
+
+/// Whether something may be added to the result of a convolution in the same pass.
+pub(crate) fn adds(op: &Convolution, input: &Shape, output: &Shape) -> bool {
+    geometry(&op.window, op.groups, input, output).is_ok_and(|geometry| !Depthwise::fits(&geometry))
+}
+
+/// What becomes of the result of a convolution besides its rectifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Placing {
+    /// Where it lies, if not in an array of its own.
+    pub part: Option<Part>,
+    /// Whether there is a second operand, channels-last too and of the result's extents, that is added to it.
+    pub adds: bool,
+}
+
+/// Where the result lies when it is some channels of a larger array, which several convolutions write together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The number of its first channel there.
+    pub first: usize,
+    /// The channels of that array.
+    pub of: usize,
+}
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Each channel by itself.
+    Depthwise,
+    /// With fewer multiplications.
+    Winograd(Tile),
+    /// By sums of products where they lie.
+    Direct,
+}
+
+impl Way {
+    /// The fastest.
+    fn best(geometry: &Geometry, batch: usize) -> Self {
+        if Depthwise::fits(geometry) {
+            return Self::Depthwise;
+        }
+        Tile::best(geometry, batch).map_or(Self::Direct, Self::Winograd)
+    }
+}
+
+/// Prepares a convolution in a way of one's own choice.
+pub(super) fn lower_by(
+    way: impl Fn(&Geometry, usize) -> Way,
+    op: &Convolution,
+    lowering: &Lowering<'_>,
+    activation: Option<Activation>,
+    Placing { part, adds }: Placing,
     backward: bool,
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, output) = (&lowering.operands[0], &lowering.results[0]);
-    let geometry = geometry(&op.window, op.groups, input.shape, output.shape)?;
+    let mut geometry = geometry(&op.window, op.groups, input.shape, output.shape)?;
+    if let Some(Part { first, of }) = part {
+        geometry.small = Field { first, distance: of, ..geometry.small };
+    }
     let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
     let (batch, instructions) = (input.shape.extents()[0], lowering.instructions);
     let finish = Finish { bias, activation };
-    if Depthwise::fits(&geometry) {
-        return Ok(Box::new(ConvolutionKernel {
-            backward: backward.then(|| Depthwise::adjoint(instructions, &geometry, batch, &filters)),
-            forward: Depthwise::correlation(instructions, &geometry, batch, &filters, finish),
-            activation,
-        }));
+    let way = way(&geometry, batch);
+    let adjoint = || -> Box<dyn Pass> {
+        match way {
+            Way::Depthwise => Box::new(Depthwise::adjoint(instructions, &geometry, batch, &filters)),
+            Way::Winograd(tile) => {
+                Box::new(Winograd::adjoint(instructions, tile, &geometry, batch, &filters))
+            }
+            Way::Direct if Col2im::fits(&geometry) => {
+                Box::new(Col2im::adjoint(instructions, &geometry, batch, &filters))
+            }
+            Way::Direct => {
+                Box::new(Gather::adjoint(instructions, &geometry, batch, &filters, Finish::default()))
+            }
+        }
+    };
+    let backward = backward.then(adjoint);
+    let forward: Box<dyn Pass> = match way {
+        Way::Depthwise => Box::new(Depthwise::correlation(instructions, &geometry, batch, &filters, finish)),
+        Way::Winograd(tile) => {
+            Box::new(Winograd::correlation(instructions, tile, &geometry, batch, &filters, finish))
+        }
+        Way::Direct => Box::new(Gather::correlation(instructions, &geometry, batch, &filters, finish)),
+    };
+    if adds && !forward.adds() {
+        return Err(Inconsistency::new(
+            "convolution that adds",
+            "a direct one, or Winograd's",
+            format!("{way:?}"),
+        ));
     }
-    if Winograd::fits(&geometry) {
-        let tile = Tile::best(&geometry, lowering.precision);
-        let adjoint = || Winograd::adjoint(instructions, tile, &geometry, batch, &filters);
-        return Ok(Box::new(ConvolutionKernel {
-            backward: backward.then(adjoint),
-            forward: Winograd::correlation(instructions, tile, &geometry, batch, &filters, finish),
-            activation,
-        }));
-    }
-    let adjoint = || Gather::adjoint(instructions, &geometry, batch, &filters, Finish::default());
-    Ok(Box::new(ConvolutionKernel {
-        backward: backward.then(adjoint),
-        forward: Gather::correlation(instructions, &geometry, batch, &filters, finish),
-        activation,
-    }))
+    Ok(Box::new(ConvolutionKernel { forward, backward, activation, adds }))
 }
 
 /// A packed pass from one field to another.
@@ -54,8 +125,13 @@ trait Pass: Send + Sync {
         0
     }
 
-    /// Computes the result for the whole batch, overwriting it.
-    fn run(&self, source: Source<'_>, result: &mut [f32], workspace: &mut [f32]);
+    /// Whether something can be added to the result.
+    fn adds(&self) -> bool {
+        false
+    }
+
+    /// Computes the result for the whole batch, overwriting it, on top of an addend that lies as the result does.
+    fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], workspace: &mut [f32]);
 }
 
 impl Pass for Winograd {
@@ -63,19 +139,33 @@ impl Pass for Winograd {
         Winograd::workspace(self)
     }
 
-    fn run(&self, source: Source<'_>, result: &mut [f32], workspace: &mut [f32]) {
-        Winograd::run(self, source, result, workspace);
+    fn adds(&self) -> bool {
+        true
+    }
+
+    fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], workspace: &mut [f32]) {
+        Winograd::run(self, source, addend, result, workspace);
     }
 }
 
 impl Pass for Gather {
-    fn run(&self, source: Source<'_>, result: &mut [f32], _: &mut [f32]) {
-        Gather::run(self, source, result);
+    fn adds(&self) -> bool {
+        Gather::adds(self)
+    }
+
+    fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], _: &mut [f32]) {
+        Gather::run(self, source, addend, result);
+    }
+}
+
+impl Pass for Col2im {
+    fn run(&self, source: Source<'_>, _: Option<&[f32]>, result: &mut [f32], _: &mut [f32]) {
+        Col2im::run(self, source, result);
     }
 }
 
 impl Pass for Depthwise {
-    fn run(&self, source: Source<'_>, result: &mut [f32], _: &mut [f32]) {
+    fn run(&self, source: Source<'_>, _: Option<&[f32]>, result: &mut [f32], _: &mut [f32]) {
         Depthwise::run(self, source, result);
     }
 }
@@ -94,8 +184,7 @@ pub(super) fn geometry(
     let pad = |numbers: &[usize], default: usize| -> [usize; 3] {
         std::array::from_fn(|axis| (axis + axes).checked_sub(3).map_or(default, |own| numbers[own]))
     };
-    let field =
-        |shape: &Shape| Field { spatial: pad(&shape.extents()[2..], 1), channels: shape.extents()[1] };
+    let field = |shape: &Shape| Field::new(pad(&shape.extents()[2..], 1), shape.extents()[1]);
     Ok(Geometry {
         large: field(large),
         small: field(small),
@@ -116,30 +205,46 @@ pub(super) fn constant(what: &str, operand: &Operand<'_>) -> Result<Vec<f32>, In
     Ok(numbers)
 }
 
-struct ConvolutionKernel<P> {
-    forward: P,
-    backward: Option<P>,
+struct ConvolutionKernel {
+    forward: Box<dyn Pass>,
+    backward: Option<Box<dyn Pass>>,
     activation: Option<Activation>,
+    /// Whether the second operand, which lies as the result does, is added before the rectifier.
+    adds: bool,
 }
 
-impl<P: Pass> Kernel for ConvolutionKernel<P> {
+impl Kernel for ConvolutionKernel {
     fn needs(&self) -> Needs {
         Needs { operands: false, results: self.activation.is_some() }
     }
 
     fn workspace(&self) -> usize {
-        self.forward.workspace().max(self.backward.as_ref().map_or(0, Pass::workspace))
+        self.forward.workspace().max(self.backward.as_ref().map_or(0, |adjoint| adjoint.workspace()))
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
-        self.forward.run(Source::plain(context.operands[0]), context.results[0], context.workspace);
+        let addend = self.adds.then(|| context.operands[1]);
+        let source = Source::plain(context.operands[0]);
+        self.forward.run(source, addend, context.results[0], context.workspace);
     }
 
     fn backward(&self, context: Backward<'_, '_>) {
+        let (rule, results, numbers) = (context.rule, context.results[0], context.result_gradients[0]);
+        let gate = self.activation.map(|activation| Gate { activation, rule, results });
         if let (Some(adjoint), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
-            let (rule, results) = (context.rule, context.results[0]);
-            let gate = self.activation.map(|activation| Gate { activation, rule, results });
-            adjoint.run(Source { numbers: context.result_gradients[0], gate }, gradient, context.workspace);
+            adjoint.run(Source { numbers, gate }, None, gradient, context.workspace);
+        }
+        if let (true, Some(gradient)) = (self.adds, context.operand_gradients.get_mut(1)) {
+            let Some(gradient) = gradient else { return };
+            match gate {
+                Some(gate) => for_each_piece(
+                    gradient,
+                    GRAIN,
+                    #[inline(always)]
+                    |start, piece| gate.pass(numbers, start, piece),
+                ),
+                None => copy(numbers, gradient),
+            }
         }
     }
 }
@@ -210,6 +315,14 @@ pub(super) mod tests {
                 1,
                 window(&[3, 3], &[1, 1], &[1, 1], &[2, 0], &[1, 2]),
             ),
+            setting("for Winograd, 5×5", &[9, 8], [8, 16], 1, square(5, 1, 1, 2)),
+            setting(
+                "for Winograd, 5×5 in groups, padding of all sizes",
+                &[6, 7],
+                [16, 16],
+                2,
+                window(&[5, 5], &[1, 1], &[1, 1], &[0, 4], &[3, 1]),
+            ),
             setting("dilation", &[9, 11], [2, 3], 1, square(3, 1, 2, 2)),
             setting("dilation and stride", &[11, 12], [2, 3], 1, square(3, 2, 3, 2)),
             setting("rectangular", &[7, 9], [2, 3], 1, window(&[2, 5], &[1, 3], &[2, 1], &[0, 2], &[1, 3])),
@@ -279,15 +392,28 @@ pub(super) mod tests {
 
     #[test]
     fn equals_the_definition_and_its_differences() {
+        check_ways(|geometry| vec![if Depthwise::fits(geometry) { Way::Depthwise } else { Way::Direct }]);
+    }
+
+    /// Every tile on every convolution that it can compute, however small: whole and cut tiles.
+    #[test]
+    fn winograds_equal_the_definition_and_its_differences() {
+        check_ways(|geometry| {
+            let tiles = [Tile::Two, Tile::Four, Tile::TwoOfFive].into_iter();
+            tiles.filter(|tile| tile.fits(geometry)).map(Way::Winograd).collect()
+        });
+    }
+
+    /// Checks all settings in the ways that are chosen for each, with and without a rectifier.
+    fn check_ways(ways: impl Fn(&Geometry) -> Vec<Way>) {
         let settings = settings();
         let operators: Vec<Convolution> = settings
             .iter()
             .map(|setting| Convolution { window: setting.window.clone(), groups: setting.groups })
             .collect();
         let rectifier = Some(Activation { minimum: -0.4, maximum: 0.7 });
-        let all = settings.iter().zip(&operators).enumerate();
-        let cases = all.flat_map(|case| [(case, None), (case, rectifier)]);
-        let cases = cases.map(|((seed, (setting, operator)), activation)| {
+        let mut cases = Vec::new();
+        for (seed, (setting, operator)) in settings.iter().zip(&operators).enumerate() {
             let seed = seed as u64;
             let [inputs, outputs] = setting.channels;
             let from = [&[1 + seed as usize % 2, inputs], setting.spatial].concat();
@@ -297,23 +423,35 @@ pub(super) mod tests {
                 operands.push(Array::noise(&[outputs], seed + 200).constant());
             }
             let shapes: Vec<&Shape> = operands.iter().map(|operand| &operand.shape).collect();
-            let to = deepinside_graph::op::Operator::infer(operator, &shapes).unwrap()[0].extents().to_vec();
+            let shape = deepinside_graph::op::Operator::infer(operator, &shapes).unwrap().remove(0);
+            let to = shape.extents().to_vec();
+            let found = geometry(&operator.window, operator.groups, shapes[0], &shape).unwrap();
             let products = products(&operator.window, operator.groups, &from, &to);
-            let definition = move |operands: &[Vec<f64>]| {
-                let mut result = biases(&to, operands.get(2));
-                products
-                    .iter()
-                    .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
-                if let Some(Activation { minimum, maximum }) = activation {
-                    let clip = |number: &mut f64| *number = number.clamp(minimum.into(), maximum.into());
-                    result.iter_mut().for_each(clip);
-                }
-                vec![result]
-            };
-            let lower = move |lowering: &Lowering<'_>| lower(operator, lowering, activation, true);
-            Case::new(setting.name, operator, lower, operands, definition).layouts(&[Layout::ChannelsLast])
-        });
-        check(cases.collect());
+            for (way, activation) in ways(&found).into_iter().flat_map(|way| [(way, None), (way, rectifier)])
+            {
+                let (products, to) = (products.clone(), to.clone());
+                let definition = move |operands: &[Vec<f64>]| {
+                    let mut result = biases(&to, operands.get(2));
+                    products.iter().for_each(|&[to, from, weight]| {
+                        result[to] += operands[0][from] * operands[1][weight]
+                    });
+                    if let Some(Activation { minimum, maximum }) = activation {
+                        let clip = |number: &mut f64| *number = number.clamp(minimum.into(), maximum.into());
+                        result.iter_mut().for_each(clip);
+                    }
+                    vec![result]
+                };
+                let lower = move |lowering: &Lowering<'_>| {
+                    lower_by(|_, _| way, operator, lowering, activation, Placing::default(), true)
+                };
+                let name = format!("{}, {way:?}", setting.name);
+                let case = Case::new(name, operator, lower, operands.clone(), definition);
+                // A clip to less than one keeps the errors of sums of ten.
+                let tolerance = if activation.is_some() { 1.5e-5 } else { case.tolerance };
+                cases.push(case.layouts(&[Layout::ChannelsLast]).tolerance(tolerance));
+            }
+        }
+        check(cases);
     }
 
     #[test]
@@ -329,42 +467,65 @@ pub(super) mod tests {
                 .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
             vec![result]
         };
-        let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, None, true);
+        let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, None, Placing::default(), true);
         let case = Case::new("40×41", &operator, lower, operands, definition);
         check(vec![case.layouts(&[Layout::ChannelsLast]).without_differences()]);
     }
 
-    /// The larger tiles of the fast precision: whole and cut ones, few and many, with groups, both directions.
+    /// Tiles that are cut or whole, few and many, and more filters than stay in the caches, with groups, both directions.
     #[test]
-    fn fast_convolutions_are_off_by_a_hundred_thousandth() {
+    fn winograds_of_many_tiles_equal_the_definition() {
         let settings = [
-            ([1, 8, 17, 18], 8, 1),
-            ([1, 16, 17, 19], 16, 1),
-            ([2, 16, 18, 17], 32, 2),
-            ([1, 8, 57, 60], 8, 1),
+            (Tile::Four, [1, 16, 17, 19], 16, 1, 3),
+            (Tile::Four, [2, 16, 18, 17], 32, 2, 3),
+            (Tile::Four, [1, 8, 57, 60], 8, 1, 3),
+            (Tile::Four, [1, 176, 5, 6], 176, 1, 3),
+            (Tile::Two, [1, 8, 57, 60], 8, 1, 3),
+            (Tile::TwoOfFive, [1, 8, 27, 60], 8, 1, 5),
+            (Tile::TwoOfFive, [2, 16, 19, 27], 32, 2, 5),
         ];
-        let operators = settings.map(|(_, _, groups)| {
-            let window = Window { pad_begin: vec![1, 1], pad_end: vec![1, 1], ..Window::new([3, 3]) };
+        let operators = settings.map(|(_, _, _, groups, kernel)| {
+            let pad = vec![kernel / 2; 2];
+            let window = Window { pad_begin: pad.clone(), pad_end: pad, ..Window::new([kernel; 2]) };
             Convolution { window, groups }
         });
-        let cases = settings.into_iter().zip(&operators).map(|((from, outputs, groups), operator)| {
-            let filters = [outputs, from[1] / groups, 3, 3];
-            let operands = vec![Array::noise(&from, 1), Array::noise(&filters, 2).constant()];
-            let to = [from[0], outputs, from[2], from[3]];
-            let products = products(&operator.window, groups, &from, &to);
-            let definition = move |operands: &[Vec<f64>]| {
-                let mut result = vec![0.0; to.iter().product()];
-                products
-                    .iter()
-                    .for_each(|&[to, from, weight]| result[to] += operands[0][from] * operands[1][weight]);
-                vec![result]
-            };
-            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, None, true);
-            let case = Case::new(format!("{from:?}"), operator, lower, operands, definition).tolerance(1e-5);
-            let case = case.layouts(&[Layout::ChannelsLast]).fast();
-            // Differences of all but the smallest take too long.
-            if from[1] == 8 && from[2] == 17 { case } else { case.without_differences() }
-        });
+        let cases =
+            settings.into_iter().zip(&operators).map(|((tile, from, outputs, groups, kernel), operator)| {
+                let filters = [outputs, from[1] / groups, kernel, kernel];
+                let operands = vec![Array::noise(&from, 1), Array::noise(&filters, 2).constant()];
+                let to = [from[0], outputs, from[2], from[3]];
+                let products = products(&operator.window, groups, &from, &to);
+                let definition = move |operands: &[Vec<f64>]| {
+                    let mut result = vec![0.0; to.iter().product()];
+                    products.iter().for_each(|&[to, from, weight]| {
+                        result[to] += operands[0][from] * operands[1][weight]
+                    });
+                    vec![result]
+                };
+                let way = Way::Winograd(tile);
+                let lower = move |lowering: &Lowering<'_>| {
+                    lower_by(|_, _| way, operator, lowering, None, Placing::default(), true)
+                };
+                let case = Case::new(format!("{tile:?} of {from:?}"), operator, lower, operands, definition);
+                case.layouts(&[Layout::ChannelsLast]).tolerance(5e-6).without_differences()
+            });
         check(cases.collect());
+    }
+
+    /// Larger tiles pay where an image has many of them, or a batch does; on small images what lies beyond the border, and
+    /// filters that are read for few tiles, cost more.
+    #[test]
+    fn the_way_follows_from_the_extents() {
+        let way = |extent: usize, channels: usize, kernel: usize, batch: usize| {
+            let field = Field::new([1, extent, extent], channels);
+            let (kernel, pad) = ([1, kernel, kernel], [0, kernel / 2, kernel / 2]);
+            let (stride, dilation, groups) = ([1; 3], [1; 3], 1);
+            Way::best(&Geometry { large: field, small: field, kernel, stride, dilation, pad, groups }, batch)
+        };
+        assert_eq!(way(56, 64, 3, 1), Way::Winograd(Tile::Four));
+        assert_eq!(way(14, 256, 3, 1), Way::Winograd(Tile::Two));
+        assert_eq!(way(14, 256, 3, 16), Way::Winograd(Tile::Four));
+        assert_eq!(way(27, 96, 5, 1), Way::Winograd(Tile::TwoOfFive));
+        assert_eq!(way(56, 8, 1, 1), Way::Direct);
     }
 }

@@ -40,12 +40,12 @@ impl Kernel for DeconvolutionKernel {
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
-        self.forward.run(Source::plain(context.operands[0]), context.results[0]);
+        self.forward.run(Source::plain(context.operands[0]), None, context.results[0]);
     }
 
     fn backward(&self, context: Backward<'_, '_>) {
         if let (Some(convolution), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
-            convolution.run(Source::plain(context.result_gradients[0]), gradient);
+            convolution.run(Source::plain(context.result_gradients[0]), None, gradient);
         }
     }
 }

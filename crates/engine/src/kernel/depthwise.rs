@@ -2,30 +2,37 @@
 //!
 //! A matrix product has nothing to share here: each number of the source meets each filter tap once. So every result
 //! position sums its taps by itself, a vector of neighbouring channels at a time, and several neighbouring positions
-//! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::gather`]. Taps
-//! that lie outside the image are left out row by row, and at both ends of a row position by position. Numbers are read
-//! where they lie, except through a gate or from beyond the caches: then the rows of a block are copied first.
+//! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::gather`].
+//!
+//! What matters besides is where the numbers come from: each is read once per tap. So some rows of a few channels, [`CHUNK`] or
+//! fewer, are first copied side by side, with zeros around the image and through a rectifier's gate; the copy stays in the
+//! first-level cache while all of its results are computed, and no position is a special case at the border.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::activation::Activation;
+use super::activation::{Activation, Gate};
 use super::gather::{Field, Finish, Geometry, Tap, adjoint_taps, correlation_taps};
 use super::panels::Shared;
-use super::slab::{Box3, Source, copy_box};
+use super::slab::Source;
+use crate::BackwardRule;
+use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES, Simd, Work};
 
-/// The numbers that a block reads: 128 KiB, beside which its result stays in the second-level cache.
-const CACHED: usize = 32 * 1024;
+/// The channels that are copied together: those of one cache line.
+const CHUNK: usize = 2 * LANES;
 
-/// The numbers of a source that may still lie in the last-level cache, 16 MiB. Larger ones come from memory, and copying rows in
-/// order is faster than letting every position fetch its own.
-const NEAR: usize = 4 * 1024 * 1024;
+/// The numbers that a copy should have at most: 64 KiB. The rows that a position reads then stay in the first-level cache, and the
+/// whole copy in the second.
+const CACHED: usize = 16 * 1024;
 
 /// The least number of pieces of work.
 const TASKS: usize = 8;
+
+/// The most neighbouring positions whose sums are kept in registers, with the filter and a number: ten of sixteen.
+const POSITIONS: usize = 8;
 
 /// A packed pass from a source to a result of equal channels.
 pub(super) struct Depthwise {
@@ -136,28 +143,31 @@ impl Depthwise {
         depthwise
     }
 
-    /// Cuts the work into blocks. The cut depends on the extents alone.
+    /// The source's extents that `count` grid positions along an axis read.
+    fn span(&self, axis: usize, count: usize) -> usize {
+        (count.max(1) - 1) * self.source_step[axis] + (self.reach[1][axis] - self.reach[0][axis]) as usize + 1
+    }
+
+    /// Cuts the work into blocks: rows as many as a chunk of channels leaves in the cache, and whole chunks of channels. The cut
+    /// depends on the extents alone.
     fn cut(&mut self, batch: usize, grid: [usize; 3]) {
-        let mut per_block = self.result.channels;
-        let row = self.source_step[1] * self.source.spatial[2] * per_block;
-        let mut rows = (CACHED / row.max(1)).clamp(1, grid[1].max(1));
-        let tasks = |rows: usize, per_block: usize| {
-            batch * grid[0] * grid[1].div_ceil(rows) * self.result.channels.div_ceil(per_block)
-        };
-        while tasks(rows, per_block) < TASKS {
-            if per_block >= 8 * LANES {
-                per_block = (per_block / 2).next_multiple_of(LANES);
-            } else if rows > 2 {
-                rows = rows.div_ceil(2);
-            } else {
-                break;
-            }
-        }
-        let count = grid[1].div_ceil(rows);
+        let row = self.span(0, 1) * self.span(2, grid[2]) * CHUNK;
+        let rows_read = (CACHED / row.max(1)).max(1);
+        let overlap = self.span(1, 1);
+        // At least as many rows as are read twice by neighbouring blocks.
+        let least = overlap.div_ceil(self.source_step[1]);
+        let rows =
+            (rows_read.saturating_sub(overlap) / self.source_step[1] + 1).clamp(least, grid[1].max(least));
+        let count = grid[1].div_ceil(rows.max(1)).max(1);
+        let chunks = self.result.channels.div_ceil(CHUNK);
+        let blocks = batch * grid[0] * count;
+        // Neighbouring channels share memory pages: as many together as leave enough pieces of work.
+        let together = (chunks * blocks / TASKS).clamp(1, chunks.clamp(1, 8));
+        let per_block = chunks.div_ceil(chunks.div_ceil(together).max(1)) * CHUNK;
         for image in 0..batch {
             for plane in 0..grid[0] {
                 for index in 0..count {
-                    for first in (0..self.result.channels).step_by(per_block) {
+                    for first in (0..self.result.channels).step_by(per_block.max(CHUNK)) {
                         let rows = index * grid[1] / count..(index + 1) * grid[1] / count;
                         let channels = first..(first + per_block).min(self.result.channels);
                         self.blocks.push(Block { image, plane, rows, channels });
@@ -167,266 +177,244 @@ impl Depthwise {
         }
     }
 
-    /// The part of the source along an axis that some grid positions read.
-    fn read(&self, axis: usize, positions: Range<usize>) -> Range<usize> {
-        let step = self.source_step[axis] as isize;
-        let inside = |place: isize| place.clamp(0, self.source.spatial[axis] as isize) as usize;
-        let first = inside(positions.start as isize * step + self.reach[0][axis]);
-        let last = inside((positions.end as isize - 1) * step + self.reach[1][axis] + 1);
-        first..last.max(first)
-    }
-
     /// Computes the result for the whole batch, overwriting it.
     pub fn run(&self, source: Source<'_>, result: &mut [f32]) {
         let result = Shared::new(result);
         self.blocks.par_iter().for_each(|block| {
-            BUFFER.with_borrow_mut(|slab| {
-                let [depth, height, width] = self.source.spatial;
-                let view = if source.gate.is_some() || source.numbers.len() > NEAR {
-                    let planes = self.read(0, block.plane..block.plane + 1);
-                    let rows = self.read(1, block.rows.clone());
-                    let origin = [planes.start as isize, rows.start as isize, 0];
-                    let extents = [planes.len(), rows.len(), width];
-                    let region = Box3 { image: block.image, origin, extents };
-                    copy_box(self.instructions, source, self.source, region, block.channels.clone(), slab);
-                    View { numbers: slab, origin, rows: rows.len(), distance: block.channels.len() }
-                } else {
-                    let size = depth * height * width * self.source.channels;
-                    let numbers = &source.numbers[block.image * size..(block.image + 1) * size];
-                    let numbers = &numbers[block.channels.start.min(size)..];
-                    View { numbers, origin: [0; 3], rows: height, distance: self.source.channels }
-                };
-                self.instructions.run(Rows { pass: self, block, view, result });
+            BUFFERS.with_borrow_mut(|buffers| {
+                self.instructions.run(Chunks { pass: self, block, source, result, buffers });
             });
         });
     }
 }
 
-/// Where a block's source lies: some whole rows of an image.
-struct View<'a> {
-    /// Begins at the block's first channel.
-    numbers: &'a [f32],
-    /// The image's position that comes first.
-    origin: [isize; 3],
-    /// The rows of a plane.
-    rows: usize,
-    /// The numbers from position to position.
-    distance: usize,
-}
-
-/// The rows of a block.
-struct Rows<'a> {
+/// The channels of a block, chunk by chunk.
+struct Chunks<'a> {
     pass: &'a Depthwise,
     block: &'a Block,
-    view: View<'a>,
+    source: Source<'a>,
     result: Shared<'a>,
+    buffers: &'a mut Buffers,
 }
 
-/// A tap of one row.
-#[derive(Clone, Copy)]
-struct RowTap {
-    /// The offset along the row, in positions.
-    offset: isize,
-    /// Where it reads for the row's first position, in numbers of the view.
-    place: isize,
-    /// Where its filter begins.
-    filter: usize,
-}
-
-impl Work for Rows<'_> {
+impl Work for Chunks<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { pass, block, .. } = &self;
-        let mut taps = Vec::new();
+        let Self { pass, block, source, result, buffers: Buffers { slab, places } } = self;
+        let width = pass.phases.iter().map(|phase| phase.grid[2]).max().unwrap_or(0);
+        let extents = [pass.span(0, 1), pass.span(1, block.rows.len()), pass.span(2, width)];
+        slab.resize(extents.iter().product::<usize>() * CHUNK);
         for phase in &pass.phases {
-            if block.plane < phase.grid[0] {
-                for row in block.rows.start..block.rows.end.min(phase.grid[1]) {
-                    self.row(simd, phase, row, &mut taps);
+            places.extend(phase.taps.iter().map(|tap| {
+                let [z, y, x]: [usize; 3] =
+                    std::array::from_fn(|axis| (tap.offset[axis] - pass.reach[0][axis]) as usize);
+                let [_, rows, columns] = pass.kernel;
+                let filter = (tap.filter[0] * rows + tap.filter[1]) * columns + tap.filter[2];
+                [((z * extents[1] + y) * extents[2] + x) * CHUNK, filter * pass.bias.len()]
+            }));
+        }
+        for first in block.channels.clone().step_by(CHUNK) {
+            let count = CHUNK.min(block.channels.end - first);
+            // Channels that do not exist stay as they are in the copy, and are not written.
+            copy(simd, pass, block, source, extents, first..first + count, slab);
+            let chunk = Chunk { pass, block, slab, extents, result, first, count };
+            let mut taps = 0;
+            for phase in &pass.phases {
+                let own = taps..taps + phase.taps.len();
+                taps = own.end;
+                if block.plane < phase.grid[0] {
+                    for row in block.rows.start..block.rows.end.min(phase.grid[1]) {
+                        chunk.row(simd, phase, &places[own.clone()], row);
+                    }
+                }
+            }
+        }
+        places.clear();
+    }
+}
+
+/// Copies some channels of what a block reads, [`CHUNK`] numbers per position, with zeros beyond the image.
+#[inline(always)]
+fn copy<S: Simd>(
+    simd: S,
+    pass: &Depthwise,
+    block: &Block,
+    source: Source<'_>,
+    extents: [usize; 3],
+    channels: Range<usize>,
+    slab: &mut [f32],
+) {
+    let [depth, height, width] = pass.source.spatial.map(|extent| extent as isize);
+    let grid = [block.plane, block.rows.start, 0];
+    let [z0, y0, x0]: [isize; 3] =
+        std::array::from_fn(|axis| (grid[axis] * pass.source_step[axis]) as isize + pass.reach[0][axis]);
+    // The part of each row that lies inside the image.
+    let low = (-x0).clamp(0, extents[2] as isize) as usize;
+    let high = (width - x0).clamp(low as isize, extents[2] as isize) as usize;
+    let distance = pass.source.distance;
+    for (index, row) in slab.chunks_exact_mut(extents[2] * CHUNK).enumerate() {
+        let z = z0 + (index / extents[1]) as isize;
+        let y = y0 + (index % extents[1]) as isize;
+        if z < 0 || z >= depth || y < 0 || y >= height || low == high {
+            row.fill(0.0);
+            continue;
+        }
+        row[..low * CHUNK].fill(0.0);
+        row[high * CHUNK..].fill(0.0);
+        let position = ((block.image as isize * depth + z) * height + y) * width + x0 + low as isize;
+        let first = position as usize * distance + pass.source.first + channels.start;
+        let inside = &mut row[low * CHUNK..high * CHUNK];
+        if channels.len() < CHUNK {
+            for (step, target) in inside.chunks_exact_mut(CHUNK).enumerate() {
+                let (from, target) = (first + step * distance, &mut target[..channels.len()]);
+                match source.gate {
+                    Some(gate) => gate.pass(source.numbers, from, target),
+                    None => target.copy_from_slice(&source.numbers[from..from + channels.len()]),
+                }
+            }
+            continue;
+        }
+        // The last position's channels end inside, so all others' do.
+        let reach = (high - low - 1) * distance + CHUNK;
+        let numbers = &source.numbers[first..first + reach];
+        let Some(Gate { activation, rule, results }) = source.gate else {
+            for (step, target) in inside.chunks_exact_mut(CHUNK).enumerate() {
+                for lane in [0, LANES] {
+                    // SAFETY: both hold CHUNK numbers from there on.
+                    unsafe {
+                        let vector = simd.load(numbers.as_ptr().add(step * distance + lane));
+                        simd.store(target.as_mut_ptr().add(lane), vector);
+                    }
+                }
+            }
+            continue;
+        };
+        // DeconvNet's rule asks nothing of the results.
+        let results = if rule == BackwardRule::DeconvNet { numbers } else { &results[first..first + reach] };
+        let (minimum, maximum) = (simd.splat(activation.minimum), simd.splat(activation.maximum));
+        let zero = simd.splat(0.0);
+        for (step, target) in inside.chunks_exact_mut(CHUNK).enumerate() {
+            for lane in [0, LANES] {
+                // SAFETY: all three hold CHUNK numbers from there on.
+                unsafe {
+                    let mut number = simd.load(numbers.as_ptr().add(step * distance + lane));
+                    if rule != BackwardRule::DeconvNet {
+                        let seen = simd.load(results.as_ptr().add(step * distance + lane));
+                        number = simd.where_greater(seen, minimum, number, zero);
+                        number = simd.where_greater(maximum, seen, number, zero);
+                    }
+                    if rule != BackwardRule::Gradient {
+                        number = simd.where_greater(number, zero, number, zero);
+                    }
+                    simd.store(target.as_mut_ptr().add(lane), number);
                 }
             }
         }
     }
 }
 
-impl Rows<'_> {
+/// Some channels of a block, copied.
+struct Chunk<'a> {
+    pass: &'a Depthwise,
+    block: &'a Block,
+    slab: &'a [f32],
+    extents: [usize; 3],
+    result: Shared<'a>,
+    /// The first channel, and how many there are.
+    first: usize,
+    count: usize,
+}
+
+impl Chunk<'_> {
+    /// One grid row of a phase. Each tap is a place in the copy for the block's first position, and one in the filters.
     #[inline(always)]
-    fn row<S: Simd>(&self, simd: S, phase: &Phase, row: usize, taps: &mut Vec<RowTap>) {
-        let Self { pass, block, view, .. } = self;
-        let [depth, height, width] = pass.source.spatial.map(|extent| extent as isize);
-        let [z, y] =
-            [block.plane * pass.source_step[0], row * pass.source_step[1]].map(|place| place as isize);
-        taps.clear();
-        for tap in &phase.taps {
-            let [z, y, x] = [z + tap.offset[0], y + tap.offset[1], tap.offset[2]];
-            if z >= 0 && z < depth && y >= 0 && y < height {
-                let place = (((z - view.origin[0]) * view.rows as isize + y - view.origin[1]) * width + x)
-                    * view.distance as isize;
-                let [_, rows, columns] = pass.kernel;
-                let filter = (tap.filter[0] * rows + tap.filter[1]) * columns + tap.filter[2];
-                taps.push(RowTap { offset: x, place, filter: filter * pass.bias.len() });
-            }
-        }
-        // The positions whose taps all lie inside the image.
-        let step = pass.source_step[2] as isize;
-        let count = phase.grid[2];
-        let lowest = taps.iter().map(|tap| tap.offset).min().unwrap_or(0);
-        let highest = taps.iter().map(|tap| tap.offset).max().unwrap_or(0);
-        let first = (-lowest).max(0) as usize;
-        let first = first.div_ceil(step as usize).min(count);
-        let end = (width - highest).max(0) as usize;
-        let end = end.div_ceil(step as usize).clamp(first, count);
-        let inside = |column: usize| {
-            let place = column as isize * step;
-            taps.iter().filter(move |tap| place + tap.offset >= 0 && place + tap.offset < width).copied()
-        };
-        for column in (0..first).chain(end..count) {
-            let taps: Vec<RowTap> = inside(column).collect();
-            self.positions::<S, 1>(simd, phase, row, &taps, column);
-        }
-        let mut column = first;
-        while column < end {
-            let left = end - column;
-            if left >= 8 {
-                self.positions::<S, 8>(simd, phase, row, taps, column);
-                column += 8;
-            } else if end - first >= 4 {
-                // The last ones may be computed twice.
-                self.positions::<S, 4>(simd, phase, row, taps, column.min(end - 4));
-                column += 4;
-            } else {
-                self.positions::<S, 1>(simd, phase, row, taps, column);
-                column += 1;
+    fn row<S: Simd>(&self, simd: S, phase: &Phase, taps: &[[usize; 2]], row: usize) {
+        let width = phase.grid[2];
+        // Groups of almost equal size: no position is left over for itself.
+        let groups = width.div_ceil(POSITIONS);
+        for group in 0..groups {
+            let (first, end) = (group * width / groups, (group + 1) * width / groups);
+            match end - first {
+                8 => self.positions::<S, 8>(simd, phase, taps, row, first),
+                7 => self.positions::<S, 7>(simd, phase, taps, row, first),
+                6 => self.positions::<S, 6>(simd, phase, taps, row, first),
+                5 => self.positions::<S, 5>(simd, phase, taps, row, first),
+                4 => self.positions::<S, 4>(simd, phase, taps, row, first),
+                3 => self.positions::<S, 3>(simd, phase, taps, row, first),
+                2 => self.positions::<S, 2>(simd, phase, taps, row, first),
+                _ => self.positions::<S, 1>(simd, phase, taps, row, first),
             }
         }
     }
 
-    /// Some positions, all channels: in the order in which the numbers lie in memory.
+    /// Some neighbouring positions of a row, from `column` on.
     #[inline(always)]
-    fn positions<S: Simd, const POSITIONS: usize>(
+    fn positions<S: Simd, const COUNT: usize>(
         &self,
         simd: S,
         phase: &Phase,
+        taps: &[[usize; 2]],
         row: usize,
-        taps: &[RowTap],
         column: usize,
     ) {
-        let Self { pass, block, view, .. } = self;
-        let channels = block.channels.len();
-        let filters = &pass.filters[block.channels.start..];
-        let distance = pass.source_step[2] * view.distance;
-        let start = (column * distance) as isize;
-        for tap in taps {
-            let first = start + tap.place;
-            assert!(
-                first >= 0 && first as usize + (POSITIONS - 1) * distance + channels <= view.numbers.len()
-            );
-            assert!(tap.filter + channels.next_multiple_of(LANES) <= filters.len());
-        }
+        let Self { pass, block, .. } = self;
+        let step = pass.source_step[2] * CHUNK;
+        let line = (row - block.rows.start) * pass.source_step[1] * self.extents[2];
+        let start = (line + column * pass.source_step[2]) * CHUNK;
+        let furthest = taps.iter().map(|tap| tap[0]).max().unwrap_or(0);
+        assert!(start + furthest + (COUNT - 1) * step + CHUNK <= self.slab.len(), "a tap leaves its copy");
+        let last = taps.iter().map(|tap| tap[1]).max().unwrap_or(0);
         let [depth, height, width] = pass.result.spatial;
         let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| {
             [block.plane, row, column][axis] * pass.result_step[axis] + phase.phase[axis]
         });
-        let target = ((block.image * depth + z) * height + y) * width + x;
-        let target = target * pass.result.channels + block.channels.start;
-        let target_distance = pass.result_step[2] * pass.result.channels;
-        let place = Place { taps, distance, start, target, target_distance };
-        let whole = channels / LANES * LANES;
-        for channel in (0..whole).step_by(LANES) {
-            // SAFETY: checked above.
-            unsafe { self.vector::<S, POSITIONS, true>(simd, &place, channel) };
-        }
-        if whole < channels {
-            // SAFETY: checked above.
-            unsafe { self.vector::<S, POSITIONS, false>(simd, &place, whole) };
-        }
-    }
-
-    /// Some positions of a vector of channels, which is whole or the last one.
-    ///
-    /// # Safety
-    /// The view holds the numbers that the taps read at every position, and there are filters for whole vectors.
-    #[inline(always)]
-    unsafe fn vector<S: Simd, const POSITIONS: usize, const WHOLE: bool>(
-        &self,
-        simd: S,
-        place: &Place<'_>,
-        channel: usize,
-    ) {
-        let Self { pass, block, view, .. } = self;
-        let count = if WHOLE { LANES } else { block.channels.len() - channel };
-        let own = block.channels.start + channel;
-        let bias = &pass.bias[own..][..LANES];
-        // SAFETY: the slice holds LANES numbers.
-        let mut sums = [unsafe { simd.load(bias.as_ptr()) }; POSITIONS];
-        for tap in place.taps {
-            // SAFETY: as promised.
-            unsafe {
-                let filter = simd.load(pass.filters.as_ptr().add(tap.filter + own));
-                let first = view.numbers.as_ptr().offset(place.start + tap.place).add(channel);
-                for (position, sum) in sums.iter_mut().enumerate() {
-                    let number = load::<S, WHOLE>(simd, first.add(position * place.distance), count);
-                    *sum = simd.multiply_add(filter, number, *sum);
+        let position = ((block.image * depth + z) * height + y) * width + x;
+        let target = position * pass.result.distance + pass.result.first + self.first;
+        let distance = pass.result_step[2] * pass.result.distance;
+        let (minimum, maximum) = (simd.splat(pass.activation.minimum), simd.splat(pass.activation.maximum));
+        for lane in (0..self.count).step_by(LANES) {
+            let channel = self.first + lane;
+            let bias = &pass.bias[channel..][..LANES];
+            assert!(last + channel + LANES <= pass.filters.len(), "a tap leaves the filters");
+            // SAFETY: the slice holds LANES numbers.
+            let mut sums = [unsafe { simd.load(bias.as_ptr()) }; COUNT];
+            for &[place, filter] in taps {
+                // SAFETY: checked above for the tap and the position that lie furthest.
+                unsafe {
+                    let filter = simd.load(pass.filters.as_ptr().add(filter + channel));
+                    let first = self.slab.as_ptr().add(start + place + lane);
+                    for (position, sum) in sums.iter_mut().enumerate() {
+                        *sum = simd.multiply_add(filter, simd.load(first.add(position * step)), *sum);
+                    }
+                }
+            }
+            let count = LANES.min(self.count - lane);
+            for (position, sum) in sums.into_iter().enumerate() {
+                let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
+                let target = self.result.place(target + lane + position * distance, count);
+                // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are
+                // this thread's own, and `count` of them lie inside the result.
+                unsafe {
+                    if count == LANES {
+                        simd.store(target, sum);
+                    } else {
+                        let mut numbers = [0.0; LANES];
+                        simd.store(numbers.as_mut_ptr(), sum);
+                        std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, count);
+                    }
                 }
             }
         }
-        let (minimum, maximum) = (simd.splat(pass.activation.minimum), simd.splat(pass.activation.maximum));
-        for (position, sum) in sums.into_iter().enumerate() {
-            let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
-            let target = self.result.place(place.target + channel + position * place.target_distance, count);
-            // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are this
-            // thread's own.
-            unsafe { store::<S, WHOLE>(simd, target, count, sum) };
-        }
     }
 }
 
-/// Where some positions read and write.
-struct Place<'a> {
-    taps: &'a [RowTap],
-    /// From position to position in the view, and what to add to a tap's place.
-    distance: usize,
-    start: isize,
-    /// The first position's first channel in the result, and from position to position.
-    target: usize,
-    target_distance: usize,
-}
-
-/// Reads a vector of which only `count` numbers exist.
-///
-/// # Safety
-/// They are readable.
-#[inline(always)]
-unsafe fn load<S: Simd, const WHOLE: bool>(simd: S, source: *const f32, count: usize) -> S::Vector {
-    if WHOLE {
-        // SAFETY: as promised.
-        return unsafe { simd.load(source) };
-    }
-    let mut numbers = [0.0; LANES];
-    // SAFETY: as promised; the array holds LANES numbers.
-    unsafe {
-        std::ptr::copy_nonoverlapping(source, numbers.as_mut_ptr(), count);
-        simd.load(numbers.as_ptr())
-    }
-}
-
-/// Writes the first `count` numbers of a vector.
-///
-/// # Safety
-/// They are writable.
-#[inline(always)]
-unsafe fn store<S: Simd, const WHOLE: bool>(simd: S, target: *mut f32, count: usize, vector: S::Vector) {
-    if WHOLE {
-        // SAFETY: as promised.
-        return unsafe { simd.store(target, vector) };
-    }
-    let mut numbers = [0.0; LANES];
-    // SAFETY: as promised; the array holds LANES numbers.
-    unsafe {
-        simd.store(numbers.as_mut_ptr(), vector);
-        std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, count);
-    }
+/// What a thread needs; kept between runs.
+#[derive(Default)]
+struct Buffers {
+    slab: Aligned,
+    places: Vec<[usize; 2]>,
 }
 
 thread_local! {
-    static BUFFER: RefCell<Vec<f32>> = RefCell::default();
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
 }

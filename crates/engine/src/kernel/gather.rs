@@ -23,6 +23,7 @@ use rayon::prelude::*;
 use super::activation::Activation;
 use super::panels::{PANEL, Panels, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
+use crate::aligned::Aligned;
 use crate::simd::Instructions;
 
 /// What should stay in the second-level cache at a time, in numbers: a quarter of a megabyte of filters, or of source.
@@ -35,13 +36,30 @@ const POSITIONS: [usize; 2] = [96, 192];
 const TASKS: usize = 8;
 
 /// Results with fewer channels than this compute all phases at once.
-const NARROW: usize = 16;
+pub(super) const NARROW: usize = 16;
 
-/// Extents of a channels-last array with three spatial axes (leading ones are 1 where there are fewer).
+/// Extents of a channels-last array with three spatial axes (leading ones are 1 where there are fewer), which may be some
+/// channels of a larger one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Field {
     pub spatial: [usize; 3],
     pub channels: usize,
+    /// The number of the first of these channels in the whole array.
+    pub first: usize,
+    /// The channels of the whole array: the numbers from position to position.
+    pub distance: usize,
+}
+
+impl Field {
+    /// A whole array.
+    pub fn new(spatial: [usize; 3], channels: usize) -> Self {
+        Self { spatial, channels, first: 0, distance: channels }
+    }
+
+    /// Whether these are all channels of the array.
+    pub fn is_whole(&self) -> bool {
+        self.channels == self.distance
+    }
 }
 
 /// A convolution from a large field (its input) to a small one (its output).
@@ -315,7 +333,10 @@ impl Gather {
     /// Whether every window lies inside the source, so that it can be read in place.
     fn reads_in_place(&self) -> bool {
         let grid = self.grid();
+        // A piece of several positions takes all channels of each.
+        let joined = self.passes.iter().any(|pass| pass.piece > 1);
         self.groups == 1
+            && (self.source.is_whole() || !joined)
             && (0..3).all(|axis| {
                 let last = (grid[axis].max(1) - 1) * self.source_step[axis];
                 self.reach[0][axis] >= 0
@@ -323,15 +344,22 @@ impl Gather {
             })
     }
 
-    /// Computes the result for the whole batch, overwriting it.
-    pub fn run(&self, source: Source<'_>, result: &mut [f32]) {
+    /// Whether an addend can be added: each element is computed by a product of its own.
+    pub fn adds(&self) -> bool {
+        self.passes.iter().all(|pass| pass.phases.len() == 1)
+    }
+
+    /// Computes the result for the whole batch, overwriting it. An addend, which lies as the result does, is added before the
+    /// rectifier.
+    pub fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32]) {
+        assert!(addend.is_none() || self.adds(), "a convolution that cannot add");
         let in_place = source.gate.is_none() && self.reads_in_place();
         let shared = Shared::new(result);
         let blocks = self.blocks.len();
         (0..self.units.len() * blocks).into_par_iter().for_each(|task| {
             BUFFERS.with_borrow_mut(|buffers| {
                 let (unit, block) = (&self.units[task / blocks], &self.blocks[task % blocks]);
-                self.run_task(source, shared, unit, block, in_place, buffers);
+                self.run_task(source, (shared, addend), unit, block, in_place, buffers);
             });
         });
     }
@@ -340,7 +368,7 @@ impl Gather {
     fn run_task(
         &self,
         source: Source<'_>,
-        result: Shared<'_>,
+        result: (Shared<'_>, Option<&[f32]>),
         unit: &Unit,
         block: &Block,
         in_place: bool,
@@ -355,8 +383,9 @@ impl Gather {
         let view = if in_place {
             let [depth, ..] = self.source.spatial;
             let [z, y, x] = origin.map(|place| place as usize);
-            let (extents, channels) = (self.source.spatial, self.source.channels);
-            View { numbers: source.numbers, extents, channels, first: [block.image * depth + z, y, x] }
+            let Field { spatial: extents, first, distance: channels, .. } = self.source;
+            let numbers = &source.numbers[first..];
+            View { numbers, extents, channels, first: [block.image * depth + z, y, x] }
         } else {
             let extents = [self.span(0, 1), self.span(1, block.rows.len()), self.span(2, self.grid()[2])];
             let own = unit.group * inputs..(unit.group + 1) * inputs;
@@ -373,7 +402,7 @@ impl Gather {
     fn run_pass(
         &self,
         view: View<'_>,
-        result: Shared<'_>,
+        (result, addend): (Shared<'_>, Option<&[f32]>),
         unit: &Unit,
         block: &Block,
         pass: &Pass,
@@ -407,7 +436,7 @@ impl Gather {
             let [depth, height, width] = self.result.spatial;
             (z < depth && y < height && x < width).then(|| {
                 let flat = ((block.image * depth + z) * height + y) * width + x;
-                flat * self.result.channels + unit.group * outputs
+                flat * self.result.distance + self.result.first + unit.group * outputs
             })
         };
         let columns = unit.panels.start * PANEL..(unit.panels.end * PANEL).min(pass.filters[0].columns);
@@ -419,7 +448,7 @@ impl Gather {
             targets.extend((0..places.len()).map(own));
         } else {
             targets.extend((0..places.len()).map(|position| position * width));
-            product.resize(places.len() * width, 0.0);
+            product.resize(places.len() * width);
         }
         let multiplied = Product {
             source: view.numbers,
@@ -430,6 +459,7 @@ impl Gather {
             range: unit.panels.clone(),
             targets,
             bias: pass.biases.as_ref().map(|biases| &biases[unit.group][..]),
+            addend,
             activation: self.activation,
         };
         // SAFETY: every position of the result belongs to one phase of one block, and every channel to one unit, so no
@@ -573,7 +603,7 @@ pub(super) fn positions(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]>
 /// What a thread needs; kept between runs.
 #[derive(Default)]
 struct Buffers {
-    slab: Vec<f32>,
+    slab: Aligned,
     indices: Indices,
 }
 
@@ -582,7 +612,7 @@ struct Indices {
     rows: Vec<usize>,
     targets: Vec<usize>,
     pieces: Vec<usize>,
-    product: Vec<f32>,
+    product: Aligned,
 }
 
 thread_local! {

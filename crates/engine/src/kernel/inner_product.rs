@@ -5,17 +5,23 @@
 //! forward pass reads only the rows of active inputs: after a rectifier most are exactly zero, and a term of zero adds
 //! nothing. With more pictures both directions
 //! are matrix products.
+//!
+//! Under the fast precision the weights for a few pictures are kept in half precision, which halves what is read: each is then off
+//! by up to 2⁻¹¹ of itself, and sums over many by about 2e-4 of the largest.
 
 mod batch;
+mod stored;
 
 use deepinside_graph::op::InnerProduct;
 use deepinside_graph::{Inconsistency, Weights};
+use half::f16;
 use rayon::prelude::*;
 
 use self::batch::{Extents, Panel};
+use self::stored::{Stored, add_rows, products};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
-use crate::Layout;
-use crate::simd::{Instructions, LANES, Simd, Work};
+use crate::simd::{Instructions, Simd, Work};
+use crate::{Layout, Precision};
 
 /// The outputs of a panel: 4 kB of partial sums, which stay in the first-level cache, and rows of weights long enough to
 /// be read at the memory's full speed.
@@ -46,21 +52,42 @@ pub(crate) fn lower(
         Layout::ChannelsLast if rank > 2 => input.shape.extents()[1],
         _ => 1,
     };
+    let pictures = input.shape.product(0..op.axis);
+    let mut panels = None;
+    if lowering.precision == Precision::Fast && pictures <= ROW_BY_ROW {
+        let half: Vec<f16> = pack(weights, inputs, outputs, op.transposed, channels);
+        // Weights beyond the range of half precision, which no trained layer has, are kept as they are.
+        panels = half.iter().all(|number| number.is_finite()).then_some(Panels::Half(half));
+    }
     Ok(Box::new(InnerProductKernel {
         instructions: lowering.instructions,
-        pictures: input.shape.product(0..op.axis),
+        pictures,
         inputs,
         outputs,
-        panels: pack(weights, inputs, outputs, op.transposed, channels),
+        panels: panels
+            .unwrap_or_else(|| Panels::Single(pack(weights, inputs, outputs, op.transposed, channels))),
         bias,
         dead_at_zero,
     }))
 }
 
+/// Packed weights.
+enum Panels {
+    Single(Vec<f32>),
+    /// For a few pictures alone: with more, reading weights is not what takes long.
+    Half(Vec<f16>),
+}
+
 /// Packs `O × K` (or `K × O`) weights into panels. With `channels` above 1 the operand is channels-last, and the input
 /// `c · positions + p` of the file is the input `p · channels + c` in memory.
-fn pack(weights: &Weights, inputs: usize, outputs: usize, transposed: bool, channels: usize) -> Vec<f32> {
-    let mut panels = vec![0.0; inputs * outputs];
+fn pack<T: Stored>(
+    weights: &Weights,
+    inputs: usize,
+    outputs: usize,
+    transposed: bool,
+    channels: usize,
+) -> Vec<T> {
+    let mut panels = vec![T::default(); inputs * outputs];
     if panels.is_empty() {
         return panels;
     }
@@ -70,9 +97,13 @@ fn pack(weights: &Weights, inputs: usize, outputs: usize, transposed: bool, chan
         let width = numbers.len() / inputs;
         let first = panel * PANEL;
         if transposed {
+            let mut read = vec![0.0; width];
             for input in 0..inputs {
                 let row = in_memory(input) * width;
-                weights.read(input * outputs + first, &mut numbers[row..row + width]);
+                weights.read(input * outputs + first, &mut read);
+                for (number, &weight) in numbers[row..row + width].iter_mut().zip(&read) {
+                    *number = T::of(weight);
+                }
             }
             return;
         }
@@ -86,7 +117,7 @@ fn pack(weights: &Weights, inputs: usize, outputs: usize, transposed: bool, chan
             for input in 0..inputs {
                 let row = in_memory(input) * width + start;
                 for (output, number) in numbers[row..row + count].iter_mut().enumerate() {
-                    *number = strip[output * inputs + input];
+                    *number = T::of(strip[output * inputs + input]);
                 }
             }
         }
@@ -100,16 +131,15 @@ struct InnerProductKernel {
     pictures: usize,
     inputs: usize,
     outputs: usize,
-    panels: Vec<f32>,
+    panels: Panels,
     bias: Option<Vec<f32>>,
     /// Whether gradients of operands that are zero are never used.
     dead_at_zero: bool,
 }
 
 impl InnerProductKernel {
-    fn panels(&self) -> Vec<Panel<'_>> {
-        let size = (self.inputs * PANEL).max(1);
-        let panels = self.panels.chunks(size).enumerate();
+    fn panels<'a, T>(&self, panels: &'a [T]) -> Vec<Panel<'a, T>> {
+        let panels = panels.chunks((self.inputs * PANEL).max(1)).enumerate();
         panels
             .map(|(panel, numbers)| Panel {
                 first: panel * PANEL,
@@ -123,8 +153,28 @@ impl InnerProductKernel {
         Extents { pictures: self.pictures, inputs: self.inputs, outputs: self.outputs }
     }
 
+    /// A few pictures forward, one after the other.
+    fn forward_rows<T: Stored>(
+        &self,
+        panels: &[T],
+        operand: &[f32],
+        result: &mut [f32],
+        positions: &mut [u32],
+    ) {
+        for (operand, result) in operand.chunks_exact(self.inputs).zip(result.chunks_exact_mut(self.outputs))
+        {
+            self.forward_row(panels, operand, result, positions);
+        }
+    }
+
     /// One picture forward: sums the rows of active inputs.
-    fn forward_row(&self, operand: &[f32], result: &mut [f32], positions: &mut [u32]) {
+    fn forward_row<T: Stored>(
+        &self,
+        panels: &[T],
+        operand: &[f32],
+        result: &mut [f32],
+        positions: &mut [u32],
+    ) {
         let mut count = 0;
         for (input, &number) in operand.iter().enumerate() {
             positions[count] = input as u32;
@@ -132,23 +182,42 @@ impl InnerProductKernel {
         }
         let active = &positions[..count];
         let size = self.inputs * PANEL;
-        result.par_chunks_mut(PANEL).zip(self.panels.par_chunks(size)).enumerate().for_each(
-            |(panel, (sums, numbers))| {
+        result.par_chunks_mut(PANEL).zip(panels.par_chunks(size)).enumerate().for_each(
+            |(panel, (sums, rows))| {
                 match &self.bias {
                     Some(bias) => sums.copy_from_slice(&bias[panel * PANEL..][..sums.len()]),
                     None => sums.fill(0.0),
                 }
-                pulp::Arch::new().dispatch(
-                    #[inline(always)]
-                    || add_rows(sums, numbers, operand, active),
-                );
+                self.instructions.run(AddRows { sums, rows, operand, active });
             },
         );
     }
 
+    /// A few pictures backward, one after the other.
+    fn backward_rows<T: Stored>(
+        &self,
+        panels: &[T],
+        result_gradient: &[f32],
+        operands: &[f32],
+        operand_gradient: &mut [f32],
+    ) {
+        let pictures = result_gradient.chunks_exact(self.outputs);
+        let gradients = operand_gradient.chunks_exact_mut(self.inputs);
+        for (picture, (result, gradient)) in pictures.zip(gradients).enumerate() {
+            let operand = self.dead_at_zero.then(|| &operands[picture * self.inputs..][..self.inputs]);
+            self.backward_row(panels, result, operand, gradient);
+        }
+    }
+
     /// One picture backward: the gradient of an input is the product of its row with the gradient of the result. Only the
     /// gradients of active inputs are computed; all are, where there is no operand that tells which they are.
-    fn backward_row(&self, result_gradient: &[f32], operand: Option<&[f32]>, operand_gradient: &mut [f32]) {
+    fn backward_row<T: Stored>(
+        &self,
+        panels: &[T],
+        result_gradient: &[f32],
+        operand: Option<&[f32]>,
+        operand_gradient: &mut [f32],
+    ) {
         const INPUTS: usize = 256;
         operand_gradient.par_chunks_mut(INPUTS).enumerate().for_each(|(block, gradients)| {
             gradients.fill(0.0);
@@ -159,7 +228,7 @@ impl InnerProductKernel {
                 count += usize::from(operand.is_none_or(|operand| operand[block * INPUTS + input] != 0.0));
             }
             let active = &all[..count];
-            for Panel { first, width, numbers } in self.panels() {
+            for Panel { first, width, numbers } in self.panels(panels) {
                 let rows = &numbers[block * INPUTS * width..][..gradients.len() * width];
                 let vector = &result_gradient[first..first + width];
                 self.instructions.run(AddProducts { sums: gradients, rows, active, vector });
@@ -186,69 +255,81 @@ impl Kernel for InnerProductKernel {
             if self.bias.is_none() {
                 result.fill(0.0);
             }
-        } else if self.pictures <= ROW_BY_ROW {
-            for (operand, result) in
-                operand.chunks_exact(self.inputs).zip(result.chunks_exact_mut(self.outputs))
-            {
-                self.forward_row(operand, result, context.positions);
+            return;
+        }
+        match &self.panels {
+            Panels::Half(panels) => self.forward_rows(panels, operand, result, context.positions),
+            Panels::Single(panels) if self.pictures <= ROW_BY_ROW => {
+                self.forward_rows(panels, operand, result, context.positions);
             }
-        } else {
-            let bias = self.bias.as_deref();
-            batch::forward(self.instructions, self.extents(), &self.panels(), bias, operand, result);
+            Panels::Single(panels) => {
+                let (panels, bias) = (self.panels(panels), self.bias.as_deref());
+                batch::forward(self.instructions, self.extents(), &panels, bias, operand, result);
+            }
         }
     }
 
     fn backward(&self, context: Backward<'_, '_>) {
-        let result_gradient = context.result_gradients[0];
+        let (result_gradient, operands) = (context.result_gradients[0], context.operands[0]);
         let Some(operand_gradient) = &mut context.operand_gradients[0] else { return };
         if self.inputs == 0 || self.outputs == 0 {
             operand_gradient.fill(0.0);
-        } else if self.pictures <= ROW_BY_ROW {
-            let pictures = result_gradient.chunks_exact(self.outputs);
-            let gradients = operand_gradient.chunks_exact_mut(self.inputs);
-            for (picture, (result, gradient)) in pictures.zip(gradients).enumerate() {
-                let operand = self.dead_at_zero.then_some(context.operands[0]);
-                let operand = operand.map(|operand| &operand[picture * self.inputs..][..self.inputs]);
-                self.backward_row(result, operand, gradient);
+            return;
+        }
+        match &self.panels {
+            Panels::Half(panels) => self.backward_rows(panels, result_gradient, operands, operand_gradient),
+            Panels::Single(panels) if self.pictures <= ROW_BY_ROW => {
+                self.backward_rows(panels, result_gradient, operands, operand_gradient);
             }
-        } else {
-            let panels = self.panels();
-            batch::backward(self.instructions, self.extents(), &panels, result_gradient, operand_gradient);
+            Panels::Single(panels) => {
+                let panels = self.panels(panels);
+                batch::backward(
+                    self.instructions,
+                    self.extents(),
+                    &panels,
+                    result_gradient,
+                    operand_gradient,
+                );
+            }
         }
     }
 }
 
 /// Adds the rows of active inputs, each times its number, to the sums; four rows at a time, so that the sums are loaded
 /// and stored a quarter as often.
-#[inline(always)]
-fn add_rows(sums: &mut [f32], rows: &[f32], operand: &[f32], active: &[u32]) {
-    let width = sums.len();
-    let row = |input: u32| (operand[input as usize], &rows[input as usize * width..][..width]);
-    let (quads, rest) = active.as_chunks::<4>();
-    for quad in quads {
-        let [(a, ra), (b, rb), (c, rc), (d, rd)] = quad.map(row);
-        for (index, sum) in sums.iter_mut().enumerate() {
-            *sum += (a * ra[index] + b * rb[index]) + (c * rc[index] + d * rd[index]);
+struct AddRows<'a, T> {
+    sums: &'a mut [f32],
+    rows: &'a [T],
+    operand: &'a [f32],
+    active: &'a [u32],
+}
+
+impl<T: Stored> Work for AddRows<'_, T> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { sums, rows, operand, active } = self;
+        let width = sums.len();
+        let row = |input: u32| (operand[input as usize], &rows[input as usize * width..][..width]);
+        let (quads, rest) = active.as_chunks::<4>();
+        for quad in quads {
+            add_rows(simd, sums, quad.map(row));
         }
-    }
-    for &input in rest {
-        let (number, row) = row(input);
-        for (sum, weight) in sums.iter_mut().zip(row) {
-            *sum += number * weight;
+        for &input in rest {
+            add_rows(simd, sums, [row(input)]);
         }
     }
 }
 
 /// Adds the product of each active row with a vector to the sum of that row. Four rows are read at a time, for memory
 /// answers several requests as fast as one.
-struct AddProducts<'a> {
+struct AddProducts<'a, T> {
     sums: &'a mut [f32],
-    rows: &'a [f32],
+    rows: &'a [T],
     active: &'a [usize],
     vector: &'a [f32],
 }
 
-impl Work for AddProducts<'_> {
+impl<T: Stored> Work for AddProducts<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { sums, rows, active, vector } = self;
@@ -263,30 +344,6 @@ impl Work for AddProducts<'_> {
             sums[input] += products(simd, [row(input)], vector)[0];
         }
     }
-}
-
-/// The products of some rows with a vector of their length.
-#[inline(always)]
-fn products<S: Simd, const ROWS: usize>(simd: S, rows: [&[f32]; ROWS], vector: &[f32]) -> [f32; ROWS] {
-    let mut sums = [[simd.splat(0.0); 2]; ROWS];
-    let whole = vector.len() / (2 * LANES) * (2 * LANES);
-    for at in (0..whole).step_by(LANES) {
-        let half = at / LANES % 2;
-        // SAFETY: the vector and the rows hold `whole` numbers.
-        unsafe {
-            let number = simd.load(vector.as_ptr().add(at));
-            for (sums, row) in sums.iter_mut().zip(&rows) {
-                sums[half] = simd.multiply_add(simd.load(row.as_ptr().add(at)), number, sums[half]);
-            }
-        }
-    }
-    std::array::from_fn(|row| {
-        let rest = rows[row][whole..].iter().zip(&vector[whole..]).map(|(a, b)| a * b).sum::<f32>();
-        let mut lanes = [0.0; LANES];
-        // SAFETY: the array holds LANES numbers.
-        unsafe { simd.store(lanes.as_mut_ptr(), simd.add(sums[row][0], sums[row][1])) };
-        lanes.iter().sum::<f32>() + rest
-    })
 }
 
 #[cfg(test)]
@@ -367,6 +424,40 @@ mod tests {
                 .layouts(&[Layout::Plain])
         });
         check(cases.into());
+    }
+
+    /// Half precision keeps eleven bits of each weight: with one or two pictures, forward and backward, and weights that are not
+    /// a multiple of vectors.
+    #[test]
+    fn fast_layers_are_those_with_rounded_weights() {
+        for transposed in [false, true] {
+            let operator = &InnerProduct { axis: 1, transposed };
+            let cases = [1, 2, 3].map(|pictures| {
+                let (inputs, outputs) = (131, PANEL + 37);
+                let weights = if transposed { [inputs, outputs] } else { [outputs, inputs] };
+                // Such numbers are their own nearest of half precision.
+                let weights = Array::noise(&weights, 2).map(|number| (number * 512.0).round() / 512.0);
+                let operand = Array::noise(&[pictures, inputs], 1).map(|number| number.max(0.0));
+                let operands = vec![operand, weights.constant(), Array::noise(&[outputs], 3).constant()];
+                let definition =
+                    move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
+                let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
+                let case = Case::new(format!("{pictures} pictures"), operator, lower, operands, definition);
+                case.layouts(&[Layout::Plain]).fast()
+            });
+            check(cases.into());
+        }
+    }
+
+    /// Weights that half precision cannot hold are kept in single precision.
+    #[test]
+    fn weights_beyond_half_precision_stay_as_they_are() {
+        let operator = &InnerProduct { axis: 1, transposed: false };
+        let operands = vec![Array::noise(&[1, 40], 1), Array::noise(&[9, 40], 2).map(|x| x * 1e6).constant()];
+        let definition = move |operands: &[Vec<f64>]| vec![reference(operator, 40, 9, operands)];
+        let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
+        let case = Case::new("large weights", operator, lower, operands, definition);
+        check(vec![case.layouts(&[Layout::Plain]).fast()]);
     }
 
     /// Where nobody asks for the gradients of zeros they are zero, and all others what they are.

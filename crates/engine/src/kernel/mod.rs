@@ -17,6 +17,7 @@ mod axes;
 pub(crate) mod batch_normalization;
 pub(crate) mod binary;
 mod broadcast;
+mod col2im;
 pub(crate) mod concat;
 pub(crate) mod convert;
 pub(crate) mod convolution;

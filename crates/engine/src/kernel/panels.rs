@@ -107,6 +107,8 @@ pub(crate) struct Product<'a> {
     pub targets: &'a [usize],
     /// What is added to each column of the whole matrix.
     pub bias: Option<&'a [f32]>,
+    /// What is added to the sums, number by number: as long as the result, and lying as it does.
+    pub addend: Option<&'a [f32]>,
     /// What becomes of the sums.
     pub activation: Option<Activation>,
 }
@@ -130,6 +132,7 @@ impl Product<'_> {
         assert!(pieces.is_empty() || reach <= source.len(), "a row leaves its source");
         let width = (self.range.end * PANEL).min(panels.columns) - self.range.start * PANEL;
         assert!(largest(self.targets) + width <= result.length, "a product leaves its result");
+        assert!(self.addend.is_none_or(|addend| addend.len() == result.length), "addend of a product");
         instructions.run(Tiles { product: self, result });
     }
 }
@@ -223,7 +226,20 @@ impl Tiles<'_> {
             // SAFETY: `width` columns behind the row's target lie inside the result and are this thread's own.
             unsafe {
                 let target = self.result.start.add(targets[row] + offset);
-                let [first, second] = sums[row].map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
+                let mut sums = sums[row];
+                if let Some(addend) = self.product.addend {
+                    let addend = addend.as_ptr().add(targets[row] + offset);
+                    if column.width == PANEL {
+                        sums[0] = simd.add(sums[0], simd.load(addend));
+                        sums[1] = simd.add(sums[1], simd.load(addend.add(LANES)));
+                    } else {
+                        let mut numbers = [0.0; PANEL];
+                        std::ptr::copy_nonoverlapping(addend, numbers.as_mut_ptr(), column.width);
+                        sums[0] = simd.add(sums[0], simd.load(numbers.as_ptr()));
+                        sums[1] = simd.add(sums[1], simd.load(numbers.as_ptr().add(LANES)));
+                    }
+                }
+                let [first, second] = sums.map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
                 if column.width == PANEL {
                     simd.store(target, first);
                     simd.store(target.add(LANES), second);
@@ -259,6 +275,7 @@ mod tests {
                 let stride = columns + 2;
                 let targets: Vec<usize> = (0..count).map(|row| (count - 1 - row) * stride).collect();
                 let mut result = vec![9.0; count * stride];
+                let addend = noise.numbers(count * stride);
                 let half = panels.count() / 2;
                 for range in [0..half, half..panels.count()] {
                     let targets: Vec<usize> =
@@ -272,6 +289,7 @@ mod tests {
                         range,
                         targets: &targets,
                         bias: Some(&bias),
+                        addend: Some(&addend),
                         activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),
                     };
                     // SAFETY: nothing else runs.
@@ -292,7 +310,8 @@ mod tests {
                                 f64::from(source[at]) * f64::from(right[index * columns + column])
                             })
                             .sum();
-                        let expected = (sum + f64::from(bias[column])).clamp(-0.5, 1.0);
+                        let added = f64::from(bias[column]) + f64::from(addend[targets[row] + column]);
+                        let expected = (sum + added).clamp(-0.5, 1.0);
                         assert!((f64::from(found) - expected).abs() < 2e-6, "{found} instead of {expected}");
                     }
                 }

@@ -5,6 +5,7 @@
 
 use super::activation::Gate;
 use super::gather::Field;
+use crate::aligned::Aligned;
 use crate::simd::{Instructions, Simd, Work};
 
 /// What a pass reads: one image's numbers after the other, and a gate where they are gradients of a rectified result.
@@ -36,9 +37,9 @@ pub(crate) fn copy_box(
     field: Field,
     region: Box3,
     channels: std::ops::Range<usize>,
-    target: &mut Vec<f32>,
+    target: &mut Aligned,
 ) {
-    target.resize(region.extents.iter().product::<usize>() * channels.len(), 0.0);
+    target.resize(region.extents.iter().product::<usize>() * channels.len());
     instructions.run(Copy { source, field, region, channels, target });
 }
 
@@ -73,12 +74,12 @@ impl Work for Copy<'_> {
             let inside = &mut row[low * count..high * count];
             let image = region.image as isize * depth;
             let position = ((image + z) * height + y) * width + x0 + low as isize;
-            let first = position as usize * field.channels + channels.start;
-            if count == field.channels {
+            let first = position as usize * field.distance + field.first + channels.start;
+            if count == field.distance {
                 piece(source, first, inside);
             } else {
                 for (step, numbers) in inside.chunks_exact_mut(count).enumerate() {
-                    piece(source, first + step * field.channels, numbers);
+                    piece(source, first + step * field.distance, numbers);
                 }
             }
         }
@@ -101,11 +102,11 @@ mod tests {
 
     #[test]
     fn what_lies_outside_is_zero_and_groups_are_brought_together() {
-        let field = Field { spatial: [2, 3, 4], channels: 6 };
+        let field = Field { first: 1, distance: 6, ..Field::new([2, 3, 4], 5) };
         let numbers = Noise::new(1).numbers(2 * 2 * 3 * 4 * 6);
         let region = Box3 { image: 1, origin: [-1, 1, -2], extents: [4, 3, 8] };
-        let mut found = Vec::new();
-        copy_box(Instructions::Detected, Source::plain(&numbers), field, region, 2..5, &mut found);
+        let mut found = Aligned::default();
+        copy_box(Instructions::Detected, Source::plain(&numbers), field, region, 1..4, &mut found);
         let mut expected = Vec::new();
         for z in -1..3isize {
             for y in 1..4isize {
@@ -118,6 +119,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(found, expected);
+        assert_eq!(found[..], expected);
     }
 }

@@ -1,12 +1,17 @@
-//! 3 × 3 convolution with fewer multiplications (Winograd 1980; Lavin and Gray 2016, F(2×2, 3×3) and F(4×4, 3×3)).
+//! 3 × 3 and 5 × 5 convolution with fewer multiplications (Winograd 1980; Lavin and Gray 2016): F(2×2, 3×3), F(4×4, 3×3) and
+//! F(2×2, 5×5).
 //!
 //! The result is cut into tiles of 2 × 2 or 4 × 4 positions. The square of the source that a tile reads is transformed
 //! (`Bᵀ d B`), multiplied element by element with the transformed filter (`G g Gᵀ`), and transformed back (`Aᵀ m A`). Over
 //! channels each element's products are a matrix product of tiles × filters, so the work is 16 or 36 products with 4 or 16
-//! positions per row instead of 9 products with one: 2¼ or 4 times fewer multiplications.
+//! positions per row instead of 9 products with one: 2¼ or 4 times fewer multiplications, and 2¾ times with filters of 5 × 5.
 //!
-//! F(2×2) rounds as directly summed products do (its transforms only add); F(4×4) loses about a decimal digit. The adjoint
-//! of such a convolution is one again, with turned filters and inputs and outputs exchanged.
+//! The transforms evaluate polynomials at some points. F(2×2, 3×3) takes 0, ±1 and ∞, so that its transforms only add. The two
+//! others need five points and ∞, and how they round depends on the points: with the usual 0, ±1, ±2 and ∞ results are off by up
+//! to 7e-6 of the largest (128 channels of rectified noise, single precision), with 0, ±3/4, ±3/2 and ∞, whose powers stay near one
+//! and are exact in binary, by 2e-6, which is twice what directly summed products are off by. Hence the exact precision uses them too.
+//!
+//! The adjoint of such a convolution is one again, with turned filters and inputs and outputs exchanged.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -17,11 +22,21 @@ use super::activation::Activation;
 use super::gather::{Field, Finish, Geometry};
 use super::panels::{PANEL, Panels, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
-use crate::Precision;
+use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES, Simd, Work};
 
 /// The largest square of the source that a tile reads.
 const LARGEST: usize = 6;
+
+/// The points of the larger transforms besides 0 and ∞: ± each.
+const POINTS: [f32; 2] = [0.75, 1.5];
+
+/// How many multiplications take as long as reading one number of the filters from memory, on the machines measured (85
+/// thousand million against 5 thousand million a second).
+const READING: f64 = 17.0;
+
+/// How many multiplications take as long as transforming one number, forth or back.
+const TRANSFORMING: f64 = 4.0;
 
 /// Which transforms are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,30 +45,72 @@ pub(super) enum Tile {
     Two,
     /// F(4×4, 3×3).
     Four,
+    /// F(2×2, 5×5).
+    TwoOfFive,
 }
 
 impl Tile {
-    /// The one for a convolution. On images of a few tiles the larger one computes mostly borders, and reads twice the filters
-    /// for it: measured, it loses a tenth to a third at 13 × 13 and 14 × 14, and wins as much at 28 × 28.
-    pub fn best(geometry: &Geometry, precision: Precision) -> Self {
-        let [_, height, width] = geometry.small.spatial;
-        match precision {
-            Precision::Fast if height.min(width) > 16 => Self::Four,
-            _ => Self::Two,
+    /// The fastest way to compute a convolution and its adjoint, of those that fit; none where summing directly is faster.
+    ///
+    /// Larger tiles multiply less often, but compute more beyond the border of small images and read more numbers of filters:
+    /// what is compared is the time of multiplications, of reading filters, and of transforms.
+    pub fn best(geometry: &Geometry, batch: usize) -> Option<Self> {
+        let Geometry { large, small, groups, .. } = *geometry;
+        let channels = [large, small].map(|field| (field.channels / groups) as f64);
+        let [both, sum] = [channels[0] * channels[1], channels[0] + channels[1]];
+        let cost = |elements: usize, tiles: usize, transforming: f64| {
+            let tiles = tiles as f64;
+            elements as f64 * (both * (tiles + READING) + transforming * tiles * sum)
+        };
+        let [_, height, width] = small.spatial;
+        let taps = geometry.kernel.iter().product::<usize>();
+        let mut best = (cost(taps, batch * height * width, 0.0), None);
+        for tile in [Self::Two, Self::Four, Self::TwoOfFive] {
+            if tile.fits(geometry) {
+                let tiles = batch * height.div_ceil(tile.size()) * width.div_ceil(tile.size());
+                let cost = cost(tile.elements(), tiles, TRANSFORMING);
+                if cost < best.0 {
+                    best = (cost, Some(tile));
+                }
+            }
+        }
+        best.1
+    }
+
+    /// Whether the convolution and its adjoint can be computed so.
+    pub fn fits(self, geometry: &Geometry) -> bool {
+        let Geometry { large, small, kernel, stride, dilation, pad, groups } = *geometry;
+        let extent = self.kernel();
+        kernel == [1, extent, extent]
+            && stride == [1; 3]
+            && dilation == [1; 3]
+            && pad[0] == 0
+            && pad[1] < extent
+            && pad[2] < extent
+            && large.spatial[0] == 1
+            && small.spatial[0] == 1
+            && [large, small].iter().all(|field| (field.channels / groups).is_multiple_of(LANES))
+    }
+
+    /// The filter's extent along one axis.
+    fn kernel(self) -> usize {
+        match self {
+            Self::Two | Self::Four => 3,
+            Self::TwoOfFive => 5,
         }
     }
 
     /// Positions of the result along one axis.
     fn size(self) -> usize {
         match self {
-            Self::Two => 2,
+            Self::Two | Self::TwoOfFive => 2,
             Self::Four => 4,
         }
     }
 
     /// Positions of the source along one axis.
     fn span(self) -> usize {
-        self.size() + 2
+        self.size() + self.kernel() - 1
     }
 
     /// The elements of a transformed square.
@@ -61,28 +118,41 @@ impl Tile {
         self.span() * self.span()
     }
 
-    /// `G g` of one row of a filter.
-    fn filter(self, [a, b, c]: [f64; 3]) -> [f64; LARGEST] {
-        match self {
-            Self::Two => [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c, 0.0, 0.0],
-            Self::Four => [
-                a / 4.0,
-                -(a + b + c) / 6.0,
-                -(a - b + c) / 6.0,
-                a / 24.0 + b / 12.0 + c / 6.0,
-                a / 24.0 - b / 12.0 + c / 6.0,
-                c,
-            ],
+    /// `G g` of one row of a filter, which is a polynomial: its value at each point, over the product of the point's distances to
+    /// all others.
+    fn filter(self, g: &[f64]) -> [f64; LARGEST] {
+        let last = g.last().copied().unwrap_or(0.0);
+        if self == Self::Two {
+            let [sum, odd] = [g[0] + g[2], g[1]];
+            return [g[0], (sum + odd) / 2.0, (sum - odd) / 2.0, last, 0.0, 0.0];
         }
+        let [near, far] = POINTS.map(f64::from);
+        let value = |x: f64| g.iter().rev().fold(0.0, |value, coefficient| value * x + coefficient);
+        let [near_square, far_square] = [near * near, far * far];
+        let near_scale = 2.0 * near_square * (near_square - far_square);
+        let far_scale = 2.0 * far_square * (far_square - near_square);
+        [
+            g[0] / (near_square * far_square),
+            value(near) / near_scale,
+            value(-near) / near_scale,
+            value(far) / far_scale,
+            value(-far) / far_scale,
+            last,
+        ]
     }
 
     /// `G g Gᵀ`, row by row.
     fn filters(self, filter: impl Fn(usize, usize) -> f32) -> [f64; LARGEST * LARGEST] {
-        let row = |y: usize| std::array::from_fn(|x| f64::from(filter(y, x)));
-        let rows = [0, 1, 2].map(|y| self.filter(row(y)));
+        let kernel = self.kernel();
+        let mut rows = [[0.0; LARGEST]; 5];
+        for (y, row) in rows[..kernel].iter_mut().enumerate() {
+            let numbers: [f64; 5] =
+                std::array::from_fn(|x| if x < kernel { f64::from(filter(y, x)) } else { 0.0 });
+            *row = self.filter(&numbers[..kernel]);
+        }
         let mut transformed = [0.0; LARGEST * LARGEST];
         for x in 0..self.span() {
-            let column = self.filter(rows.map(|row| row[x]));
+            let column = self.filter(&rows.map(|row| row[x])[..kernel]);
             for y in 0..self.span() {
                 transformed[y * self.span() + x] = column[y];
             }
@@ -99,17 +169,22 @@ fn source_transform<S: Simd>(simd: S, tile: Tile, d: [S::Vector; LARGEST]) -> [S
         Tile::Two => {
             [subtract(d[0], d[2]), add(d[1], d[2]), subtract(d[2], d[1]), subtract(d[1], d[3]), d[4], d[5]]
         }
-        Tile::Four => {
+        Tile::Four | Tile::TwoOfFive => {
+            let [near, far] = POINTS;
+            let [near_square, far_square] = [near * near, far * far];
             let times = |factor: f32, a, b| simd.multiply_add(simd.splat(factor), a, b);
-            let (even, odd) = (times(-4.0, d[2], d[4]), times(-4.0, d[1], d[3]));
-            let (near, far) = (subtract(d[4], d[2]), subtract(d[3], d[1]));
+            let outer = |d: [S::Vector; 3]| {
+                times(near_square * far_square, d[0], times(-near_square - far_square, d[1], d[2]))
+            };
+            let [near_even, near_odd] = [times(-far_square, d[2], d[4]), times(-far_square, d[1], d[3])];
+            let [far_even, far_odd] = [times(-near_square, d[2], d[4]), times(-near_square, d[1], d[3])];
             [
-                times(4.0, d[0], times(-5.0, d[2], d[4])),
-                add(even, odd),
-                subtract(even, odd),
-                times(2.0, far, near),
-                times(-2.0, far, near),
-                times(4.0, d[1], times(-5.0, d[3], d[5])),
+                outer([d[0], d[2], d[4]]),
+                times(near, near_odd, near_even),
+                times(-near, near_odd, near_even),
+                times(far, far_odd, far_even),
+                times(-far, far_odd, far_even),
+                outer([d[1], d[3], d[5]]),
             ]
         }
     }
@@ -120,19 +195,25 @@ fn source_transform<S: Simd>(simd: S, tile: Tile, d: [S::Vector; LARGEST]) -> [S
 fn result_transform<S: Simd>(simd: S, tile: Tile, m: [S::Vector; LARGEST]) -> [S::Vector; 4] {
     let (add, subtract) = (|a, b| simd.add(a, b), |a, b| simd.subtract(a, b));
     let (sum, difference) = (add(m[1], m[2]), subtract(m[1], m[2]));
-    match tile {
-        Tile::Two => [add(m[0], sum), subtract(difference, m[3]), m[0], m[0]],
-        Tile::Four => {
-            let times = |factor: f32, a, b| simd.multiply_add(simd.splat(factor), a, b);
-            let (far_sum, far_difference) = (add(m[3], m[4]), subtract(m[3], m[4]));
-            [
-                add(m[0], add(sum, far_sum)),
-                times(2.0, far_difference, difference),
-                times(4.0, far_sum, sum),
-                add(m[5], times(8.0, far_difference, difference)),
-            ]
-        }
+    if tile == Tile::Two {
+        return [add(m[0], sum), subtract(difference, m[3]), m[0], m[0]];
     }
+    let times = |factor: f32, a, b| simd.multiply_add(simd.splat(factor), a, b);
+    let [near, far] = POINTS;
+    let (far_sum, far_difference) = (add(m[3], m[4]), subtract(m[3], m[4]));
+    // At each point's zeroth to third power.
+    let first = add(m[0], add(sum, far_sum));
+    let odd = |near: f32, far: f32, start| times(far, far_difference, times(near, difference, start));
+    if tile == Tile::TwoOfFive {
+        return [first, odd(near, far, m[5]), m[0], m[0]];
+    }
+    let zero = simd.splat(0.0);
+    [
+        first,
+        odd(near, far, zero),
+        times(far * far, far_sum, times(near * near, sum, zero)),
+        odd(near * near * near, far * far * far, m[5]),
+    ]
 }
 
 /// A packed pass.
@@ -157,21 +238,7 @@ pub(super) struct Winograd {
 }
 
 impl Winograd {
-    /// Whether the convolution and its adjoint can be computed so.
-    pub fn fits(geometry: &Geometry) -> bool {
-        let Geometry { large, small, kernel, stride, dilation, pad, groups } = *geometry;
-        kernel == [1, 3, 3]
-            && stride == [1; 3]
-            && dilation == [1; 3]
-            && pad[0] == 0
-            && pad[1] <= 2
-            && pad[2] <= 2
-            && large.spatial[0] == 1
-            && small.spatial[0] == 1
-            && [large, small].iter().all(|field| (field.channels / groups).is_multiple_of(LANES))
-    }
-
-    /// The convolution itself. `filters` is `O × C/groups × 3 × 3`.
+    /// The convolution itself. `filters` is `O × C/groups ×` the kernel.
     pub fn correlation(
         instructions: Instructions,
         tile: Tile,
@@ -182,8 +249,9 @@ impl Winograd {
     ) -> Self {
         let (inputs, outputs) =
             (geometry.large.channels / geometry.groups, geometry.small.channels / geometry.groups);
+        let kernel = tile.kernel();
         let element = |group: usize, input: usize, output: usize, y: usize, x: usize| {
-            filters[(((group * outputs + output) * inputs + input) * 3 + y) * 3 + x]
+            filters[(((group * outputs + output) * inputs + input) * kernel + y) * kernel + x]
         };
         let fields = [geometry.large, geometry.small];
         let pad = [geometry.pad[1], geometry.pad[2]];
@@ -200,11 +268,13 @@ impl Winograd {
     ) -> Self {
         let (inputs, outputs) =
             (geometry.small.channels / geometry.groups, geometry.large.channels / geometry.groups);
+        let kernel = tile.kernel();
         let element = |group: usize, input: usize, output: usize, y: usize, x: usize| {
-            filters[(((group * inputs + input) * outputs + output) * 3 + 2 - y) * 3 + 2 - x]
+            let [y, x] = [kernel - 1 - y, kernel - 1 - x];
+            filters[(((group * inputs + input) * outputs + output) * kernel + y) * kernel + x]
         };
         let fields = [geometry.small, geometry.large];
-        let pad = [2 - geometry.pad[1], 2 - geometry.pad[2]];
+        let pad = [1, 2].map(|axis| kernel - 1 - geometry.pad[axis]);
         Self::new(instructions, tile, fields, pad, geometry.groups, batch, element, Finish::default())
     }
 
@@ -271,7 +341,9 @@ impl Winograd {
             (0..count).map(|index| index * rows / count..(index + 1) * rows / count).collect::<Vec<_>>()
         };
         self.chunks = split(cached);
-        if self.chunks.len() * self.groups < 8 {
+        // Filters of more than four megabytes would come from memory anew for every chunk.
+        let numbers = self.filters.iter().map(|panels| panels.inner * panels.columns).sum::<usize>();
+        if self.chunks.len() * self.groups < 8 || numbers > 1 << 20 {
             self.chunks = split(256);
             let panels = self.filters.first().map_or(0, Panels::count);
             let each = (panels / 8).clamp(1, 4);
@@ -293,15 +365,17 @@ impl Winograd {
         }
     }
 
-    /// Computes the result for the whole batch, overwriting it.
-    pub fn run(&self, source: Source<'_>, result: &mut [f32], workspace: &mut [f32]) {
-        let result = Shared::new(result);
+    /// Computes the result for the whole batch, overwriting it. An addend, which lies as the result does, is added before the
+    /// rectifier.
+    pub fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], workspace: &mut [f32]) {
+        assert!(addend.is_none_or(|addend| addend.len() == result.len()), "addend of a convolution");
+        let result = (Shared::new(result), addend);
         let Some(units) = &self.units else {
             (0..self.chunks.len() * self.groups).into_par_iter().for_each(|task| {
                 let (chunk, group) = (&self.chunks[task / self.groups], task % self.groups);
                 BUFFERS.with_borrow_mut(|buffers| {
                     let mut transformed = std::mem::take(&mut buffers.transformed);
-                    transformed.resize(self.transformed(chunk), 0.0);
+                    transformed.resize(self.transformed(chunk));
                     let shared = Shared::new(&mut transformed);
                     self.transform(source, group, chunk, chunk.clone(), shared, &mut buffers.slab);
                     let panels = 0..self.filters[0].count();
@@ -339,7 +413,7 @@ impl Winograd {
         chunk: &Range<usize>,
         rows: Range<usize>,
         target: Shared<'_>,
-        slab: &mut Vec<f32>,
+        slab: &mut Aligned,
     ) {
         let [down, across] = self.tiles;
         let (size, span) = (self.tile.size(), self.tile.span());
@@ -374,7 +448,7 @@ impl Winograd {
         group: usize,
         chunk: &Range<usize>,
         panels: Range<usize>,
-        result: Shared<'_>,
+        (result, addend): (Shared<'_>, Option<&[f32]>),
         products: &mut Products,
     ) {
         let (channels, outputs) = (self.source.channels / self.groups, self.result.channels / self.groups);
@@ -385,7 +459,7 @@ impl Winograd {
         rows.extend((0..tiles).map(|tile| tile * channels));
         targets.clear();
         targets.extend((0..tiles).map(|tile| tile * width));
-        numbers.resize(self.tile.elements() * tiles * width, 0.0);
+        numbers.resize(self.tile.elements() * tiles * width);
         for (element, numbers) in numbers.chunks_exact_mut((tiles * width).max(1)).enumerate() {
             let product = Product {
                 source: &transformed[element * tiles * channels..][..tiles * channels],
@@ -396,6 +470,7 @@ impl Winograd {
                 range: panels.clone(),
                 targets,
                 bias: None,
+                addend: None,
                 activation: None,
             };
             // SAFETY: the buffer is this thread's own.
@@ -410,6 +485,7 @@ impl Winograd {
             columns: width.min(outputs - first),
             channel: group * outputs + first,
             result,
+            addend,
         });
     }
 }
@@ -433,17 +509,18 @@ impl Work for Transform<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         match self.tile {
-            Tile::Two => self.squares::<S, 4>(simd, Tile::Two),
-            Tile::Four => self.squares::<S, 6>(simd, Tile::Four),
+            Tile::Two => self.squares::<S, 4, 2>(simd, Tile::Two),
+            Tile::Four => self.squares::<S, 6, 4>(simd, Tile::Four),
+            Tile::TwoOfFive => self.squares::<S, 6, 2>(simd, Tile::TwoOfFive),
         }
     }
 }
 
 impl Transform<'_> {
-    /// `SPAN` is the tile's span, known to the compiler.
+    /// `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
     #[inline(always)]
-    fn squares<S: Simd, const SPAN: usize>(&self, simd: S, tile: Tile) {
-        let (size, channels) = (SPAN - 2, self.channels);
+    fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
+        let (size, channels) = (SIZE, self.channels);
         for row in 0..self.tiles[0] {
             for column in 0..self.tiles[1] {
                 let corner = (row * size * self.width + column * size) * channels;
@@ -495,24 +572,27 @@ struct TransformBack<'a> {
     columns: usize,
     channel: usize,
     result: Shared<'a>,
+    /// As long as the result.
+    addend: Option<&'a [f32]>,
 }
 
 impl Work for TransformBack<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         match self.pass.tile {
-            Tile::Two => self.squares::<S, 4>(simd, Tile::Two),
-            Tile::Four => self.squares::<S, 6>(simd, Tile::Four),
+            Tile::Two => self.squares::<S, 4, 2>(simd, Tile::Two),
+            Tile::Four => self.squares::<S, 6, 4>(simd, Tile::Four),
+            Tile::TwoOfFive => self.squares::<S, 6, 2>(simd, Tile::TwoOfFive),
         }
     }
 }
 
 impl TransformBack<'_> {
-    /// `SPAN` is the tile's span, known to the compiler.
+    /// `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
     #[inline(always)]
-    fn squares<S: Simd, const SPAN: usize>(&self, simd: S, tile: Tile) {
+    fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
         let Self { pass, width, columns, .. } = *self;
-        let size = SPAN - 2;
+        let size = SIZE;
         let [down, across] = pass.tiles;
         let [_, height, row_width] = pass.result.spatial;
         let count = self.chunk.len() * across;
@@ -549,10 +629,16 @@ impl TransformBack<'_> {
                     }
                     let own = result_transform(simd, tile, own);
                     for y in 0..rows {
-                        let number = simd.add(own[y], bias);
-                        let number = simd.at_most(simd.at_least(number, minimum), maximum);
+                        let mut number = simd.add(own[y], bias);
                         let position = (image * height + top + y) * row_width + left + x;
-                        let first = position * pass.result.channels + self.channel + column;
+                        let Field { first, distance, .. } = pass.result;
+                        let first = position * distance + first + self.channel + column;
+                        if let Some(addend) = self.addend {
+                            let addend = &addend[first..first + LANES];
+                            // SAFETY: the slice holds LANES numbers.
+                            number = simd.add(number, unsafe { simd.load(addend.as_ptr()) });
+                        }
+                        let number = simd.at_most(simd.at_least(number, minimum), maximum);
                         // SAFETY: each position belongs to one tile and each channel to one unit of one group, so no
                         // other thread writes here; the place holds LANES numbers.
                         unsafe { simd.store(self.result.place(first, LANES), number) };
@@ -566,8 +652,8 @@ impl TransformBack<'_> {
 /// What a thread needs; kept between runs.
 #[derive(Default)]
 struct Buffers {
-    slab: Vec<f32>,
-    transformed: Vec<f32>,
+    slab: Aligned,
+    transformed: Aligned,
     products: Products,
 }
 
@@ -575,7 +661,7 @@ struct Buffers {
 struct Products {
     rows: Vec<usize>,
     targets: Vec<usize>,
-    numbers: Vec<f32>,
+    numbers: Aligned,
 }
 
 thread_local! {

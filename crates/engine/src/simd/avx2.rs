@@ -1,14 +1,14 @@
-//! 256-bit vectors with fused multiplication and addition.
+//! 256-bit vectors with fused multiplication and addition, and conversion from half precision.
 
 use std::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_storeu_ps,
-    _mm256_sub_ps,
+    __m256, _CMP_GT_OQ, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_ps, _mm256_blendv_ps,
+    _mm256_cmp_ps, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
+    _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use super::{Simd, Work};
 
-/// Proof that the processor has AVX2 and FMA.
+/// Proof that the processor has AVX2, FMA and conversion from half precision.
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(());
 
@@ -16,15 +16,18 @@ impl Avx2 {
     /// The token, where the processor has what it stands for. The answer is remembered by the standard library.
     #[inline]
     pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        let has = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        has.then_some(Self(()))
     }
 }
 
 /// Compiles work for the instruction set.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
+/// The processor has AVX2, FMA and F16C.
+#[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn compiled<W: Work>(token: Avx2, work: W) {
     work.run(token);
 }
@@ -42,6 +45,12 @@ impl Simd for Avx2 {
     unsafe fn load(self, source: *const f32) -> __m256 {
         // SAFETY: the caller vouches for the numbers, the token for the instruction.
         unsafe { _mm256_loadu_ps(source) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_half(self, source: *const u16) -> __m256 {
+        // SAFETY: the caller vouches for the numbers, the token for the instruction.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(source.cast())) }
     }
 
     #[inline(always)]
@@ -96,7 +105,7 @@ impl Simd for Avx2 {
 
     #[inline]
     fn run<W: Work>(self, work: W) {
-        // SAFETY: the token proves that the processor has AVX2 and FMA.
+        // SAFETY: the token proves that the processor has AVX2, FMA and F16C.
         unsafe { compiled(self, work) }
     }
 }

@@ -27,6 +27,12 @@ pub(crate) trait Simd: Copy {
     /// They are readable from `source` on; no alignment is needed.
     unsafe fn load(self, source: *const f32) -> Self::Vector;
 
+    /// Reads [`LANES`] numbers of half precision, as their bits.
+    ///
+    /// # Safety
+    /// They are readable from `source` on; no alignment beyond theirs is needed.
+    unsafe fn load_half(self, source: *const u16) -> Self::Vector;
+
     /// Writes [`LANES`] numbers.
     ///
     /// # Safety
@@ -133,6 +139,31 @@ mod tests {
                 unsafe { simd.store(numbers.as_mut_ptr(), vector) };
                 self.found.push(numbers);
             }
+        }
+    }
+
+    struct Halves<'a>(&'a [u16; LANES], &'a mut Vec<[f32; LANES]>);
+
+    impl Work for Halves<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let mut numbers = [0.0; LANES];
+            // SAFETY: both arrays hold LANES numbers.
+            unsafe { simd.store(numbers.as_mut_ptr(), simd.load_half(self.0.as_ptr())) };
+            self.1.push(numbers);
+        }
+    }
+
+    /// One, minus two, a third, the largest, the smallest normal and subnormal numbers, zero, infinity (IEEE 754, binary16).
+    #[test]
+    fn every_instruction_set_reads_half_precision() {
+        let bits = [0x3c00, 0xc000, 0x3555, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00];
+        let expected =
+            [1.0, -2.0, 0.333_251_95, 65504.0, 2.0f32.powi(-14), 2.0f32.powi(-24), -0.0, f32::INFINITY];
+        for instructions in [Instructions::Detected, Instructions::Portable] {
+            let mut found = Vec::new();
+            instructions.run(Halves(&bits, &mut found));
+            assert_eq!(found, [expected]);
         }
     }
 

@@ -27,6 +27,13 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_half(self, source: *const u16) -> [f32; LANES] {
+        // SAFETY: the caller vouches for the numbers; an array of u16 is aligned as they are.
+        let bits = unsafe { *source.cast::<[u16; LANES]>() };
+        lanes(|lane| half::f16::from_bits(bits[lane]).to_f32())
+    }
+
+    #[inline(always)]
     unsafe fn store(self, target: *mut f32, vector: [f32; LANES]) {
         // SAFETY: the caller vouches for the place; an array of f32 is aligned as they are.
         unsafe { *target.cast::<[f32; LANES]>() = vector }

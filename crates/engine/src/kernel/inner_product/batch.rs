@@ -21,11 +21,11 @@ const AHEAD: usize = 2;
 const BLOCK: usize = 256;
 
 /// The weights of some neighbouring outputs: `K × width`.
-pub(super) struct Panel<'a> {
+pub(super) struct Panel<'a, T> {
     /// The first output.
     pub first: usize,
     pub width: usize,
-    pub numbers: &'a [f32],
+    pub numbers: &'a [T],
 }
 
 /// The extents of a layer.
@@ -40,7 +40,7 @@ pub(super) struct Extents {
 pub(super) fn forward(
     instructions: Instructions,
     extents: Extents,
-    panels: &[Panel<'_>],
+    panels: &[Panel<'_, f32>],
     bias: Option<&[f32]>,
     operand: &[f32],
     result: &mut [f32],
@@ -82,7 +82,7 @@ pub(super) fn forward(
 
 /// Adds the products of all inputs to the sums of a stretch of outputs.
 struct Sums<'a> {
-    panel: &'a Panel<'a>,
+    panel: &'a Panel<'a, f32>,
     from: usize,
     width: usize,
     inputs: usize,
@@ -145,7 +145,7 @@ impl Work for Sums<'_> {
 pub(super) fn backward(
     instructions: Instructions,
     extents: Extents,
-    panels: &[Panel<'_>],
+    panels: &[Panel<'_, f32>],
     result_gradient: &[f32],
     operand_gradient: &mut [f32],
 ) {
@@ -161,7 +161,7 @@ pub(super) fn backward(
 /// The gradients of a block of inputs: products of their rows with the gradients of the results.
 struct Products<'a> {
     extents: Extents,
-    panels: &'a [Panel<'a>],
+    panels: &'a [Panel<'a, f32>],
     from: usize,
     count: usize,
     result_gradient: &'a [f32],
@@ -206,7 +206,7 @@ impl Products<'_> {
     fn tile<S: Simd, const N: usize, const P: usize>(
         &self,
         simd: S,
-        panel: &Panel<'_>,
+        panel: &Panel<'_, f32>,
         rows: [&[f32]; N],
         input: usize,
         picture: usize,

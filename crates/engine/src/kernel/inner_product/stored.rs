@@ -1,0 +1,112 @@
+//! Weights as they are kept in memory: numbers of four bytes, or of two.
+
+use half::f16;
+
+use crate::simd::{LANES, Simd};
+
+/// A number as it is stored.
+pub(super) trait Stored: Copy + Send + Sync + Default {
+    /// The nearest that can be stored.
+    fn of(number: f32) -> Self;
+
+    /// The number.
+    fn number(self) -> f32;
+
+    /// A vector of numbers.
+    ///
+    /// # Safety
+    /// [`LANES`] of them are readable from `source` on.
+    unsafe fn load<S: Simd>(simd: S, source: *const Self) -> S::Vector;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    fn of(number: f32) -> Self {
+        number
+    }
+
+    #[inline(always)]
+    fn number(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(simd: S, source: *const Self) -> S::Vector {
+        // SAFETY: as promised.
+        unsafe { simd.load(source) }
+    }
+}
+
+impl Stored for f16 {
+    #[inline(always)]
+    fn of(number: f32) -> Self {
+        Self::from_f32(number)
+    }
+
+    #[inline(always)]
+    fn number(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(simd: S, source: *const Self) -> S::Vector {
+        // SAFETY: as promised; half precision numbers are kept as their bits.
+        unsafe { simd.load_half(source.cast::<u16>()) }
+    }
+}
+
+/// The products of some rows with a vector of their length.
+#[inline(always)]
+pub(super) fn products<S: Simd, T: Stored, const ROWS: usize>(
+    simd: S,
+    rows: [&[T]; ROWS],
+    vector: &[f32],
+) -> [f32; ROWS] {
+    let mut sums = [[simd.splat(0.0); 2]; ROWS];
+    let whole = vector.len() / (2 * LANES) * (2 * LANES);
+    assert!(rows.iter().all(|row| row.len() == vector.len()), "rows as long as the vector");
+    for at in (0..whole).step_by(LANES) {
+        let half = at / LANES % 2;
+        // SAFETY: the vector and the rows hold `whole` numbers.
+        unsafe {
+            let number = simd.load(vector.as_ptr().add(at));
+            for (sums, row) in sums.iter_mut().zip(&rows) {
+                sums[half] = simd.multiply_add(T::load(simd, row.as_ptr().add(at)), number, sums[half]);
+            }
+        }
+    }
+    std::array::from_fn(|row| {
+        let rest = rows[row][whole..].iter().zip(&vector[whole..]);
+        let rest = rest.map(|(a, b)| a.number() * b).sum::<f32>();
+        let mut lanes = [0.0; LANES];
+        // SAFETY: the array holds LANES numbers.
+        unsafe { simd.store(lanes.as_mut_ptr(), simd.add(sums[row][0], sums[row][1])) };
+        lanes.iter().sum::<f32>() + rest
+    })
+}
+
+/// Adds some rows, each times a number, to as many sums.
+#[inline(always)]
+pub(super) fn add_rows<S: Simd, T: Stored, const ROWS: usize>(
+    simd: S,
+    sums: &mut [f32],
+    rows: [(f32, &[T]); ROWS],
+) {
+    let whole = sums.len() / LANES * LANES;
+    assert!(rows.iter().all(|(_, row)| row.len() == sums.len()), "rows as long as their sums");
+    for at in (0..whole).step_by(LANES) {
+        // SAFETY: the sums and the rows hold `whole` numbers.
+        unsafe {
+            let mut sum = simd.load(sums.as_ptr().add(at));
+            for (number, row) in rows {
+                sum = simd.multiply_add(simd.splat(number), T::load(simd, row.as_ptr().add(at)), sum);
+            }
+            simd.store(sums.as_mut_ptr().add(at), sum);
+        }
+    }
+    for at in whole..sums.len() {
+        for (number, row) in rows {
+            sums[at] += number * row[at].number();
+        }
+    }
+}
