@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use deepinside::class_activation::ActivationMap;
 use deepinside::evidence::{EvidenceOptions, Gatherer};
 use deepinside::graph::ValueId;
 use deepinside::probe::Probe;
@@ -19,7 +20,7 @@ pub struct Prepared {
     /// The threads that all of them run on.
     pub threads: Threads,
     runners: Pool<(String, Option<BackwardRule>), ScoreRunner>,
-    gatherers: Pool<(String, Vec<BackwardRule>), Gatherer>,
+    gatherers: Pool<(String, Vec<BackwardRule>, Option<ActivationMap>), Gatherer>,
     probes: Pool<(String, ValueId, BackwardRule), Probe>,
 }
 
@@ -60,7 +61,8 @@ impl Prepared {
         compute: impl FnOnce(&mut Gatherer) -> Answer<R>,
     ) -> Answer<R> {
         let prepare = || Ok(Gatherer::new(model, options.clone(), &self.threads)?);
-        self.gatherers.with((id.to_owned(), options.rules.clone()), prepare, |gatherer| {
+        let purpose = (id.to_owned(), options.rules.clone(), options.activations.clone());
+        self.gatherers.with(purpose, prepare, |gatherer| {
             gatherer.set_options(options.clone())?;
             gatherer.set_interrupt(interrupt);
             compute(gatherer)

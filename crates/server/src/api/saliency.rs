@@ -247,6 +247,7 @@ fn in_photograph(
             seed: options.seed,
         }),
         smoothing: options.smoothing,
+        ..EvidenceOptions::default()
     };
     state.prepared.with_gatherer((id, model), &evidence, interrupt, |gatherer| {
         let classes = match classes {
