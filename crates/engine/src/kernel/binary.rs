@@ -132,7 +132,7 @@ mod tests {
     fn the_power_three_quarters_is_one() {
         let operands = |extents: &[usize]| {
             let mut base = Array::noise(extents, 5);
-            base.numbers.iter_mut().for_each(|number| *number = 1.5 + *number);
+            base.numbers.iter_mut().for_each(|number| *number += 1.5);
             let mut exponent = Array::noise(&[1], 1);
             exponent.numbers = vec![0.75];
             vec![base, exponent]

@@ -252,8 +252,8 @@ impl Kernel for ConvolutionKernel {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::Layout;
-    use crate::kernel::testing::{Array, Case, check, index_of, positions};
+    use crate::kernel::testing::{Array, Case, check, index_of, mismatch, positions};
+    use crate::{BackwardRule, Layout};
 
     /// A convolution in all its numbers: spatial extents, and a window.
     pub(in crate::kernel) struct Setting {
@@ -470,6 +470,47 @@ pub(super) mod tests {
         let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, None, Placing::default(), true);
         let case = Case::new("40×41", &operator, lower, operands, definition);
         check(vec![case.layouts(&[Layout::ChannelsLast]).without_differences()]);
+    }
+
+    /// Images that are wide, and blocks of several chunks of channels, the last of which is not full; pictures with few channels
+    /// of several blocks. Gradients are compared with sums over the same products.
+    #[test]
+    fn large_images_equal_the_definition_both_ways() {
+        let settings = [
+            ("depthwise", [2, 40, 40, 50], 40, 40, 3, 1),
+            ("depthwise with stride", [2, 40, 40, 51], 40, 40, 5, 2),
+            ("few channels", [1, 3, 60, 49], 20, 1, 3, 1),
+            ("few channels with stride", [2, 3, 71, 60], 9, 1, 7, 3),
+            ("one channel", [17, 1, 20, 21], 5, 1, 5, 4),
+        ];
+        for (name, from, outputs, groups, kernel, stride) in settings {
+            let pad = vec![kernel / 2; 2];
+            let window = Window {
+                stride: vec![stride; 2],
+                pad_begin: pad.clone(),
+                pad_end: pad,
+                ..Window::new([kernel; 2])
+            };
+            let operator = Convolution { window, groups };
+            let filters = [outputs, from[1] / groups, kernel, kernel];
+            let operands = vec![Array::noise(&from, 1), Array::noise(&filters, 2).constant()];
+            let shapes: Vec<&Shape> = operands.iter().map(|operand| &operand.shape).collect();
+            let to = deepinside_graph::op::Operator::infer(&operator, &shapes).unwrap()[0].extents().to_vec();
+            let products = products(&operator.window, groups, &from, &to);
+            let seed = Array::noise(&to, 3).numbers;
+            let (mut results, mut gradients) =
+                (vec![0.0; seed.len()], vec![0.0; from.iter().product::<usize>()]);
+            let numbers: Vec<Vec<f64>> = operands.iter().map(Array::doubles).collect();
+            for &[to, from, weight] in &products {
+                results[to] += numbers[0][from] * numbers[1][weight];
+                gradients[from] += f64::from(seed[to]) * numbers[1][weight];
+            }
+            let lower = |lowering: &Lowering<'_>| lower(&operator, lowering, None, Placing::default(), true);
+            let case = Case::new(name, &operator, lower, operands, |_| vec![]);
+            let outcome = case.run(Layout::ChannelsLast, BackwardRule::Gradient, &[seed]);
+            assert_eq!(mismatch(&outcome.results[0], &results, 2e-6), None, "{name}");
+            assert_eq!(mismatch(&outcome.gradients[0], &gradients, 2e-6), None, "{name}");
+        }
     }
 
     /// Tiles that are cut or whole, few and many, and more filters than stay in the caches, with groups, both directions.

@@ -28,6 +28,13 @@ const CHUNK: usize = 2 * LANES;
 /// whole copy in the second.
 const CACHED: usize = 16 * 1024;
 
+/// How many positions ahead numbers are asked for.
+const AHEAD: usize = 8;
+
+/// The width from which on results go row by row through all chunks instead of chunk by chunk: they then leave the caches before
+/// they are complete, and are written faster in the order of memory.
+const WIDE: usize = 48;
+
 /// The least number of pieces of work.
 const TASKS: usize = 8;
 
@@ -203,7 +210,8 @@ impl Work for Chunks<'_> {
         let Self { pass, block, source, result, buffers: Buffers { slab, places } } = self;
         let width = pass.phases.iter().map(|phase| phase.grid[2]).max().unwrap_or(0);
         let extents = [pass.span(0, 1), pass.span(1, block.rows.len()), pass.span(2, width)];
-        slab.resize(extents.iter().product::<usize>() * CHUNK);
+        let size = extents.iter().product::<usize>() * CHUNK;
+        slab.resize(size * block.channels.len().div_ceil(CHUNK));
         for phase in &pass.phases {
             places.extend(phase.taps.iter().map(|tap| {
                 let [z, y, x]: [usize; 3] =
@@ -213,19 +221,21 @@ impl Work for Chunks<'_> {
                 [((z * extents[1] + y) * extents[2] + x) * CHUNK, filter * pass.bias.len()]
             }));
         }
-        for first in block.channels.clone().step_by(CHUNK) {
-            let count = CHUNK.min(block.channels.end - first);
-            // Channels that do not exist stay as they are in the copy, and are not written.
-            copy(simd, pass, block, source, extents, first..first + count, slab);
-            let chunk = Chunk { pass, block, slab, extents, result, first, count };
-            let mut taps = 0;
-            for phase in &pass.phases {
-                let own = taps..taps + phase.taps.len();
-                taps = own.end;
-                if block.plane < phase.grid[0] {
-                    for row in block.rows.start..block.rows.end.min(phase.grid[1]) {
-                        chunk.row(simd, phase, &places[own.clone()], row);
-                    }
+        copy(simd, pass, block, source, extents, slab);
+        let chunks = || {
+            block.channels.clone().step_by(CHUNK).zip(slab.chunks_exact(size.max(1))).map(|(first, slab)| {
+                let count = CHUNK.min(block.channels.end - first);
+                Chunk { pass, block, slab, extents, result, first, count }
+            })
+        };
+        if pass.result.spatial[2] < WIDE {
+            for chunk in chunks() {
+                chunk.rows(simd, places, block.rows.clone());
+            }
+        } else {
+            for row in block.rows.clone() {
+                for chunk in chunks() {
+                    chunk.rows(simd, places, row..row + 1);
                 }
             }
         }
@@ -233,7 +243,8 @@ impl Work for Chunks<'_> {
     }
 }
 
-/// Copies some channels of what a block reads, [`CHUNK`] numbers per position, with zeros beyond the image.
+/// Copies what a block reads, chunk by chunk: [`CHUNK`] numbers per position, with zeros beyond the image. Channels that do not
+/// exist stay as they are in the copy. All chunks of a position are read together, for memory answers neighbours sooner.
 #[inline(always)]
 fn copy<S: Simd>(
     simd: S,
@@ -241,7 +252,6 @@ fn copy<S: Simd>(
     block: &Block,
     source: Source<'_>,
     extents: [usize; 3],
-    channels: Range<usize>,
     slab: &mut [f32],
 ) {
     let [depth, height, width] = pass.source.spatial.map(|extent| extent as isize);
@@ -252,65 +262,83 @@ fn copy<S: Simd>(
     let low = (-x0).clamp(0, extents[2] as isize) as usize;
     let high = (width - x0).clamp(low as isize, extents[2] as isize) as usize;
     let distance = pass.source.distance;
-    for (index, row) in slab.chunks_exact_mut(extents[2] * CHUNK).enumerate() {
+    let row_size = extents[2] * CHUNK;
+    let size = extents[0] * extents[1] * row_size;
+    let whole = block.channels.len() / CHUNK;
+    let rest = block.channels.len() - whole * CHUNK;
+    for index in 0..extents[0] * extents[1] {
         let z = z0 + (index / extents[1]) as isize;
         let y = y0 + (index % extents[1]) as isize;
-        if z < 0 || z >= depth || y < 0 || y >= height || low == high {
-            row.fill(0.0);
+        let inside = z >= 0 && z < depth && y >= 0 && y < height && low < high;
+        for slab in slab.chunks_exact_mut(size) {
+            let row = &mut slab[index * row_size..][..row_size];
+            if inside {
+                row[..low * CHUNK].fill(0.0);
+                row[high * CHUNK..].fill(0.0);
+            } else {
+                row.fill(0.0);
+            }
+        }
+        if !inside {
             continue;
         }
-        row[..low * CHUNK].fill(0.0);
-        row[high * CHUNK..].fill(0.0);
         let position = ((block.image as isize * depth + z) * height + y) * width + x0 + low as isize;
-        let first = position as usize * distance + pass.source.first + channels.start;
-        let inside = &mut row[low * CHUNK..high * CHUNK];
-        if channels.len() < CHUNK {
-            for (step, target) in inside.chunks_exact_mut(CHUNK).enumerate() {
-                let (from, target) = (first + step * distance, &mut target[..channels.len()]);
+        let first = position as usize * distance + pass.source.first + block.channels.start;
+        let at = index * row_size + low * CHUNK;
+        if whole > 0 {
+            // The last position's channels end inside, so all others' do.
+            let reach = (high - low - 1) * distance + whole * CHUNK;
+            let numbers = &source.numbers[first..first + reach];
+            // DeconvNet's rule asks nothing of the results.
+            let results = match source.gate {
+                Some(gate) if gate.rule != BackwardRule::DeconvNet => &gate.results[first..first + reach],
+                _ => numbers,
+            };
+            assert!((whole - 1) * size + at + (high - low) * CHUNK <= slab.len(), "a copy leaves its slab");
+            for step in 0..high - low {
+                for lane in (0..whole * CHUNK).step_by(LANES) {
+                    let from = step * distance + lane;
+                    let to = lane / CHUNK * size + at + step * CHUNK + lane % CHUNK;
+                    // SAFETY: the numbers, the results and the slab hold LANES numbers there, as checked above.
+                    unsafe {
+                        simd.prefetch(numbers.as_ptr().wrapping_add(from + AHEAD * distance));
+                        let mut number = simd.load(numbers.as_ptr().add(from));
+                        if let Some(gate) = source.gate {
+                            simd.prefetch(results.as_ptr().wrapping_add(from + AHEAD * distance));
+                            number = passed(simd, gate, simd.load(results.as_ptr().add(from)), number);
+                        }
+                        simd.store(slab.as_mut_ptr().add(to), number);
+                    }
+                }
+            }
+        }
+        if rest > 0 {
+            for step in 0..high - low {
+                let from = first + step * distance + whole * CHUNK;
+                let target = &mut slab[whole * size + at + step * CHUNK..][..rest];
                 match source.gate {
                     Some(gate) => gate.pass(source.numbers, from, target),
-                    None => target.copy_from_slice(&source.numbers[from..from + channels.len()]),
-                }
-            }
-            continue;
-        }
-        // The last position's channels end inside, so all others' do.
-        let reach = (high - low - 1) * distance + CHUNK;
-        let numbers = &source.numbers[first..first + reach];
-        let Some(Gate { activation, rule, results }) = source.gate else {
-            for (step, target) in inside.chunks_exact_mut(CHUNK).enumerate() {
-                for lane in [0, LANES] {
-                    // SAFETY: both hold CHUNK numbers from there on.
-                    unsafe {
-                        let vector = simd.load(numbers.as_ptr().add(step * distance + lane));
-                        simd.store(target.as_mut_ptr().add(lane), vector);
-                    }
-                }
-            }
-            continue;
-        };
-        // DeconvNet's rule asks nothing of the results.
-        let results = if rule == BackwardRule::DeconvNet { numbers } else { &results[first..first + reach] };
-        let (minimum, maximum) = (simd.splat(activation.minimum), simd.splat(activation.maximum));
-        let zero = simd.splat(0.0);
-        for (step, target) in inside.chunks_exact_mut(CHUNK).enumerate() {
-            for lane in [0, LANES] {
-                // SAFETY: all three hold CHUNK numbers from there on.
-                unsafe {
-                    let mut number = simd.load(numbers.as_ptr().add(step * distance + lane));
-                    if rule != BackwardRule::DeconvNet {
-                        let seen = simd.load(results.as_ptr().add(step * distance + lane));
-                        number = simd.where_greater(seen, minimum, number, zero);
-                        number = simd.where_greater(maximum, seen, number, zero);
-                    }
-                    if rule != BackwardRule::Gradient {
-                        number = simd.where_greater(number, zero, number, zero);
-                    }
-                    simd.store(target.as_mut_ptr().add(lane), number);
+                    None => target.copy_from_slice(&source.numbers[from..from + rest]),
                 }
             }
         }
     }
+}
+
+/// What passes of a vector of gradients, for a vector of results.
+#[inline(always)]
+fn passed<S: Simd>(simd: S, gate: Gate<'_>, results: S::Vector, gradients: S::Vector) -> S::Vector {
+    let Activation { minimum, maximum } = gate.activation;
+    let zero = simd.splat(0.0);
+    let mut number = gradients;
+    if gate.rule != BackwardRule::DeconvNet {
+        number = simd.where_greater(results, simd.splat(minimum), number, zero);
+        number = simd.where_greater(simd.splat(maximum), results, number, zero);
+    }
+    if gate.rule != BackwardRule::Gradient {
+        number = simd.where_greater(number, zero, number, zero);
+    }
+    number
 }
 
 /// Some channels of a block, copied.
@@ -326,6 +354,21 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
+    /// Some rows of the block, of all phases.
+    #[inline(always)]
+    fn rows<S: Simd>(&self, simd: S, places: &[[usize; 2]], rows: Range<usize>) {
+        let mut taps = 0;
+        for phase in &self.pass.phases {
+            let own = taps..taps + phase.taps.len();
+            taps = own.end;
+            if self.block.plane < phase.grid[0] {
+                for row in rows.start..rows.end.min(phase.grid[1]) {
+                    self.row(simd, phase, &places[own.clone()], row);
+                }
+            }
+        }
+    }
+
     /// One grid row of a phase. Each tap is a place in the copy for the block's first position, and one in the filters.
     #[inline(always)]
     fn row<S: Simd>(&self, simd: S, phase: &Phase, taps: &[[usize; 2]], row: usize) {
@@ -389,12 +432,15 @@ impl Chunk<'_> {
                 }
             }
             let count = LANES.min(self.count - lane);
-            for (position, sum) in sums.into_iter().enumerate() {
-                let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
-                let target = self.result.place(target + lane + position * distance, count);
+            let target = target + lane;
+            self.result.place(target + (COUNT - 1) * distance, count);
+            let target = self.result.place(target, count);
+            for position in 0..COUNT {
+                let sum = simd.at_most(simd.at_least(sums[position], minimum), maximum);
                 // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are
-                // this thread's own, and `count` of them lie inside the result.
+                // this thread's own, and `count` of them lie inside the result, as those of the last position do.
                 unsafe {
+                    let target = target.add(position * distance);
                     if count == LANES {
                         simd.store(target, sum);
                     } else {

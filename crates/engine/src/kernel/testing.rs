@@ -86,7 +86,7 @@ impl Array {
         self
     }
 
-    fn doubles(&self) -> Vec<f64> {
+    pub fn doubles(&self) -> Vec<f64> {
         self.numbers.iter().map(|&number| f64::from(number)).collect()
     }
 }
