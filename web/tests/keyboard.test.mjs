@@ -43,7 +43,7 @@ test("from the photograph to a map, its values and its settings, without a mouse
 
     await tabTo(page, ({ role }) => role === "combobox", "the search of classes");
     await page.keyboard.type("tiger cat");
-    await page.getByRole("option", { name: /tiger cat/ }).first().waitFor();
+    await until(page, () => page.getByRole("option").first().textContent(), (said) => /tiger cat/.test(said), "the class at the top of the list");
     await page.keyboard.press("Enter");
     await page.locator(".multiple").nth(1).waitFor();
     await until(page, () => page.url(), (url) => /classes=\d+,282/.test(url), "the address");

@@ -26,7 +26,7 @@ const STABLE = [
     ["saliency-signed", "#/saliency?model=built-in&photograph=example-coffee&classes=967&layout=wipe&signed=1&divider=0", ".stage-frame"],
     ["localise-seeds", "#/localise?model=built-in&photograph=example-cat&classes=285&method=paper&show=markers&boxes=0", ".stage-frame"],
     ["localise-mask", "#/localise?model=built-in&photograph=example-coffee&classes=967&method=paper&boxes=0", ".stage-frame"],
-    ["unit", "#/layers?model=built-in&photograph=example-cat&channel=5&unit=guided", ".signed-picture"],
+    ["unit", "#/layers?model=built-in&photograph=example-cat&value=_blocks.5._expand_conv&channel=5&unit=guided", ".signed-picture"],
 ];
 
 for (const [name, hash, selector] of STABLE) {

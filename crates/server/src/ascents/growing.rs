@@ -53,6 +53,17 @@ struct Control {
     notes: Vec<String>,
 }
 
+impl Control {
+    /// The changes of the recipe so far, with those that the next step will heed.
+    fn changes(&self) -> Vec<Change> {
+        let pending = self.pending.iter().map(|changes| Change {
+            iteration: self.iteration,
+            changes: serde_json::to_value(changes).unwrap_or_default(),
+        });
+        self.timeline.changes.iter().cloned().chain(pending).collect()
+    }
+}
+
 /// One class model.
 pub struct Growing {
     /// Its name.
@@ -170,7 +181,7 @@ impl Growing {
             iteration: control.iteration,
             recipe: control.recipe.clone(),
             values: control.timeline.values.clone(),
-            changes: control.timeline.changes.clone(),
+            changes: control.changes(),
             places: control.timeline.places(),
             notes: control.notes.clone(),
         }
@@ -358,11 +369,8 @@ impl Growing {
             }
             return Some(false);
         }
-        for changes in std::mem::take(&mut control.pending) {
-            let iteration = control.iteration;
-            let changes = serde_json::to_value(&changes).unwrap_or_default();
-            control.timeline.changes.push(Change { iteration, changes });
-        }
+        control.timeline.changes = control.changes();
+        control.pending.clear();
         ascent.recipe = Recipe { start: ascent.recipe.start.clone(), ..control.recipe.clone() };
         if control.state == State::Running && control.iteration >= control.recipe.iterations {
             control.state = State::Finished;

@@ -51,7 +51,7 @@ pub struct Timeline {
 impl Timeline {
     /// After how many steps the next picture for the animation is due, of this many.
     pub fn wants_picture(&self, iteration: usize, iterations: usize) -> bool {
-        iteration % iterations.div_ceil(PICTURES).max(1) == 0
+        iteration.is_multiple_of(iterations.div_ceil(PICTURES).max(1))
             && self.pictures.last().is_none_or(|(last, _)| *last < iteration)
     }
 
@@ -70,7 +70,7 @@ impl Timeline {
 
     /// Whether a state is to be kept after that many steps.
     pub fn wants_state(&self, iteration: usize, iterations: usize) -> bool {
-        iteration % iterations.div_ceil(STATES).max(1) == 0
+        iteration.is_multiple_of(iterations.div_ceil(STATES).max(1))
             && self.states.last().is_none_or(|last| last.iteration() < iteration)
     }
 
