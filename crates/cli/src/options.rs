@@ -20,8 +20,11 @@ pub fn record_file(matches: &ArgMatches) -> Option<PathBuf> {
     leaf.try_get_one::<PathBuf>(RECORD).ok().flatten().cloned()
 }
 
+/// Every option of a command with its values.
+pub type Options = BTreeMap<String, Vec<String>>;
+
 /// The command, and every option with its values; also those that were left at their defaults.
-pub fn of(program: &Command, matches: &ArgMatches) -> Outcome<(Vec<String>, BTreeMap<String, Vec<String>>)> {
+pub fn of(program: &Command, matches: &ArgMatches) -> Outcome<(Vec<String>, Options)> {
     let (names, leaf) = leaf(matches);
     let command = find(program, &names)?;
     let mut options = BTreeMap::new();

@@ -5,6 +5,7 @@
 //! the recorder and ask it nothing. Without a recording all of this does nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -164,9 +165,9 @@ pub fn input(path: &Path) -> Outcome {
     let mut recording = recording();
     let Some(recording) = recording.as_mut() else { return Ok(()) };
     let path = absolute(path)?;
-    if !recording.inputs.contains_key(&path) {
-        let file = HashedFile::read(&path)?;
-        recording.inputs.insert(path, file);
+    if let Entry::Vacant(place) = recording.inputs.entry(path) {
+        let file = HashedFile::read(place.key())?;
+        place.insert(file);
     }
     Ok(())
 }
