@@ -5,11 +5,11 @@
 //!                                                     └──▶ page (embedded)
 //! ```
 //!
-//! Requests wait in a bounded [`queue`]; what is prepared for one is kept a while for the next ([`prepared`], [`pool`]). Whoever goes
+//! Requests wait in a bounded `queue`; what is prepared for one is kept a while for the next (`prepared`, `pool`). Whoever goes
 //! away takes the computation along. No path that a request names is ever opened: photographs are kept in memory by the name of
 //! their content, models are those that the program was started with, and the page is a table in the program.
 //!
-//! The OpenAPI document is made from the handlers themselves, see [`api`].
+//! The OpenAPI document is made from the handlers themselves, see `api`.
 
 #![forbid(unsafe_code)]
 
