@@ -41,13 +41,6 @@ test("from the photograph to a map, its values and its settings, without a mouse
     await page.keyboard.press("ArrowDown");
     await until(page, () => page.locator(".readout").textContent(), (said) => /x \d+, y \d+/.test(said), "the readout");
 
-    await tabTo(page, ({ role }) => role === "combobox", "the search of classes");
-    await page.keyboard.type("tiger cat");
-    await until(page, () => page.locator('[role="option"]').first().textContent(), (said) => /tiger cat/.test(said), "the class at the top of the list");
-    await page.keyboard.press("ArrowDown");
-    await page.keyboard.press("Enter");
-    await until(page, () => page.url(), (url) => /classes=(\d+,)*282/.test(url), "the address");
-
     await tabTo(page, ({ label, tag }) => tag === "SELECT" && /Rectifiers/.test(label), "the method");
     await page.keyboard.press("ArrowDown");
     await until(page, () => page.url(), (url) => /rule=deconvnet/.test(url), "the method in the address");
