@@ -5,7 +5,7 @@ use deepinside_graph::{Inconsistency, Shape};
 
 use super::activation::{Activation, Gate};
 use super::col2im::Col2im;
-use super::depthwise::Depthwise;
+use super::depthwise::{Depthwise, Reading};
 use super::gather::{Field, Finish, Gather, Geometry};
 use super::parallel::{GRAIN, copy, for_each_piece};
 use super::slab::Source;
@@ -49,8 +49,8 @@ pub(crate) struct Part {
 /// How a convolution is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Each channel by itself.
-    Depthwise,
+    /// Each channel by itself, reading as told or, in each direction, as is faster.
+    Depthwise(Option<Reading>),
     /// With fewer multiplications.
     Winograd(Tile),
     /// By sums of products where they lie.
@@ -61,7 +61,7 @@ impl Way {
     /// The fastest.
     fn best(geometry: &Geometry, batch: usize) -> Self {
         if Depthwise::fits(geometry) {
-            return Self::Depthwise;
+            return Self::Depthwise(None);
         }
         Tile::best(geometry, batch).map_or(Self::Direct, Self::Winograd)
     }
@@ -88,7 +88,9 @@ pub(super) fn lower_by(
     let way = way(&geometry, batch);
     let adjoint = || -> Box<dyn Pass> {
         match way {
-            Way::Depthwise => Box::new(Depthwise::adjoint(instructions, &geometry, batch, &filters)),
+            Way::Depthwise(reading) => {
+                Box::new(Depthwise::adjoint(instructions, reading, &geometry, batch, &filters))
+            }
             Way::Winograd(tile) => {
                 Box::new(Winograd::adjoint(instructions, tile, &geometry, batch, &filters))
             }
@@ -102,7 +104,9 @@ pub(super) fn lower_by(
     };
     let backward = backward.then(adjoint);
     let forward: Box<dyn Pass> = match way {
-        Way::Depthwise => Box::new(Depthwise::correlation(instructions, &geometry, batch, &filters, finish)),
+        Way::Depthwise(reading) => {
+            Box::new(Depthwise::correlation(instructions, reading, &geometry, batch, &filters, finish))
+        }
         Way::Winograd(tile) => {
             Box::new(Winograd::correlation(instructions, tile, &geometry, batch, &filters, finish))
         }
@@ -392,7 +396,10 @@ pub(super) mod tests {
 
     #[test]
     fn equals_the_definition_and_its_differences() {
-        check_ways(|geometry| vec![if Depthwise::fits(geometry) { Way::Depthwise } else { Way::Direct }]);
+        check_ways(|geometry| match Depthwise::fits(geometry) {
+            true => [Reading::InPlace, Reading::Copied].map(|reading| Way::Depthwise(Some(reading))).to_vec(),
+            false => vec![Way::Direct],
+        });
     }
 
     /// Every tile on every convolution that it can compute, however small: whole and cut tiles.

@@ -1,0 +1,299 @@
+//! Some rows of a few channels, [`CHUNK`] or fewer, are first copied side by side, with zeros around the image and through a
+//! rectifier's gate. The copy stays in the first-level cache while all of its results are computed, and no position is a special
+//! case at the border.
+
+use super::super::activation::{Activation, Gate};
+use super::super::panels::Shared;
+use super::super::slab::Source;
+use super::{Block, Buffers, Cut, Layout, Phase, TASKS};
+use crate::BackwardRule;
+use crate::simd::{LANES, Simd, Work};
+
+/// The channels that are copied together: those of one cache line.
+const CHUNK: usize = 2 * LANES;
+
+/// The numbers that a copy should have at most: 64 KiB. The rows that a position reads then stay in the first-level cache, and the
+/// whole copy in the second.
+const CACHED: usize = 16 * 1024;
+
+/// How many positions ahead numbers are asked for.
+const AHEAD: usize = 8;
+
+/// The most neighbouring positions whose sums are kept in registers, with the filter and a number: ten of sixteen.
+const POSITIONS: usize = 8;
+
+/// The source's extents that `count` grid positions along an axis read.
+fn span(layout: &Layout, axis: usize, count: usize) -> usize {
+    let [lowest, highest] = layout.reach;
+    (count.max(1) - 1) * layout.source_step[axis] + (highest[axis] - lowest[axis]) as usize + 1
+}
+
+/// Rows as many as a chunk of channels leaves in the cache, and whole chunks of channels.
+pub(super) fn cut(layout: &Layout, batch: usize) -> Cut {
+    let [planes, height, width] = layout.grid([0; 3]);
+    let row = span(layout, 0, 1) * span(layout, 2, width) * CHUNK;
+    let rows_read = (CACHED / row.max(1)).max(1);
+    let overlap = span(layout, 1, 1);
+    // At least as many rows as are read twice by neighbouring blocks.
+    let least = overlap.div_ceil(layout.source_step[1]);
+    let rows = rows_read.saturating_sub(overlap) / layout.source_step[1] + 1;
+    let rows = rows.clamp(least, height.max(least));
+    let chunks = layout.result.channels.div_ceil(CHUNK);
+    let blocks = batch * planes * height.div_ceil(rows.max(1)).max(1);
+    // Neighbouring channels share memory pages: as many together as leave enough pieces of work.
+    let together = (chunks * blocks / TASKS).clamp(1, chunks.clamp(1, 8));
+    let channels = chunks.div_ceil(chunks.div_ceil(together).max(1)) * CHUNK;
+    Cut { rows, channels: channels.max(CHUNK) }
+}
+
+/// Computes a block.
+pub(super) fn run(
+    layout: &Layout,
+    block: &Block,
+    source: Source<'_>,
+    result: Shared<'_>,
+    buffers: &mut Buffers,
+) {
+    layout.instructions.run(Chunks { layout, block, source, result, buffers });
+}
+
+/// The channels of a block, chunk by chunk.
+struct Chunks<'a> {
+    layout: &'a Layout,
+    block: &'a Block,
+    source: Source<'a>,
+    result: Shared<'a>,
+    buffers: &'a mut Buffers,
+}
+
+impl Work for Chunks<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { layout, block, source, result, buffers: Buffers { slab, places } } = self;
+        let width = layout.phases.iter().map(|phase| phase.grid[2]).max().unwrap_or(0);
+        let extents = [span(layout, 0, 1), span(layout, 1, block.rows.len()), span(layout, 2, width)];
+        let size = extents.iter().product::<usize>() * CHUNK;
+        slab.resize(size * block.channels.len().div_ceil(CHUNK));
+        for phase in &layout.phases {
+            places.extend(phase.taps.iter().map(|tap| {
+                let [z, y, x]: [usize; 3] =
+                    std::array::from_fn(|axis| (tap.offset[axis] - layout.reach[0][axis]) as usize);
+                [((z * extents[1] + y) * extents[2] + x) * CHUNK, layout.filter(tap)]
+            }));
+        }
+        copy(simd, layout, block, source, extents, slab);
+        for (first, slab) in block.channels.clone().step_by(CHUNK).zip(slab.chunks_exact(size.max(1))) {
+            let count = CHUNK.min(block.channels.end - first);
+            let chunk = Chunk { layout, block, slab, extents, result, first, count };
+            chunk.rows(simd, places);
+        }
+        places.clear();
+    }
+}
+
+/// Copies what a block reads, chunk by chunk: [`CHUNK`] numbers per position, with zeros beyond the image. Channels that do not
+/// exist stay as they are in the copy. All chunks of a position are read together, for memory answers neighbours sooner.
+#[inline(always)]
+fn copy<S: Simd>(
+    simd: S,
+    layout: &Layout,
+    block: &Block,
+    source: Source<'_>,
+    extents: [usize; 3],
+    slab: &mut [f32],
+) {
+    let [depth, height, width] = layout.source.spatial.map(|extent| extent as isize);
+    let grid = [block.plane, block.rows.start, 0];
+    let [z0, y0, x0]: [isize; 3] =
+        std::array::from_fn(|axis| (grid[axis] * layout.source_step[axis]) as isize + layout.reach[0][axis]);
+    // The part of each row that lies inside the image.
+    let low = (-x0).clamp(0, extents[2] as isize) as usize;
+    let high = (width - x0).clamp(low as isize, extents[2] as isize) as usize;
+    let distance = layout.source.distance;
+    let row_size = extents[2] * CHUNK;
+    let size = extents[0] * extents[1] * row_size;
+    let whole = block.channels.len() / CHUNK;
+    let rest = block.channels.len() - whole * CHUNK;
+    for index in 0..extents[0] * extents[1] {
+        let z = z0 + (index / extents[1]) as isize;
+        let y = y0 + (index % extents[1]) as isize;
+        let inside = z >= 0 && z < depth && y >= 0 && y < height && low < high;
+        for slab in slab.chunks_exact_mut(size) {
+            let row = &mut slab[index * row_size..][..row_size];
+            if inside {
+                row[..low * CHUNK].fill(0.0);
+                row[high * CHUNK..].fill(0.0);
+            } else {
+                row.fill(0.0);
+            }
+        }
+        if !inside {
+            continue;
+        }
+        let position = ((block.image as isize * depth + z) * height + y) * width + x0 + low as isize;
+        let first = position as usize * distance + layout.source.first + block.channels.start;
+        let at = index * row_size + low * CHUNK;
+        if whole > 0 {
+            // The last position's channels end inside, so all others' do.
+            let reach = (high - low - 1) * distance + whole * CHUNK;
+            let numbers = &source.numbers[first..first + reach];
+            // DeconvNet's rule asks nothing of the results.
+            let results = match source.gate {
+                Some(gate) if gate.rule != BackwardRule::DeconvNet => &gate.results[first..first + reach],
+                _ => numbers,
+            };
+            assert!((whole - 1) * size + at + (high - low) * CHUNK <= slab.len(), "a copy leaves its slab");
+            for step in 0..high - low {
+                for lane in (0..whole * CHUNK).step_by(LANES) {
+                    let from = step * distance + lane;
+                    let to = lane / CHUNK * size + at + step * CHUNK + lane % CHUNK;
+                    // SAFETY: the numbers, the results and the slab hold LANES numbers there, as checked above.
+                    unsafe {
+                        simd.prefetch(numbers.as_ptr().wrapping_add(from + AHEAD * distance));
+                        let mut number = simd.load(numbers.as_ptr().add(from));
+                        if let Some(gate) = source.gate {
+                            simd.prefetch(results.as_ptr().wrapping_add(from + AHEAD * distance));
+                            number = passed(simd, gate, simd.load(results.as_ptr().add(from)), number);
+                        }
+                        simd.store(slab.as_mut_ptr().add(to), number);
+                    }
+                }
+            }
+        }
+        if rest > 0 {
+            for step in 0..high - low {
+                let from = first + step * distance + whole * CHUNK;
+                let target = &mut slab[whole * size + at + step * CHUNK..][..rest];
+                match source.gate {
+                    Some(gate) => gate.pass(source.numbers, from, target),
+                    None => target.copy_from_slice(&source.numbers[from..from + rest]),
+                }
+            }
+        }
+    }
+}
+
+/// What passes of a vector of gradients, for a vector of results.
+#[inline(always)]
+fn passed<S: Simd>(simd: S, gate: Gate<'_>, results: S::Vector, gradients: S::Vector) -> S::Vector {
+    let Activation { minimum, maximum } = gate.activation;
+    let zero = simd.splat(0.0);
+    let mut number = gradients;
+    if gate.rule != BackwardRule::DeconvNet {
+        number = simd.where_greater(results, simd.splat(minimum), number, zero);
+        number = simd.where_greater(simd.splat(maximum), results, number, zero);
+    }
+    if gate.rule != BackwardRule::Gradient {
+        number = simd.where_greater(number, zero, number, zero);
+    }
+    number
+}
+
+/// Some channels of a block, copied.
+struct Chunk<'a> {
+    layout: &'a Layout,
+    block: &'a Block,
+    slab: &'a [f32],
+    extents: [usize; 3],
+    result: Shared<'a>,
+    /// The first channel, and how many there are.
+    first: usize,
+    count: usize,
+}
+
+impl Chunk<'_> {
+    /// The rows of the block, of all phases.
+    #[inline(always)]
+    fn rows<S: Simd>(&self, simd: S, places: &[[usize; 2]]) {
+        let mut taps = 0;
+        for phase in &self.layout.phases {
+            let own = taps..taps + phase.taps.len();
+            taps = own.end;
+            if self.block.plane < phase.grid[0] {
+                for row in self.block.rows.start..self.block.rows.end.min(phase.grid[1]) {
+                    self.row(simd, phase, &places[own.clone()], row);
+                }
+            }
+        }
+    }
+
+    /// One grid row of a phase. Each tap is a place in the copy for the block's first position, and one in the filters.
+    #[inline(always)]
+    fn row<S: Simd>(&self, simd: S, phase: &Phase, taps: &[[usize; 2]], row: usize) {
+        let width = phase.grid[2];
+        // Groups of almost equal size: no position is left over for itself.
+        let groups = width.div_ceil(POSITIONS);
+        for group in 0..groups {
+            let (first, end) = (group * width / groups, (group + 1) * width / groups);
+            match end - first {
+                8 => self.positions::<S, 8>(simd, phase, taps, row, first),
+                7 => self.positions::<S, 7>(simd, phase, taps, row, first),
+                6 => self.positions::<S, 6>(simd, phase, taps, row, first),
+                5 => self.positions::<S, 5>(simd, phase, taps, row, first),
+                4 => self.positions::<S, 4>(simd, phase, taps, row, first),
+                3 => self.positions::<S, 3>(simd, phase, taps, row, first),
+                2 => self.positions::<S, 2>(simd, phase, taps, row, first),
+                _ => self.positions::<S, 1>(simd, phase, taps, row, first),
+            }
+        }
+    }
+
+    /// Some neighbouring positions of a row, from `column` on.
+    #[inline(always)]
+    fn positions<S: Simd, const COUNT: usize>(
+        &self,
+        simd: S,
+        phase: &Phase,
+        taps: &[[usize; 2]],
+        row: usize,
+        column: usize,
+    ) {
+        let Self { layout, block, .. } = self;
+        let step = layout.source_step[2] * CHUNK;
+        let line = (row - block.rows.start) * layout.source_step[1] * self.extents[2];
+        let start = (line + column * layout.source_step[2]) * CHUNK;
+        let furthest = taps.iter().map(|tap| tap[0]).max().unwrap_or(0);
+        assert!(start + furthest + (COUNT - 1) * step + CHUNK <= self.slab.len(), "a tap leaves its copy");
+        let last = taps.iter().map(|tap| tap[1]).max().unwrap_or(0);
+        let target = layout.target(phase, block.image, [block.plane, row, column]) + self.first;
+        let distance = layout.result_step[2] * layout.result.distance;
+        let (minimum, maximum) =
+            (simd.splat(layout.activation.minimum), simd.splat(layout.activation.maximum));
+        for lane in (0..self.count).step_by(LANES) {
+            let channel = self.first + lane;
+            let bias = &layout.bias[channel..][..LANES];
+            assert!(last + channel + LANES <= layout.filters.len(), "a tap leaves the filters");
+            // SAFETY: the slice holds LANES numbers.
+            let mut sums = [unsafe { simd.load(bias.as_ptr()) }; COUNT];
+            for &[place, filter] in taps {
+                // SAFETY: checked above for the tap and the position that lie furthest.
+                unsafe {
+                    let filter = simd.load(layout.filters.as_ptr().add(filter + channel));
+                    let first = self.slab.as_ptr().add(start + place + lane);
+                    for (position, sum) in sums.iter_mut().enumerate() {
+                        *sum = simd.multiply_add(filter, simd.load(first.add(position * step)), *sum);
+                    }
+                }
+            }
+            let count = LANES.min(self.count - lane);
+            let target = target + lane;
+            self.result.place(target + (COUNT - 1) * distance, count);
+            let target = self.result.place(target, count);
+            for position in 0..COUNT {
+                let sum = simd.at_most(simd.at_least(sums[position], minimum), maximum);
+                // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are
+                // this thread's own, and `count` of them lie inside the result, as those of the last position do.
+                unsafe {
+                    let target = target.add(position * distance);
+                    if count == LANES {
+                        simd.store(target, sum);
+                    } else {
+                        let mut numbers = [0.0; LANES];
+                        simd.store(numbers.as_mut_ptr(), sum);
+                        std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, count);
+                    }
+                }
+            }
+        }
+    }
+}
