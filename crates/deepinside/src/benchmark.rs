@@ -56,9 +56,10 @@ impl Spread {
 /// What was measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Benchmark {
-    /// Opening is not counted; packing weights and laying out memory, in milliseconds.
+    /// Packing weights and laying out memory for both passes, in milliseconds; opening is not counted.
     pub plan_ms: f64,
-    /// Forward alone.
+    /// Forward alone, where no gradient will be asked for: nothing is kept for a backward pass, and memory is used again by later
+    /// layers while it is still in the caches.
     pub forward_ms: Spread,
     /// Forward and backward to the picture.
     pub forward_backward_ms: Spread,
@@ -77,28 +78,32 @@ pub struct Benchmark {
 /// # Errors
 /// When a layer cannot be computed, the network fixes another batch, or the pictures have another size.
 pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -> Result<Benchmark> {
-    let start = Instant::now();
+    let pictures = options.pictures.clone().unwrap_or_else(|| picture(model).repeat(options.batch));
+    let inputs = [(model.input, &pictures[..])];
     let plan = PlanOptions {
         activations: vec![model.score.value],
-        gradients: vec![model.input],
         targets: vec![model.score.value],
         precision: options.precision,
         ..PlanOptions::default()
     };
+    // The first passes touch memory for the first time, and are not counted.
+    let mut session = model.session(options.batch, &plan, threads)?;
+    session.forward(&inputs)?;
+    let forward = repeat(options.duration / 3, || Ok(session.forward(&inputs)?))?;
+    drop(session);
+    let start = Instant::now();
+    let plan = PlanOptions { gradients: vec![model.input], ..plan };
     let mut session = model.session(options.batch, &plan, threads)?;
     let plan_ms = milliseconds(start.elapsed());
-    let pictures = options.pictures.clone().unwrap_or_else(|| picture(model).repeat(options.batch));
     let target = Target::Class(model.score.classes / 3);
     let mut steps: Vec<StepTime> = Vec::new();
-    // The first passes touch memory for the first time, and are not counted.
-    session.forward(&[(model.input, &pictures)])?;
+    session.forward(&inputs)?;
     session.backward(&[(model.score.value, &target)])?;
-    let forward = repeat(options.duration / 3, || Ok(session.forward(&[(model.input, &pictures)])?))?;
     if options.profile {
         session.measure_steps();
     }
     let both = repeat(options.duration * 2 / 3, || {
-        session.forward(&[(model.input, &pictures)])?;
+        session.forward(&inputs)?;
         session.backward(&[(model.score.value, &target)])?;
         keep_shortest(&mut steps, session.step_times());
         Ok(())

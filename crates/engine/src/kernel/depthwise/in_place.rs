@@ -195,22 +195,32 @@ impl Rows<'_> {
         let target_distance = layout.result_step[2] * layout.result.distance;
         let place = Place { taps, distance, start, target, target_distance };
         let whole = channels / LANES * LANES;
-        for channel in (0..whole).step_by(LANES) {
-            // SAFETY: checked above.
-            unsafe { self.vector::<S, POSITIONS, true>(simd, &place, channel) };
-        }
-        if whole < channels {
-            // SAFETY: checked above.
-            unsafe { self.vector::<S, POSITIONS, false>(simd, &place, whole) };
+        let mut channel = 0;
+        // SAFETY: checked above, here and below.
+        unsafe {
+            // A position by itself leaves registers for several vectors, so that no sum waits for its last addend.
+            if POSITIONS == 1 {
+                while channel + 4 * LANES <= whole {
+                    self.vectors::<S, POSITIONS, 4, true>(simd, &place, channel);
+                    channel += 4 * LANES;
+                }
+            }
+            while channel < whole {
+                self.vectors::<S, POSITIONS, 1, true>(simd, &place, channel);
+                channel += LANES;
+            }
+            if whole < channels {
+                self.vectors::<S, POSITIONS, 1, false>(simd, &place, whole);
+            }
         }
     }
 
-    /// Some positions of a vector of channels, which is whole or the last one.
+    /// Some positions of neighbouring vectors of channels, which are whole or the last one alone.
     ///
     /// # Safety
     /// The view holds the numbers that the taps read at every position, and there are filters for whole vectors.
     #[inline(always)]
-    unsafe fn vector<S: Simd, const POSITIONS: usize, const WHOLE: bool>(
+    unsafe fn vectors<S: Simd, const POSITIONS: usize, const VECTORS: usize, const WHOLE: bool>(
         &self,
         simd: S,
         place: &Place<'_>,
@@ -219,28 +229,37 @@ impl Rows<'_> {
         let Self { layout, block, view, .. } = self;
         let count = if WHOLE { LANES } else { block.channels.len() - channel };
         let own = block.channels.start + channel;
-        let bias = &layout.bias[own..][..LANES];
-        // SAFETY: the slice holds LANES numbers.
-        let mut sums = [unsafe { simd.load(bias.as_ptr()) }; POSITIONS];
+        let bias = &layout.bias[own..][..VECTORS * LANES];
+        // SAFETY: the slice holds as many numbers.
+        let bias = std::array::from_fn(|vector| unsafe { simd.load(bias.as_ptr().add(vector * LANES)) });
+        let mut sums: [[S::Vector; VECTORS]; POSITIONS] = [bias; POSITIONS];
         for tap in place.taps {
             // SAFETY: as promised.
             unsafe {
-                let filter = simd.load(layout.filters.as_ptr().add(tap.filter + own));
+                let filters = layout.filters.as_ptr().add(tap.filter + own);
+                let filters: [S::Vector; VECTORS] =
+                    std::array::from_fn(|vector| simd.load(filters.add(vector * LANES)));
                 let first = view.numbers.as_ptr().offset(place.start + tap.place).add(channel);
-                for (position, sum) in sums.iter_mut().enumerate() {
-                    let number = load::<S, WHOLE>(simd, first.add(position * place.distance), count);
-                    *sum = simd.multiply_add(filter, number, *sum);
+                for (position, sums) in sums.iter_mut().enumerate() {
+                    let first = first.add(position * place.distance);
+                    for (vector, sum) in sums.iter_mut().enumerate() {
+                        let number = load::<S, WHOLE>(simd, first.add(vector * LANES), count);
+                        *sum = simd.multiply_add(filters[vector], number, *sum);
+                    }
                 }
             }
         }
         let (minimum, maximum) =
             (simd.splat(layout.activation.minimum), simd.splat(layout.activation.maximum));
-        for (position, sum) in sums.into_iter().enumerate() {
-            let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
-            let target = self.result.place(place.target + channel + position * place.target_distance, count);
-            // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are this
-            // thread's own.
-            unsafe { store::<S, WHOLE>(simd, target, count, sum) };
+        for (position, sums) in sums.into_iter().enumerate() {
+            let target = place.target + channel + position * place.target_distance;
+            for (vector, sum) in sums.into_iter().enumerate() {
+                let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
+                let target = self.result.place(target + vector * LANES, count);
+                // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are
+                // this thread's own.
+                unsafe { store::<S, WHOLE>(simd, target, count, sum) };
+            }
         }
     }
 }
