@@ -5,6 +5,7 @@ use deepinside_graph::ValueId;
 use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur};
+use rayon::prelude::*;
 
 use crate::class_activation::{ActivationMap, class_activation_map};
 use crate::classify::{mean_scores, predictions};
@@ -70,6 +71,7 @@ pub struct Evidence {
 pub struct Gatherer {
     sources: Vec<Source>,
     options: EvidenceOptions,
+    threads: Threads,
 }
 
 /// A prepared network and what is read from it after a backward pass.
@@ -108,7 +110,7 @@ impl Gatherer {
         if !layers.is_empty() {
             sources.push(source(BackwardRule::Gradient, layers, false)?);
         }
-        Ok(Self { sources, options })
+        Ok(Self { sources, options, threads: threads.clone() })
     }
 
     /// The same prepared network with other crops, noise or smoothing.
@@ -140,10 +142,14 @@ impl Gatherer {
     /// # Errors
     /// When a crop does not fit.
     pub fn scores(&mut self, model: &Model, photograph: &Photograph) -> Result<Scores> {
+        self.mean_scores(&Seen::new(model, photograph, &self.options.crops)?)
+    }
+
+    fn mean_scores(&mut self, seen: &Seen) -> Result<Scores> {
         let mut scores = Vec::new();
         if let Some(source) = self.sources.first_mut() {
-            for &crop in &self.options.crops {
-                scores.push(source.runner.forward(model.inputs(photograph, &[crop])?.data())?);
+            for input in seen.inputs() {
+                scores.push(source.runner.forward(input)?);
             }
         }
         mean(&scores)
@@ -160,14 +166,12 @@ impl Gatherer {
         photograph: &Photograph,
         wanted: &Wanted,
     ) -> Result<Evidence> {
+        let seen = Seen::new(model, photograph, &self.options.crops)?;
         let classes = match wanted {
             Wanted::Classes(classes) => classes.clone(),
-            Wanted::Top(_) => {
-                let scores = self.scores(model, photograph)?;
-                wanted.among(&predictions(model, &scores, usize::MAX))
-            }
+            Wanted::Top(_) => wanted.among(&predictions(model, &self.mean_scores(&seen)?, usize::MAX)),
         };
-        self.gather(model, photograph, &classes)
+        self.gather_seen(model, &seen, &classes)
     }
 
     /// The maps of some classes; every crop's forward pass serves all of them.
@@ -175,19 +179,23 @@ impl Gatherer {
     /// # Errors
     /// When a crop does not fit or a class does not exist.
     pub fn gather(&mut self, model: &Model, photograph: &Photograph, classes: &[usize]) -> Result<Evidence> {
+        self.gather_seen(model, &Seen::new(model, photograph, &self.options.crops)?, classes)
+    }
+
+    fn gather_seen(&mut self, model: &Model, seen: &Seen, classes: &[usize]) -> Result<Evidence> {
         let asked = classes.iter().chain(&self.options.minus);
         if let Some(&index) =
             asked.copied().collect::<Vec<_>>().iter().find(|&&class| class >= model.score.classes)
         {
             return Err(Error::ClassOutOfRange { index, classes: model.score.classes });
         }
-        let (height, width) = (photograph.height(), photograph.width());
+        let [height, width] = seen.size;
         let mut scores = Vec::new();
         // Per class the logarithm of the product of the maps.
         let mut products = vec![vec![0.0f32; height * width]; classes.len()];
         let mut factors = 0;
         for source in &mut self.sources {
-            let (own, maps) = framed(model, source, photograph, classes, &self.options)?;
+            let (own, maps) = framed(source, seen, classes, &self.options, &self.threads)?;
             scores.extend(own);
             factors += usize::from(source.reads_input) + usize::from(!source.layers.is_empty());
             for (product, maps) in products.iter_mut().zip(maps) {
@@ -240,30 +248,30 @@ type ClassMaps = Vec<Vec<f32>>;
 /// One source's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel: per class that
 /// of the picture, if it is read, and one for each layer.
 fn framed(
-    model: &Model,
     source: &mut Source,
-    photograph: &Photograph,
+    seen: &Seen,
     classes: &[usize],
     options: &EvidenceOptions,
+    threads: &Threads,
 ) -> Result<(Vec<Scores>, Vec<ClassMaps>)> {
-    let (height, width) = (photograph.height(), photograph.width());
-    let size = [model.transformer.height, model.transformer.width];
+    let [height, width] = seen.size;
     let mut scores = Vec::new();
     let maps_of_each = usize::from(source.reads_input) + source.layers.len();
     let mut sums = vec![vec![vec![0.0f32; height * width]; maps_of_each]; classes.len()];
     let mut counts = vec![0.0f32; height * width];
-    for &crop in &options.crops {
-        let region = match crop {
-            Crop::Whole => Region::WHOLE,
-            crop => crop.region(model.image_size(photograph)?, size)?,
-        };
+    for (&region, input) in seen.regions.iter().zip(seen.inputs()) {
         let frame = |map: &Array| into_photograph_frame(map, region, height, width, 0.0);
-        let (own, maps) = maps(source, model.inputs(photograph, &[crop])?.data(), classes, options)?;
+        let (own, maps) = maps(source, input, classes, options)?;
         scores.push(own);
-        for (sum, map) in sums.iter_mut().flatten().zip(maps.iter().flatten()) {
-            add(sum, frame(map)?.data());
-        }
-        add(&mut counts, frame(&Array::filled(size, 1.0)?)?.data());
+        add(&mut counts, frame(&Array::filled(seen.extents(), 1.0)?)?.data());
+        threads.run(|| {
+            sums.par_iter_mut().zip(&maps).try_for_each(|(sums, maps)| {
+                sums.iter_mut().zip(maps).try_for_each(|(sum, map)| {
+                    add(sum, frame(map)?.data());
+                    Ok::<(), Error>(())
+                })
+            })
+        })?;
     }
     for sum in sums.iter_mut().flatten() {
         for (number, count) in sum.iter_mut().zip(&counts) {
@@ -271,6 +279,43 @@ fn framed(
         }
     }
     Ok((scores, sums))
+}
+
+/// A photograph as the network sees it: crop by crop.
+struct Seen {
+    /// The photograph's height and width.
+    size: [usize; 2],
+    /// Crops × C × H × W.
+    inputs: Array,
+    /// Where each crop lies in the photograph.
+    regions: Vec<Region>,
+}
+
+impl Seen {
+    fn new(model: &Model, photograph: &Photograph, crops: &[Crop]) -> Result<Self> {
+        let extents = [model.transformer.height, model.transformer.width];
+        let region = |&crop: &Crop| match crop {
+            Crop::Whole => Ok(Region::WHOLE),
+            crop => Ok(crop.region(model.image_size(photograph)?, extents)?),
+        };
+        Ok(Self {
+            size: [photograph.height(), photograph.width()],
+            inputs: model.inputs(photograph, crops)?,
+            regions: crops.iter().map(region).collect::<Result<_>>()?,
+        })
+    }
+
+    /// The pictures, C × H × W numbers each.
+    fn inputs(&self) -> impl Iterator<Item = &[f32]> {
+        let size = self.inputs.shape()[1..].iter().product::<usize>();
+        self.inputs.data().chunks_exact(size.max(1))
+    }
+
+    /// The height and width of a picture.
+    fn extents(&self) -> [usize; 2] {
+        let shape = self.inputs.shape();
+        [shape[2], shape[3]]
+    }
 }
 
 /// The scores of one input, and per class its maps: the saliency of the gradient, or of the mean gradient over noisy inputs, and the
