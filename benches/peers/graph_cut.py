@@ -1,9 +1,10 @@
-"""Times the paper's graph cut against OpenCV's grabCut: the same pictures, the same markers, taking turns, one thread each.
+"""Times the paper's graph cut against OpenCV's grabCut: the same pictures, the same markers, taking turns.
 
     python graph_cut.py PICTURES -m MODEL [--count 40] [--rounds 3]
 
 deepinside makes the saliency maps (`localise --method paper-literal --raw`); markers are the pixels above the 95 % and below the 30 %
-quantile. Either side learns two mixtures of five Gaussians from the marked pixels alone and cuts once, markers kept."""
+quantile. Either side learns two mixtures of five Gaussians from the marked pixels alone and cuts once, markers kept. OpenCV's grabCut knows
+one thread only; deepinside learns the mixtures and weighs the borders side by side where there are more."""
 
 import argparse
 import pathlib
@@ -39,7 +40,6 @@ def main():
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    cv2.setNumThreads(1)
     pictures = sorted(path for path in arguments.pictures.iterdir() if path.is_file())[: arguments.count]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

@@ -78,7 +78,7 @@ pub fn cut(
         let (name, expected) = ("what a border costs", "a number of 0 or more");
         return Err(Error::Parameter { name, expected, found: options.smoothness.to_string() });
     }
-    let edges = Edges::new(&colours, photograph.height(), photograph.width(), options.smoothness);
+    let mut edges = None;
     let mut labels: Vec<bool> = markers.iter().map(|marker| *marker == Marker::Foreground).collect();
     let mut teaches: Vec<bool> = markers.iter().map(|marker| *marker != Marker::Unknown).collect();
     for _ in 0..=options.refinements {
@@ -90,7 +90,16 @@ pub fn cut(
                 .collect();
             Mixture::learn(&pixels, options.components, 0)
         };
-        let (Some(foreground), Some(background)) = (learn(true), learn(false)) else {
+        // Where all three can be had at the same time.
+        let ((foreground, background), edges) = rayon::join(
+            || rayon::join(|| learn(true), || learn(false)),
+            || {
+                edges.get_or_insert_with(|| {
+                    Edges::new(&colours, photograph.height(), photograph.width(), options.smoothness)
+                })
+            },
+        );
+        let (Some(foreground), Some(background)) = (foreground, background) else {
             return Ok(markers.iter().map(|marker| *marker != Marker::Background).collect());
         };
         labels = edges.cut(&terminals(&foreground, &background, &colours, |index| match markers[index] {
@@ -130,8 +139,10 @@ fn terminals(
             }
         }
     }
-    let costs = background.negative_log_likelihoods(&looked_at);
-    let gains = foreground.negative_log_likelihoods(&looked_at);
+    let (costs, gains) = rayon::join(
+        || background.negative_log_likelihoods(&looked_at),
+        || foreground.negative_log_likelihoods(&looked_at),
+    );
     for (((index, prior), cost), gain) in open.into_iter().zip(priors).zip(costs).zip(gains) {
         result[index] = (cost - gain + prior) as f32;
     }
