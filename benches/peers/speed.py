@@ -79,14 +79,18 @@ def own_round(program, path, batch, precision, threads, seconds):
 
 
 def errors(program, path, model, pictures, folder):
-    """Relative L2 errors of our scores and gradient, and of PyTorch's gradient, against double precision."""
+    """Relative L2 errors against double precision: of our scores and gradient, exact and fast, and of PyTorch's gradient."""
     one = pictures[:1].clone()
     numpy.save(folder / "images.npy", one.numpy())
     seed = numpy.zeros((1, 1000), numpy.float32)
     seed[0, CLASS] = 1
     numpy.save(folder / "seed.npy", seed)
-    arguments = [program, "trace", "-m", path, "--input", f"images={folder / 'images.npy'}", "--seed", f"scores={folder / 'seed.npy'}", "--out", folder / "trace"]
-    subprocess.run([str(a) for a in arguments], check=True, capture_output=True)
+    ours = []
+    for precision in ("exact", "fast"):
+        arguments = [program, "trace", "-m", path, "--input", f"images={folder / 'images.npy'}", "--seed", f"scores={folder / 'seed.npy'}"]
+        arguments += ["--precision", precision, "--out", folder / "trace"]
+        subprocess.run([str(a) for a in arguments], check=True, capture_output=True)
+        ours.append([numpy.load(folder / "trace" / f"{what}.npy") for what in ("data_scores", "diff_images")])
 
     def torch_run(model, one):
         one = one.clone().requires_grad_()
@@ -98,8 +102,8 @@ def errors(program, path, model, pictures, folder):
     scores, exact = torch_run(model.double(), one.double())
     model.float()
     relative = lambda found, wanted: float(numpy.linalg.norm(found - wanted) / numpy.linalg.norm(wanted))
-    ours = [numpy.load(folder / "trace" / f"{what}.npy") for what in ("data_scores", "diff_images")]
-    return relative(ours[0], scores), relative(ours[1], exact), relative(single, exact)
+    errors = [relative(*pair) for own in ours for pair in zip(own, (scores, exact))]
+    return *errors, relative(single, exact)
 
 
 def peak_of_torch(name, batch, threads):
@@ -167,7 +171,7 @@ def table(rows):
                     f"| {row['network']} | {row['batch']} | {precision} | {own['forward']:.1f} ms | {row['runtime']:.1f} ms | {spread(own['to_runtime'])} "
                     f"| {own['both']:.1f} ms | {row['torch'][1]:.1f} ms | **{spread(own['to_torch'])}** | {own['mb']:.0f} MB | {row['torch_mb']:.0f} MB |"
                 )
-    lines += ["", "| network | zeros before the first fully connected layer | our scores | our gradient | PyTorch's gradient |", "|---|---|---|---|---|"]
+    lines += ["", "| network | zeros before the first fully connected layer | our scores | our gradient | scores, `fast` | gradient, `fast` | PyTorch's gradient |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         if row["errors"]:
             zeros = "–" if row["zeros"] is None else f"{100 * row['zeros']:.0f} %"

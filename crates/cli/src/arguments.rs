@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use deepinside::vision::normalise::Scaling;
 use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
-use deepinside::{BackwardRule, InputSettings, MeanSetting, ScaleSetting, Settings, Size};
+use deepinside::{BackwardRule, InputSettings, MeanSetting, Precision, ScaleSetting, Settings, Size};
 
 pub use self::atlas::AtlasArguments;
 pub use self::class_model::{
@@ -257,8 +257,17 @@ pub struct GradientArguments {
 pub enum PrecisionChoice {
     /// As exactly as single precision sums allow.
     Exact,
-    /// Faster: weights of fully connected layers in half precision, whose results are off by about 2e-4.
+    /// Faster: weights of fully connected layers in half precision, whose results are off by 2e-4 to 4e-4.
     Fast,
+}
+
+impl From<PrecisionChoice> for Precision {
+    fn from(choice: PrecisionChoice) -> Self {
+        match choice {
+            PrecisionChoice::Exact => Self::Exact,
+            PrecisionChoice::Fast => Self::Fast,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -409,6 +418,9 @@ pub struct TraceArguments {
     /// The folder for data_NAME.npy and diff_NAME.npy; it is made if it does not exist.
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
+    /// How exactly kernels compute.
+    #[arg(long, value_enum, default_value_t = PrecisionChoice::Exact)]
+    pub precision: PrecisionChoice,
     #[command(flatten)]
     pub run: RunArguments,
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use deepinside_engine::{Plan, PlanOptions, Session, Target, Threads};
+use deepinside_engine::{Plan, PlanOptions, Precision, Session, Target, Threads};
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
@@ -46,6 +46,7 @@ pub fn trace(
     weights: Option<&Path>,
     inputs: &BTreeMap<String, Array>,
     seeds: &BTreeMap<String, Seed>,
+    precision: Precision,
     threads: &Threads,
 ) -> Result<(Vec<TracedBlob>, Vec<String>)> {
     let shapes = inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
@@ -71,6 +72,7 @@ pub fn trace(
             activations: view.iter().map(|blob| blob.data).collect(),
             gradients,
             targets: targets.iter().map(|(value, _)| *value).collect(),
+            precision,
             ..PlanOptions::default()
         },
     )?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deepinside::benchmark::{Benchmark, BenchmarkOptions, Spread, benchmark};
 use deepinside::vision::npy;
-use deepinside::{Precision, Settings, Threads};
+use deepinside::{Settings, Threads};
 use serde::Serialize;
 
 use crate::arguments::{BenchArguments, PrecisionChoice};
@@ -49,15 +49,15 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
     let settings = Settings { random_weights: arguments.random_weights, ..arguments.model.settings(false) };
     let model = super::open_with(&arguments.model, settings)?;
     let threads = Threads::new(arguments.run.threads)?;
-    let (precision, precision_name) = match arguments.precision {
-        PrecisionChoice::Exact => (Precision::Exact, "exact"),
-        PrecisionChoice::Fast => (Precision::Fast, "fast"),
+    let precision_name = match arguments.precision {
+        PrecisionChoice::Exact => "exact",
+        PrecisionChoice::Fast => "fast",
     };
     let pictures = arguments.input.as_ref().map(npy::read).transpose().map_err(deepinside::Error::from)?;
     let options = BenchmarkOptions {
         batch: arguments.batch,
         pictures: pictures.map(|pictures| pictures.data().to_vec()),
-        precision,
+        precision: arguments.precision.into(),
         duration: Duration::try_from_secs_f64(arguments.seconds)
             .map_err(|_| Failure::Message("--seconds: expected a duration of 0 or more".to_owned()))?,
         profile: arguments.profile,

@@ -47,7 +47,8 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
         record::input(file)?;
     }
     let threads = Threads::new(arguments.run.threads)?;
-    let (blobs, warnings) = trace(&network, weights.as_deref(), &inputs, &seeds, &threads)?;
+    let (blobs, warnings) =
+        trace(&network, weights.as_deref(), &inputs, &seeds, arguments.precision.into(), &threads)?;
     for warning in warnings {
         progress::note(format_args!("warning: {warning}"));
     }
