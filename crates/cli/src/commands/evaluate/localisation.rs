@@ -81,10 +81,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     let versus = match &other {
         None => None,
         Some(other) => {
-            let threads = Threads::new(arguments.run.threads)?;
-            let bar = progress::bar(objects.len(), other.name);
-            let others = localise_all(&model, other, &objects, &threads, None, || bar.inc(1))?;
-            bar.finish_and_clear();
+            let others = measured_again(&model, other, &objects, arguments)?;
             Some((other.name, Summary::of(&others).localisation[2], compare(&results, &others)))
         }
     };
@@ -166,6 +163,20 @@ pub fn measured(
         None => Failure::Library(error),
     })?;
     Ok((objects, results))
+}
+
+/// The results of another method on the same pictures; no details are kept of it.
+pub fn measured_again(
+    model: &Model,
+    method: &Method,
+    objects: &[TrueObject],
+    arguments: &EvaluateLocalisationArguments,
+) -> Outcome<Vec<PictureResult>> {
+    let threads = Threads::new(arguments.run.threads)?;
+    let bar = progress::bar(objects.len(), method.name);
+    let results = localise_all(model, method, objects, &threads, None, || bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(results)
 }
 
 /// Says how many maps say nothing.

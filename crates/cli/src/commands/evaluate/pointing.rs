@@ -1,16 +1,15 @@
 //! `deepinside evaluate pointing`.
 
-use deepinside::Threads;
 use deepinside::evaluation::{Rate, Summary, compare_pointing};
 use deepinside::localise::Method;
 use serde::Serialize;
 
 use super::html;
-use super::localisation::{measured, say_constant};
+use super::localisation::{measured, measured_again, say_constant};
 use super::table::{self, Row};
 use crate::arguments::EvaluateLocalisationArguments;
 use crate::failure::Outcome;
-use crate::{commands, output, progress};
+use crate::{commands, output};
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -53,11 +52,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     let versus = match &other {
         None => None,
         Some(other) => {
-            let threads = Threads::new(arguments.run.threads)?;
-            let bar = progress::bar(objects.len(), other.name);
-            let others =
-                deepinside::evaluation::localise_all(&model, other, &objects, &threads, None, || bar.inc(1))?;
-            bar.finish_and_clear();
+            let others = measured_again(&model, other, &objects, arguments)?;
             let [exact, near] = compare_pointing(&results, &others);
             rows.push(Row::new("hit_rate_difference", format!("  difference to {}", other.name), exact));
             rows.push(Row::new("hit_rate_within_15_pixels_difference", "  within 15 pixels", near));
