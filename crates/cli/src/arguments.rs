@@ -288,7 +288,7 @@ pub struct BenchArguments {
     #[arg(long)]
     pub profile: bool,
     /// Give the network random weights of this seed, calibrated so that as many units are silent as in trained networks;
-    /// a .prototxt then needs no --weights.
+    /// a .prototxt then needs no --weights, and an .onnx file may list its weights as inputs.
     #[arg(long, value_name = "SEED")]
     pub random_weights: Option<u64>,
     #[command(flatten)]

@@ -46,6 +46,21 @@ fn it_measures_a_network_without_weights() {
     }
 }
 
+/// Exported from PyTorch with `export_params=False`: weights are inputs beside the picture.
+#[test]
+fn it_measures_an_onnx_file_without_weights() {
+    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx/without_weights.onnx");
+    let arguments = ["bench", "-m", network, "--seconds", "0", "--json"];
+    let result = &json(&deepinside(arguments.iter().chain(&["--random-weights", "1", "--profile"])))[0];
+    let names: Vec<_> = result["nodes"].as_array().unwrap().iter().map(|node| &node["name"]).collect();
+    for layer in ["/first/Conv", "/second/Conv", "/scores/Gemm"] {
+        assert!(names.iter().any(|name| *name == layer), "{layer} is missing among {names:?}");
+    }
+    let refused = deepinside(arguments);
+    assert!(!refused.status.success());
+    assert!(stderr(&refused).contains("the weights must be constant"), "{}", stderr(&refused));
+}
+
 #[test]
 fn without_weights_it_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

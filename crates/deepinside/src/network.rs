@@ -137,7 +137,10 @@ pub(crate) fn import_onnx(
             open_size |= is_open && options.size.is_none();
         }
     }
-    let imported = deepinside_onnx::import(model, &deepinside_onnx::ImportOptions { input_shapes })?;
+    let imported = deepinside_onnx::import(
+        model,
+        &deepinside_onnx::ImportOptions { input_shapes, without_weights: options.without_weights },
+    )?;
     let graph = imported.graph;
     let inputs = graph.inputs().iter().map(|&value| NamedInput {
         name: graph.value(value).name.clone(),

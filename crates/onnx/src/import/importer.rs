@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::{Constant, GraphBuilder, Inconsistency, Op, Shape, ValueId, fold};
+use deepinside_graph::{Constant, GraphBuilder, Inconsistency, Op, Shape, ValueId, Weights, fold};
 
 use super::failure::{Failure, inconsistent, unsupported};
 use super::node::Node;
@@ -140,7 +140,7 @@ impl<'a> Importer<'a> {
             let inputs = descriptions.into_iter().map(|input| input.name).collect();
             return Err(OnnxError::UnknownInput { input: unknown.clone(), inputs });
         }
-        for (input, description) in self.model.fed(graph).zip(descriptions) {
+        for (index, (input, description)) in self.model.fed(graph).zip(descriptions).enumerate() {
             let failed = |cause| OnnxError::Input { input: input.name.clone(), cause };
             let given = options.input_shapes.get(&input.name);
             let shape = match (given, description.extents) {
@@ -151,6 +151,11 @@ impl<'a> Importer<'a> {
             let shape = shape.map_err(failed)?;
             let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
             let kind = tensor.map_or(Ok(Kind::Float), |tensor| tensor::kind_of(tensor.elem_type));
+            if options.without_weights && index > 0 {
+                let zeros = Constant::from(Weights::noise(shape, 0, 0.0));
+                self.define(&input.name, Source::Known(zeros), kind.map_err(failed)?)?;
+                continue;
+            }
             let value = self.builder.input(input.name.clone(), shape);
             let value = value.map_err(|_| OnnxError::DuplicateTensor { tensor: input.name.clone() })?;
             self.define(&input.name, Source::Computed(value), kind.map_err(failed)?)?;

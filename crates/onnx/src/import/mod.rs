@@ -37,6 +37,9 @@ use crate::{Model, OnnxError};
 pub struct ImportOptions {
     /// The shapes of inputs, by name; they override what the file says.
     pub input_shapes: BTreeMap<String, Vec<usize>>,
+    /// Let all inputs but the first be weights that the file does not hold, and zero: a file that was exported without weights
+    /// lists them so.
+    pub without_weights: bool,
 }
 
 /// A network read from a file.
