@@ -1,9 +1,9 @@
 //! Which buffers a run needs, and which may share memory.
 //!
-//! Time is counted in steps: the forward pass of step `i` is at time `i`, its backward pass at `2n − 1 − i`. Every array
-//! lives from the time it is first written to the time it is last read. Arrays that do not live at the same time share a
-//! *slot*. What the backward pass reads of the forward pass lives to the end, so that one forward pass serves many
-//! backward passes.
+//! Time is counted in steps, see [`Schedule`](crate::schedule::Schedule). Every array lives from the time it is first written to the
+//! time it is last read; one that is computed again for the backward pass lives twice. Arrays that do not live at the same
+//! time share a *slot*. What the backward pass reads of the forward pass without computing it again lives to the end, so
+//! that one forward pass serves many backward passes.
 
 /// From the first writing to the last reading, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,19 +12,31 @@ pub(crate) struct Lifetime {
     pub last: usize,
 }
 
+impl Lifetime {
+    /// One moment.
+    pub fn at(time: usize) -> Self {
+        Self { first: time, last: time }
+    }
+
+    /// The same, and at another time.
+    pub fn and(self, time: usize) -> Self {
+        Self { first: self.first.min(time), last: self.last.max(time) }
+    }
+}
+
 /// Names a slot.
 pub(crate) type Slot = usize;
 
 /// Assigns slots to arrays.
 #[derive(Debug, Default)]
 pub(crate) struct Allocator {
-    requests: Vec<(usize, Lifetime)>,
+    requests: Vec<(usize, Vec<Lifetime>)>,
 }
 
 impl Allocator {
-    /// Asks for an array of that many elements; returns the number of the request.
-    pub fn request(&mut self, elements: usize, lifetime: Lifetime) -> usize {
-        self.requests.push((elements, lifetime));
+    /// Asks for an array of that many elements, which lives at those times; returns the number of the request.
+    pub fn request(&mut self, elements: usize, lifetimes: impl IntoIterator<Item = Lifetime>) -> usize {
+        self.requests.push((elements, lifetimes.into_iter().collect()));
         self.requests.len() - 1
     }
 
@@ -35,26 +47,28 @@ impl Allocator {
     pub fn assign(&self) -> (Vec<Slot>, Vec<usize>) {
         let mut order: Vec<usize> = (0..self.requests.len()).collect();
         order.sort_by_key(|&request| {
-            (std::cmp::Reverse(self.requests[request].0), self.requests[request].1.first)
+            let (elements, lives) = &self.requests[request];
+            (std::cmp::Reverse(*elements), lives.first().map(|life| life.first))
         });
         let mut slots: Vec<(usize, Vec<Lifetime>)> = Vec::new();
         let mut assigned = vec![0; self.requests.len()];
         for request in order {
-            let (elements, lifetime) = self.requests[request];
-            let free = |lives: &Vec<Lifetime>| {
-                lives.iter().all(|other| other.last < lifetime.first || lifetime.last < other.first)
-            };
+            let (elements, own) = &self.requests[request];
+            let elements = *elements;
+            let apart = |a: &Lifetime, b: &Lifetime| a.last < b.first || b.last < a.first;
+            let free =
+                |lives: &Vec<Lifetime>| lives.iter().all(|other| own.iter().all(|own| apart(own, other)));
             let best = slots.iter().enumerate().filter(|(_, (_, lives))| free(lives)).min_by_key(
                 |(_, (size, _))| if *size >= elements { (0, *size) } else { (1, usize::MAX - *size) },
             );
             assigned[request] = match best.map(|(slot, _)| slot) {
                 Some(slot) => {
                     slots[slot].0 = slots[slot].0.max(elements);
-                    slots[slot].1.push(lifetime);
+                    slots[slot].1.extend(own);
                     slot
                 }
                 None => {
-                    slots.push((elements, vec![lifetime]));
+                    slots.push((elements, own.clone()));
                     slots.len() - 1
                 }
             };
@@ -75,21 +89,27 @@ mod tests {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) as usize % bound
         };
-        let requests: Vec<(usize, Lifetime)> = (0..200)
-            .map(|_| {
-                let first = next(50);
-                (next(1000) + 1, Lifetime { first, last: first + next(10) })
-            })
-            .collect();
-        for &(elements, lifetime) in &requests {
-            allocator.request(elements, lifetime);
+        let mut life = |earliest: usize| {
+            let first = earliest + next(50);
+            Lifetime { first, last: first + next(10) }
+        };
+        // Every third lives twice.
+        let lives = (0..200).map(|index| [life(0), life(60)][..1 + usize::from(index % 3 == 0)].to_vec());
+        let lives: Vec<Vec<Lifetime>> = lives.collect();
+        let requests: Vec<(usize, Vec<Lifetime>)> =
+            lives.into_iter().map(|lives| (next(1000) + 1, lives)).collect();
+        for (elements, lives) in &requests {
+            allocator.request(*elements, lives.iter().copied());
         }
         let (slots, sizes) = allocator.assign();
-        for (a, &(elements, life)) in requests.iter().enumerate() {
-            assert!(sizes[slots[a]] >= elements);
-            for (b, &(_, other)) in requests.iter().enumerate().take(a) {
-                let together = life.first <= other.last && other.first <= life.last;
-                assert!(!together || slots[a] != slots[b], "{life:?} and {other:?} share a slot");
+        for (a, (elements, lives)) in requests.iter().enumerate() {
+            assert!(sizes[slots[a]] >= *elements);
+            for (b, (_, others)) in requests.iter().enumerate().take(a) {
+                let meets = |life: &Lifetime| {
+                    others.iter().any(|other| life.first <= other.last && other.first <= life.last)
+                };
+                let together = lives.iter().any(meets);
+                assert!(!together || slots[a] != slots[b], "{lives:?} and {others:?} share a slot");
             }
         }
         let all: usize = requests.iter().map(|(elements, _)| elements).sum();

@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet};
 use deepinside_graph::pass::{Keep, fold_batch_normalization, remove_dead_code, remove_identity};
 use deepinside_graph::{Graph, Shape, ValueId};
 
-use crate::lower::{LowerOptions, Program, TensorId, lower};
-use crate::memory::{Allocator, Lifetime, Slot};
+use crate::layouter::Layouter;
+use crate::lower::{LowerOptions, Program, lower};
+use crate::memory::Slot;
+use crate::schedule::Schedule;
 use crate::simd::Instructions;
 use crate::{BackwardRule, EngineError};
 
@@ -33,7 +35,9 @@ pub struct PlanOptions {
     pub targets: Vec<ValueId>,
     /// What rectifiers do on the way back.
     pub rule: BackwardRule,
-    /// The most bytes of memory that a session may take, weights not counted. Default 8 GiB.
+    /// The most bytes of memory that a session may take, weights not counted. Default 8 GiB. Where keeping all that the backward
+    /// pass reads would take more, parts of the forward pass are computed again on the way back, which takes up to half as long
+    /// again and changes no bit of a result.
     pub memory_limit: usize,
     /// The instruction set that inner loops are compiled for.
     pub instructions: Instructions,
@@ -60,6 +64,7 @@ pub struct Plan {
     pub(crate) program: Program,
     pub(crate) rule: BackwardRule,
     pub(crate) memory: Memory,
+    pub(crate) schedule: Schedule,
     pub(crate) inputs: Vec<ValueId>,
     pub(crate) activations: HashSet<ValueId>,
     pub(crate) gradients: HashSet<ValueId>,
@@ -79,12 +84,19 @@ pub(crate) struct Memory {
     pub steps: Vec<StepMemory>,
 }
 
+impl Memory {
+    /// What all slots take together.
+    pub fn bytes(&self) -> usize {
+        4 * (self.slots.iter().sum::<usize>() + self.position_slots.iter().sum::<usize>())
+    }
+}
+
 /// Where the arrays of one step lie.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct StepMemory {
     pub numbers: Option<Slot>,
     pub positions: Option<Slot>,
-    /// Working memory of the forward and of the backward pass.
+    /// Working memory of the forward pass, also where it is done again, and of the backward pass.
     pub workspace: [Option<Slot>; 2],
     /// Whether the step takes part in the backward pass.
     pub backward: bool,
@@ -111,11 +123,7 @@ impl Plan {
             precision: options.precision,
         };
         let program = lower(&graph, kernels)?;
-        let memory = Layouter::new(&program, options).lay_out();
-        let bytes = 4 * (memory.slots.iter().sum::<usize>() + memory.position_slots.iter().sum::<usize>());
-        if bytes > options.memory_limit {
-            return Err(EngineError::MemoryLimit { needed: bytes >> 20, limit: options.memory_limit >> 20 });
-        }
+        let (memory, schedule) = Layouter::new(&program, options).fit(options.memory_limit)?;
         let known = |values: &[ValueId]| -> HashSet<ValueId> {
             values.iter().copied().filter(|value| program.of_value.contains_key(value)).collect()
         };
@@ -133,13 +141,14 @@ impl Plan {
             targets,
             values: values.collect(),
             memory,
+            schedule,
             program,
         })
     }
 
     /// The bytes that one session takes.
     pub fn session_bytes(&self) -> usize {
-        4 * (self.memory.slots.iter().sum::<usize>() + self.memory.position_slots.iter().sum::<usize>())
+        self.memory.bytes()
     }
 }
 
@@ -153,190 +162,5 @@ impl std::fmt::Display for Plan {
             writeln!(formatter, "{}: {} ({direction})", step.name, shapes.join(", "))?;
         }
         write!(formatter, "{} bytes per session", self.session_bytes())
-    }
-}
-
-/// Works out lifetimes.
-struct Layouter<'a> {
-    program: &'a Program,
-    options: &'a PlanOptions,
-    /// Per tensor: whether a gradient is wanted here or before it, and whether one can arrive.
-    wanted: Vec<bool>,
-    reached: Vec<bool>,
-}
-
-impl<'a> Layouter<'a> {
-    fn new(program: &'a Program, options: &'a PlanOptions) -> Self {
-        let tensors = |values: &[ValueId]| -> HashSet<TensorId> {
-            values.iter().filter_map(|value| program.of_value.get(value).copied()).collect()
-        };
-        let (gradients, targets) = (tensors(&options.gradients), tensors(&options.targets));
-        let count = program.tensors.len();
-        let mut wanted: Vec<bool> = (0..count).map(|tensor| gradients.contains(&tensor)).collect();
-        for step in &program.steps {
-            if step.operands.iter().any(|&operand| wanted[operand]) {
-                step.results.iter().for_each(|&result| wanted[result] = true);
-            }
-        }
-        let mut reached: Vec<bool> = (0..count).map(|tensor| targets.contains(&tensor)).collect();
-        for step in program.steps.iter().rev() {
-            if step.results.iter().any(|&result| reached[result]) {
-                step.operands.iter().for_each(|&operand| reached[operand] = true);
-            }
-        }
-        Self { program, options, wanted, reached }
-    }
-
-    /// Whether a gradient of the tensor is computed.
-    fn flows(&self, tensor: TensorId) -> bool {
-        self.wanted[tensor] && self.reached[tensor] && self.program.tensors[tensor].constant.is_none()
-    }
-
-    fn lay_out(&self) -> Memory {
-        let steps = &self.program.steps;
-        let end = 2 * steps.len();
-        let backward: Vec<bool> = steps
-            .iter()
-            .map(|step| {
-                step.operands.iter().any(|&operand| self.flows(operand))
-                    && step.results.iter().any(|&result| self.reached[result])
-            })
-            .collect();
-        let mut numbers = Allocator::default();
-        let mut positions = Allocator::default();
-        let data = self.request_data(&mut numbers, &backward, end);
-        let gradient = self.request_gradients(&mut numbers, &backward, end);
-        let mut requests = Vec::new();
-        for (index, step) in steps.iter().enumerate() {
-            let saved = step.kernel.saved();
-            let life = Lifetime { first: index, last: if backward[index] { end } else { index } };
-            let mut seen = HashSet::new();
-            let contributions = step.operands.iter().map(|&operand| {
-                // The first to write a gradient writes it in place; all others, in the order of the backward pass, add.
-                let adds = backward[index]
-                    && self.flows(operand)
-                    && (!seen.insert(operand) || !self.is_first_writer(operand, index, &backward));
-                let time = end - 1 - index;
-                adds.then(|| numbers.request(self.elements(operand), Lifetime { first: time, last: time }))
-            });
-            let contributions: Vec<Option<usize>> = contributions.collect();
-            let working = |first: usize| Lifetime { first, last: first };
-            let times = [Some(index), backward[index].then_some(end - 1 - index)];
-            let workspace = times.map(|time| {
-                let size = step.kernel.workspace();
-                time.filter(|_| size > 0).map(|time| numbers.request(size, working(time)))
-            });
-            requests.push((
-                workspace,
-                (saved.numbers > 0).then(|| numbers.request(saved.numbers, life)),
-                (saved.positions > 0).then(|| positions.request(saved.positions, life)),
-                contributions,
-            ));
-        }
-        let (slots, sizes) = numbers.assign();
-        let (position_slots, position_sizes) = positions.assign();
-        let slot = |request: Option<usize>| request.map(|request| slots[request]);
-        Memory {
-            data: data.into_iter().map(slot).collect(),
-            gradient: gradient.into_iter().map(slot).collect(),
-            steps: requests
-                .into_iter()
-                .zip(backward)
-                .map(|((workspace, numbers, positions, contributions), backward)| StepMemory {
-                    workspace: workspace.map(slot),
-                    numbers: slot(numbers),
-                    positions: positions.map(|request| position_slots[request]),
-                    backward,
-                    contributions: contributions.into_iter().map(slot).collect(),
-                })
-                .collect(),
-            slots: sizes,
-            position_slots: position_sizes,
-        }
-    }
-
-    fn elements(&self, tensor: TensorId) -> usize {
-        self.program.tensors[tensor].shape.elements()
-    }
-
-    /// Whether no later step contributes to the gradient of the operand, and it is no target itself.
-    fn is_first_writer(&self, operand: TensorId, index: usize, backward: &[bool]) -> bool {
-        let later = self.program.steps.iter().enumerate().skip(index + 1);
-        let is_target =
-            self.options.targets.iter().any(|value| self.program.of_value.get(value) == Some(&operand));
-        !is_target
-            && !later.into_iter().any(|(other, step)| backward[other] && step.operands.contains(&operand))
-    }
-
-    fn request_data(&self, allocator: &mut Allocator, backward: &[bool], end: usize) -> Vec<Option<usize>> {
-        let tensors = &self.program.tensors;
-        let mut lives: Vec<Lifetime> = vec![Lifetime { first: 0, last: 0 }; tensors.len()];
-        let mut written = vec![false; tensors.len()];
-        for (index, step) in self.program.steps.iter().enumerate() {
-            let needs = step.kernel.needs();
-            for &operand in &step.operands {
-                let last = if backward[index] && needs.operands { end } else { index };
-                lives[operand].last = lives[operand].last.max(last);
-            }
-            for &result in &step.results {
-                let last = if backward[index] && needs.results { end } else { index };
-                // Several steps may write a tensor, each its part.
-                let first = if written[result] { lives[result].first } else { index };
-                lives[result] = Lifetime { first, last: last.max(lives[result].last) };
-                written[result] = true;
-            }
-        }
-        for value in &self.options.activations {
-            if let Some(&tensor) = self.program.of_value.get(value) {
-                lives[tensor].last = end;
-            }
-        }
-        (0..tensors.len())
-            .map(|tensor| {
-                tensors[tensor]
-                    .constant
-                    .is_none()
-                    .then(|| allocator.request(self.elements(tensor), lives[tensor]))
-            })
-            .collect()
-    }
-
-    fn request_gradients(
-        &self,
-        allocator: &mut Allocator,
-        backward: &[bool],
-        end: usize,
-    ) -> Vec<Option<usize>> {
-        let count = self.program.tensors.len();
-        let mut lives: Vec<Option<Lifetime>> = vec![None; count];
-        let extend = |life: &mut Option<Lifetime>, time: usize| {
-            let known = life.get_or_insert(Lifetime { first: time, last: time });
-            *known = Lifetime { first: known.first.min(time), last: known.last.max(time) };
-        };
-        let steps = self.program.steps.iter().enumerate().filter(|(index, _)| backward[*index]);
-        for (index, step) in steps {
-            let time = end - 1 - index;
-            // Results through which nothing flows have a gradient of zeros.
-            step.results.iter().for_each(|&result| extend(&mut lives[result], time));
-            step.operands
-                .iter()
-                .filter(|&&operand| self.flows(operand))
-                .for_each(|&operand| extend(&mut lives[operand], time));
-        }
-        for value in &self.options.targets {
-            if let Some(&tensor) = self.program.of_value.get(value) {
-                extend(&mut lives[tensor], end / 2);
-            }
-        }
-        for value in &self.options.gradients {
-            if let Some(&tensor) = self.program.of_value.get(value)
-                && lives[tensor].is_some()
-            {
-                extend(&mut lives[tensor], end);
-            }
-        }
-        (0..count)
-            .map(|tensor| lives[tensor].map(|life| allocator.request(self.elements(tensor), life)))
-            .collect()
     }
 }

@@ -10,6 +10,7 @@ use crate::kernel::parallel::{GRAIN, for_each_piece};
 use crate::kernel::{Backward, Forward};
 use crate::lower::{TensorId, converted};
 use crate::memory::Slot;
+use crate::schedule::Action;
 use crate::{EngineError, Layout, Plan, Target, Threads};
 
 /// The memory of one run. Sessions are cheap beside their plan: one per thread that wants results at the same time.
@@ -32,7 +33,7 @@ pub struct StepTime {
     pub name: String,
     /// Of the last forward pass.
     pub forward: Duration,
-    /// Of the last backward pass; zero where the kernel takes no part in it.
+    /// Of the last backward pass, with the forward pass where that was done again; zero where the kernel takes no part in it.
     pub backward: Duration,
     /// Floating-point operations of the forward pass, as [`deepinside_graph::operations`] counts them.
     pub operations: u64,
@@ -83,8 +84,13 @@ impl Session {
         let start = self.times.is_some().then(Instant::now);
         run(self);
         if let (Some(times), Some(start)) = (&mut self.times, start) {
-            times[step][direction] = start.elapsed();
+            times[step][direction] += start.elapsed();
         }
+    }
+
+    /// Forgets the times of the last pass in that direction.
+    fn reset_times(&mut self, direction: usize) {
+        self.times.iter_mut().flatten().for_each(|times| times[direction] = Duration::ZERO);
     }
 
     /// Computes everything that was asked for from all inputs, given in C order of their shapes.
@@ -110,6 +116,7 @@ impl Session {
                 self.slots[slot][..numbers.len()].copy_from_slice(numbers);
             }
         }
+        self.reset_times(0);
         let threads = self.threads.clone();
         threads.run(|| {
             for step in 0..plan.program.steps.len() {
@@ -135,9 +142,18 @@ impl Session {
             self.seed(&plan, value, target)?;
         }
         let threads = self.threads.clone();
+        self.reset_times(1);
         threads.run(|| {
-            for step in (0..plan.program.steps.len()).rev() {
-                self.timed(step, 1, |session| session.backward_step(&plan, step));
+            for &action in &plan.schedule.actions {
+                match action {
+                    Action::Again(step) if self.reaches(&plan, step) => {
+                        self.timed(step, 1, |session| session.forward_step(&plan, step));
+                    }
+                    Action::Again(_) => {}
+                    Action::Backward(step) => {
+                        self.timed(step, 1, |session| session.backward_step(&plan, step));
+                    }
+                }
             }
         });
         Ok(())
@@ -176,6 +192,16 @@ impl Session {
         let name =
             self.plan.values.get(&value).map_or_else(|| format!("{value:?}"), |(name, _)| name.clone());
         EngineError::NotObserved { what, value: name }
+    }
+
+    /// Whether a gradient has come to the segment of a step, so that there will be something to do in it.
+    fn reaches(&self, plan: &Plan, step: usize) -> bool {
+        let segments = &plan.schedule.segment;
+        let own = (0..segments.len()).filter(|&other| segments[other] == segments[step]);
+        own.into_iter().any(|other| {
+            plan.memory.steps[other].backward
+                && plan.program.steps[other].results.iter().any(|&result| self.present[result])
+        })
     }
 
     fn elements(&self, tensor: TensorId) -> usize {

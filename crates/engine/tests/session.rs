@@ -6,8 +6,8 @@ use deepinside_engine::{
     BackwardRule, EngineError, Instructions, Plan, PlanOptions, Session, Target, Threads,
 };
 use deepinside_graph::op::{
-    AverageDivisor, BatchNormalization, Concat, Convolution, Eltwise, Identity, InnerProduct, Pool, PoolKind,
-    Softmax, Unary, Window,
+    AverageDivisor, BatchNormalization, Concat, Convolution, Eltwise, Identity, InnerProduct,
+    LocalResponseNormalization, Pool, PoolKind, Softmax, Unary, Window,
 };
 use deepinside_graph::{Graph, GraphBuilder, Shape, ValueId, Weights};
 
@@ -361,6 +361,93 @@ fn rules_change_rectifiers_alone() {
     for index in 0..top.len() {
         assert_eq!(deconvnet[index], top[index].max(0.0));
         assert_eq!(guided[index], plain[index].max(0.0));
+    }
+}
+
+/// A long chain of convolutions, normalisations, residual sums and maxima, all of the same extents.
+fn tower() -> Graph {
+    let mut b = GraphBuilder::new("tower");
+    let x = b.input("x", Shape::new([2, 3, 16, 16]).unwrap()).unwrap();
+    let (mut value, mut inputs) = (x, 3);
+    let channels = 8;
+    for stage in 0..8 {
+        let name = |what: &str| format!("{what} {stage}");
+        let first = convolution(&mut b, &name("first"), value, [channels, inputs, 3, 3], 1);
+        let first = rectified(&mut b, &name("first"), first);
+        let norm = LocalResponseNormalization::AcrossChannels { size: 5, alpha: 0.1, beta: 0.75, k: 1.0 };
+        let norm = b.node(&name("norm"), norm, &[first], &[&name("norm")]).unwrap()[0];
+        let second = convolution(&mut b, &name("second"), norm, [channels, channels, 3, 3], 1);
+        let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
+        let sum = b.node(&name("sum"), sum, &[second, first], &[&name("sum")]).unwrap()[0];
+        let window = Window { pad_begin: vec![1; 2], pad_end: vec![1; 2], ..Window::new([3; 2]) };
+        let pool = Pool { kind: PoolKind::Maximum, window, output: vec![16; 2], with_positions: false };
+        value = b.node(&name("pool"), pool, &[sum], &[&name("pool")]).unwrap()[0];
+        inputs = channels;
+    }
+    let weights = constant(&mut b, "weights of scores", &[5, 8 * 256], 1.0, 0.0);
+    let scores = InnerProduct { axis: 1, transposed: false };
+    let scores = b.node("scores", scores, &[value, weights], &["scores"]).unwrap()[0];
+    b.finish(&[scores])
+}
+
+/// Where memory is short, parts of the forward pass are computed again; no bit of a result changes, however often the backward pass
+/// is repeated, wherever it starts and whatever is observed.
+#[test]
+fn a_memory_limit_changes_no_result() {
+    // In the small network all arrays are read together somewhere, so that little can be saved.
+    for (graph, wanted) in [(network(), 100), (tower(), 70)] {
+        let x = graph.find("x").unwrap();
+        let scores = *graph.nodes().last().unwrap().outputs.last().unwrap();
+        let middle = graph.nodes()[graph.nodes().len() / 2].outputs[0];
+        let elements = |value: ValueId| graph.value(value).shape.elements();
+        let input = noise(elements(x), 11);
+        let targets = [
+            (scores, Target::Dense(noise(elements(scores), 1))),
+            (middle, Target::Dense(noise(elements(middle), 2))),
+            (scores, Target::Dense(noise(elements(scores), 3))),
+        ];
+        for (rule, observed) in [
+            (BackwardRule::Gradient, vec![]),
+            (BackwardRule::Guided, vec![]),
+            (BackwardRule::DeconvNet, vec![middle]),
+        ] {
+            let options = PlanOptions {
+                activations: [&[scores][..], &observed].concat(),
+                gradients: [&[x][..], &observed].concat(),
+                targets: vec![scores, middle],
+                rule,
+                ..PlanOptions::default()
+            };
+            let run = |options: &PlanOptions| {
+                let mut session = session(&graph, options);
+                let mut results = Vec::new();
+                for _ in 0..2 {
+                    session.forward(&[(x, &input)]).unwrap();
+                    for (value, target) in &targets {
+                        session.backward(&[(*value, target)]).unwrap();
+                        results.extend(options.gradients.iter().map(|&of| session.gradient(of).unwrap()));
+                        results.extend(options.activations.iter().map(|&of| session.activation(of).unwrap()));
+                    }
+                }
+                (results, session.plan().session_bytes())
+            };
+            let (expected, whole) = run(&options);
+            let mut least = whole;
+            for percent in (10..100).step_by(5) {
+                let memory_limit = whole * percent / 100;
+                let limited = PlanOptions { memory_limit, ..options.clone() };
+                match Plan::new(&graph, &limited) {
+                    Ok(_) => {
+                        let (found, bytes) = run(&limited);
+                        assert!(bytes <= memory_limit);
+                        assert!(found == expected, "{} {rule:?} in {percent} %", graph.name());
+                        least = least.min(bytes);
+                    }
+                    Err(error) => assert!(matches!(error, EngineError::MemoryLimit { .. })),
+                }
+            }
+            assert!(least <= whole * wanted / 100, "{} {rule:?}: {least} of {whole} bytes", graph.name());
+        }
     }
 }
 
