@@ -6,11 +6,11 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { indexed } from "./indexed-png.mjs";
-import { comparePicture, DESKTOP, extraModel, openPage, PHONE, root, settled, startBrowser, startServer } from "./support.mjs";
+import { comparePicture, DESKTOP, extraModel, openPage, PHONE, root, settled, startBrowser, startServer, startServerIn } from "./support.mjs";
 
 let server, browser;
 before(async () => {
-    [server, browser] = await Promise.all([startServer(...(process.env.UPDATE_DOCUMENTS && extraModel ? ["-m", extraModel] : [])), startBrowser()]);
+    [server, browser] = await Promise.all([process.env.UPDATE_DOCUMENTS && extraModel ? startServerIn(path.dirname(path.resolve(extraModel)), "-m", path.basename(extraModel)) : startServer(), startBrowser()]);
 });
 after(async () => {
     await browser?.close();
@@ -40,7 +40,8 @@ for (const [name, hash, selector] of STABLE) {
     });
 }
 
-const model = extraModel ? `&model=${path.basename(extraModel)}` : "";
+// As the server names it.
+const model = extraModel ? `&model=${path.basename(extraModel).toLowerCase().replaceAll(/[^a-z0-9.]/g, "-")}` : "";
 const DOCUMENTS = [
     ["photograph", `#/photograph?photograph=example-cat${model}`, {}],
     ["saliency", `#/saliency?photograph=example-cat&classes=281,282,285&crops=ten&smoothing=0.01${model}`, {}],
