@@ -46,15 +46,15 @@ const DOCUMENTS = [
     ["photograph", `#/photograph?photograph=example-cat${model}`, {}],
     ["saliency", `#/saliency?photograph=example-cat&classes=281,282,285&crops=ten&smoothing=0.01${model}`, {}],
     ["localise", "#/localise?photograph=example-cat", {}],
-    ["class-model", `#/class-model?classes=254&seed=1&run=1${model}`, { scheme: "dark", ready: ["At the top"] }],
+    ["class-model", `#/class-model?classes=254&recipe=transfer&set=iterations:256&seed=1&run=1${model}`, { scheme: "dark", ready: ["At the top"] }],
     ["layers", `#/layers?photograph=example-cat&value=fire3/concat&channel=40&unit=guided${model}`, { scheme: "dark" }],
     ["compare", `#/compare?photograph=example-cat&classes=281,285,904&over=1${model}`, { size: { ...DESKTOP, height: 1000 } }],
-    ["phone", `#/saliency?photograph=example-cat&classes=285&smoothing=0.01${model}`, { size: PHONE }],
+    ["phone", `#/saliency?photograph=example-cat&classes=285&smoothing=0.01${model}`, { size: PHONE, isTouched: true }],
 ];
 
-for (const [name, hash, { size = DESKTOP, scheme = "light", ready = [] }] of DOCUMENTS) {
+for (const [name, hash, { size = DESKTOP, scheme = "light", isTouched = false, ready = [] }] of DOCUMENTS) {
     test(`the documents' picture of ${name}`, { skip: process.env.UPDATE_DOCUMENTS ? false : "UPDATE_DOCUMENTS is not set" }, async () => {
-        const { page, close } = await openPage(browser, server.url, hash, { size, scheme });
+        const { page, close } = await openPage(browser, server.url, hash, { size, scheme, isTouched });
         await page.locator(".command", { hasText: "deepinside" }).waitFor({ timeout: 40_000 });
         for (const text of ready) await page.getByText(text).first().waitFor({ timeout: 120_000 });
         await page.waitForTimeout(1500);

@@ -73,8 +73,8 @@ export const PHONE = { width: 390, height: 844 };
  * A page that is watched: `check()` fails when a request left the server, the content security policy was violated, or a script
  * threw. Answers that a test provokes to fail are named by `expected`, a pattern of the console's message.
  */
-export async function openPage(browser, url, hash = "#/photograph", { scheme = "light", size = DESKTOP, expected } = {}) {
-    const context = await browser.newContext({ viewport: size, colorScheme: scheme, reducedMotion: "reduce", acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] });
+export async function openPage(browser, url, hash = "#/photograph", { scheme = "light", size = DESKTOP, isTouched = false, expected } = {}) {
+    const context = await browser.newContext({ viewport: size, colorScheme: scheme, reducedMotion: "reduce", hasTouch: isTouched, isMobile: isTouched, acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] });
     const page = await context.newPage();
     const origin = new URL(url).origin;
     const faults = [];
