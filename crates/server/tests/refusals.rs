@@ -227,7 +227,7 @@ fn requests_that_http_itself_forbids() {
     assert_eq!(ask(format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)).as_bytes()).status, 414);
     assert!(ask(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").refused(400, "malformed").contains("Host"));
     // Not even a deeply nested body costs the parser its stack.
-    server.post_bytes("/api/v1/classify", "application/json", &[b'['; 100_000]).refused(422, "unfit");
+    server.post_bytes("/api/v1/classify", "application/json", &[b'['; 100_000]).refused(400, "malformed");
     server
         .post_bytes(
             "/api/v1/saliency",

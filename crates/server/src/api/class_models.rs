@@ -428,7 +428,9 @@ pub async fn rewind(
 )]
 pub async fn picture(State(shared): State<SharedState>, PathOf(id): PathOf<String>) -> Answer<Response> {
     let growing = shared.ascents.get(&id)?;
-    let picture = growing.picture().ok_or_else(|| Problem::not_found("there is no picture yet"))?;
+    let picture = growing
+        .picture()
+        .ok_or_else(|| Problem::conflict("there is no picture yet; ask again after the first step"))?;
     let png = shared.queue.run(move |_| Ok(picture.to_png()?)).await?;
     Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
@@ -482,7 +484,7 @@ async fn animated(
     let job = move |_: &Interrupt| {
         let pictures = growing.pictures();
         if pictures.is_empty() {
-            return Err(Problem::not_found("there is no picture yet"));
+            return Err(Problem::conflict("there is no picture yet; ask again after the first step"));
         }
         // The library writes animations to files alone.
         let failed =

@@ -39,23 +39,17 @@ fn usual_noise() -> f64 {
 }
 
 /// How maps are made.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct MapOptions {
     /// What rectifiers do on the way back.
-    #[serde(default)]
     pub rule: RuleChoice,
-    /// The part of the photograph, or "ten" for the mean over Caffe's ten crops; the model's own crop by default.
+    /// The part of the photograph, or the mean over Caffe's ten crops; the model's own crop by default.
     pub crops: Option<CropChoice>,
     /// Averages the gradients of noisy copies.
     pub smooth_grad: Option<SmoothGrad>,
-    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
-    #[serde(default)]
-    #[schema(minimum = 0.0, maximum = 0.5, default = 0.0)]
+    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side: 0 to 0.5.
     pub smoothing: f64,
     /// The seed of the noise.
-    #[serde(default)]
-    #[schema(maximum = 9007199254740991_i64)]
     pub seed: u64,
 }
 
