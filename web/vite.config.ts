@@ -20,5 +20,6 @@ export default defineConfig({
             },
         },
     },
-    server: { proxy: { "/api": "http://127.0.0.1:8080" } },
+    // The server compares Origin with Host, so the proxy must not put its own.
+    server: { proxy: { "/api": { target: "http://127.0.0.1:8080", changeOrigin: false } } },
 });

@@ -7,6 +7,8 @@ export interface ModelEntry {
     readonly id: string;
     readonly name: string;
     readonly is_default: boolean;
+    /** What `-m` takes for it on the command line; null for the built-in one. */
+    readonly flag: string | null;
 }
 
 export interface Model extends ModelEntry {

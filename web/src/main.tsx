@@ -4,6 +4,7 @@ import { applyTheme, storedTheme } from "./theme";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/views.css";
+import "./styles/compare.css";
 import "./styles/layers.css";
 
 applyTheme(storedTheme());

@@ -143,6 +143,31 @@ test("saliency: a signed view is blue and red, and copies of the command and the
     await close();
 });
 
+test("saliency: another class is subtracted, over ten crops, too", async () => {
+    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-cat&classes=285&crops=ten");
+    await settled(page);
+    const alone = await page.locator(".stage-map").evaluate((canvas) => canvas.toDataURL());
+    await page.getByRole("combobox", { name: "Subtract a class" }).fill("281");
+    await page.getByRole("option", { name: /^tabby/ }).first().waitFor();
+    await page.keyboard.press("Enter");
+    await until(page, () => page.url(), (url) => /minus=281/.test(url), "the address");
+    await settled(page);
+    await until(page, () => text(page, ".command"), (said) => /--class 285 --minus 281 .*--ten-crops/.test(said), "the command");
+    assert.notEqual(await page.locator(".stage-map").evaluate((canvas) => canvas.toDataURL()), alone);
+    await page.getByRole("button", { name: /^Minus tabby/ }).click();
+    await until(page, () => page.url(), (url) => !/minus/.test(url), "the address without it");
+    await close();
+});
+
+test("localise: asking for the seeds changes to a method that has some", async () => {
+    const { page, close } = await openPage(browser, server.url, "#/localise?photograph=example-cat");
+    await settled(page);
+    await page.getByRole("radio", { name: "Seeds" }).check();
+    await page.locator(".legend").waitFor({ timeout: 40_000 });
+    await until(page, () => page.url(), (url) => /method=paper/.test(url) && /show=markers/.test(url), "the address");
+    await close();
+});
+
 test("localise: boxes, the mask, and quantiles that take effect", async () => {
     const { page, close } = await openPage(browser, server.url, "#/localise?photograph=example-cat");
     await page.locator(".table tbody tr").first().waitFor({ timeout: 40_000 });
@@ -200,7 +225,7 @@ test("a class model grows, sliders take effect, and the timeline is paused, resu
     if ((await state()) === "Paused") await page.getByRole("button", { name: "Resume" }).click();
     await until(page, step, (number) => number > shown, "it goes on from there");
 
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save PNG" }).click()]);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save picture as PNG" }).click()]);
     assert.match(download.suggestedFilename(), /^class-model-tabby.*\.png$/);
     await page.getByRole("button", { name: "Stop" }).click();
     await until(page, state, (said) => said === "Stopped", "the state at the end");
@@ -215,10 +240,15 @@ test("a class model comes to its end, and its animation is saved", async () => {
         const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name }).click()]);
         return readFile(await download.path());
     };
-    // The chunk that makes a PNG an animation, and the two other kinds by their first bytes.
-    assert.ok((await save("Save animation")).includes("acTL"));
-    assert.equal((await save("Save GIF")).subarray(0, 6).toString(), "GIF89a");
-    assert.equal((await save("Save WebP")).subarray(8, 12).toString(), "WEBP");
+    // The chunks that make a PNG and a WebP an animation, and the other kinds by their first bytes.
+    assert.ok((await save("Save animation as PNG")).includes("acTL"));
+    assert.equal((await save("Save animation as GIF")).subarray(0, 6).toString(), "GIF89a");
+    const moving = await save("Save animation as WebP");
+    assert.equal(moving.subarray(8, 12).toString(), "WEBP");
+    assert.ok(moving.includes("ANMF"));
+    const still = await save("Save picture as WebP");
+    assert.equal(still.subarray(8, 12).toString(), "WEBP");
+    assert.ok(!still.includes("ANMF"));
     await close();
 });
 
@@ -234,12 +264,18 @@ test("layers: a node, its channels, a unit with its link and its own picture", a
     await page.getByRole("region", { name: /Channel 2 of/ }).getByRole("radio", { name: "Guided" }).check();
     await settled(page);
     await until(page, () => page.url(), (url) => /channel=2/.test(url) && /unit=guided/.test(url), "the unit's link");
+    // One place of the map is a unit of its own, which has a link, too.
+    await page.getByRole("application", { name: /^Activation/ }).click({ position: { x: 12, y: 12 } });
+    await until(page, () => page.url(), (url) => /place=\d+,\d+/.test(url), "the unit's place in its link");
+    await settled(page);
     const title = await text(page, ".unit-title");
+    const where = await page.locator(".unit").getByText(/at row \d+, column \d+/).textContent();
     const command = await text(page, ".command");
     await page.reload();
     await page.locator(".signed-picture").waitFor();
     await settled(page);
     assert.equal(await text(page, ".unit-title"), title);
+    assert.equal(await page.locator(".unit").getByText(/at row \d+, column \d+/).textContent(), where);
     assert.equal(await text(page, ".command"), command);
     await page.getByRole("button", { name: "Make it" }).click();
     await page.locator(".own-model img").waitFor();

@@ -53,6 +53,49 @@ test("from the photograph to a map, its values and its settings, without a mouse
     await close();
 });
 
+test("classes are added without a mouse, also by who types faster than the server answers", async () => {
+    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-cat&classes=285");
+    await settled(page);
+    const isSearch = ({ role, label }) => role === "combobox" && label.startsWith("Add a class");
+    await tabTo(page, isSearch, "the search for a class");
+    await page.keyboard.type("tiger cat");
+    await until(page, () => page.locator('[role="option"]').first().textContent(), (said) => said.includes("tiger cat"), "the first class found");
+    await page.keyboard.press("Enter");
+    await page.locator(".multiple").nth(1).waitFor();
+    await until(page, () => page.url(), (url) => /classes=285,282(&|$)/.test(url), "the classes in the address");
+
+    // Enter comes while the classes are still asked for.
+    await page.route(/\/classes\?/, async (route) => {
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        await route.continue();
+    });
+    await page.keyboard.type("golden retriever");
+    await page.keyboard.press("Enter");
+    assert.doesNotMatch(page.url(), /207/);
+    await page.locator(".multiple").nth(2).waitFor();
+    await until(page, () => page.url(), (url) => /classes=285,282,207(&|$)/.test(url), "the third class in the address");
+    // And while only those of the first letters are there.
+    await page.keyboard.type("g");
+    await page.locator('[role="option"]').first().waitFor();
+    await page.keyboard.type("oldfish");
+    await page.keyboard.press("Enter");
+    await until(page, () => page.url(), (url) => /classes=285,282,207,1(&|$)/.test(url), "the fourth class in the address");
+    await close();
+});
+
+test("a class that is shown because it is the best can be chosen", async () => {
+    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-cat");
+    await settled(page);
+    const best = await page.locator('.chip[aria-pressed="true"]').textContent();
+    const name = best.replace(/[<\d].*$/, "").trim();
+    await tabTo(page, ({ role, label }) => role === "combobox" && label.startsWith("Add a class"), "the search for a class");
+    await page.keyboard.type(name);
+    await until(page, () => page.locator('[role="option"]').first().textContent(), (said) => said.includes(name), "the first class found");
+    await page.keyboard.press("Enter");
+    await until(page, () => page.url(), (url) => /classes=\d+(&|$)/.test(url), "the class in the address");
+    await close();
+});
+
 test("the network is walked along and a unit opened, without a mouse", async () => {
     const { page, close } = await openPage(browser, server.url, "#/layers?photograph=example-cat");
     await page.locator(".channel").first().waitFor();

@@ -6,11 +6,11 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { indexed } from "./indexed-png.mjs";
-import { comparePicture, DESKTOP, extraModel, openPage, PHONE, root, settled, startBrowser, startServer } from "./support.mjs";
+import { comparePicture, DESKTOP, extraModel, openPage, PHONE, root, settled, startBrowser, startServer, startServerIn } from "./support.mjs";
 
 let server, browser;
 before(async () => {
-    [server, browser] = await Promise.all([startServer(...(process.env.UPDATE_DOCUMENTS && extraModel ? ["-m", extraModel] : [])), startBrowser()]);
+    [server, browser] = await Promise.all([process.env.UPDATE_DOCUMENTS && extraModel ? startServerIn(path.dirname(path.resolve(extraModel)), "-m", path.basename(extraModel)) : startServer(), startBrowser()]);
 });
 after(async () => {
     await browser?.close();
@@ -40,20 +40,21 @@ for (const [name, hash, selector] of STABLE) {
     });
 }
 
-const model = extraModel ? `&model=${path.basename(extraModel)}` : "";
+// As the server names it.
+const model = extraModel ? `&model=${path.basename(extraModel).toLowerCase().replaceAll(/[^a-z0-9.]/g, "-")}` : "";
 const DOCUMENTS = [
     ["photograph", `#/photograph?photograph=example-cat${model}`, {}],
     ["saliency", `#/saliency?photograph=example-cat&classes=281,282,285&crops=ten&smoothing=0.01${model}`, {}],
     ["localise", "#/localise?photograph=example-cat", {}],
-    ["class-model", `#/class-model?classes=254&seed=1&run=1${model}`, { scheme: "dark", ready: ["At the top"] }],
+    ["class-model", `#/class-model?classes=254&recipe=transfer&set=iterations:256&seed=1&run=1${model}`, { scheme: "dark", ready: ["At the top"] }],
     ["layers", `#/layers?photograph=example-cat&value=fire3/concat&channel=40&unit=guided${model}`, { scheme: "dark" }],
     ["compare", `#/compare?photograph=example-cat&classes=281,285,904&over=1${model}`, { size: { ...DESKTOP, height: 1000 } }],
-    ["phone", `#/saliency?photograph=example-cat&classes=285&smoothing=0.01${model}`, { size: PHONE }],
+    ["phone", `#/saliency?photograph=example-cat&classes=285&smoothing=0.01${model}`, { size: PHONE, isTouched: true }],
 ];
 
-for (const [name, hash, { size = DESKTOP, scheme = "light", ready = [] }] of DOCUMENTS) {
+for (const [name, hash, { size = DESKTOP, scheme = "light", isTouched = false, ready = [] }] of DOCUMENTS) {
     test(`the documents' picture of ${name}`, { skip: process.env.UPDATE_DOCUMENTS ? false : "UPDATE_DOCUMENTS is not set" }, async () => {
-        const { page, close } = await openPage(browser, server.url, hash, { size, scheme });
+        const { page, close } = await openPage(browser, server.url, hash, { size, scheme, isTouched });
         await page.locator(".command", { hasText: "deepinside" }).waitFor({ timeout: 40_000 });
         for (const text of ready) await page.getByText(text).first().waitFor({ timeout: 120_000 });
         await page.waitForTimeout(1500);

@@ -18,11 +18,16 @@ export const CAT = path.join(root, "examples/cat.png");
 export const extraModel = process.env.DEEPINSIDE_TEST_MODEL;
 
 /** Starts `deepinside serve` on a free port, or uses the one at `DEEPINSIDE_URL`. */
-export async function startServer(...flags) {
+export function startServer(...flags) {
+    return startServerIn(process.cwd(), ...flags);
+}
+
+/** The same with a folder as the working directory, from which paths among the flags go out. */
+export async function startServerIn(folder, ...flags) {
     if (process.env.DEEPINSIDE_URL) return { url: process.env.DEEPINSIDE_URL.replace(/\/$/, ""), stop: async () => undefined };
-    const program = process.env.DEEPINSIDE ?? path.join(root, "target/release/deepinside");
+    const program = path.resolve(process.env.DEEPINSIDE ?? path.join(root, "target/release/deepinside"));
     assert.ok(existsSync(program), `${program} is missing: build it with \`cargo build --release\`, or name another with DEEPINSIDE`);
-    const child = spawn(program, ["serve", "--port", "0", ...flags], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(program, ["serve", "--port", "0", ...flags], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
     const url = await new Promise((resolve, reject) => {
         let said = "";
         child.stdout.on("data", (chunk) => {
@@ -68,8 +73,8 @@ export const PHONE = { width: 390, height: 844 };
  * A page that is watched: `check()` fails when a request left the server, the content security policy was violated, or a script
  * threw. Answers that a test provokes to fail are named by `expected`, a pattern of the console's message.
  */
-export async function openPage(browser, url, hash = "#/photograph", { scheme = "light", size = DESKTOP, expected } = {}) {
-    const context = await browser.newContext({ viewport: size, colorScheme: scheme, reducedMotion: "reduce", acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] });
+export async function openPage(browser, url, hash = "#/photograph", { scheme = "light", size = DESKTOP, isTouched = false, expected } = {}) {
+    const context = await browser.newContext({ viewport: size, colorScheme: scheme, reducedMotion: "reduce", hasTouch: isTouched, isMobile: isTouched, acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] });
     const page = await context.newPage();
     const origin = new URL(url).origin;
     const faults = [];

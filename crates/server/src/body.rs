@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Reque
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::SharedState;
 use crate::problem::{Answer, Problem};
@@ -28,10 +29,33 @@ impl<T: DeserializeOwned> FromRequest<SharedState> for JsonBody<T> {
             )));
         }
         let bytes = read(request.into_body(), JSON_LIMIT, shared.options.limits.body_time).await?;
-        serde_json::from_slice(&bytes).map(JsonBody).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Problem::unfit(format!("the body: {error}")),
-            _ => Problem::malformed(format!("the body is no JSON: {error}")),
-        })
+        let mut value = serde_json::from_slice::<Value>(&bytes)
+            .map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;
+        // Otherwise a list of an object's values would pass for it.
+        if !value.is_object() {
+            return Err(Problem::unfit("the body: an object is expected"));
+        }
+        with_integers(&mut value);
+        T::deserialize(value)
+            .map(JsonBody)
+            .map_err(|error: serde_json::Error| Problem::unfit(format!("the body: {error}")))
+    }
+}
+
+/// JSON knows no integers of their own, and some programs write 5 as 5.0: what is whole becomes an integer.
+fn with_integers(value: &mut Value) {
+    /// Up to here every whole number is a double.
+    const LARGEST: f64 = (1u64 << 53) as f64;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= LARGEST);
+            if let Some(whole) = whole {
+                *number = if whole < 0.0 { (whole as i64).into() } else { (whole as u64).into() };
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(with_integers),
+        Value::Object(object) => object.values_mut().for_each(with_integers),
+        _ => {}
     }
 }
 
@@ -160,4 +184,17 @@ fn broken(error: &axum::Error, limit: usize) -> Problem {
         cause = error.source();
     }
     Problem::malformed(format!("the body broke off: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_integers() {
+        let mut value = serde_json::json!({"a": [5.0, -2.0, 0.5, 1e300, 7], "b": {"c": 0.0}, "d": "1.0"});
+        with_integers(&mut value);
+        let whole = serde_json::json!({"a": [5, -2, 0.5, 1e300, 7], "b": {"c": 0}, "d": "1.0"});
+        assert_eq!(value, whole);
+    }
 }

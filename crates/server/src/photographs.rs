@@ -74,7 +74,7 @@ impl Kept {
     /// Decodes a file.
     fn decode(id: String, bytes: &[u8], maximum_pixels: u64) -> Answer<Self> {
         let options = LoadOptions { maximum_pixels, ..LoadOptions::default() };
-        let decoded = photograph::from_bytes(bytes, "the photograph", Colour::Rgb, options)?;
+        let decoded = photograph::from_bytes(bytes, "'photograph'", Colour::Rgb, options)?;
         // Deeper pictures are kept in eight bits: memory is bounded, and no network sees the difference.
         let photograph = in_bytes(&decoded)?;
         Ok(Self { id, photograph, reduced: OnceLock::new(), preview: OnceLock::new() })

@@ -77,6 +77,46 @@ fn it_lists_the_api_and_every_address_is_answered() {
     }
 }
 
+/// Calls `look` with every object of a JSON value.
+fn objects(value: &Value, look: &mut impl FnMut(&serde_json::Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            look(object);
+            object.values().for_each(|value| objects(value, look));
+        }
+        Value::Array(values) => values.iter().for_each(|value| objects(value, look)),
+        _ => {}
+    }
+}
+
+/// Programs that read the document find all that it refers to, and learn that files are bytes and pairs have two members.
+#[test]
+fn it_is_whole_and_exact() {
+    let document = serde_json::to_value(deepinside_server::api::document()).unwrap();
+    let mut references = BTreeSet::new();
+    objects(&document, &mut |object| {
+        references.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+    });
+    assert!(references.contains("#/components/schemas/ErrorBody"));
+    for reference in &references {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    let post = |path: &str| document["paths"][format!("/api/v1/{path}")]["post"].clone();
+    let frame = &post("live")["requestBody"]["content"]["application/octet-stream"]["schema"];
+    assert_eq!((&frame["type"], &frame["format"]), (&json!("string"), &json!("binary")));
+    let schemas = &document["components"]["schemas"];
+    for (schema, property, length) in [
+        ("UnitRequest", "position", 2),
+        ("ValueObjective", "position", 2),
+        ("RecipeChanges", "zoom", 2),
+        ("SaliencyAnswer", "region", 4),
+        ("FoundObject", "box", 4),
+    ] {
+        let property = &schemas[schema]["properties"][property];
+        assert_eq!([&property["minItems"], &property["maxItems"]], [length, length], "{schema}: {property}");
+    }
+}
+
 /// Follows a reference.
 fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     match schema["$ref"].as_str() {

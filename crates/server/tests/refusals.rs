@@ -106,7 +106,8 @@ fn what_is_no_request() {
     }
     for body in [
         json!({"photograph": "example-cat", "signed": true, "crops": "ten"}),
-        json!({"photograph": "example-cat", "classes": [1], "minus": 2, "smoothing": 0.1}),
+        json!({"photograph": "example-cat", "signed": true, "smooth_grad": {"samples": 2}}),
+        json!({"photograph": "example-cat", "signed": true, "smoothing": 0.1}),
     ] {
         server.post("/api/v1/saliency", &body).refused(409, "conflict");
     }
@@ -157,6 +158,105 @@ fn what_is_no_photograph() {
     assert!(send("multipart/form-data; boundary=x", other).refused(422, "unfit").contains("photograph"));
     assert_eq!(server.metric("deepinside_photographs"), 0.0);
     assert_eq!(send("image/png", &png).status, 201);
+}
+
+/// Whatever the format and the way, the size is read from the header, and nothing is decoded.
+#[test]
+fn pictures_that_promise_too_much_are_refused_in_every_format() {
+    let server = Running::new();
+    let path = "/api/v1/photographs";
+    let side = 60_000u16.to_le_bytes();
+    let gif = [
+        b"GIF89a".as_slice(),
+        &side,
+        &side,
+        &[0x80, 0, 0],
+        &[0; 6],
+        b",\0\0\0\0",
+        &side,
+        &side,
+        &[0, 2, 0, 0x3b],
+    ];
+    let mut bmp =
+        [b"BM".as_slice(), &54u32.to_le_bytes(), &[0; 4], &54u32.to_le_bytes(), &40u32.to_le_bytes()]
+            .concat();
+    bmp.extend([60_000i32.to_le_bytes(), 60_000i32.to_le_bytes()].concat());
+    bmp.extend([1, 0, 24, 0]);
+    bmp.extend([0; 24]);
+    let pnm = b"P6 60000 60000 255\n".to_vec();
+    for (kind, bytes) in [("image/gif", gif.concat()), ("image/bmp", bmp), ("image/x-portable-pixmap", pnm)] {
+        let message = server.post_bytes(path, kind, &bytes).refused(413, "too_large");
+        assert!(message.contains("60000×60000") && message.contains("50000000"), "{kind}: {message}");
+    }
+    let form = [
+        b"--x\r\nContent-Disposition: form-data; name=\"photograph\"\r\n\r\n".as_slice(),
+        &bomb(60_000, 60_000),
+        b"\r\n--x--\r\n",
+    ];
+    let message = server.post_bytes(path, "multipart/form-data; boundary=x", &form.concat());
+    assert!(message.refused(413, "too_large").starts_with("the picture 'photograph' is 60000×60000 pixels"));
+    assert_eq!(server.metric("deepinside_photographs"), 0.0);
+}
+
+/// What is announced as too long is refused before a byte of it is sent; what is no HTTP is refused, too.
+#[test]
+fn requests_that_http_itself_forbids() {
+    let server = Running::new();
+    let ask = |text: &[u8]| {
+        let mut stream = server.connect();
+        // The server may have answered and closed before the last byte.
+        let _ = stream.write_all(text);
+        Reply::read(&mut stream)
+    };
+    let upload = |headers: &str| {
+        ask(format!(
+            "POST /api/v1/photographs HTTP/1.1\r\nHost: {}\r\nContent-Type: image/png\r\nConnection: close\r\n{headers}\r\n\r\n",
+            server.address
+        )
+        .as_bytes())
+    };
+    upload("Content-Length: 10000000000").refused(413, "too_large");
+    assert_eq!(upload("Content-Length: -1").status, 400);
+    assert_eq!(upload("Content-Length: 3\r\nContent-Length: 5").status, 400);
+    let head = |rest: &str| {
+        ask(format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{rest}\r\n\r\n").as_bytes())
+    };
+    assert_eq!(head(&format!("X: {}", "a".repeat(200_000))).status, 431);
+    let many: Vec<String> = (0..100).map(|number| format!("X{number}: 1")).collect();
+    assert_eq!(head(&many.join("\r\n")).status, 431);
+    assert_eq!(ask(format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)).as_bytes()).status, 414);
+    assert!(ask(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").refused(400, "malformed").contains("Host"));
+    // Not even a deeply nested body costs the parser its stack.
+    server.post_bytes("/api/v1/classify", "application/json", &[b'['; 100_000]).refused(400, "malformed");
+    server
+        .post_bytes(
+            "/api/v1/saliency",
+            "application/json",
+            b"{\"photograph\": \"example-cat\", \"smoothing\": 1e999}",
+        )
+        .refused(400, "malformed");
+    assert_eq!(server.get("/healthz").status, 200);
+}
+
+/// Heads that never end take all connections, but for no longer than a head may take.
+#[test]
+fn many_slow_clients_do_not_keep_others_out() {
+    let limits = Limits { connections: 8, read_time: Duration::from_millis(400), ..options().limits };
+    let server = Running::with(ServerOptions { limits, ..options() });
+    let mut slow: Vec<_> = (0..24).map(|_| server.connect()).collect();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while start.elapsed() < Duration::from_secs(2) {
+                for stream in &mut slow {
+                    let _ = stream.write_all(b"G");
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        assert_eq!(server.get("/healthz").status, 200);
+    });
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod support;
 
 use std::path::Path;
 
+use deepinside::evidence::{EvidenceOptions, Gatherer};
 use deepinside::saliency::{SaliencyOptions, saliency};
 use deepinside::vision::{Crop, Picture};
 use deepinside::{BackwardRule, Model, ScoreRunner, Settings, Threads};
@@ -144,7 +145,7 @@ fn saliency_has_the_library_s_numbers() {
     assert_eq!(reply["region"], json!([0.0, 0.0, 451.0, 300.0]));
     let command = reply["command"].as_str().unwrap().lines().next().unwrap().to_owned();
     assert!(command.starts_with("deepinside saliency examples/cat.png -m "), "{command}");
-    assert!(command.ends_with("--class 3 --crop centre"), "{command}");
+    assert!(command.ends_with("--class 3 --crop centre --raw-gradient gradient.npy"), "{command}");
 
     // A mirrored crop's map is turned back; of the mirrored picture it is the map of the plain one.
     let mirrored =
@@ -184,6 +185,39 @@ fn what_speaks_for_one_class_and_against_another() {
     for ((one, other), difference) in signed(&one).iter().zip(signed(&other)).zip(signed(&difference)) {
         assert!((one - other - difference).abs() < 1e-4, "{one} {other} {difference}");
     }
+}
+
+/// The map of a margin over many crops is the library's, and the command line says how to make it.
+#[test]
+fn a_margin_over_ten_crops() {
+    let server = Running::new();
+    let body =
+        json!({"photograph": "example-cat", "classes": [0], "minus": 2, "crops": "ten", "smoothing": 0.02});
+    let reply = server.post("/api/v1/saliency", &body).ok();
+    assert!(reply["command"].as_str().unwrap().ends_with("--class 0 --minus 2 --ten-crops --smoothing 0.02"));
+    let model = model();
+    let options = EvidenceOptions {
+        minus: Some(2),
+        crops: Crop::TEN.to_vec(),
+        smoothing: 0.02,
+        ..EvidenceOptions::default()
+    };
+    let mut gatherer = Gatherer::new(&model, options, &Threads::new(1).unwrap()).unwrap();
+    let photograph = model.load_photograph(&cat()).unwrap();
+    let expected = gatherer.gather(&model, &photograph, &[0]).unwrap();
+    assert_eq!(numbers(&reply["maps"][0]["map"]).1, expected.maps[0].data());
+    // Of what the class alone hangs on, it is another map.
+    let alone = server.post(
+        "/api/v1/saliency",
+        &json!({"photograph": "example-cat", "classes": [0], "crops": "ten", "smoothing": 0.02}),
+    );
+    assert_ne!(alone.ok()["maps"][0]["map"], reply["maps"][0]["map"]);
+    server
+        .post(
+            "/api/v1/saliency",
+            &json!({"photograph": "example-cat", "classes": [0], "minus": 5, "crops": "ten"}),
+        )
+        .refused(404, "not_found");
 }
 
 #[test]

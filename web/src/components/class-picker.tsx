@@ -4,6 +4,7 @@ import { useEffect, useId, useState } from "preact/hooks";
 import { api, type ClassName, type ScoredClass } from "../api";
 import { percent } from "../arrays";
 import { useJob } from "../hooks";
+import { sentence } from "./error-note";
 
 const names = new Map<string, ClassName>();
 
@@ -40,18 +41,33 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
     const [query, setQuery] = useState("");
     const [isOpen, setOpen] = useState(false);
     const [active, setActive] = useState(0);
-    const found = useJob(isOpen && model ? `${model} ${query}` : undefined, (signal) => api.classes(model ?? "", query, 50, signal), 80);
+    // Enter was pressed before the classes for what is typed were there: the best of them is taken when they are.
+    const [isAwaited, setAwaited] = useState(false);
+    const key = isOpen && model ? `${model} ${query}` : undefined;
+    const found = useJob(key, (signal) => api.classes(model ?? "", query, 50, signal), 80);
+    // While letters are typed, those of fewer letters stay in sight, but Enter does not mean them.
+    const isFresh = key !== undefined && found.resultKey === key;
     const entries = found.result ?? [];
     useEffect(() => setActive(0), [found.resultKey]);
     useEffect(() => {
+        if (!isAwaited || !isFresh) return;
+        setAwaited(false);
+        if (entries.length) pick(entries[0]);
+        else setOpen(document.activeElement?.id === id);
+    }, [isAwaited, isFresh]);
+    useEffect(() => {
         if (isOpen) document.getElementById(`${id}-${active}`)?.scrollIntoView({ block: "nearest" });
     }, [active, isOpen]);
+    const close = () => {
+        setOpen(false);
+        setAwaited(false);
+    };
     const pick = (entry: ClassName | undefined) => {
         if (!entry) return;
         remember(model, [entry]);
         onPick(entry);
         setQuery("");
-        setOpen(false);
+        close();
     };
     const onKeyDown = (event: KeyboardEvent) => {
         if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -61,9 +77,10 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
             if (entries.length) setActive((isOpen ? active + step + entries.length : 0) % entries.length);
         } else if (event.key === "Enter" && isOpen) {
             event.preventDefault();
-            pick(entries[active]);
+            if (isFresh) pick(entries[active]);
+            else setAwaited(true);
         } else if (event.key === "Escape") {
-            setOpen(false);
+            close();
         }
     };
     return (
@@ -85,10 +102,11 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
                 value={query}
                 onInput={(event) => {
                     setQuery(event.currentTarget.value);
+                    setAwaited(false);
                     setOpen(true);
                 }}
                 onClick={() => setOpen(true)}
-                onBlur={() => setOpen(false)}
+                onBlur={() => !isAwaited && setOpen(false)}
                 onKeyDown={onKeyDown}
             />
             <ul id={`${id}-list`} class="class-list" role="listbox" aria-label="Classes found" hidden={!isOpen}>
@@ -111,9 +129,9 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
                         </small>
                     </li>
                 ))}
-                {found.resultKey !== undefined && entries.length === 0 && (
+                {(found.error !== undefined || (isFresh && entries.length === 0)) && (
                     <li role="option" aria-selected="false" aria-disabled="true">
-                        No class is called so.
+                        {found.error === undefined ? "No class is called so." : sentence(found.error)}
                     </li>
                 )}
             </ul>
@@ -129,7 +147,8 @@ interface PickerProps {
     readonly top?: readonly ScoredClass[];
     readonly isSingle?: boolean;
     readonly most?: number;
-    readonly onChange: (selected: readonly number[]) => void;
+    /** `picked` is the class that was searched for, or whose chip was pressed. */
+    readonly onChange: (selected: readonly number[], picked: number) => void;
 }
 
 export function ClassPicker({ model, label = "Classes", selected, top = [], isSingle = false, most = 8, onChange }: PickerProps) {
@@ -137,10 +156,12 @@ export function ClassPicker({ model, label = "Classes", selected, top = [], isSi
     const nameOf = useClassNames(model, selected);
     const offered = [...top.map((entry) => entry.index), ...selected.filter((index) => !top.some((entry) => entry.index === index))];
     const choose = (index: number) => {
-        if (isSingle) onChange([index]);
-        else if (selected.includes(index)) onChange(selected.filter((other) => other !== index));
-        else onChange([...selected, index].slice(-most));
+        if (isSingle) onChange([index], index);
+        else if (selected.includes(index)) onChange(selected.filter((other) => other !== index), index);
+        else onChange([...selected, index].slice(-most), index);
     };
+    // Whoever searches for a class wants it: one that is chosen already, perhaps only because it is the best, stays chosen.
+    const add = (index: number) => (selected.includes(index) && !isSingle ? onChange(selected, index) : choose(index));
     return (
         <div class="class-picker">
             <div class="chips" role="group" aria-label={label}>
@@ -154,7 +175,7 @@ export function ClassPicker({ model, label = "Classes", selected, top = [], isSi
                     );
                 })}
             </div>
-            <ClassSearch model={model} label={isSingle ? "Another class" : "Add a class"} onPick={({ index }) => (selected.includes(index) && !isSingle ? undefined : choose(index))} />
+            <ClassSearch model={model} label={isSingle ? "Another class" : "Add a class"} onPick={({ index }) => add(index)} />
         </div>
     );
 }

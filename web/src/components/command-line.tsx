@@ -1,6 +1,7 @@
 // The last lines of every view: how to get the same from the command line, and the link that restores the view.
 
 import { useState } from "preact/hooks";
+import type { ModelEntry } from "../api";
 import { link, useRoute } from "../route";
 
 async function copy(text: string): Promise<boolean> {
@@ -32,18 +33,25 @@ function CopyButton({ text, label }: { readonly text: () => string; readonly lab
     );
 }
 
+/** How the command line is told of a model that is not its own. */
+export function flagged(model: ModelEntry | undefined): readonly string[] {
+    const flag = model?.flag;
+    if (!flag) return [];
+    return [`-m ${/^[\w./=,:@-]+$/.test(flag) ? flag : `'${flag.replaceAll("'", "'\\''")}'`}`];
+}
+
 export function CommandLine({ command }: { readonly command: string | undefined }) {
     useRoute();
     return (
         <footer class="command-line">
-            <h2 class="small-heading">Same as command line</h2>
             <div class="command-line-row">
-                <code class="command" tabIndex={0} role="textbox" aria-readonly="true" aria-label="The command that gives the same result">
-                    {command ?? "…"}
-                </code>
+                <h2 class="small-heading">Same as command line</h2>
                 {command && <CopyButton text={() => command} label="Copy command" />}
                 <CopyButton text={link} label="Copy link to this view" />
             </div>
+            <code class="command" tabIndex={0} role="textbox" aria-readonly="true" aria-multiline="true" aria-label="The command that gives the same result">
+                {command ? command.split("\n").map((line, index) => <span key={index}>{line}</span>) : "…"}
+            </code>
         </footer>
     );
 }

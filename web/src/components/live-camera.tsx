@@ -6,7 +6,7 @@ import { cameraProblem, middle, openCamera, runCamera } from "../camera";
 import { paint, type ColourMap, COLOUR_MAPS } from "../colour-maps";
 import { useSettings } from "../route";
 import { ClassPicker } from "./class-picker";
-import { CommandLine } from "./command-line";
+import { CommandLine, flagged } from "./command-line";
 import { Group, Select, Slider, Toggle } from "./controls";
 import { ErrorNote } from "./error-note";
 import { ScoreBars } from "./score-bars";
@@ -168,7 +168,7 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
                     <Select label="Colours" value={settings.colours} options={COLOUR_MAPS.map((name) => [name, name] as const)} onChange={(colours) => set({ colours })} />
                 </Group>
             </aside>
-            <CommandLine command={`deepinside saliency picture.png --view overlay --colour-map ${settings.colours}${settings.follow || settings.classes[0] === undefined ? "" : ` --class ${settings.classes[0]}`}${model && !model.is_default ? ` -m ${model.id}` : ""}`} />
+            <CommandLine command={["deepinside saliency picture.png", ...flagged(model), ...(settings.follow || settings.classes[0] === undefined ? [] : [`--class ${settings.classes[0]}`]), `--view overlay --colour-map ${settings.colours}`].join(" ")} />
         </div>
     );
 }

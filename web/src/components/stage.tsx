@@ -138,7 +138,7 @@ export function Stage(props: StageProps) {
             </div>
             {read && (
                 <output class="readout" aria-live="polite">
-                    {place ? read(place[0], place[1]) : "Point at the picture, or press the arrow keys on it, to read values."}
+                    {place ? read(place[0], place[1]) : matchMedia("(hover: none)").matches ? "Touch the picture to read values." : "Point at the picture, or press the arrow keys on it, to read values."}
                 </output>
             )}
         </div>

@@ -1,6 +1,6 @@
 // One channel of one value: where it is active, what in the photograph it hangs on, its filter, and the picture it likes best.
 
-import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { api } from "../api";
 import { decode, decodeMap, extremes, plane, quantile, readable, sorted, type NumberArray } from "../arrays";
 import { Ascent } from "../ascent";
@@ -21,6 +21,9 @@ interface UnitPanelProps {
     readonly value: string;
     readonly channel: number;
     readonly rule: string;
+    /** Row and column of the unit in the channel; where none is named, the strongest. */
+    readonly position: readonly [number, number] | undefined;
+    readonly onPosition: (position: readonly [number, number] | undefined) => void;
     readonly activations: NumberArray;
     readonly gradients: NumberArray;
     readonly hasFilters: boolean;
@@ -31,7 +34,7 @@ interface UnitPanelProps {
 }
 
 export function UnitPanel(props: UnitPanelProps) {
-    const { modelId, model, photograph, value, channel, rule, activations, gradients, hasFilters, onRule, onCommand } = props;
+    const { modelId, model, photograph, value, channel, rule, position, activations, gradients, hasFilters, onRule, onPosition, onCommand } = props;
     const section = useRef<HTMLElement>(null);
     // Where the panel stands below the channels, a chosen one comes into sight; not when the view begins with it.
     const isFirst = useRef(true);
@@ -39,8 +42,6 @@ export function UnitPanel(props: UnitPanelProps) {
         if (props.isChosenHere && matchMedia("(max-width: 900px)").matches) section.current?.scrollIntoView({ block: "start", behavior: isFirst.current ? "auto" : "smooth" });
         isFirst.current = false;
     }, [channel]);
-    const [position, setPosition] = useState<readonly [number, number]>();
-    useEffect(() => setPosition(undefined), [value, channel, photograph.id, modelId]);
     const unit = useJob(JSON.stringify([modelId, photograph.id, value, channel, rule, position]), (signal) =>
         withPhotograph(photograph.id, () =>
             api.unit({ model: modelId, photograph: photograph.id, value, channel, rule, ...(position ? { position } : {}) }, signal),
@@ -67,7 +68,7 @@ export function UnitPanel(props: UnitPanelProps) {
                 <code>{value}</code> channel {channel}
             </h2>
             <div class="unit-pictures">
-                <Enlarged title="Activation" note={`${readable(extremes(active.data).low)} to ${readable(extremes(active.data).high)}${rows * columns > 1 ? "; click a place to look at it" : ""}`} numbers={active} place={place} onPlace={rows * columns > 1 ? setPosition : undefined} isSigned={false} />
+                <Enlarged title="Activation" note={`${readable(extremes(active.data).low)} to ${readable(extremes(active.data).high)}${rows * columns > 1 ? "; click a place to look at it" : ""}`} numbers={active} place={place} onPlace={rows * columns > 1 ? onPosition : undefined} isSigned={false} />
                 <Enlarged title="Gradient of the class score" note={`up to ±${readable(symmetric(gradient).high)}`} numbers={gradient} place={place} isSigned />
                 {hasFilters && <Filter model={model} value={value} channel={channel} />}
             </div>
@@ -86,10 +87,16 @@ export function UnitPanel(props: UnitPanelProps) {
                             <figcaption>In colour, grey where zero</figcaption>
                         </figure>
                     </div>
+                    {seen.reach === 0 && <p class="hint">Nothing in the photograph speaks for this unit by this rule: the picture is zero everywhere.</p>}
                     <p class="hint">
                         Activation {readable(result.activation)}
                         {place.length === 2 ? ` at row ${place[0]}, column ${place[1]}` : ""}
                         {position ? "" : ", its strongest place"}.
+                        {position && (
+                            <button type="button" class="button button-small" onClick={() => onPosition(undefined)}>
+                                Its strongest place
+                            </button>
+                        )}
                     </p>
                 </>
             )}

@@ -5,7 +5,7 @@ import { api, type Objective } from "../api";
 import { percent, readable } from "../arrays";
 import { Ascent } from "../ascent";
 import { ClassPicker, useClassNames } from "../components/class-picker";
-import { CommandLine } from "../components/command-line";
+import { CommandLine, flagged } from "../components/command-line";
 import { Group, Select, Slider } from "../components/controls";
 import { Curve } from "../components/curve";
 import { ErrorNote, sentence } from "../components/error-note";
@@ -37,6 +37,25 @@ function useAscent(): Ascent | undefined {
     }, []);
     return kept.ascent;
 }
+
+type FileKind = "png" | "webp" | "animation.png" | "animation.webp" | "animation.gif";
+const SAVES: readonly (readonly [title: string, kinds: readonly (readonly [kind: FileKind, name: string])[]])[] = [
+    [
+        "Save picture",
+        [
+            ["png", "PNG"],
+            ["webp", "WebP"],
+        ],
+    ],
+    [
+        "Save animation",
+        [
+            ["animation.png", "PNG"],
+            ["animation.webp", "WebP"],
+            ["animation.gif", "GIF"],
+        ],
+    ],
+];
 
 const STATES: Record<string, string> = {
     waiting: "Waiting for its turn",
@@ -93,7 +112,7 @@ export function ClassModelView() {
     const iterations = frames.map(({ iteration }) => iteration);
     const isOver = ascent?.isOver ?? true;
 
-    const save = async (kind: "png" | "webp" | "animation.png" | "animation.gif") => {
+    const save = async (kind: FileKind) => {
         if (!ascent || !frame) return;
         setProblem("");
         const stem = fileName("class-model", subject, ascent.request.recipe, ascent.request.seed);
@@ -119,7 +138,7 @@ export function ClassModelView() {
         [
             "deepinside class-model",
             isUnit ? `--layer ${settings.value}${settings.channel >= 0 ? ` --channel ${settings.channel}` : ""}` : classIndex,
-            ...(modelId ? [`-m ${modelId}`] : []),
+            ...flagged(model),
             `--recipe ${settings.recipe}`,
             `--seed ${settings.seed}`,
             ...Object.entries(tied(settings.recipe, changes)).map(([name, value]) => `--set ${name}=${value}`),
@@ -148,7 +167,7 @@ export function ClassModelView() {
                         </p>
                         <p class="growth-step">
                             {ascent ? `step ${frame?.iteration ?? 0} of ${length}` : `${length} steps`}
-                            {ascent?.state === "running" && ascent.framesPerSecond > 0 ? ` · ${ascent.framesPerSecond.toFixed(0)} pictures per second` : ""}
+                            {ascent?.state === "running" && ascent.framesPerSecond >= 1.5 ? ` · ${ascent.framesPerSecond.toFixed(0)} pictures per second` : ""}
                         </p>
                         <Curve label={isUnit ? "Activation" : "Score"} points={frames.flatMap(({ iteration, value }) => (value === null ? [] : [{ x: iteration, y: value }]))} length={length} marked={shownFrame?.iteration} turns={ascent?.turns.map(({ iteration }) => iteration) ?? []} onPick={(x) => frames.length && setPlace(x)} />
                         {frames.some(({ probability }) => typeof probability === "number") && (
@@ -217,18 +236,16 @@ export function ClassModelView() {
                         </button>
                     )}
                     <span class="button-gap" />
-                    <button type="button" class="button" disabled={!frame} onClick={() => void save("png")}>
-                        Save PNG
-                    </button>
-                    <button type="button" class="button" disabled={!frame} onClick={() => void save("webp")}>
-                        Save WebP
-                    </button>
-                    <button type="button" class="button" disabled={!frame} onClick={() => void save("animation.png")}>
-                        Save animation
-                    </button>
-                    <button type="button" class="button" disabled={!frame} onClick={() => void save("animation.gif")}>
-                        Save GIF
-                    </button>
+                    {SAVES.map(([title, kinds]) => (
+                        <div key={title} class="save-group" role="group" aria-label={title}>
+                            <span aria-hidden="true">{title}</span>
+                            {kinds.map(([kind, name]) => (
+                                <button key={kind} type="button" class="button button-small" disabled={!frame} aria-label={`${title} as ${name}`} onClick={() => void save(kind)}>
+                                    {name}
+                                </button>
+                            ))}
+                        </div>
+                    ))}
                 </div>
                 {ascent && ascent.turns.length > 0 && (
                     <p class="notice">

@@ -22,7 +22,7 @@ const SHOWS: readonly Option[] = [
     ["gradients", "Gradients"],
 ];
 
-const DEFAULTS = { classes: [] as readonly number[], value: "", channel: -1, show: "activations", rule: "gradient", unit: "gradient" };
+const DEFAULTS = { classes: [] as readonly number[], value: "", channel: -1, place: [] as readonly number[], show: "activations", rule: "gradient", unit: "gradient" };
 
 export function LayersView() {
     const { modelId, model, photographId, photograph } = useCurrent();
@@ -49,6 +49,10 @@ export function LayersView() {
     const numbers = useMemo(() => (layer.result ? { activations: channels(decode(layer.result.activations)), gradients: channels(decode(layer.result.gradients)) } : undefined), [layer.result]);
     const isFresh = layer.result?.value === value;
     const count = numbers?.activations.shape[0] ?? 0;
+    // A place may come from a larger map, of another network.
+    const [row = -1, column = -1] = settings.place;
+    const [, rows = 0, columns = 0] = numbers?.activations.shape ?? [];
+    const position = row >= 0 && column >= 0 && row < rows && column < columns ? ([row, column] as const) : undefined;
     const channel = settings.channel >= 0 && settings.channel < count ? settings.channel : undefined;
     useEffect(() => setUnitCommand(undefined), [value, settings.channel]);
     // A block may hold several values: before and after its rectifier.
@@ -62,7 +66,7 @@ export function LayersView() {
         <div class="view view-layers">
             <section class="graph-side" aria-label="The network">
                 <ErrorNote error={graph.error} retry={graph.retry} />
-                {graph.result && <GraphMap graph={graph.result} chosen={value} onChoose={(name) => set({ value: name, channel: -1 })} />}
+                {graph.result && <GraphMap graph={graph.result} chosen={value} onChoose={(name) => set({ value: name, channel: -1, place: [] })} />}
             </section>
             <section class="view-main" aria-label="The layer">
                 <Busy isBusy={layer.isRunning || graph.isRunning} label="Computing the layer" />
@@ -80,7 +84,7 @@ export function LayersView() {
                         <p class="hint">{about.shape.slice(1).join(" × ")}{layer.result?.note ? ` · ${layer.result.note}` : ""}</p>
                     </div>
                 )}
-                {siblings.length > 1 && <Segments label="Value" value={value} options={siblings.map((name) => [name, name.includes("@") ? name.slice(name.indexOf("@") + 1).replace(":", " ") : "after"] as const)} onChange={(name) => set({ value: name })} />}
+                {siblings.length > 1 && <Segments label="Value" value={value} options={siblings.map((name) => [name, name.includes("@") ? name.slice(name.indexOf("@") + 1).replace(":", " ") : "after"] as const)} onChange={(name) => set({ value: name, place: [] })} />}
                 <Segments label="Show" value={settings.show} options={SHOWS} onChange={(show) => set({ show })} />
                 {numbers && isFresh && (
                     <ChannelGrid
@@ -90,7 +94,7 @@ export function LayersView() {
                         chosen={channel ?? -1}
                         onChoose={(index) => {
                             isChosenHere.current = true;
-                            set({ channel: index });
+                            set({ channel: index, place: [] });
                         }}
                     />
                 )}
@@ -105,6 +109,8 @@ export function LayersView() {
                         value={value}
                         channel={channel}
                         rule={settings.unit}
+                        position={position}
+                        onPosition={(place) => set({ place: place ?? [] })}
                         activations={numbers.activations}
                         gradients={numbers.gradients}
                         hasFilters={about?.has_filters ?? false}

@@ -73,7 +73,9 @@ export function LocaliseView() {
     }, [answer.result]);
     const objects = answer.result?.objects ?? [];
     remember(model?.id, objects);
-    const show = settings.show === "markers" && !decoded?.markers ? "mask" : settings.show;
+    const asks = settings.show === "markers" && !isCut ? "mask" : settings.show;
+    // Until seeds that were asked for are there, the mask stays.
+    const show = asks === "markers" && !decoded?.markers ? "mask" : asks;
     const paint = decoded
         ? (canvas: HTMLCanvasElement) => {
               if (show === "map") paintMap(canvas, decoded.map, { colours: "inferno", range: { low: 0, high: quantile(decoded.ascending, 0.995) }, fades: true });
@@ -82,7 +84,8 @@ export function LocaliseView() {
           }
         : undefined;
     const covered = useMemo(() => (decoded ? share(decoded.mask.data) : 0), [decoded]);
-    const cut = (changes: { foreground?: number; background?: number; refinements?: number }) => set({ ...changes, ...(isCut ? {} : { method: "paper" }) });
+    // Only the paper's methods have quantiles and seeds.
+    const cut = (changes: { foreground?: number; background?: number; refinements?: number }, next = settings.show) => set({ ...changes, show: next, ...(isCut ? {} : { method: "paper" }) });
 
     const { width, height } = photograph.result ?? { width: 1, height: 1 };
     const stroke = Math.max(width, height) / 260;
@@ -165,7 +168,7 @@ export function LocaliseView() {
             <aside class="panel" aria-label="Settings">
                 <PhotographStrip chosen={photographId} onChoose={(id) => change({ photograph: id })} />
                 <Group title="Display">
-                    <Segments label="Over the photograph" value={show} options={decoded?.markers ? SHOWS : SHOWS.filter(([name]) => name !== "markers")} onChange={(next) => set({ show: next })} />
+                    <Segments label="Over the photograph" value={asks} options={SHOWS} onChange={(next) => (next === "markers" ? cut({}, next) : set({ show: next }))} />
                     {show === "markers" && (
                         <p class="legend">
                             <span class="swatch swatch-object" /> object <span class="swatch swatch-background" /> background <span class="swatch swatch-unknown" /> left to the cut
@@ -192,7 +195,7 @@ export function LocaliseView() {
                         step={0.01}
                         show={(value) => value.toFixed(2)}
                         onChange={(background) => cut({ background, foreground: Math.max(settings.foreground, background) })}
-                        hint={isCut ? "What lies between is left to the graph cut." : "Moving a quantile changes to the paper's method."}
+                        hint={isCut ? "What lies between is left to the graph cut." : "Moving a quantile, or asking for the seeds, changes to the paper's method."}
                     />
                     {isCut && (
                         <Slider
@@ -207,7 +210,7 @@ export function LocaliseView() {
                     )}
                 </Group>
                 <Group title="Classes">
-                    {settings.classes.length === 0 && <Slider label="The best" value={settings.top} minimum={1} maximum={5} step={1} onChange={(top) => set({ top })} />}
+                    {settings.classes.length === 0 && <Slider label="How many of the best" value={settings.top} minimum={1} maximum={5} step={1} onChange={(top) => set({ top })} />}
                     <ClassPicker
                         model={model?.id}
                         most={5}

@@ -108,7 +108,8 @@ export function PhotographView() {
                     </Group>
                 )}
             </aside>
-            <CommandLine command={answer.result?.command} />
+            {/* All classes are asked for, so that any can be looked up; the command names those that are shown. */}
+            <CommandLine command={answer.result?.command?.replace(/ --top \d+$/, ` --top ${SHOWN}`)} />
         </div>
     );
 }

@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { api } from "../api";
 import { decodeMap, extremes, npy, percent, quantile, rank, readable, sorted } from "../arrays";
 import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
-import { ClassPicker } from "../components/class-picker";
+import { ClassPicker, ClassSearch, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
 import { Busy, Group, Segments, Select, Slider, Toggle } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
@@ -20,6 +20,7 @@ import { change, useSettings } from "../route";
 const DEFAULTS = {
     classes: [] as readonly number[],
     shown: 0,
+    minus: -1,
     rule: "gradient",
     crops: "",
     samples: 0,
@@ -41,7 +42,7 @@ export function SaliencyView() {
     // Maps that are averaged in the photograph's own frame have no sign.
     const isAveraged = settings.crops === "ten" || settings.samples > 0 || settings.smoothing > 0;
     const isSigned = settings.signed && !isAveraged;
-    const asked = { classes: settings.classes, rule: settings.rule, crops: settings.crops, samples: settings.samples, noise: settings.samples ? settings.noise : 0, smoothing: settings.smoothing, signed: isSigned };
+    const asked = { classes: settings.classes, minus: settings.minus, rule: settings.rule, crops: settings.crops, samples: settings.samples, noise: settings.samples ? settings.noise : 0, smoothing: settings.smoothing, signed: isSigned };
     const key = photographId ? JSON.stringify([modelId, photographId, asked]) : undefined;
     const answer = useJob(
         key,
@@ -54,6 +55,7 @@ export function SaliencyView() {
                         rule: settings.rule,
                         ...(settings.crops ? { crops: settings.crops } : {}),
                         ...(settings.classes.length ? { classes: settings.classes } : {}),
+                        ...(settings.minus >= 0 ? { minus: settings.minus } : {}),
                         ...(settings.samples ? { smooth_grad: { samples: settings.samples, noise: settings.noise } } : {}),
                         ...(settings.smoothing ? { smoothing: settings.smoothing } : {}),
                         ...(isSigned ? { signed: true } : {}),
@@ -71,6 +73,7 @@ export function SaliencyView() {
             }),
         [answer.result],
     );
+    const nameOf = useClassNames(model?.id, settings.minus >= 0 ? [settings.minus] : []);
     const chosen = maps[Math.min(settings.shown, maps.length - 1)];
     const region = answer.result?.region;
     const colours: ColourMap = chosen?.isSigned ? "blue-white-red" : (COLOUR_MAPS.find((name) => name === settings.colours) ?? "inferno");
@@ -96,7 +99,7 @@ export function SaliencyView() {
         const value = data[row * width + column]!;
         return `${place} · ${readable(value)} · above ${percent(rank(chosen.ascending, value))} of the map`;
     };
-    const stem = chosen ? fileName("saliency", chosen.class.name, settings.rule) : "saliency";
+    const stem = chosen ? fileName("saliency", chosen.class.name, ...(settings.minus >= 0 ? ["minus", nameOf(settings.minus)] : []), settings.rule) : "saliency";
     const savePicture = () => {
         if (!chosen || !photograph.result || !region) return;
         const canvas = document.createElement("canvas");
@@ -163,8 +166,18 @@ export function SaliencyView() {
                         model={model?.id}
                         selected={settings.classes.length ? settings.classes : maps.map((entry) => entry.class.index)}
                         top={answer.result?.top ?? []}
-                        onChange={(classes) => set({ classes, shown: Math.max(classes.length - 1, 0) })}
+                        onChange={(classes, picked) => set({ classes, shown: Math.max(classes.includes(picked) ? classes.indexOf(picked) : classes.length - 1, 0) })}
                     />
+                    {settings.minus < 0 ? (
+                        <ClassSearch model={model?.id} label="Subtract a class" onPick={({ index }) => set({ minus: index })} />
+                    ) : (
+                        <div class="chips" role="group" aria-label="The subtracted class">
+                            <button type="button" class="chip" aria-pressed="true" aria-label={`Minus ${nameOf(settings.minus)}: subtract nothing`} onClick={() => set({ minus: -1 })}>
+                                minus {nameOf(settings.minus)} <span aria-hidden="true">×</span>
+                            </button>
+                        </div>
+                    )}
+                    {settings.minus >= 0 && <p class="hint">What speaks for the class and against {nameOf(settings.minus)}.</p>}
                 </Group>
                 <Group title="Method">
                     <Select label="Rectifiers on the way back" value={settings.rule} options={RULES} onChange={(rule) => set({ rule })} />

@@ -86,6 +86,7 @@ pub struct ValueObjective {
     /// A channel.
     channel: Option<u32>,
     /// Row and column in the channel: one element.
+    #[schema(min_items = 2, max_items = 2)]
     position: Option<[u32; 2]>,
 }
 
@@ -319,7 +320,18 @@ pub async fn info(
     State(shared): State<SharedState>,
     PathOf(id): PathOf<String>,
 ) -> Answer<Json<ClassModelInfo>> {
-    Ok(Json(ClassModelInfo::new(&*shared.ascents.get(&id)?)))
+    steered(&shared, &id, |_| Ok(()))
+}
+
+/// Does something to a class model, and says how it stands then.
+fn steered(
+    shared: &SharedState,
+    id: &str,
+    steer: impl FnOnce(&Growing) -> Answer<()>,
+) -> Answer<Json<ClassModelInfo>> {
+    let growing = shared.ascents.get(id)?;
+    steer(&growing)?;
+    Ok(Json(ClassModelInfo::new(&growing)))
 }
 
 /// Changes the recipe from the next step on.
@@ -338,9 +350,7 @@ pub async fn change(
 ) -> Answer<Json<ClassModelInfo>> {
     request.changes.check()?;
     request.changes.check_steerable()?;
-    let growing = shared.ascents.get(&id)?;
-    growing.change(request.changes.table())?;
-    Ok(Json(ClassModelInfo::new(&growing)))
+    steered(&shared, &id, |growing| growing.change(request.changes.table()))
 }
 
 /// Cancels a class model. Its picture stays for a while.
@@ -355,9 +365,10 @@ pub async fn cancel(
     State(shared): State<SharedState>,
     PathOf(id): PathOf<String>,
 ) -> Answer<Json<ClassModelInfo>> {
-    let growing = shared.ascents.get(&id)?;
-    growing.cancel();
-    Ok(Json(ClassModelInfo::new(&growing)))
+    steered(&shared, &id, |growing| {
+        growing.cancel();
+        Ok(())
+    })
 }
 
 /// Waits with the next step.
@@ -372,9 +383,7 @@ pub async fn pause(
     State(shared): State<SharedState>,
     PathOf(id): PathOf<String>,
 ) -> Answer<Json<ClassModelInfo>> {
-    let growing = shared.ascents.get(&id)?;
-    growing.pause()?;
-    Ok(Json(ClassModelInfo::new(&growing)))
+    steered(&shared, &id, Growing::pause)
 }
 
 /// Goes on after a pause.
@@ -389,9 +398,7 @@ pub async fn resume(
     State(shared): State<SharedState>,
     PathOf(id): PathOf<String>,
 ) -> Answer<Json<ClassModelInfo>> {
-    let growing = shared.ascents.get(&id)?;
-    growing.resume()?;
-    Ok(Json(ClassModelInfo::new(&growing)))
+    steered(&shared, &id, Growing::resume)
 }
 
 /// Goes back to a kept state, and on from there with the recipe as it is now.
@@ -408,9 +415,7 @@ pub async fn rewind(
     PathOf(id): PathOf<String>,
     JsonBody(request): JsonBody<RewindRequest>,
 ) -> Answer<Json<ClassModelInfo>> {
-    let growing = shared.ascents.get(&id)?;
-    growing.go_back(request.iteration as usize)?;
-    Ok(Json(ClassModelInfo::new(&growing)))
+    steered(&shared, &id, |growing| growing.go_back(request.iteration as usize))
 }
 
 /// Gives the picture as it is now, as a PNG file.
@@ -419,11 +424,13 @@ pub async fn rewind(
     path = "/class-models/{id}/picture.png",
     tag = "class models",
     params(("id" = String, Path)),
-    responses((status = 200, description = "The picture", content_type = "image/png", body = Vec<u8>), JobRefusals)
+    responses((status = 200, description = "The picture", content_type = "image/png", body = inline(super::FileBytes)), JobRefusals)
 )]
 pub async fn picture(State(shared): State<SharedState>, PathOf(id): PathOf<String>) -> Answer<Response> {
     let growing = shared.ascents.get(&id)?;
-    let picture = growing.picture().ok_or_else(|| Problem::not_found("there is no picture yet"))?;
+    let picture = growing
+        .picture()
+        .ok_or_else(|| Problem::conflict("there is no picture yet; ask again after the first step"))?;
     let png = shared.queue.run(move |_| Ok(picture.to_png()?)).await?;
     Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
@@ -434,7 +441,7 @@ pub async fn picture(State(shared): State<SharedState>, PathOf(id): PathOf<Strin
     path = "/class-models/{id}/animation.png",
     tag = "class models",
     params(("id" = String, Path)),
-    responses((status = 200, description = "The animation", content_type = "image/png", body = Vec<u8>), JobRefusals)
+    responses((status = 200, description = "The animation", content_type = "image/png", body = inline(super::FileBytes)), JobRefusals)
 )]
 pub async fn animated_png(State(shared): State<SharedState>, PathOf(id): PathOf<String>) -> Answer<Response> {
     animated(&shared, &id, AnimationFormat::Png, "image/png").await
@@ -446,7 +453,7 @@ pub async fn animated_png(State(shared): State<SharedState>, PathOf(id): PathOf<
     path = "/class-models/{id}/animation.gif",
     tag = "class models",
     params(("id" = String, Path)),
-    responses((status = 200, description = "The animation", content_type = "image/gif", body = Vec<u8>), JobRefusals)
+    responses((status = 200, description = "The animation", content_type = "image/gif", body = inline(super::FileBytes)), JobRefusals)
 )]
 pub async fn animated_gif(State(shared): State<SharedState>, PathOf(id): PathOf<String>) -> Answer<Response> {
     animated(&shared, &id, AnimationFormat::Gif, "image/gif").await
@@ -458,7 +465,7 @@ pub async fn animated_gif(State(shared): State<SharedState>, PathOf(id): PathOf<
     path = "/class-models/{id}/animation.webp",
     tag = "class models",
     params(("id" = String, Path)),
-    responses((status = 200, description = "The animation", content_type = "image/webp", body = Vec<u8>), JobRefusals)
+    responses((status = 200, description = "The animation", content_type = "image/webp", body = inline(super::FileBytes)), JobRefusals)
 )]
 pub async fn animated_webp(
     State(shared): State<SharedState>,
@@ -477,7 +484,7 @@ async fn animated(
     let job = move |_: &Interrupt| {
         let pictures = growing.pictures();
         if pictures.is_empty() {
-            return Err(Problem::not_found("there is no picture yet"));
+            return Err(Problem::conflict("there is no picture yet; ask again after the first step"));
         }
         // The library writes animations to files alone.
         let failed =

@@ -1,8 +1,5 @@
 //! What a photograph shows.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
 use deepinside::classify::{mean_scores, predictions};
@@ -10,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::{ClassScore, CropChoice, expect_within};
-use super::command_line::CommandLine;
+use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
-use crate::prepared::in_channels_of;
 use crate::problem::{Answer, JobRefusals, Problem};
 
 /// Which photograph, and how it is looked at.
@@ -63,16 +59,10 @@ pub async fn classify(
     JsonBody(request): JsonBody<ClassifyRequest>,
 ) -> Answer<Json<Classified>> {
     expect_within("top", request.top, 1, 100_000)?;
-    let entry = shared.models.get(request.model.as_deref())?;
-    let state = Arc::clone(&shared);
-    let job = move |interrupt: &deepinside::Interrupt| {
-        let start = Instant::now();
-        let model = entry.open()?;
-        let kept = state.photographs.get(&request.photograph)?;
-        let photograph = in_channels_of(&model, &kept.photograph)?;
+    compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
+        let (model, photograph) = (subject.model, subject.photograph()?);
         let crops = request.crop.map_or_else(|| vec![model.crop], CropChoice::crops);
-        let purpose = (entry.source.id.as_str(), &*model);
-        let scores = state.prepared.with_runner(purpose, None, interrupt, |runner| {
+        let scores = subject.prepared.with_runner(subject.purpose(), None, subject.interrupt, |runner| {
             let inputs = model.inputs(&photograph, &crops)?;
             let size = inputs.data().len() / crops.len().max(1);
             let scores = inputs.data().chunks_exact(size.max(1)).map(|input| runner.forward(input));
@@ -84,15 +74,15 @@ pub async fn classify(
             Some(crop) => crop.crops().first().map(ToString::to_string),
             None => None,
         };
-        let command = CommandLine::new("classify", Some(&request.photograph))
-            .model(&entry)
+        let command = subject
+            .command("classify")
             .option("--crop", crop)
             .option("--top", (request.top != 5).then_some(request.top));
         Ok(Classified {
-            top: predictions(&model, &scores, request.top as usize).into_iter().map(Into::into).collect(),
+            top: predictions(model, &scores, request.top as usize).into_iter().map(Into::into).collect(),
             command: command.finish(),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: subject.seconds(),
         })
-    };
-    Ok(Json(shared.queue.run(job).await?))
+    })
+    .await
 }

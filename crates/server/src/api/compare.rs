@@ -1,16 +1,15 @@
 //! Methods beside each other.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
-use deepinside::Interrupt;
+use deepinside::classify::predictions;
+use deepinside::vision::Array;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::choices::{ClassScore, expect_within};
-use super::saliency::{ClassMap, MapOptions, class_list, class_map, command, make_maps};
+use super::choices::{ClassScore, CropChoice, RuleChoice, expect_within};
+use super::saliency::{ClassMap, MapOptions, SmoothGrad, class_list, class_map, make_maps};
+use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
 use crate::problem::{Answer, JobRefusals};
@@ -36,13 +35,33 @@ pub struct CompareRequest {
 
 /// A way to make maps, and what it is called.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NamedMethod {
     /// What it is called in the answer.
     #[schema(max_length = 200)]
     name: String,
-    /// How maps are made.
-    #[serde(flatten)]
-    options: MapOptions,
+    /// What rectifiers do on the way back.
+    #[serde(default)]
+    rule: RuleChoice,
+    /// The part of the photograph, or "ten" for the mean over Caffe's ten crops; the model's own crop by default.
+    crops: Option<CropChoice>,
+    /// Averages the gradients of noisy copies.
+    smooth_grad: Option<SmoothGrad>,
+    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
+    #[serde(default)]
+    #[schema(minimum = 0.0, maximum = 0.5, default = 0.0)]
+    smoothing: f64,
+    /// The seed of the noise.
+    #[serde(default)]
+    #[schema(maximum = 9007199254740991_i64)]
+    seed: u64,
+}
+
+impl NamedMethod {
+    fn options(&self) -> MapOptions {
+        let &Self { rule, crops, smooth_grad, smoothing, seed, .. } = self;
+        MapOptions { rule, crops, smooth_grad, smoothing, seed }
+    }
 }
 
 /// A map of the matrix.
@@ -52,6 +71,7 @@ pub struct Cell {
     #[serde(flatten)]
     map: ClassMap,
     /// Where it lies in the photograph: left, top, right, bottom, in its pixels.
+    #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
 }
 
@@ -86,26 +106,21 @@ pub async fn compare(
     expect_within("the number of methods", request.methods.len(), 1, 12)?;
     for method in &request.methods {
         expect_within("the length of a method's name", method.name.chars().count(), 0, 200)?;
-        method.options.check()?;
+        method.options().check()?;
     }
-    let entry = shared.models.get(request.model.as_deref())?;
-    let state = Arc::clone(&shared);
-    let job = move |interrupt: &Interrupt| {
-        let start = Instant::now();
-        let model = entry.open()?;
-        let kept = state.photographs.get(&request.photograph)?;
+    compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
         let (mut cells, mut commands, mut top) = (Vec::new(), Vec::new(), Vec::new());
-        for method in &request.methods {
-            let purpose = (&*entry, &*model);
-            let made = make_maps(&state, purpose, &kept, Some(&classes), None, &method.options, interrupt)?;
+        for options in request.methods.iter().map(NamedMethod::options) {
+            let made = make_maps(subject, Some(&classes), None, &options)?;
             if top.is_empty() {
-                let best = deepinside::classify::predictions(&model, &made.scores, 5);
+                let best = predictions(subject.model, &made.scores, 5);
                 top = best.into_iter().map(ClassScore::from).collect();
             }
-            for &class in &classes {
-                commands.push(command(&request.photograph, &entry, Some(class), &method.options));
-            }
-            let cell = |(class, map, _): (_, deepinside::vision::Array, _)| Cell {
+            let line = |&class: &usize| {
+                options.flags(subject.command("saliency").option("--class", Some(class))).finish()
+            };
+            commands.extend(classes.iter().map(line));
+            let cell = |(class, map, _): (_, Array, _)| Cell {
                 map: class_map(class, &map, None),
                 region: made.region,
             };
@@ -116,8 +131,8 @@ pub async fn compare(
             methods: request.methods.into_iter().map(|method| method.name).collect(),
             top,
             command: commands.join("\n"),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: subject.seconds(),
         })
-    };
-    Ok(Json(shared.queue.run(job).await?))
+    })
+    .await
 }

@@ -18,6 +18,19 @@ use crate::ascents::{Growing, Shown, State as AscentState, Watching};
 use crate::body::PathOf;
 use crate::problem::{Answer, Refusals};
 
+/// One server-sent event.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the OpenAPI document is made of it")]
+pub struct OneEvent {
+    /// `frame`, `state` or `note`.
+    event: String,
+    /// A frame's step.
+    id: Option<String>,
+    /// JSON. Of a frame: `iteration`, `iterations`, `value`, `probability` and `image`, a JPEG file as a data URL; of a state:
+    /// `state`, `message` and `iterations`; of a note: `note`.
+    data: String,
+}
+
 /// An event `frame`: a picture on the way.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FrameEvent<'a> {
@@ -53,7 +66,7 @@ pub struct StateEvent {
     tag = "class models",
     params(("id" = String, Path)),
     responses(
-        (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
+        (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = inline(OneEvent)),
         Refusals
     )
 )]

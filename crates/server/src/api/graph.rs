@@ -121,6 +121,7 @@ fn first_convolution(model: &Model, mut value: ValueId) -> Option<ValueId> {
 #[serde(deny_unknown_fields)]
 pub struct FilterQuery {
     /// A value whose `has_filters` is true.
+    #[param(example = "_bn0.relu6")]
     value: String,
 }
 

@@ -1,25 +1,22 @@
 //! Layers: the network as a graph, one value's maps, and single units.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
 use deepinside::classify::{prediction, predictions};
 use deepinside::graph::ValueId;
+use deepinside::probe::Probe;
 use deepinside::saliency::largest_magnitude;
 use deepinside::vision::{Array, ChannelOrder};
-use deepinside::{Interrupt, Model};
+use deepinside::{BackwardRule, Model};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::{ClassScore, RuleChoice};
-use super::command_line::CommandLine;
 use super::saliency::region;
+use super::subject::{Subject, compute};
 use crate::SharedState;
 use crate::body::JsonBody;
 use crate::numbers::Numbers;
-use crate::prepared::in_channels_of;
 use crate::problem::{Answer, JobRefusals, Problem};
 
 /// The most numbers of a layer that are answered; larger ones are reduced.
@@ -68,6 +65,7 @@ pub struct LayerAnswer {
     /// The most probable classes.
     top: Vec<ClassScore>,
     /// Where the maps lie in the photograph: left, top, right, bottom, in its pixels.
+    #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
     /// The command line that shows this and all other layers.
     command: String,
@@ -90,6 +88,25 @@ pub fn value_of(model: &Model, name: &str) -> Answer<ValueId> {
     })
 }
 
+/// Computes something with one value of the network and the model's own crop of the photograph; says also where that crop lies, as
+/// left, top, right and bottom in pixels of the photograph.
+fn probed<T>(
+    subject: &Subject<'_>,
+    value: &str,
+    rule: BackwardRule,
+    look: impl FnOnce(&mut Probe, &[f32]) -> Answer<T>,
+) -> Answer<(T, [f64; 4])> {
+    let model = subject.model;
+    let value = value_of(model, value)?;
+    let photograph = subject.photograph()?;
+    let input = model.inputs(&photograph, &[model.crop])?;
+    let purpose = subject.purpose();
+    let seen = subject
+        .prepared
+        .with_probe(purpose, value, rule, subject.interrupt, |probe| look(probe, input.data()))?;
+    Ok((seen, region(model, &photograph, model.crop)?))
+}
+
 /// Computes one value's activations, and the gradients of a class score with respect to them.
 #[utoipa::path(
     post,
@@ -102,20 +119,12 @@ pub async fn layers(
     State(shared): State<SharedState>,
     JsonBody(request): JsonBody<LayersRequest>,
 ) -> Answer<Json<LayerAnswer>> {
-    let entry = shared.models.get(request.model.as_deref())?;
-    let state = Arc::clone(&shared);
-    let job = move |interrupt: &Interrupt| {
-        let start = Instant::now();
-        let model = entry.open()?;
-        let value = value_of(&model, &request.value)?;
-        let kept = state.photographs.get(&request.photograph)?;
-        let photograph = in_channels_of(&model, &kept.photograph)?;
-        let input = model.inputs(&photograph, &[model.crop])?;
-        let purpose = (entry.source.id.as_str(), &*model);
-        let (scores, class, activation, gradient) =
-            state.prepared.with_probe(purpose, value, request.rule.into(), interrupt, |probe| {
-                let scores = probe.forward(input.data())?;
-                let best = || predictions(&model, &scores, 1).first().map(|best| best.index);
+    compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
+        let model = subject.model;
+        let ((scores, class, activation, gradient), region) =
+            probed(subject, &request.value, request.rule.into(), |probe, input| {
+                let scores = probe.forward(input)?;
+                let best = || predictions(model, &scores, 1).first().map(|best| best.index);
                 let class = request.class.map(|class| class as usize).or_else(best).unwrap_or_default();
                 // The activation is read first: the backward pass may need its memory.
                 let activation = probe.activation()?;
@@ -131,8 +140,8 @@ pub async fn layers(
                 shape[2], shape[1]
             )
         });
-        let command = CommandLine::new("layers", Some(&request.photograph))
-            .model(&entry)
+        let command = subject
+            .command("layers")
             .option("--class", request.class)
             .option("--rule", request.rule.flag());
         Ok(LayerAnswer {
@@ -143,14 +152,14 @@ pub async fn layers(
             note,
             activations: Numbers::from(&activation?),
             gradients: Numbers::from(&gradient?),
-            class: prediction(&model, &scores, class).into(),
-            top: predictions(&model, &scores, 5).into_iter().map(Into::into).collect(),
-            region: region(&model, &photograph, model.crop)?,
+            class: prediction(model, &scores, class).into(),
+            top: predictions(model, &scores, 5).into_iter().map(Into::into).collect(),
+            region,
             command: command.finish(),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: subject.seconds(),
         })
-    };
-    Ok(Json(shared.queue.run(job).await?))
+    })
+    .await
 }
 
 /// By how many pixels a side maps are reduced so that they are not too many numbers.
@@ -202,6 +211,7 @@ pub struct UnitRequest {
     /// Its channel.
     channel: u32,
     /// Row and column in the channel's map; the strongest by default.
+    #[schema(min_items = 2, max_items = 2)]
     position: Option<[u32; 2]>,
     /// What rectifiers do on the way back.
     #[serde(default)]
@@ -214,12 +224,14 @@ pub struct UnitAnswer {
     /// Its activation.
     activation: f32,
     /// Its row and column.
+    #[schema(min_items = 2, max_items = 2)]
     position: [usize; 2],
     /// The gradient of the unit with respect to the picture, height × width × 3, red first, in the network's own numbers.
     picture: Numbers,
     /// Its largest magnitude over the channels, height × width.
     map: Numbers,
     /// Where they lie in the photograph: left, top, right, bottom, in its pixels.
+    #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
     /// The command line that shows this layer.
     command: String,
@@ -239,37 +251,26 @@ pub async fn unit(
     State(shared): State<SharedState>,
     JsonBody(request): JsonBody<UnitRequest>,
 ) -> Answer<Json<UnitAnswer>> {
-    let entry = shared.models.get(request.model.as_deref())?;
-    let state = Arc::clone(&shared);
-    let job = move |interrupt: &Interrupt| {
-        let start = Instant::now();
-        let model = entry.open()?;
-        let value = value_of(&model, &request.value)?;
-        let kept = state.photographs.get(&request.photograph)?;
-        let photograph = in_channels_of(&model, &kept.photograph)?;
-        let input = model.inputs(&photograph, &[model.crop])?;
-        let purpose = (entry.source.id.as_str(), &*model);
-        let (activation, position, gradient) =
-            state.prepared.with_probe(purpose, value, request.rule.into(), interrupt, |probe| {
-                probe.forward(input.data())?;
+    compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
+        let ((activation, position, gradient), region) =
+            probed(subject, &request.value, request.rule.into(), |probe, input| {
+                probe.forward(input)?;
                 let maps = probe.activation()?;
                 let (index, position) = place(&maps, &request)?;
                 Ok((maps.data()[index], position, probe.unit_gradient(index)?))
             })?;
-        let command = CommandLine::new("layers", Some(&request.photograph))
-            .model(&entry)
-            .option("--rule", request.rule.flag());
+        let command = subject.command("layers").option("--rule", request.rule.flag());
         Ok(UnitAnswer {
             activation,
             position,
             map: Numbers::from(&largest_magnitude(&gradient)?),
-            picture: in_colours(&model, &gradient),
-            region: region(&model, &photograph, model.crop)?,
+            picture: in_colours(subject.model, &gradient),
+            region,
             command: command.finish(),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: subject.seconds(),
         })
-    };
-    Ok(Json(shared.queue.run(job).await?))
+    })
+    .await
 }
 
 /// Where the unit is in C order, and its row and column.

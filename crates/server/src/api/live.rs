@@ -48,7 +48,7 @@ pub struct LiveQuery {
     params(LiveQuery),
     request_body(
         description = "The frame, exactly the network's input size: height × width × 3 bytes, red first",
-        content = Vec<u8>,
+        content = inline(super::FileBytes),
         content_type = "application/octet-stream"
     ),
     responses(
@@ -57,7 +57,7 @@ pub struct LiveQuery {
             description = "The map, height × width bytes; 255 is the 0.99 quantile of its values. X-Top holds the three most \
                            probable classes as JSON, X-Class the class of the map, X-Size height and width",
             content_type = "application/octet-stream",
-            body = Vec<u8>,
+            body = inline(super::FileBytes),
             headers(("X-Top" = String), ("X-Class" = u32), ("X-Size" = String))
         ),
         JobRefusals

@@ -1,23 +1,18 @@
 //! Where the object is, from saliency alone.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
-use deepinside::Interrupt;
 use deepinside::localise::{CutRule, Localisation, Method, Rule, localise as find};
 use deepinside::vision::graph_cut::{CutOptions, Marker};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::expect_within;
-use super::command_line::CommandLine;
 use super::saliency::class_list;
+use super::subject::{Subject, compute};
 use crate::SharedState;
 use crate::body::JsonBody;
 use crate::numbers::Numbers;
-use crate::prepared::in_channels_of;
 use crate::problem::{Answer, JobRefusals, Problem};
 
 /// A named method, as the command line has them.
@@ -102,6 +97,7 @@ pub struct FoundObject {
     /// Its unnormalised score.
     score: f32,
     /// Left, top, right, bottom, in pixels of the photograph.
+    #[schema(min_items = 4, max_items = 4)]
     r#box: [f64; 4],
 }
 
@@ -162,10 +158,10 @@ impl LocaliseRequest {
         Ok(method)
     }
 
-    fn command(&self, entry: &crate::models::Entry, class: Option<usize>) -> String {
+    fn command(&self, subject: &Subject<'_>, class: Option<usize>) -> String {
         let method = Some(self.method.name()).filter(|_| self.method != MethodName::Default);
-        CommandLine::new("localise", Some(&self.photograph))
-            .model(entry)
+        subject
+            .command("localise")
             .option("--class", class)
             .option("--top", (self.classes.is_none() && self.top != 1).then_some(self.top))
             .option("--method", method)
@@ -191,29 +187,26 @@ pub async fn localise(
     request.check()?;
     let method = request.method()?;
     let classes = request.classes.as_deref().map(class_list).transpose()?;
-    let entry = shared.models.get(request.model.as_deref())?;
-    let state = Arc::clone(&shared);
-    let job = move |interrupt: &Interrupt| {
-        let start = Instant::now();
-        let model = entry.open()?;
-        let kept = state.photographs.get(&request.photograph)?;
+    compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
+        let (model, kept, interrupt) = (subject.model, subject.kept, subject.interrupt);
         // A copy, since a graph cut asks for all its values, which a photograph keeps once they were made.
-        let frame = in_channels_of(&model, kept.frame()?)?.into_owned();
-        let purpose = (entry.source.id.as_str(), &*model);
-        let objects = state.prepared.with_gatherer(purpose, &method.evidence, interrupt, |gatherer| {
-            let mut objects = Vec::new();
-            match &classes {
-                None => objects = find(&model, gatherer, &frame, &method, None, request.top as usize)?,
-                Some(classes) => {
-                    for &class in classes {
-                        objects.extend(find(&model, gatherer, &frame, &method, Some(class), 1)?);
-                        // A graph cut makes no pass through the network that would heed it.
-                        interrupt.check()?;
+        let frame = subject.frame()?.into_owned();
+        let gathering = &method.evidence;
+        let objects =
+            subject.prepared.with_gatherer(subject.purpose(), gathering, interrupt, |gatherer| {
+                let mut objects = Vec::new();
+                match &classes {
+                    None => objects = find(model, gatherer, &frame, &method, None, request.top as usize)?,
+                    Some(classes) => {
+                        for &class in classes {
+                            objects.extend(find(model, gatherer, &frame, &method, Some(class), 1)?);
+                            // A graph cut makes no pass through the network that would heed it.
+                            interrupt.check()?;
+                        }
                     }
                 }
-            }
-            Ok(objects)
-        })?;
+                Ok(objects)
+            })?;
         let first = objects.first().ok_or_else(|| Problem::conflict("the model has no class"))?;
         let shape = [frame.height(), frame.width()];
         let scale = |whole: usize, part: usize| whole as f64 / part as f64;
@@ -238,8 +231,8 @@ pub async fn localise(
             Numbers::of_bytes(&shape, &numbers.collect::<Vec<u8>>())
         });
         let commands = match &classes {
-            None => vec![request.command(&entry, None)],
-            Some(classes) => classes.iter().map(|&class| request.command(&entry, Some(class))).collect(),
+            None => vec![request.command(subject, None)],
+            Some(classes) => classes.iter().map(|&class| request.command(subject, Some(class))).collect(),
         };
         Ok(Localised {
             mask: Numbers::of_bytes(&shape, &mask),
@@ -247,8 +240,8 @@ pub async fn localise(
             map: Numbers::from(&first.map),
             objects: objects.iter().map(found).collect(),
             command: commands.join("\n"),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: subject.seconds(),
         })
-    };
-    Ok(Json(shared.queue.run(job).await?))
+    })
+    .await
 }

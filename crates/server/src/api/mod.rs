@@ -17,6 +17,7 @@ mod models;
 mod photographs;
 mod recipe_changes;
 mod saliency;
+mod subject;
 
 use std::sync::Arc;
 
@@ -33,19 +34,28 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::problem::{Problem, Refusals};
+use crate::problem::{ErrorBody, Problem, Refusals};
 use crate::{SharedState, guard, metrics, page};
 
 /// The head of the OpenAPI document.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "deepinside",
-    description = "Look inside trained ConvNets. Every address that computes takes a place in a bounded queue and answers 429 \
+#[openapi(
+    components(schemas(ErrorBody)),
+    info(
+        title = "deepinside",
+        description = "Look inside trained ConvNets. Every address that computes takes a place in a bounded queue and answers 429 \
                    with Retry-After when that is full; closing the connection stops the computation. Errors have the body \
                    {\"error\": {\"code\", \"message\"}}.",
-    license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
-))]
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    )
+)]
 struct Document;
+
+/// The bytes of a file, as they are.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "the OpenAPI document is made of it")]
+struct FileBytes(Vec<u8>);
 
 fn documented() -> OpenApiRouter<SharedState> {
     OpenApiRouter::with_openapi(Document::openapi()).nest(

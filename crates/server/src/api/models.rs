@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::SharedState;
 use crate::body::{PathOf, QueryOf, read_file};
 use crate::models::Entry;
+use crate::options::Origin;
 use crate::problem::{Answer, JobRefusals, Problem, Refusals};
 
 /// A model. What is only known once it is open is null before; every request that uses a model opens it.
@@ -21,6 +22,8 @@ pub struct ModelInfo {
     id: String,
     /// What it is called.
     name: String,
+    /// What `-m` takes for it on the command line; null for the built-in one.
+    flag: Option<String>,
     /// Whether it is used where a request names none.
     is_default: bool,
     /// Whether it is open.
@@ -59,7 +62,12 @@ impl ModelInfo {
         let model = model.as_deref();
         Self {
             id: entry.source.id.clone(),
-            name: model.map_or_else(|| entry.source.id.clone(), |model| model.name.clone()),
+            // A folder's network may be in a file that many folders have, such as deploy.prototxt.
+            name: match (&entry.source.origin, model) {
+                (Origin::BuiltIn, Some(model)) => model.name.clone(),
+                _ => entry.source.id.clone(),
+            },
+            flag: entry.source.flag.clone(),
             is_default,
             is_open: model.is_some(),
             input: model.map(|model| InputInfo {
@@ -132,7 +140,7 @@ pub struct ModelForm {
     params(UploadQuery),
     request_body(
         description = "An .onnx file",
-        content((Vec<u8> = "application/octet-stream"), (ModelForm = "multipart/form-data"))
+        content((inline(super::FileBytes) = "application/octet-stream"), (ModelForm = "multipart/form-data"))
     ),
     responses((status = 201, description = "It can be used", body = ModelInfo), JobRefusals)
 )]

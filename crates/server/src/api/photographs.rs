@@ -72,7 +72,7 @@ pub async fn examples() -> Json<Vec<ExampleInfo>> {
     tag = "photographs",
     params(("id" = String, Path, example = "example-cat")),
     responses(
-        (status = 200, description = "The file", content((Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"))),
+        (status = 200, description = "The file", content((inline(super::FileBytes) = "image/png"), (inline(super::FileBytes) = "image/jpeg"))),
         Refusals
     )
 )]
@@ -94,7 +94,7 @@ pub async fn example(PathOf(id): PathOf<String>) -> Answer<Response> {
     tag = "photographs",
     request_body(
         description = "A JPEG, PNG, WebP, TIFF, GIF, BMP or PNM file; any image/* type is taken, too",
-        content((Vec<u8> = "application/octet-stream"), (PhotographForm = "multipart/form-data"))
+        content((inline(super::FileBytes) = "application/octet-stream"), (PhotographForm = "multipart/form-data"))
     ),
     responses((status = 201, description = "It is in memory", body = PhotographInfo), JobRefusals)
 )]
@@ -147,7 +147,7 @@ pub async fn photograph(
     path = "/photographs/{id}/preview",
     tag = "photographs",
     params(("id" = String, Path, example = "example-cat")),
-    responses((status = 200, description = "The picture", content_type = "image/jpeg", body = Vec<u8>), JobRefusals)
+    responses((status = 200, description = "The picture", content_type = "image/jpeg", body = inline(super::FileBytes)), JobRefusals)
 )]
 pub async fn preview(State(shared): State<SharedState>, PathOf(id): PathOf<String>) -> Answer<Response> {
     let photographs = Arc::clone(&shared);

@@ -59,7 +59,7 @@ pub struct RecipeChanges {
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter: Option<f64>,
     /// Between which factors it is enlarged at random.
-    #[schema(example = json!([0.9, 1.1]))]
+    #[schema(min_items = 2, max_items = 2, example = json!([0.9, 1.1]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     zoom: Option<[f64; 2]>,
     /// By how many degrees it is turned at random, at most.

@@ -1,26 +1,21 @@
 //! Class saliency maps.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::State;
 use deepinside::classify::{Prediction, prediction, predictions};
 use deepinside::evidence::{EvidenceOptions, Noise};
 use deepinside::saliency::largest_magnitude;
 use deepinside::vision::{Array, Crop, Photograph};
-use deepinside::{Interrupt, Model, Scores};
+use deepinside::{Model, Scores};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::{ClassScore, CropChoice, RuleChoice, expect_within};
 use super::command_line::CommandLine;
+use super::subject::{Subject, compute};
 use crate::SharedState;
 use crate::body::JsonBody;
-use crate::models::Entry;
 use crate::numbers::Numbers;
-use crate::photographs::Kept;
-use crate::prepared::in_channels_of;
 use crate::problem::{Answer, JobRefusals, Problem};
 
 /// The most classes of one request.
@@ -44,23 +39,17 @@ fn usual_noise() -> f64 {
 }
 
 /// How maps are made.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct MapOptions {
     /// What rectifiers do on the way back.
-    #[serde(default)]
     pub rule: RuleChoice,
-    /// The part of the photograph, or "ten" for the mean over Caffe's ten crops; the model's own crop by default.
+    /// The part of the photograph, or the mean over Caffe's ten crops; the model's own crop by default.
     pub crops: Option<CropChoice>,
     /// Averages the gradients of noisy copies.
     pub smooth_grad: Option<SmoothGrad>,
-    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
-    #[serde(default)]
-    #[schema(minimum = 0.0, maximum = 0.5, default = 0.0)]
+    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side: 0 to 0.5.
     pub smoothing: f64,
     /// The seed of the noise.
-    #[serde(default)]
-    #[schema(maximum = 9007199254740991_i64)]
     pub seed: u64,
 }
 
@@ -83,7 +72,7 @@ impl MapOptions {
     }
 
     /// The flags of `deepinside saliency`.
-    fn flags(&self, line: CommandLine) -> CommandLine {
+    pub fn flags(&self, line: CommandLine) -> CommandLine {
         let (ten, crop) = match self.crops {
             Some(CropChoice::Ten) => (true, None),
             Some(crop) => (false, crop.crops().first().map(ToString::to_string)),
@@ -114,8 +103,7 @@ pub struct SaliencyRequest {
     /// The classes; the most probable one by default.
     #[schema(min_items = 1, max_items = 20, example = json!([285]))]
     classes: Option<Vec<u32>>,
-    /// Another class whose score is subtracted: what speaks for the one and against this. With one crop and without noise or
-    /// smoothing only.
+    /// Another class whose score is subtracted: what speaks for the one and against this.
     minus: Option<u32>,
     /// What rectifiers do on the way back.
     #[serde(default)]
@@ -159,6 +147,7 @@ pub struct SaliencyAnswer {
     /// One map for each class.
     maps: Vec<ClassMap>,
     /// Where the maps lie in the photograph: left, top, right, bottom, in its pixels.
+    #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
     /// The most probable classes.
     top: Vec<ClassScore>,
@@ -179,37 +168,31 @@ pub struct Maps {
     pub scores: Scores,
 }
 
-/// Makes the maps of some classes, of the best one where none is named.
+/// Makes the maps of some classes, of the best one where none is named; where `minus` is, of how far their scores exceed that
+/// class's.
 ///
 /// # Errors
 /// When a class does not exist, a crop does not fit, or options contradict each other.
 pub fn make_maps(
-    state: &SharedState,
-    (entry, model): (&Entry, &Model),
-    kept: &Kept,
+    subject: &Subject<'_>,
     classes: Option<&[usize]>,
     minus: Option<usize>,
     options: &MapOptions,
-    interrupt: &Interrupt,
 ) -> Answer<Maps> {
+    let model = subject.model;
     for &index in classes.unwrap_or_default().iter().chain(&minus) {
         if index >= model.score.classes {
             return Err(deepinside::Error::ClassOutOfRange { index, classes: model.score.classes }.into());
         }
     }
-    let purpose = (entry.source.id.as_str(), model);
     if options.in_photograph() {
-        if minus.is_some() {
-            return Err(Problem::conflict(
-                "a class can be subtracted from another with one crop, and without noise and smoothing, only",
-            ));
-        }
-        return in_photograph(state, purpose, kept, classes, options, interrupt);
+        return in_photograph(subject, classes, minus, options);
     }
-    let photograph = in_channels_of(model, &kept.photograph)?;
+    let photograph = subject.photograph()?;
     let crop = options.crops.and_then(|crops| crops.crops().first().copied()).unwrap_or(model.crop);
     let input = model.inputs(&photograph, &[crop])?;
-    state.prepared.with_runner(purpose, Some(options.rule.into()), interrupt, |runner| {
+    let rule = Some(options.rule.into());
+    subject.prepared.with_runner(subject.purpose(), rule, subject.interrupt, |runner| {
         let scores = runner.forward(input.data())?;
         let classes = chosen(model, &scores, classes);
         let mut maps = Vec::with_capacity(classes.len());
@@ -230,16 +213,15 @@ pub fn make_maps(
 
 /// Maps in the frame of the photograph, reduced where it is large.
 fn in_photograph(
-    state: &SharedState,
-    (id, model): (&str, &Model),
-    kept: &Kept,
+    subject: &Subject<'_>,
     classes: Option<&[usize]>,
+    minus: Option<usize>,
     options: &MapOptions,
-    interrupt: &Interrupt,
 ) -> Answer<Maps> {
-    let frame = in_channels_of(model, kept.frame()?)?;
+    let (model, frame) = (subject.model, subject.frame()?);
     let evidence = EvidenceOptions {
         rules: vec![options.rule.into()],
+        minus,
         crops: options.crops.map_or_else(|| vec![model.crop], CropChoice::crops),
         noise: options.smooth_grad.map(|smooth| Noise {
             samples: smooth.samples as usize,
@@ -249,7 +231,7 @@ fn in_photograph(
         smoothing: options.smoothing,
         ..EvidenceOptions::default()
     };
-    state.prepared.with_gatherer((id, model), &evidence, interrupt, |gatherer| {
+    subject.prepared.with_gatherer(subject.purpose(), &evidence, subject.interrupt, |gatherer| {
         let classes = match classes {
             Some(classes) => classes.to_vec(),
             None => chosen(model, &gatherer.scores(model, &frame)?, None),
@@ -257,8 +239,9 @@ fn in_photograph(
         let found = gatherer.gather(model, &frame, &classes)?;
         let maps = classes.iter().zip(found.maps);
         let maps = maps.map(|(&class, map)| (prediction(model, &found.scores, class), map, None)).collect();
-        let (width, height) = (kept.photograph.width() as f64, kept.photograph.height() as f64);
-        Ok(Maps { maps, region: [0.0, 0.0, width, height], scores: found.scores })
+        let whole = &subject.kept.photograph;
+        let region = [0.0, 0.0, whole.width() as f64, whole.height() as f64];
+        Ok(Maps { maps, region, scores: found.scores })
     })
 }
 
@@ -300,12 +283,6 @@ fn sum_over_channels(gradient: &Array) -> Answer<Array> {
     Ok(Array::new(extents, sums)?)
 }
 
-/// The command line that makes a map.
-pub fn command(photograph: &str, entry: &Entry, class: Option<usize>, options: &MapOptions) -> String {
-    let line = CommandLine::new("saliency", Some(photograph)).model(entry);
-    options.flags(line.option("--class", class)).finish()
-}
-
 /// A map as it is answered.
 pub fn class_map(class: Prediction, map: &Array, signed: Option<&Array>) -> ClassMap {
     let (least, most) =
@@ -342,33 +319,30 @@ pub async fn saliency(
             "signed gradients are given with one crop, and without noise and smoothing, only",
         ));
     }
-    let entry = shared.models.get(request.model.as_deref())?;
-    let state = Arc::clone(&shared);
-    let job = move |interrupt: &Interrupt| {
-        let start = Instant::now();
-        let model = entry.open()?;
-        let kept = state.photographs.get(&request.photograph)?;
-        let minus = request.minus.map(|minus| minus as usize);
-        let made =
-            make_maps(&state, (&entry, &model), &kept, classes.as_deref(), minus, &options, interrupt)?;
-        let lines = made.maps.iter().map(|(class, ..)| {
-            command(&request.photograph, &entry, classes.is_some().then_some(class.index), &options)
-        });
+    let minus = request.minus.map(|minus| minus as usize);
+    compute(&shared, request.model, request.photograph, move |subject| {
+        let made = make_maps(subject, classes.as_deref(), minus, &options)?;
+        let line = |class: usize| {
+            let line = subject
+                .command("saliency")
+                .option("--class", classes.is_some().then_some(class))
+                .option("--minus", minus);
+            let gradient = request.signed.then_some("gradient.npy");
+            options.flags(line).option("--raw-gradient", gradient).finish()
+        };
+        let commands: Vec<String> = made.maps.iter().map(|(class, ..)| line(class.index)).collect();
+        let answered = |(class, map, signed): (Prediction, Array, Option<Array>)| {
+            class_map(class, &map, signed.as_ref().filter(|_| request.signed))
+        };
         Ok(SaliencyAnswer {
-            command: lines.collect::<Vec<_>>().join("\n"),
-            top: predictions(&model, &made.scores, 5).into_iter().map(Into::into).collect(),
-            maps: made
-                .maps
-                .into_iter()
-                .map(|(class, map, signed)| {
-                    class_map(class, &map, signed.as_ref().filter(|_| request.signed))
-                })
-                .collect(),
+            command: commands.join("\n"),
+            top: predictions(subject.model, &made.scores, 5).into_iter().map(Into::into).collect(),
+            maps: made.maps.into_iter().map(answered).collect(),
             region: made.region,
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: subject.seconds(),
         })
-    };
-    Ok(Json(shared.queue.run(job).await?))
+    })
+    .await
 }
 
 /// # Errors
