@@ -195,6 +195,10 @@ pub struct ModelArguments {
     /// How photographs are resized: anti-aliased, or bilinear as in 2015.
     #[arg(long, value_name = "MODE", value_parser = deepinside::parse_interpolation)]
     pub interpolation: Option<Interpolation>,
+    /// The most memory for the numbers of one run, in MiB, weights not counted. Where keeping what the backward pass reads
+    /// would take more, parts of the forward pass are computed again: slower, with the same bits.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory_limit: Option<u32>,
 }
 
 impl ModelArguments {
@@ -205,6 +209,7 @@ impl ModelArguments {
             weights: self.weights.clone(),
             labels: self.labels.clone(),
             score: self.score.clone(),
+            memory_limit: self.memory_limit.map(|mebibytes| (mebibytes as usize) << 20),
             input: InputSettings {
                 size: self.input_size,
                 resize: self.resize,

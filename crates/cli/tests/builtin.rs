@@ -122,3 +122,21 @@ fn the_mean_over_copies_without_noise_is_the_gradient() {
         assert!((plain - mean).abs() <= 1e-5 * largest, "{mean} instead of {plain}");
     }
 }
+
+#[test]
+fn less_memory_gives_the_same_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let cat = example("cat.png");
+    let run = |name: &str, limit: &[&str]| {
+        let (picture, raw) = (path(&format!("{name}.png")), path(&format!("{name}.npy")));
+        let arguments = ["saliency", &cat, "-o", &picture, "--raw", &raw];
+        let done = deepinside(arguments.iter().chain(limit));
+        (done.status.success().then(|| std::fs::read(&raw).unwrap()), stderr(&done))
+    };
+    let (whole, _) = run("whole", &[]);
+    let (limited, _) = run("limited", &["--memory-limit", "32"]);
+    assert!(whole.is_some() && whole == limited);
+    let (refused, message) = run("refused", &["--memory-limit", "1"]);
+    assert!(refused.is_none() && message.contains("the limit is 1 MB"), "{message}");
+}

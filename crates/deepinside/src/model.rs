@@ -43,6 +43,9 @@ pub struct Model {
     /// The SHA-256 of the network where it is the built-in one.
     pub built_in: Option<&'static str>,
     tensors: Vec<NamedTensor>,
+    /// The most bytes that the arrays of one run may take, weights not counted; where it is short, parts of the forward pass are
+    /// computed again. [`PlanOptions`] has the default.
+    pub memory_limit: Option<usize>,
 }
 
 impl Model {
@@ -121,6 +124,7 @@ impl Model {
             .clone()
             .unwrap_or_else(|| if graph.name().is_empty() { stem } else { graph.name().to_owned() });
         let random_weights = settings.random_weights;
+        let memory_limit = settings.memory_limit;
         let mut model = Self {
             name,
             input,
@@ -135,6 +139,7 @@ impl Model {
             built_in: None,
             graph,
             tensors: network.tensors,
+            memory_limit,
         };
         if let Some(seed) = random_weights {
             model
@@ -204,10 +209,12 @@ impl Model {
     /// # Errors
     /// When a layer cannot be computed or fixes another batch.
     pub fn session(&self, batch: usize, options: &PlanOptions, threads: &Threads) -> Result<Session> {
+        let memory_limit = self.memory_limit.unwrap_or(options.memory_limit);
+        let options = PlanOptions { memory_limit, ..options.clone() };
         let plan = if batch == 1 {
-            Plan::new(&self.graph, options)?
+            Plan::new(&self.graph, &options)?
         } else {
-            Plan::new(&self.graph.clone().with_batch(batch)?, options)?
+            Plan::new(&self.graph.clone().with_batch(batch)?, &options)?
         };
         Ok(Session::new(Arc::new(plan), threads.clone()))
     }

@@ -32,6 +32,9 @@ pub struct Settings {
     /// Give the network random weights of this seed in place of its own, for measuring how fast it runs.
     #[serde(skip)]
     pub random_weights: Option<u64>,
+    /// The most bytes that the arrays of one run may take, weights not counted.
+    #[serde(skip)]
+    pub memory_limit: Option<usize>,
     /// The `model.toml` that says this.
     #[serde(skip)]
     pub described_by: Option<PathBuf>,
@@ -270,6 +273,7 @@ impl Settings {
             score: self.score.or(others.score),
             original: self.original || others.original,
             random_weights: self.random_weights.or(others.random_weights),
+            memory_limit: self.memory_limit.or(others.memory_limit),
             described_by: self.described_by.or(others.described_by),
             passed_over: [self.passed_over, others.passed_over].concat(),
             input: InputSettings {

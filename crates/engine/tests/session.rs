@@ -375,13 +375,13 @@ fn tower() -> Graph {
         let first = convolution(&mut b, &name("first"), value, [channels, inputs, 3, 3], 1);
         let first = rectified(&mut b, &name("first"), first);
         let norm = LocalResponseNormalization::AcrossChannels { size: 5, alpha: 0.1, beta: 0.75, k: 1.0 };
-        let norm = b.node(&name("norm"), norm, &[first], &[&name("norm")]).unwrap()[0];
+        let norm = b.node(name("norm"), norm, &[first], &[&name("norm")]).unwrap()[0];
         let second = convolution(&mut b, &name("second"), norm, [channels, channels, 3, 3], 1);
         let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
-        let sum = b.node(&name("sum"), sum, &[second, first], &[&name("sum")]).unwrap()[0];
+        let sum = b.node(name("sum"), sum, &[second, first], &[&name("sum")]).unwrap()[0];
         let window = Window { pad_begin: vec![1; 2], pad_end: vec![1; 2], ..Window::new([3; 2]) };
         let pool = Pool { kind: PoolKind::Maximum, window, output: vec![16; 2], with_positions: false };
-        value = b.node(&name("pool"), pool, &[sum], &[&name("pool")]).unwrap()[0];
+        value = b.node(name("pool"), pool, &[sum], &[&name("pool")]).unwrap()[0];
         inputs = channels;
     }
     let weights = constant(&mut b, "weights of scores", &[5, 8 * 256], 1.0, 0.0);
