@@ -24,7 +24,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 fn it_lists_the_api_and_every_address_is_answered() {
     let server = Running::new();
     let document = server.get("/api/v1/openapi.json").ok();
-    assert_eq!(document, serde_json::to_value(deepinside_server::api::document()).unwrap());
+    assert_eq!(document, deepinside_server::api::document());
     let operations = operations(&document);
     let listed: BTreeSet<String> = operations
         .iter()
@@ -92,7 +92,7 @@ fn objects(value: &Value, look: &mut impl FnMut(&serde_json::Map<String, Value>)
 /// Programs that read the document find all that it refers to, and learn that files are bytes and pairs have two members.
 #[test]
 fn it_is_whole_and_exact() {
-    let document = serde_json::to_value(deepinside_server::api::document()).unwrap();
+    let document = deepinside_server::api::document();
     let mut references = BTreeSet::new();
     objects(&document, &mut |object| {
         references.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
@@ -115,6 +115,21 @@ fn it_is_whole_and_exact() {
         let property = &schemas[schema]["properties"][property];
         assert_eq!([&property["minItems"], &property["maxItems"]], [length, length], "{schema}: {property}");
     }
+}
+
+/// Numbers of classes are 32 bits wide, which programs that make requests must learn.
+#[test]
+fn unsigned_integers_are_bounded_on_both_sides() {
+    let document = deepinside_server::api::document();
+    let mut found = 0;
+    objects(&document, &mut |schema| {
+        let least = schema.get("minimum").and_then(Value::as_f64);
+        if schema.get("format") == Some(&json!("int32")) && least == Some(0.0) {
+            assert!(schema["maximum"].as_f64().is_some_and(|most| most <= f64::from(u32::MAX)), "{schema:?}");
+            found += 1;
+        }
+    });
+    assert!(found > 5, "only {found} integers");
 }
 
 /// Follows a reference.

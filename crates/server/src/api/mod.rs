@@ -93,18 +93,39 @@ fn documented() -> OpenApiRouter<SharedState> {
     )
 }
 
-/// The OpenAPI document as JSON.
-pub fn document() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+/// The OpenAPI document.
+pub fn document() -> serde_json::Value {
+    bounded(documented().into_openapi())
+}
+
+/// The document, in which integers without a sign have the largest value too: the derivation states the smallest alone, and
+/// numbers beyond 32 bits are refused.
+fn bounded(document: utoipa::openapi::OpenApi) -> serde_json::Value {
+    fn bound(value: &mut serde_json::Value) {
+        use serde_json::Value;
+        if let Value::Object(schema) = value
+            && schema.get("format").and_then(Value::as_str) == Some("int32")
+            && schema.get("minimum").and_then(Value::as_f64) == Some(0.0)
+        {
+            schema.entry("maximum").or_insert(u32::MAX.into());
+        }
+        match value {
+            Value::Object(fields) => fields.values_mut().for_each(bound),
+            Value::Array(items) => items.iter_mut().for_each(bound),
+            _ => {}
+        }
+    }
+    // A document of strings and numbers can always be written.
+    let mut json = serde_json::to_value(document).unwrap_or_default();
+    bound(&mut json);
+    json
 }
 
 /// Everything that the server answers.
 pub(crate) fn router(shared: SharedState) -> Router {
     let limits = &shared.options.limits;
     let (router, document) = documented().split_for_parts();
-    // A document of strings and numbers can always be written.
-    let json = document.to_pretty_json().unwrap_or_default();
-    let _ = shared.openapi.set(Bytes::from(json));
+    let _ = shared.openapi.set(Bytes::from(format!("{:#}", bounded(document))));
     router
         .route("/healthz", get(|| async { "ok" }))
         .route("/metrics", get(metrics::metrics))
