@@ -85,7 +85,8 @@ fn an_ascent_that_goes_back_takes_the_same_steps_again() {
     let model = model();
     let threads = Threads::new(1).unwrap();
     let wishes = [Wish { objective: Objective::Class(1), seed: 3 }];
-    for recipe in [Recipe::lucid(), Recipe { blur: 1.0, jitter: 2.0, ..Recipe::yosinski() }] {
+    let seen_often = Recipe { noise: 20.0, views: 3, contrast: 1.0, average: 0.8, ..Recipe::lucid() };
+    for recipe in [Recipe::lucid(), Recipe { blur: 1.0, jitter: 2.0, ..Recipe::yosinski() }, seen_often] {
         let mut ascent = Ascent::new(&model, &wishes, &recipe, None, &threads).unwrap();
         (0..3).for_each(|_| drop(ascent.step().unwrap()));
         let state = ascent.state();
@@ -108,6 +109,56 @@ fn an_ascent_that_goes_back_takes_the_same_steps_again() {
     let other = Ascent::new(&model, &two, &Recipe::lucid(), None, &threads).unwrap().state();
     let mut ascent = Ascent::new(&model, &wishes, &Recipe::lucid(), None, &threads).unwrap();
     assert!(ascent.restore(&other).unwrap_err().to_string().contains('2'));
+}
+
+/// The picture after some steps, the probability that the last of them told, and what is told of the finished picture.
+fn after(recipe: &Recipe, objective: Objective, steps: usize, threads: usize) -> (Vec<f32>, f32, f32) {
+    let model = model();
+    let wishes = [Wish { objective, seed: 5 }];
+    let mut ascent = Ascent::new(&model, &wishes, recipe, None, &Threads::new(threads).unwrap()).unwrap();
+    let told: Vec<f32> = (0..steps).map(|_| ascent.step().unwrap()[0].probability.unwrap()).collect();
+    let made = ascent.finish().unwrap().remove(0);
+    (made.image.data().to_vec(), told[steps - 1], *made.values.last().unwrap())
+}
+
+fn assert_near(found: &[f32], expected: &[f32], start: f32) {
+    let size = expected.iter().map(|number| (number - start).abs()).fold(0.0, f32::max);
+    assert!(size > 0.0, "the picture did not move");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-4 * size, "{found} {expected}");
+    }
+}
+
+/// With weight and temperature one the gradient is that of the logarithm of the odds, p / (1 − p), which is that of log p over
+/// 1 − p.
+#[test]
+fn contrast_maximises_the_odds() {
+    let plain = Recipe { l2: 0.0, learning_rate: 50.0, ..Recipe::paper() };
+    let contrasting = Recipe { contrast: 1.0, ..plain.clone() };
+    let (picture, probability, _) = after(&contrasting, Objective::Class(1), 1, 1);
+    assert!((0.01..0.99).contains(&probability), "{probability}");
+    let learning_rate = plain.learning_rate / (1.0 - f64::from(probability));
+    let logarithm = Recipe { learning_rate, ..plain.clone() };
+    assert_near(&picture, &after(&logarithm, Objective::LogPosterior(1), 1, 1).0, 0.0);
+    let (other, ..) = after(&plain, Objective::Class(1), 1, 1);
+    assert_ne!(picture, other, "the other classes change nothing");
+}
+
+/// Views that cannot differ are one view; what can differ, differs, but not between numbers of threads.
+#[test]
+fn views_are_averaged() {
+    let still = Recipe { l2: 0.0, learning_rate: 50.0, ..Recipe::paper() };
+    let once = after(&still, Objective::Class(1), 3, 1);
+    let thrice = after(&Recipe { views: 3, ..still }, Objective::Class(1), 3, 1);
+    assert_near(&thrice.0, &once.0, 0.0);
+    assert!((thrice.1 - once.1).abs() < 1e-5 && (thrice.2 - once.2).abs() < 1e-4, "{thrice:?}");
+    let moved = Recipe { margin: 2, jitter: 2.0, noise: 20.0, views: 3, ..Recipe::lucid() };
+    let one_thread = after(&moved, Objective::Class(1), 3, 1);
+    assert_eq!(one_thread, after(&moved, Objective::Class(1), 3, 2));
+    let without_noise = Recipe { noise: 0.0, ..moved.clone() };
+    assert_ne!(one_thread.0, after(&without_noise, Objective::Class(1), 3, 1).0);
+    let with_fewer = Recipe { views: 2, ..moved };
+    assert_ne!(one_thread.0, after(&with_fewer, Objective::Class(1), 3, 1).0);
 }
 
 /// Bytes in memory give the network that their file gives, and none that would read other files.

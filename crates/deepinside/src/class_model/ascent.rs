@@ -3,8 +3,10 @@
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
+use rayon::prelude::*;
 
 use super::canvas::{Canvas, Tone};
+use super::objective::contrast;
 use super::view::{Corners, View};
 use super::{ClassModel, Objective, Progress, Recipe, Start, diversity};
 use crate::random::Random;
@@ -55,10 +57,13 @@ impl Diversity {
 pub struct Ascent<'a> {
     model: &'a Model,
     threads: Threads,
-    /// May be changed between steps: learning rates, penalties and views take effect at once; the parameterisation, the start, the
-    /// margin and the octaves are settled when the ascent begins.
+    /// May be changed between steps: learning rates, penalties and how views are drawn take effect at once; the parameterisation,
+    /// the spectrum, the start, the margin, the octaves and the number of views are settled when the ascent begins.
     pub recipe: Recipe,
     wishes: Vec<Wish>,
+    /// In how many views each picture is seen per step. The network's batch holds those of the first picture, then those of the
+    /// second, and so on.
+    views: usize,
     diversity: Option<Diversity>,
     session: Session,
     /// The same network with DeconvNet's rule, once a gradient was zero.
@@ -131,8 +136,9 @@ impl<'a> Ascent<'a> {
             model,
             threads: threads.clone(),
             wishes: wishes.to_vec(),
+            views: recipe.views,
             diversity,
-            session: session(model, wishes, diversity, BackwardRule::Gradient, threads)?,
+            session: session(model, wishes, recipe.views, diversity, BackwardRule::Gradient, threads)?,
             redirected: None,
             tone,
             pictures: pictures.collect::<Result<_>>()?,
@@ -162,7 +168,7 @@ impl<'a> Ascent<'a> {
         })?;
         let canvas = &picture.canvas;
         let corners = View::straight(&canvas.frame).corners(&canvas.frame);
-        let input = self.threads.run(|| self.tone.to_network(&corners.look(&canvas.picture())));
+        let input = self.threads.run(|| self.tone.to_network(&corners.look(&canvas.shown())));
         let [height, width] = canvas.frame.view;
         Ok(Array::new([canvas.frame.channels, height, width], input)?)
     }
@@ -197,43 +203,57 @@ impl<'a> Ascent<'a> {
     pub fn step(&mut self) -> Result<Vec<Progress>> {
         self.recipe.check()?;
         let octave = self.iteration * self.recipe.octaves / self.recipe.iterations.max(1);
-        let mut views = Vec::with_capacity(self.pictures.len());
-        for picture in &mut self.pictures {
+        let mut looks = Vec::with_capacity(self.pictures.len() * self.views);
+        for (index, picture) in self.pictures.iter_mut().enumerate() {
             picture.canvas.enlarge(&self.recipe, octave);
-            let frame = &picture.canvas.frame;
-            views.push(View::draw(&self.recipe, frame, &mut picture.random).corners(frame));
+            for _ in 0..self.views {
+                let view = View::draw(&self.recipe, &picture.canvas.frame, &mut picture.random);
+                // A seed of its own for each view's noise, so that views may be made in any order.
+                let noise = (self.recipe.noise > 0.0).then(|| picture.random.bits());
+                looks.push((index, view, noise));
+            }
         }
         let threads = self.threads.clone();
         let shown: Vec<Vec<f32>> =
-            threads.run(|| self.pictures.iter().map(|picture| picture.canvas.picture()).collect());
-        let seen = |(view, shown): (&Corners, &Vec<f32>)| self.tone.to_network(&view.look(shown));
-        let input: Vec<f32> = threads.run(|| views.iter().zip(&shown).flat_map(seen).collect());
+            threads.run(|| self.pictures.par_iter().map(|picture| picture.canvas.picture()).collect());
+        let look = |&(index, view, noise): &(usize, View, Option<u64>)| {
+            let corners = view.corners(&self.pictures[index].canvas.frame);
+            let mut seen = corners.look(&shown[index]);
+            if let Some(seed) = noise {
+                add_noise(&mut seen, self.recipe.noise, seed);
+            }
+            (corners, self.tone.to_network(&seen))
+        };
+        let (views, inputs): (Vec<Corners>, Vec<Vec<f32>>) =
+            threads.run(|| looks.par_iter().map(look).unzip());
+        let input = inputs.concat();
         self.session.forward(&[(self.model.input, &input)])?;
         let (values, tops) = self.tops()?;
         let gradients = self.gradients(&input, &tops)?;
-        let scores = scores(self.model, &self.session, self.pictures.len())?;
+        let scores = scores(self.model, &self.session, views.len())?;
         let mut progress = Vec::with_capacity(values.len());
-        for ((wish, value), scores) in self.wishes.iter().zip(values).zip(&scores) {
+        for ((wish, value), scores) in self.wishes.iter().zip(values).zip(scores.chunks_exact(self.views)) {
             if !value.is_finite() {
                 return Err(Error::Option(format!(
                     "the ascent left the range of numbers after {} steps (the score is {value}); use a smaller learning rate",
                     self.iteration
                 )));
             }
-            let probability = wish.objective.class().map(|class| scores.probabilities[class]);
+            let probability = wish.objective.class().map(|class| {
+                scores.iter().map(|scores| scores.probabilities[class]).sum::<f32>() / self.views as f32
+            });
             progress.push(Progress { iteration: self.iteration, value: value as f32, probability });
         }
         let learning_rate = self.learning_rate();
-        let size = gradients.len() / self.pictures.len().max(1);
-        let states = self.pictures.iter_mut().zip(&shown).zip(&views).zip(&progress);
-        for ((((picture, shown), view), progress), gradient) in
-            states.zip(gradients.chunks_exact(size.max(1)))
-        {
+        let size = (gradients.len() / views.len()).max(1);
+        let back = |(view, gradient): (&Corners, &[f32])| view.back(&self.tone.back(gradient));
+        let slopes: Vec<Vec<f32>> =
+            threads.run(|| views.par_iter().zip(gradients.par_chunks_exact(size)).map(back).collect());
+        let states = self.pictures.iter_mut().zip(&shown).zip(slopes.chunks_exact(self.views)).zip(&progress);
+        for (((picture, shown), slopes), progress) in states {
             picture.scores.push(progress.value);
-            let (recipe, tone, iteration) = (&self.recipe, &self.tone, self.iteration);
             threads.run(|| {
-                let slopes = view.back(&tone.back(gradient));
-                picture.canvas.step(recipe, learning_rate, iteration, shown, &slopes);
+                picture.canvas.step(&self.recipe, learning_rate, self.iteration, shown, &mean(slopes));
             });
         }
         self.iteration += 1;
@@ -247,10 +267,13 @@ impl<'a> Ascent<'a> {
     pub fn finish(mut self) -> Result<Vec<ClassModel>> {
         let images: Vec<Array> =
             (0..self.pictures.len()).map(|index| self.image(index)).collect::<Result<_>>()?;
-        let input: Vec<f32> = images.iter().flat_map(|image| image.data().iter().copied()).collect();
+        // Every place of the batch is taken: each picture as often as it was seen per step.
+        let repeated = images.iter().flat_map(|image| std::iter::repeat_n(image.data(), self.views));
+        let input = repeated.collect::<Vec<_>>().concat();
         self.session.forward(&[(self.model.input, &input)])?;
         let (values, _) = self.tops()?;
-        let results = scores(self.model, &self.session, images.len())?;
+        let results = scores(self.model, &self.session, images.len() * self.views)?;
+        let results = results.into_iter().step_by(self.views);
         let mut models = Vec::with_capacity(images.len());
         let states = self.pictures.into_iter().zip(self.wishes).zip(images);
         for (((mut picture, wish), image), (value, result)) in states.zip(values.into_iter().zip(results)) {
@@ -274,9 +297,10 @@ impl<'a> Ascent<'a> {
         self.recipe.learning_rate * (1.0 + share * (self.recipe.final_learning_rate - 1.0))
     }
 
-    /// What each picture reaches, and the gradients of that with respect to every value that takes part, for the whole batch.
+    /// What each picture reaches, its views' mean, and the gradients with respect to every value that takes part, for the whole
+    /// batch. Penalties, which is what contrast and diversity are, count for the gradients alone.
     fn tops(&self) -> Result<(Vec<f64>, Tops)> {
-        let batch = self.wishes.len();
+        let batch = self.wishes.len() * self.views;
         let mut dense: Vec<(ValueId, Vec<f32>)> = Vec::new();
         let mut activations: Vec<Vec<f32>> = Vec::new();
         for value in observed(self.model, &self.wishes, self.diversity) {
@@ -296,17 +320,30 @@ impl<'a> Ascent<'a> {
             to.zip(gradient).for_each(|(to, from)| *to += weight * from);
         };
         let mut values = Vec::with_capacity(batch);
-        for (index, wish) in self.wishes.iter().enumerate() {
+        for (wish, first) in self.wishes.iter().zip((0..batch).step_by(self.views)) {
             let value = wish.objective.value(self.model);
-            let (number, gradient) = wish.objective.differentiate(self.model, part(value, index));
-            add(value, index, &gradient, 1.0);
-            values.push(number);
+            let mut sum = 0.0;
+            for index in first..first + self.views {
+                let (number, gradient) = wish.objective.differentiate(self.model, part(value, index));
+                add(value, index, &gradient, 1.0);
+                sum += number;
+                if let (&Objective::Class(class), true) = (&wish.objective, self.recipe.contrast > 0.0) {
+                    let Recipe { contrast: weight, contrast_temperature: temperature, .. } = self.recipe;
+                    let (_, gradient) = contrast(self.model, class, temperature, part(value, index));
+                    add(value, index, &gradient, weight as f32);
+                }
+            }
+            values.push(sum / self.views as f64);
         }
         if let Some(Diversity { value, weight }) = self.diversity {
-            let parts: Vec<&[f32]> = (0..batch).map(|index| part(value, index)).collect();
             let channels = self.model.graph.value(value).shape.extent(1).unwrap_or(1);
-            for (index, gradient) in diversity::gradients(&parts, channels).iter().enumerate() {
-                add(value, index, gradient, weight as f32);
+            // The first views of all pictures are compared with each other, then the second, and so on.
+            for view in 0..self.views {
+                let places = || (view..batch).step_by(self.views);
+                let parts: Vec<&[f32]> = places().map(|index| part(value, index)).collect();
+                for (index, gradient) in places().zip(diversity::gradients(&parts, channels)) {
+                    add(value, index, &gradient, weight as f32);
+                }
             }
         }
         Ok((values, dense.into_iter().map(|(value, numbers)| (value, Target::Dense(numbers))).collect()))
@@ -318,14 +355,15 @@ impl<'a> Ascent<'a> {
         let targets: Vec<(ValueId, &Target)> = tops.iter().map(|(value, target)| (*value, target)).collect();
         self.session.backward(&targets)?;
         let mut gradients = self.session.gradient(self.model.input)?;
-        let size = (gradients.len() / self.wishes.len().max(1)).max(1);
+        let size = (gradients.len() / (self.wishes.len() * self.views)).max(1);
         let is_silent = |gradient: &[f32]| gradient.iter().all(|&slope| slope == 0.0);
         if self.iteration >= REDIRECTED_STEPS || !gradients.chunks_exact(size).any(is_silent) {
             return Ok(gradients);
         }
         if self.redirected.is_none() {
             let (wishes, rule) = (&self.wishes, BackwardRule::DeconvNet);
-            self.redirected = Some(session(self.model, wishes, self.diversity, rule, &self.threads)?);
+            self.redirected =
+                Some(session(self.model, wishes, self.views, self.diversity, rule, &self.threads)?);
             self.notes.push(format!(
                 "nothing flowed back to the picture after {} steps, since rectifiers on the way were silent; in the first \
                  {REDIRECTED_STEPS} steps such gradients were passed on as DeconvNets do",
@@ -346,6 +384,25 @@ impl<'a> Ascent<'a> {
     }
 }
 
+/// Adds Gaussian noise of a deviation.
+fn add_noise(numbers: &mut [f32], deviation: f64, seed: u64) {
+    let mut random = Random::new(seed);
+    numbers.iter_mut().for_each(|number| *number += (deviation * random.normal()) as f32);
+}
+
+/// The mean of several gradients.
+fn mean(gradients: &[Vec<f32>]) -> Vec<f32> {
+    let [first, others @ ..] = gradients else { return Vec::new() };
+    let mut mean = first.clone();
+    for other in others {
+        mean.iter_mut().zip(other).for_each(|(sum, number)| *sum += number);
+    }
+    if !others.is_empty() {
+        mean.iter_mut().for_each(|sum| *sum /= gradients.len() as f32);
+    }
+    mean
+}
+
 /// The values whose activations take part, each once.
 fn observed(model: &Model, wishes: &[Wish], diversity: Option<Diversity>) -> Vec<ValueId> {
     let mut values: Vec<ValueId> = Vec::new();
@@ -361,6 +418,7 @@ fn observed(model: &Model, wishes: &[Wish], diversity: Option<Diversity>) -> Vec
 fn session(
     model: &Model,
     wishes: &[Wish],
+    views: usize,
     diversity: Option<Diversity>,
     rule: BackwardRule,
     threads: &Threads,
@@ -374,7 +432,7 @@ fn session(
         rule,
         ..PlanOptions::default()
     };
-    model.session(wishes.len(), &options, threads)
+    model.session(wishes.len() * views, &options, threads)
 }
 
 /// What the network thinks of each picture of its last batch.
@@ -388,4 +446,30 @@ fn scores(model: &Model, session: &Session, batch: usize) -> Result<Vec<Scores>>
     Ok((0..batch)
         .map(|index| Scores::read(&model.score, &part(&numbers, index), &part(&output, index)))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_has_its_deviation_and_repeats_by_seed() {
+        let noisy = |seed| {
+            let mut numbers = vec![100.0; 20_000];
+            add_noise(&mut numbers, 30.0, seed);
+            numbers
+        };
+        let numbers = noisy(4);
+        let mean = numbers.iter().map(|&number| f64::from(number)).sum::<f64>() / 2e4;
+        let variance = numbers.iter().map(|&number| (f64::from(number) - mean).powi(2)).sum::<f64>() / 2e4;
+        assert!((mean - 100.0).abs() < 1.0 && (variance.sqrt() - 30.0).abs() < 0.7, "{mean} {variance}");
+        assert_eq!(numbers, noisy(4));
+        assert_ne!(numbers, noisy(5));
+    }
+
+    #[test]
+    fn the_mean_of_gradients() {
+        assert_eq!(mean(&[vec![1.0, -2.0]]), [1.0, -2.0]);
+        assert_eq!(mean(&[vec![1.0, -2.0], vec![3.0, 6.0]]), [2.0, 2.0]);
+    }
 }

@@ -22,6 +22,17 @@ pub(super) struct Canvas {
     /// None for pixels.
     spectrum: Option<Spectrum>,
     memory: Memory,
+    /// The average of the parameters, where one is kept.
+    average: Option<Average>,
+}
+
+/// A moving average of parameters over the steps.
+#[derive(Clone)]
+struct Average {
+    /// The sum of the steps' parameters, each step with the share of the one before times the past's.
+    sum: Vec<f64>,
+    /// The sum of those shares.
+    weight: f64,
 }
 
 impl Canvas {
@@ -35,7 +46,7 @@ impl Canvas {
     ) -> Result<Self> {
         let frame = frame(recipe, channels, view, 0);
         let spectrum = (recipe.parameterisation == Parameterisation::Fourier)
-            .then(|| Spectrum::new(channels, frame.canvas, recipe.spectrum_decay));
+            .then(|| Spectrum::new(channels, frame.canvas, recipe.spectrum_decay, recipe.chroma));
         let [rows, columns] = frame.canvas;
         let count = spectrum.as_ref().map_or(channels * rows * columns, Spectrum::parameters);
         let parameters = match &recipe.start {
@@ -54,15 +65,30 @@ impl Canvas {
                 )));
             }
         };
-        Ok(Self { frame, parameters, spectrum, memory: Memory::default() })
+        Ok(Self { frame, parameters, spectrum, memory: Memory::default(), average: None })
     }
 
-    /// The picture in grey levels about the mean or about grey.
+    /// The picture of the last step in grey levels about the mean or about grey.
     pub fn picture(&self) -> Vec<f32> {
+        self.picture_of(&self.parameters)
+    }
+
+    /// The picture that is shown: that of the average over the steps where one is kept.
+    pub fn shown(&self) -> Vec<f32> {
+        match &self.average {
+            None => self.picture(),
+            Some(Average { sum, weight }) => {
+                let mean: Vec<f64> = sum.iter().map(|number| number / weight).collect();
+                self.picture_of(&mean)
+            }
+        }
+    }
+
+    fn picture_of(&self, parameters: &[f64]) -> Vec<f32> {
         match &self.spectrum {
-            None => self.parameters.iter().map(|&number| number as f32).collect(),
+            None => parameters.iter().map(|&number| number as f32).collect(),
             Some(spectrum) => {
-                let mut picture = spectrum.picture(&self.parameters);
+                let mut picture = spectrum.picture(parameters);
                 picture.iter_mut().for_each(|number| *number = 2.0 * GREY * *number - GREY);
                 picture
             }
@@ -105,6 +131,19 @@ impl Canvas {
         if self.spectrum.is_none() {
             self.tidy(recipe, iteration, slopes);
         }
+        self.remember(recipe.average);
+    }
+
+    /// Takes the parameters into the average, in which the past has this share.
+    fn remember(&mut self, past: f64) {
+        if past <= 0.0 {
+            self.average = None;
+            return;
+        }
+        let nothing = || Average { sum: vec![0.0; self.parameters.len()], weight: 0.0 };
+        let average = self.average.get_or_insert_with(nothing);
+        average.sum.iter_mut().zip(&self.parameters).for_each(|(sum, number)| *sum = past * *sum + number);
+        average.weight = past * average.weight + 1.0;
     }
 
     /// What Yosinski and others 2015 (§4) do to pixels after a step.
@@ -148,6 +187,7 @@ impl Canvas {
         self.parameters = enlarged.into_iter().map(f64::from).collect();
         self.frame = next;
         self.memory = Memory::default();
+        self.average = None;
     }
 
     fn planes(&self) -> Planes {
@@ -256,6 +296,21 @@ mod tests {
         let result = Canvas::new(&recipe, 3, [1, 1], 0, &mut Random::new(0));
         let message = result.err().unwrap().to_string();
         assert!(message.contains("2 numbers") && message.contains('3'), "{message}");
+    }
+
+    #[test]
+    fn the_average_weighs_the_steps_geometrically() {
+        let recipe = Recipe { average: 0.5, l2: 0.0, learning_rate: 1.0, ..Recipe::paper() };
+        let mut canvas = Canvas::new(&recipe, 1, [1, 1], 0, &mut Random::new(0)).unwrap();
+        for (iteration, slope) in [4.0, 3.0, -5.0].into_iter().enumerate() {
+            let shown = canvas.picture();
+            canvas.step(&recipe, 1.0, iteration, &shown, &[slope]);
+        }
+        // After the steps the parameter was 4, 7 and 2.
+        let expected = (4.0 * 0.25 + 7.0 * 0.5 + 2.0) / 1.75;
+        assert_eq!((canvas.shown(), canvas.picture()), (vec![expected], vec![2.0]));
+        canvas.remember(0.0);
+        assert_eq!(canvas.shown(), [2.0]);
     }
 
     #[test]

@@ -194,6 +194,41 @@ impl Objective {
     }
 }
 
+/// −T·log Σ exp(S_j / T) over all classes j but one, with the gradient with respect to the values of the scores.
+pub(super) fn contrast(
+    model: &Model,
+    class: usize,
+    temperature: f64,
+    activations: &[f32],
+) -> (f64, Vec<f32>) {
+    let (positions, scores) = class_scores(model.score.classes, activations);
+    let (number, slopes) = soft_maximum_of_others(&scores, class, temperature);
+    let slope = |index: usize| (-slopes[index / positions] / positions as f64) as f32;
+    (-number, (0..activations.len()).map(slope).collect())
+}
+
+/// T·log Σ exp(S_j / T) over all classes j but one, and its slopes, which sum to one. A class without others has none: zero.
+fn soft_maximum_of_others(scores: &[f64], class: usize, temperature: f64) -> (f64, Vec<f64>) {
+    let is_other = |index: usize| index != class;
+    let others = || scores.iter().enumerate().filter(|(index, _)| is_other(*index)).map(|(_, &score)| score);
+    let largest = others().fold(f64::NEG_INFINITY, f64::max);
+    if !largest.is_finite() {
+        return (0.0, vec![0.0; scores.len()]);
+    }
+    let sum: f64 = others().map(|score| ((score - largest) / temperature).exp()).sum();
+    let slopes = scores.iter().enumerate().map(|(index, score)| {
+        if is_other(index) { ((score - largest) / temperature).exp() / sum } else { 0.0 }
+    });
+    (largest + temperature * sum.ln(), slopes.collect())
+}
+
+/// At how many positions classes are scored, and the mean score of each.
+fn class_scores(classes: usize, activations: &[f32]) -> (usize, Vec<f64>) {
+    let positions = (activations.len() / classes.max(1)).max(1);
+    let mean = |map: &[f32]| map.iter().map(|&number| f64::from(number)).sum::<f64>() / positions as f64;
+    (positions, activations.chunks_exact(positions).map(mean).collect())
+}
+
 fn square(numbers: &[f32]) -> f64 {
     numbers.iter().map(|&number| f64::from(number).powi(2)).sum()
 }
@@ -201,11 +236,7 @@ fn square(numbers: &[f32]) -> f64 {
 /// The probability of a class, or its logarithm, with the gradient with respect to the scores.
 fn posterior(model: &Model, class: usize, is_logarithm: bool, activations: &[f32]) -> (f64, Vec<f32>) {
     let classes = model.score.classes;
-    let positions = (activations.len() / classes).max(1);
-    let scores: Vec<f64> = activations
-        .chunks_exact(positions)
-        .map(|map| map.iter().map(|&number| f64::from(number)).sum::<f64>() / positions as f64)
-        .collect();
+    let (positions, scores) = class_scores(classes, activations);
     let is_sigmoid = model.score.normalisation == Normalisation::Sigmoid || classes == 1;
     let (logarithm, slopes): (f64, Vec<f64>) = if is_sigmoid {
         // log σ(s) = −log(1 + exp(−s)), without overflow on either side.
@@ -226,4 +257,34 @@ fn posterior(model: &Model, class: usize, is_logarithm: bool, activations: &[f32
     let (number, factor) = if is_logarithm { (logarithm, 1.0) } else { (logarithm.exp(), logarithm.exp()) };
     let slope = |index: usize| (slopes[index / positions] * factor / positions as f64) as f32;
     (number, (0..activations.len()).map(slope).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slopes_of_the_soft_maximum_are_those_of_central_differences() {
+        let scores = [1.0, 3.5, -2.0, 3.0, 900.0];
+        for (class, temperature) in [(4, 1.0), (4, 0.3), (4, 20.0), (0, 100.0)] {
+            let (_, slopes) = soft_maximum_of_others(&scores, class, temperature);
+            for index in 0..scores.len() {
+                let moved = |by: f64| {
+                    let mut moved = scores;
+                    moved[index] += by;
+                    soft_maximum_of_others(&moved, class, temperature).0
+                };
+                let slope = (moved(1e-4) - moved(-1e-4)) / 2e-4;
+                assert!((slope - slopes[index]).abs() < 1e-6, "{class} {index}: {slope} {}", slopes[index]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_soft_maximum_is_between_the_largest_and_that_plus_a_logarithm() {
+        let (number, slopes) = soft_maximum_of_others(&[0.0, 2.0, 2.0], 0, 1.0);
+        assert!((number - (2.0 + 2.0f64.ln())).abs() < 1e-12);
+        assert_eq!(slopes, [0.0, 0.5, 0.5]);
+        assert_eq!(soft_maximum_of_others(&[7.0], 0, 1.0), (0.0, vec![0.0]));
+    }
 }

@@ -87,6 +87,9 @@ pub struct Recipe {
     pub total_variation_exponent: f64,
     /// The exponent with which a spectrum's frequencies are damped; 1 gives all scales of natural pictures equal weight.
     pub spectrum_decay: f64,
+    /// What a spectrum's differences between colours are multiplied by; 1 gives them the share that they have in photographs. For
+    /// spectra only.
+    pub chroma: f64,
     /// The share of the picture that fades at every step (θ_decay of Yosinski and others 2015); pixels only.
     pub decay: f64,
     /// The deviation of a Gaussian that blurs the picture every `blur_every` steps (θ_b_width); pixels only.
@@ -108,6 +111,20 @@ pub struct Recipe {
     pub rotation: f64,
     /// Whether the canvas is mirrored before a step with probability one half.
     pub mirror: bool,
+    /// The deviation of Gaussian noise that is added to what the network sees, anew in every view, in grey levels: the gradient
+    /// becomes that of the network smoothed by this noise, which follows what is visible (Smilkov and others 2017, "SmoothGrad";
+    /// Kaur, Cohen and Lipton 2019).
+    pub noise: f64,
+    /// In how many random views the network sees the picture before every step, whose gradients are averaged; they share a pass.
+    pub views: usize,
+    /// The w of w·T·log Σ exp(S_j / T), over all other classes j, which is subtracted from the score of a class, so that what
+    /// classes have in common gains nothing; 1 with T = 1 maximises the odds of the class. Other objectives ignore it.
+    pub contrast: f64,
+    /// Its T: the larger, the more classes take part.
+    pub contrast_temperature: f64,
+    /// The share that the past has in the average of the parameters over the steps, which is what is shown in the end (Polyak and
+    /// Juditsky 1992); 0 shows the last step. The ascent itself goes on from its last step.
+    pub average: f64,
     /// At how many sizes the picture is worked out, from coarse to fine; pixels only.
     pub octaves: usize,
     /// By what factor each is larger than the one before.
@@ -140,6 +157,7 @@ impl Recipe {
             total_variation: 0.0,
             total_variation_exponent: 2.0,
             spectrum_decay: 1.0,
+            chroma: 1.0,
             decay: 0.0,
             blur: 0.0,
             blur_every: 1,
@@ -150,6 +168,11 @@ impl Recipe {
             zoom: [1.0, 1.0],
             rotation: 0.0,
             mirror: false,
+            noise: 0.0,
+            views: 1,
+            contrast: 0.0,
+            contrast_temperature: 1.0,
+            average: 0.0,
             octaves: 1,
             octave_ratio: 1.4,
             display: Display::Photograph,
@@ -207,16 +230,22 @@ impl Recipe {
         }
     }
 
-    /// Like [`Recipe::lucid`], so that *other* networks recognise the pictures more often: larger moves, zooms and turns, and every
-    /// other view mirrored.
+    /// Like [`Recipe::lucid`], so that *other* networks recognise the pictures more often, in half as many steps: larger moves,
+    /// zooms and turns, every other view mirrored, noise in every view, less for what other classes share, slightly larger
+    /// shapes, and a learning rate that falls.
     pub fn transfer() -> Self {
         Self {
             name: "transfer".to_owned(),
+            iterations: 128,
+            final_learning_rate: 0.1,
+            spectrum_decay: 1.1,
             margin: 24,
             jitter: 24.0,
             zoom: [0.7, 1.2],
             rotation: 20.0,
             mirror: true,
+            noise: 20.0,
+            contrast: 0.5,
             ..Self::lucid()
         }
     }
@@ -335,6 +364,17 @@ impl Recipe {
             (within(self.clip_contribution, 0.0, 1.0), "clip contribution", "0 to 1", self.clip_contribution),
             (within(self.jitter, 0.0, 1024.0), "jitter", "0 to 1024 pixels", self.jitter),
             (within(self.rotation, 0.0, 180.0), "rotation", "0 to 180 degrees", self.rotation),
+            (within(self.chroma, 0.0, 4.0), "chroma", "0 to 4", self.chroma),
+            (within(self.noise, 0.0, 255.0), "noise", "0 to 255 grey levels", self.noise),
+            ((1..=64).contains(&self.views), "number of views", "1 to 64", self.views as f64),
+            (within(self.contrast, 0.0, 10.0), "contrast", "0 to 10", self.contrast),
+            (
+                within(self.contrast_temperature, 0.01, 1e6),
+                "temperature of the contrast",
+                "0.01 to 1,000,000",
+                self.contrast_temperature,
+            ),
+            (within(self.average, 0.0, 0.9999), "average", "0 to 0.9999", self.average),
             (within(least, 0.1, most), "least zoom", "0.1 to the largest zoom", least),
             (within(most, least, 10.0), "largest zoom", "the least zoom to 10", most),
             (within(self.octave_ratio, 1.0, 4.0), "octave ratio", "1 to 4", self.octave_ratio),
@@ -411,6 +451,12 @@ mod tests {
             ("l2 = -1.0", "l2"),
             ("l2 = nan", "l2"),
             ("zoom = [2.0, 1.0]", "zoom"),
+            ("noise = -1.0", "noise"),
+            ("views = 0", "views"),
+            ("contrast = 11", "contrast"),
+            ("contrast_temperature = 0", "temperature"),
+            ("average = 1", "average"),
+            ("chroma = nan", "chroma"),
             ("base = 3", "base"),
         ] {
             let message = read(text).unwrap_err().to_string();

@@ -32,8 +32,9 @@ pub(super) struct Spectrum {
 }
 
 impl Spectrum {
-    /// For pictures of this size; frequencies are damped by their power of `decay`.
-    pub fn new(channels: usize, picture: [usize; 2], decay: f64) -> Self {
+    /// For pictures of this size; frequencies are damped by their power of `decay`, differences between colours multiplied by
+    /// `chroma`.
+    pub fn new(channels: usize, picture: [usize; 2], decay: f64, chroma: f64) -> Self {
         let grid = picture.map(fast_size);
         let [rows, columns] = grid;
         let half = columns / 2 + 1;
@@ -58,7 +59,11 @@ impl Spectrum {
             across: [complex.plan_fft_forward(rows), complex.plan_fft_inverse(rows)],
             forward: real.plan_fft_forward(columns),
             inverse: real.plan_fft_inverse(columns),
-            colours: COLOUR_COVARIANCE.map(|row| row.map(|number| number / longest)),
+            // The first of the decorrelated colours is brightness.
+            colours: COLOUR_COVARIANCE.map(|row| {
+                let [brightness, first, second] = row.map(|number| number / longest);
+                [brightness, first * chroma as f32, second * chroma as f32]
+            }),
         }
     }
 
@@ -203,8 +208,8 @@ mod tests {
 
     #[test]
     fn the_gradient_is_that_of_central_differences() {
-        for (channels, picture) in [(3, [6, 7]), (1, [5, 8]), (3, [7, 5])] {
-            let spectrum = Spectrum::new(channels, picture, 1.0);
+        for (channels, picture, chroma) in [(3, [6, 7], 1.0), (1, [5, 8], 1.0), (3, [7, 5], 0.4)] {
+            let spectrum = Spectrum::new(channels, picture, 1.0, chroma);
             let mut random = Random::new(2);
             let parameters: Vec<f64> = (0..spectrum.parameters()).map(|_| random.normal()).collect();
             let weights: Vec<f32> =
@@ -230,7 +235,7 @@ mod tests {
     /// and 0.5 at the origin, then the sigmoid.
     #[test]
     fn a_picture_is_that_of_numpy() {
-        let spectrum = Spectrum::new(1, [4, 6], 1.0);
+        let spectrum = Spectrum::new(1, [4, 6], 1.0, 1.0);
         let mut parameters = vec![0.0; spectrum.parameters()];
         parameters[0] = 0.5;
         let at = 2 * (4 + 2);
@@ -247,6 +252,20 @@ mod tests {
         0.598217, 0.402840, 0.611800, 0.598217, 0.402840, 0.611800, 0.416586, 0.546344, 0.647981, 0.416586, 0.546344, 0.647981,
         0.477052, 0.668150, 0.462894, 0.477052, 0.668150, 0.462894, 0.655429, 0.530033, 0.424583, 0.655429, 0.530033, 0.424583,
     ];
+
+    /// Without chroma only the small differences are left that the article's brightness has itself.
+    #[test]
+    fn chroma_is_the_share_of_colour() {
+        let spread = |chroma: f64| {
+            let spectrum = Spectrum::new(3, [8, 8], 1.0, chroma);
+            let mut random = Random::new(7);
+            let parameters: Vec<f64> = (0..spectrum.parameters()).map(|_| random.normal()).collect();
+            let picture = spectrum.picture(&parameters);
+            (0..64).map(|at| (picture[at] - picture[at + 128]).abs()).sum::<f32>() / 64.0
+        };
+        let (none, half, all) = (spread(0.0), spread(0.5), spread(1.0));
+        assert!(none < 0.1 * all && none < half && half < 0.7 * all, "{none} {half} {all}");
+    }
 
     #[test]
     fn sizes_transform_fast() {

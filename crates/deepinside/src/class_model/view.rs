@@ -58,19 +58,19 @@ impl View {
             })
         };
         let [yy, yx, xy, xx] = self.matrix;
-        let mut corners = Vec::with_capacity(frame.view[0] * frame.view[1]);
-        for row in 0..frame.view[0] {
+        let mut corners = vec![[(0, 0.0); 4]; frame.view[0] * frame.view[1]];
+        corners.par_chunks_exact_mut(frame.view[1]).enumerate().for_each(|(row, corners)| {
             let y = row as f64 - centre(frame.view[0]);
-            for column in 0..frame.view[1] {
+            for (column, corners) in corners.iter_mut().enumerate() {
                 let x = column as f64 - centre(frame.view[1]);
                 let vertical = along(rows, centre(rows) + self.shift[0] + yy * y + yx * x);
                 let horizontal = along(columns, centre(columns) + self.shift[1] + xy * y + xx * x);
                 let [[a, b], [c, d]] = vertical.map(|(row, first)| {
-                    horizontal.map(|(column, second)| (row * columns + column, first * second))
+                    horizontal.map(|(column, second)| ((row * columns + column) as u32, first * second))
                 });
-                corners.push([a, b, c, d]);
+                *corners = [a, b, c, d];
             }
-        }
+        });
         Corners { corners, canvas: rows * columns }
     }
 }
@@ -78,7 +78,7 @@ impl View {
 /// For every pixel of a view the four pixels of the canvas around it, with their weights. Those outside of the canvas have weight zero.
 #[derive(Debug, Clone)]
 pub(super) struct Corners {
-    corners: Vec<[(usize, f32); 4]>,
+    corners: Vec<[(u32, f32); 4]>,
     /// How many pixels the canvas has.
     canvas: usize,
 }
@@ -90,7 +90,7 @@ impl Corners {
         let planes = seen.par_chunks_exact_mut(self.corners.len()).zip(canvas.par_chunks_exact(self.canvas));
         planes.for_each(|(seen, canvas)| {
             for (number, corners) in seen.iter_mut().zip(&self.corners) {
-                *number = corners.iter().map(|&(corner, weight)| canvas[corner] * weight).sum();
+                *number = corners.iter().map(|&(corner, weight)| canvas[corner as usize] * weight).sum();
             }
         });
         seen
@@ -104,7 +104,7 @@ impl Corners {
         planes.for_each(|(canvas, gradient)| {
             for (number, corners) in gradient.iter().zip(&self.corners) {
                 for &(corner, weight) in corners {
-                    canvas[corner] += number * weight;
+                    canvas[corner as usize] += number * weight;
                 }
             }
         });
