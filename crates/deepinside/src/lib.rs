@@ -62,7 +62,7 @@ mod statistics;
 pub mod trace;
 
 pub use choices::{Assumption, Resize};
-pub use deepinside_engine::{BackwardRule, Instructions, Precision, StepTime, Threads};
+pub use deepinside_engine::{BackwardRule, Instructions, Precision, StepTime, Threads, give_back_memory};
 pub use deepinside_graph as graph;
 pub use deepinside_vision as vision;
 pub use error::{Error, Place, Result};

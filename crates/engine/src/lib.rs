@@ -12,6 +12,7 @@
 mod aligned;
 mod error;
 mod gemm;
+mod heap;
 mod kernel;
 mod layout;
 mod layouter;
@@ -27,6 +28,7 @@ mod target;
 mod threads;
 
 pub use error::EngineError;
+pub use heap::give_back_memory;
 pub(crate) use layout::Layout;
 pub use plan::{Plan, PlanOptions, Precision};
 pub use roofline::Roofline;

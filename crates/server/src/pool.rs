@@ -46,10 +46,10 @@ impl<K: PartialEq, T> Pool<K, T> {
         Ok(result)
     }
 
-    /// Drops those that nobody used for that long.
-    pub fn drop_idle(&self, age: Duration) {
+    /// Drops those that nobody used for that long; says how many.
+    pub fn drop_idle(&self, age: Duration) -> usize {
         let old: Vec<_> = lock(&self.idle).extract_if(.., |(.., used)| used.elapsed() >= age).collect();
-        drop(old);
+        old.len()
     }
 
     /// How many wait.

@@ -88,11 +88,13 @@ impl Prepared {
         })
     }
 
-    /// Drops what nobody used for that long.
+    /// Drops what nobody used for that long, and gives its memory back to the system.
     pub fn drop_idle(&self, age: std::time::Duration) {
-        self.runners.drop_idle(age);
-        self.gatherers.drop_idle(age);
-        self.probes.drop_idle(age);
+        let dropped =
+            self.runners.drop_idle(age) + self.gatherers.drop_idle(age) + self.probes.drop_idle(age);
+        if dropped > 0 {
+            deepinside::give_back_memory();
+        }
     }
 
     /// How many wait for a request.

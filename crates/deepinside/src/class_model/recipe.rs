@@ -231,21 +231,23 @@ impl Recipe {
     }
 
     /// Like [`Recipe::lucid`], so that *other* networks recognise the pictures more often, in half as many steps: larger moves,
-    /// zooms and turns, every other view mirrored, noise in every view, less for what other classes share, slightly larger
-    /// shapes, and a learning rate that falls.
+    /// zooms and turns, every other view mirrored, noise in every view, less for what other classes share, larger shapes, calmer
+    /// colours, and a learning rate that falls.
     pub fn transfer() -> Self {
         Self {
             name: "transfer".to_owned(),
             iterations: 128,
             final_learning_rate: 0.1,
-            spectrum_decay: 1.1,
+            l2: 1e-9,
+            spectrum_decay: 1.25,
+            chroma: 0.7,
             margin: 24,
             jitter: 24.0,
             zoom: [0.7, 1.2],
             rotation: 20.0,
             mirror: true,
-            noise: 20.0,
-            contrast: 0.5,
+            noise: 30.0,
+            contrast: 1.0,
             ..Self::lucid()
         }
     }
