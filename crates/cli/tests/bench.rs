@@ -49,7 +49,7 @@ fn it_measures_a_network_without_weights() {
 /// Exported from PyTorch with `export_params=False`: weights are inputs beside the picture.
 #[test]
 fn it_measures_an_onnx_file_without_weights() {
-    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx/without_weights.onnx");
+    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/without_weights.onnx");
     let arguments = ["bench", "-m", network, "--seconds", "0", "--json"];
     let result = &json(&deepinside(arguments.iter().chain(&["--random-weights", "1", "--profile"])))[0];
     let names: Vec<_> = result["nodes"].as_array().unwrap().iter().map(|node| &node["name"]).collect();

@@ -52,7 +52,9 @@ fn says_where_and_ends_when_it_is_asked_to() {
     assert!(serving.url.starts_with("http://127.0.0.1:"), "{}", serving.url);
     assert!(serving.get("/healthz").ends_with("ok"));
     let models = serving.get("/api/v1/models");
-    assert!(models.contains("\"id\":\"model\",\"name\":\"model\",\"is_default\":true"), "{models}");
+    let flag = serde_json::to_string(&network).unwrap();
+    let listed = format!("\"id\":\"model\",\"name\":\"model\",\"flag\":{flag},\"is_default\":true");
+    assert!(models.contains(&listed), "{models}");
     if cfg!(feature = "builtin-model") {
         assert!(models.contains("\"id\":\"built-in\""), "{models}");
     }

@@ -104,7 +104,7 @@ fn bounded(document: utoipa::openapi::OpenApi) -> serde_json::Value {
     fn bound(value: &mut serde_json::Value) {
         use serde_json::Value;
         if let Value::Object(schema) = value
-            && schema.get("format").and_then(Value::as_str) == Some("int32")
+            && schema.get("format").and_then(Value::as_str).is_some_and(|format| format.ends_with("int32"))
             && schema.get("minimum").and_then(Value::as_f64) == Some(0.0)
         {
             schema.entry("maximum").or_insert(u32::MAX.into());
