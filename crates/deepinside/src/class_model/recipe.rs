@@ -230,9 +230,9 @@ impl Recipe {
         }
     }
 
-    /// Like [`Recipe::lucid`], so that *other* networks recognise the pictures more often, in half as many steps: larger moves,
-    /// zooms and turns, every other view mirrored, noise in every view, less for what other classes share, larger shapes, calmer
-    /// colours, and a learning rate that falls.
+    /// Like [`Recipe::lucid`], meant for pictures that *other* networks recognise, in half as many steps (how often they do stands in
+    /// `docs/methods/class-model.md`): larger moves, zooms and turns, every other view mirrored, noise in every view, less for
+    /// what other classes share, larger shapes, calmer colours, and a learning rate that falls.
     pub fn transfer() -> Self {
         Self {
             name: "transfer".to_owned(),
