@@ -14,7 +14,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::gather::{Field, Geometry, NARROW};
+use super::gather::NARROW;
+use super::geometry::{Field, Geometry};
 use super::panels::{PANEL, Panels, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;

@@ -2,7 +2,7 @@
 //!
 //! A matrix product has nothing to share here: each number of the source meets each filter tap once. So every result
 //! position sums its taps by itself, a vector of neighbouring channels at a time, and several neighbouring positions
-//! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::gather`].
+//! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::geometry`].
 //!
 //! What matters besides is where the numbers come from, since each is read once per tap: where they lie ([`in_place`]), or from
 //! a copy that stays in the first-level cache ([`copied`]).
@@ -16,7 +16,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::activation::Activation;
-use super::gather::{Field, Finish, Geometry, Tap, adjoint_taps, correlation_taps};
+use super::gather::Finish;
+use super::geometry::{Field, Geometry, Tap, adjoint_taps, correlation_taps};
 use super::panels::Shared;
 use super::slab::Source;
 use crate::aligned::Aligned;

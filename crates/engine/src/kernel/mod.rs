@@ -26,6 +26,7 @@ pub(crate) mod deconvolution;
 mod depthwise;
 pub(crate) mod eltwise;
 mod gather;
+mod geometry;
 pub(crate) mod inner_product;
 pub(crate) mod local_response_normalization;
 pub(crate) mod log_softmax;

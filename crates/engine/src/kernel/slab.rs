@@ -4,7 +4,7 @@
 //! group are brought together, so that the kernel that reads the copy need know nothing of either.
 
 use super::activation::Gate;
-use super::gather::Field;
+use super::geometry::Field;
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, Simd, Work};
 

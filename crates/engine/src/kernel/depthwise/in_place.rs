@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::super::gather::Field;
+use super::super::geometry::Field;
 use super::super::panels::Shared;
 use super::super::slab::{Box3, Source, copy_box};
 use super::{Block, Buffers, Cut, Layout, Phase, TASKS};

@@ -1,6 +1,6 @@
 //! The transforms of Winograd's convolutions, and which of them is the fastest.
 
-use super::super::gather::Geometry;
+use super::super::geometry::Geometry;
 use crate::simd::{LANES, Simd};
 
 /// The largest square of the source that a tile reads.

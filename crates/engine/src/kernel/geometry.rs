@@ -1,0 +1,102 @@
+//! Which numbers a convolution and its adjoint read for each of their results: extents, and taps.
+
+/// Extents of a channels-last array with three spatial axes (leading ones are 1 where there are fewer), which may be some
+/// channels of a larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub spatial: [usize; 3],
+    pub channels: usize,
+    /// The number of the first of these channels in the whole array.
+    pub first: usize,
+    /// The channels of the whole array: the numbers from position to position.
+    pub distance: usize,
+}
+
+impl Field {
+    /// A whole array.
+    pub fn new(spatial: [usize; 3], channels: usize) -> Self {
+        Self { spatial, channels, first: 0, distance: channels }
+    }
+
+    /// Whether these are all channels of the array.
+    pub fn is_whole(&self) -> bool {
+        self.channels == self.distance
+    }
+}
+
+/// A convolution from a large field (its input) to a small one (its output).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Geometry {
+    pub large: Field,
+    pub small: Field,
+    pub kernel: [usize; 3],
+    pub stride: [usize; 3],
+    pub dilation: [usize; 3],
+    pub pad: [usize; 3],
+    pub groups: usize,
+}
+
+impl Geometry {
+    /// The same convolution of a whole batch as one long image, where every position is for itself.
+    pub(super) fn flattened(self, batch: usize) -> (Self, usize) {
+        let pointwise = self.kernel == [1; 3] && self.stride == [1; 3] && self.pad == [0; 3];
+        if !pointwise || self.large.spatial != self.small.spatial {
+            return (self, batch);
+        }
+        let spatial = [1, batch * self.large.spatial.iter().product::<usize>(), 1];
+        let long = |field: Field| Field { spatial, ..field };
+        (Self { large: long(self.large), small: long(self.small), ..self }, 1)
+    }
+}
+
+/// One tap of a phase: where it reads, and which filter element it is.
+#[derive(Clone, Copy)]
+pub(super) struct Tap {
+    pub offset: [isize; 3],
+    pub filter: [usize; 3],
+}
+
+/// The taps of a convolution, which has a single phase.
+pub(super) fn correlation_taps(geometry: &Geometry) -> Vec<Tap> {
+    let Geometry { kernel, dilation, pad, .. } = *geometry;
+    positions(kernel)
+        .map(|filter| Tap {
+            filter,
+            offset: std::array::from_fn(|axis| (filter[axis] * dilation[axis]) as isize - pad[axis] as isize),
+        })
+        .collect()
+}
+
+/// The phases of a convolution's adjoint with the taps of each, which may be none.
+pub(super) fn adjoint_taps(geometry: &Geometry) -> Vec<([usize; 3], Vec<Tap>)> {
+    repeated_adjoint_taps(geometry, [1; 3])
+}
+
+/// The same where a grid position stands for `repeats` times as many positions of the result along each axis.
+pub(super) fn repeated_adjoint_taps(geometry: &Geometry, repeats: [usize; 3]) -> Vec<([usize; 3], Vec<Tap>)> {
+    let Geometry { large, kernel, stride, dilation, pad, .. } = *geometry;
+    positions(std::array::from_fn(|axis| stride[axis] * repeats[axis]))
+        .filter(|phase| (0..3).all(|axis| phase[axis] < large.spatial[axis]))
+        .map(|phase| {
+            let taps = positions(kernel).filter_map(|filter| {
+                let mut offset = [0; 3];
+                for axis in 0..3 {
+                    let distance =
+                        (phase[axis] + pad[axis]) as isize - (filter[axis] * dilation[axis]) as isize;
+                    if distance % stride[axis] as isize != 0 {
+                        return None;
+                    }
+                    offset[axis] = distance / stride[axis] as isize;
+                }
+                Some(Tap { offset, filter })
+            });
+            (phase, taps.collect())
+        })
+        .collect()
+}
+
+/// All positions of a box in row-major order.
+pub(super) fn positions(extents: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    let [depth, height, width] = extents;
+    (0..depth).flat_map(move |z| (0..height).flat_map(move |y| (0..width).map(move |x| [z, y, x])))
+}
