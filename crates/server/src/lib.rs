@@ -16,6 +16,7 @@
 pub mod api;
 mod ascents;
 mod body;
+mod connections;
 mod guard;
 mod listener;
 mod live;

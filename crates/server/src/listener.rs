@@ -1,5 +1,6 @@
 //! Accepting connections, with bounds on their number and on the time they take, and ending in good order.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
+use crate::connections::{Connections, Requests};
 use crate::{SharedState, api};
 
 /// How long requests may take to finish once the server is to end.
@@ -23,23 +24,22 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std::io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut ending = shared.ending.subscribe();
-    let connections = Arc::new(Semaphore::new(shared.options.limits.connections));
+    let connections = Connections::new(shared.options.limits.connections);
     let router = api::router(Arc::clone(&shared));
     let graceful = GracefulShutdown::new();
     let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
     loop {
-        // Connections beyond the bound wait in the system's own queue.
-        let place = Arc::clone(&connections).acquire_owned();
         let accepted = async {
-            let place = place.await;
-            (listener.accept().await, place)
+            let (stream, client) = listener.accept().await?;
+            // While all others are being answered, further ones wait in the system's own queue.
+            Ok::<_, std::io::Error>((stream, client, connections.enter().await))
         };
-        let (accepted, place) = tokio::select! {
+        let accepted = tokio::select! {
             accepted = accepted => accepted,
             () = asked_to_end() => break,
             _ = ending.wait_for(|ending| *ending) => break,
         };
-        let (stream, client) = match accepted {
+        let (stream, client, place) = match accepted {
             Ok(accepted) => accepted,
             Err(_) => {
                 // Out of file descriptors, or the client was faster; both pass.
@@ -47,12 +47,14 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
                 continue;
             }
         };
-        let connection = connection(stream, client, router.clone(), &shared);
+        let connection = connection(stream, client, router.clone(), place.requests(), &shared);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
-            // A connection that breaks off is the client's affair.
-            let _ = watched.await;
-            drop(place);
+            tokio::select! {
+                // A connection that breaks off is the client's affair.
+                _ = watched => {}
+                () = place.told_to_leave() => {}
+            }
         });
     }
     drop(listener);
@@ -67,13 +69,16 @@ fn connection(
     stream: TcpStream,
     client: SocketAddr,
     router: axum::Router,
+    requests: Requests,
     shared: &SharedState,
 ) -> impl hyper_util::server::graceful::GracefulConnection + Send + use<> {
     // Small answers must not wait for more.
     let _ = stream.set_nodelay(true);
-    let service = router.map_request(move |mut request: Request<Incoming>| {
+    let service = tower::service_fn(move |mut request: Request<Incoming>| {
+        let answering = requests.begin();
         request.extensions_mut().insert(ConnectInfo(client));
-        request.map(axum::body::Body::new)
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move { Ok::<_, Infallible>(answer.await?.map(|body| answering.until_the_end_of(body))) }
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

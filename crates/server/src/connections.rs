@@ -1,0 +1,181 @@
+//! Which connections are open, and which of them makes room for a new one.
+//!
+//! Whoever opens connections and never finishes a request must not keep others out. So where the bound is reached, the connection
+//! that came first among those that wait for a request is closed; browsers open another when they need one. Connections whose
+//! request is being answered are never closed for others.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Notify;
+
+/// All open connections.
+pub struct Connections {
+    bound: usize,
+    open: Mutex<Open>,
+    /// A connection ended, or waits for a request again.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    /// By the order in which they came.
+    connections: BTreeMap<u64, Arc<Activity>>,
+}
+
+/// What a connection is doing.
+#[derive(Default)]
+struct Activity {
+    /// How many requests are being answered.
+    answering: AtomicUsize,
+    /// Told once, when it has to make room.
+    leave: Notify,
+}
+
+impl Connections {
+    pub fn new(bound: usize) -> Arc<Self> {
+        Arc::new(Self { bound, open: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// Takes a place for a new connection. Where none is free and none can be made free, waits for one.
+    pub async fn enter(self: &Arc<Self>) -> Place {
+        loop {
+            // Asked for before looking, so that no change is missed between the two.
+            let changed = self.changed.notified();
+            if let Some(place) = self.try_enter() {
+                return place;
+            }
+            changed.await;
+        }
+    }
+
+    fn try_enter(self: &Arc<Self>) -> Option<Place> {
+        let mut open = self.open();
+        if open.connections.len() >= self.bound {
+            let is_idle = |activity: &Activity| activity.answering.load(Ordering::Acquire) == 0;
+            let (&longest, _) = open.connections.iter().find(|(_, activity)| is_idle(activity))?;
+            open.connections.remove(&longest)?.leave.notify_one();
+        }
+        let number = open.next;
+        open.next += 1;
+        let activity = Arc::new(Activity::default());
+        open.connections.insert(number, Arc::clone(&activity));
+        Some(Place { connections: Arc::clone(self), number, activity })
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+        // What is guarded is a table that no panic leaves half changed.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a connection; free again when this is dropped.
+pub struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    activity: Arc<Activity>,
+}
+
+impl Place {
+    /// Ends when the connection has to make room.
+    pub async fn told_to_leave(&self) {
+        self.activity.leave.notified().await;
+    }
+
+    /// With which the connection's requests are counted.
+    pub fn requests(&self) -> Requests {
+        Requests { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.open().connections.remove(&self.number);
+        self.connections.changed.notify_one();
+    }
+}
+
+/// Counts the requests of a connection.
+#[derive(Clone)]
+pub struct Requests {
+    connections: Arc<Connections>,
+    activity: Arc<Activity>,
+}
+
+impl Requests {
+    /// A request is being answered until what is returned is dropped.
+    pub fn begin(&self) -> Answering {
+        self.activity.answering.fetch_add(1, Ordering::AcqRel);
+        Answering(self.clone())
+    }
+}
+
+/// A request that is being answered.
+pub struct Answering(Requests);
+
+impl Answering {
+    /// A body that keeps the request open until all of it was read.
+    pub fn until_the_end_of(self, body: Body) -> Body {
+        Body::new(Watched { body, _answering: self })
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.activity.answering.fetch_sub(1, Ordering::AcqRel);
+        self.0.connections.changed.notify_one();
+    }
+}
+
+struct Watched {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_waits_makes_room_and_whoever_is_answered_stays() {
+        let connections = Connections::new(2);
+        let answered = connections.try_enter().unwrap();
+        let answering = answered.requests().begin();
+        let waiting = connections.try_enter().unwrap();
+        let third = connections.try_enter().unwrap();
+        let still_open = |place: &Place| connections.open().connections.contains_key(&place.number);
+        assert_eq!([&answered, &waiting, &third].map(still_open), [true, false, true]);
+        let of_third = third.requests().begin();
+        assert!(connections.try_enter().is_none());
+        drop(of_third);
+        assert!(connections.try_enter().is_some());
+        drop((answering, waiting, third));
+        assert!(connections.try_enter().is_some());
+    }
+}
