@@ -6,6 +6,7 @@ export const RULES: readonly Option[] = [
     ["gradient", "Gradient"],
     ["deconvnet", "DeconvNet"],
     ["guided", "Guided backpropagation"],
+    ["smooth", "Smooth gates"],
 ];
 
 export const CROPS: readonly Option[] = [

@@ -22,6 +22,8 @@ export const KNOBS: readonly Knob[] = [
 
 export const MORE_KNOBS: readonly Knob[] = [
     { name: "rotation", label: "Rotation", kind: "even", minimum: 0, maximum: 45, step: 1, unit: "°" },
+    { name: "noise", label: "Noise in every view", kind: "even", minimum: 0, maximum: 60, step: 1, unit: "grey levels" },
+    { name: "contrast", label: "Contrast with other classes", kind: "even", minimum: 0, maximum: 2, step: 0.05 },
     { name: "blur", label: "Blur", kind: "even", minimum: 0, maximum: 4, step: 0.1, unit: "px", isPixelsOnly: true },
     { name: "decay", label: "Decay", kind: "even", minimum: 0, maximum: 0.1, step: 0.002, isPixelsOnly: true },
 ];

@@ -540,6 +540,8 @@ pub enum Rule {
     Deconvnet,
     /// Guided backpropagation (Springenberg et al. 2014).
     Guided,
+    /// Smooth gates: units that are nearly active take part.
+    Smooth,
 }
 
 impl From<Rule> for BackwardRule {
@@ -548,6 +550,7 @@ impl From<Rule> for BackwardRule {
             Rule::Gradient => Self::Gradient,
             Rule::Deconvnet => Self::DeconvNet,
             Rule::Guided => Self::Guided,
+            Rule::Smooth => Self::Smooth,
         }
     }
 }

@@ -130,6 +130,7 @@ impl Lowerer<'_> {
             results: results.collect(),
             instructions: self.options.instructions,
             precision: self.options.precision,
+            rule: self.options.rule,
         };
         let sum = self.sum_behind(node);
         let last = sum.map_or(node, |(sum, _)| self.graph.node(sum));
@@ -203,6 +204,10 @@ impl Lowerer<'_> {
     /// The rectifier that is the only one to read the result of a convolution or a sum, where nobody observes that result.
     fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
         let (Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op else { return None };
+        // Smooth gates read the rectifier's argument, which a common kernel does not keep.
+        if self.options.rule == BackwardRule::Smooth {
+            return None;
+        }
         let result = node.outputs[0];
         let [consumer] = self.consumers[result.index()][..] else { return None };
         let Op::Unary(function) = &self.graph.node(consumer).op else { return None };

@@ -13,4 +13,25 @@ pub enum BackwardRule {
     DeconvNet,
     /// Guided backpropagation (Springenberg et al. 2014): passes where both are.
     Guided,
+    /// Smooth gates: passes the share ½ + ½ u (27 + u²) / (27 + 9 u²), u being the argument over the standard deviation of all
+    /// arguments of the rectifier in this picture, within ±3: a logistic function of 2 u, to 0.012. Units that are nearly active
+    /// take part and those that are barely active count half, so that what comes back leans less on this network's own
+    /// thresholds, and pictures made by ascending along it mean more to other networks (the idea is that of Wang, Tong and He
+    /// 2023, "Rethinking the Backward Propagation for Adversarial Transferability"). It is the derivative of no score.
+    Smooth,
+}
+
+impl BackwardRule {
+    /// All rules.
+    pub const ALL: [Self; 4] = [Self::Gradient, Self::DeconvNet, Self::Guided, Self::Smooth];
+
+    /// What it is called in files and on the command line: `gradient`, `deconvnet`, `guided`, `smooth`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gradient => "gradient",
+            Self::DeconvNet => "deconvnet",
+            Self::Guided => "guided",
+            Self::Smooth => "smooth",
+        }
+    }
 }

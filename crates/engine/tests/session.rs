@@ -86,7 +86,7 @@ fn what_is_observed_does_not_change_what_is_computed() {
         (graph.find("x").unwrap(), graph.find("score").unwrap(), graph.find("prob").unwrap());
     let input = noise(216, 3);
     let all = everything(&graph);
-    let rules = [BackwardRule::Gradient, BackwardRule::DeconvNet, BackwardRule::Guided];
+    let rules = [BackwardRule::Gradient, BackwardRule::DeconvNet, BackwardRule::Guided, BackwardRule::Smooth];
     let instructions = [Instructions::Detected, Instructions::Portable];
     for (rule, instructions) in rules.into_iter().flat_map(|rule| instructions.map(|set| (rule, set))) {
         let observed = PlanOptions {
@@ -361,6 +361,42 @@ fn rules_change_rectifiers_alone() {
     for index in 0..top.len() {
         assert_eq!(deconvnet[index], top[index].max(0.0));
         assert_eq!(guided[index], plain[index].max(0.0));
+    }
+}
+
+/// Smooth gates read the arguments of rectifiers, which lie between a convolution and its rectifier.
+#[test]
+fn smooth_gates_are_those_of_the_definition() {
+    let mut b = GraphBuilder::new("smooth");
+    let x = b.input("x", Shape::new([2, 3, 9, 8]).unwrap()).unwrap();
+    let argument = convolution(&mut b, "convolution", x, [6, 3, 3, 3], 1);
+    let result = rectified(&mut b, "convolution", argument);
+    let graph = b.finish(&[result]);
+    let (picture, top) = (noise(2 * 3 * 72, 5), noise(2 * 6 * 72, 6));
+    let options = PlanOptions {
+        activations: vec![argument],
+        gradients: vec![argument],
+        targets: vec![result],
+        rule: BackwardRule::Smooth,
+        ..PlanOptions::default()
+    };
+    let mut session = session(&graph, &options);
+    session.forward(&[(x, &picture)]).unwrap();
+    session.backward(&[(result, &Target::Dense(top.clone()))]).unwrap();
+    let (arguments, gradients) = (session.activation(argument).unwrap(), session.gradient(argument).unwrap());
+    let pictures = arguments.chunks(6 * 72).zip(gradients.chunks(6 * 72)).zip(top.chunks(6 * 72));
+    for ((arguments, gradients), top) in pictures {
+        let mean = arguments.iter().sum::<f32>() / arguments.len() as f32;
+        let variance = arguments.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / arguments.len() as f32;
+        let expected: Vec<f32> = arguments
+            .iter()
+            .zip(top)
+            .map(|(x, g)| {
+                let u = (x / variance.sqrt()).clamp(-3.0, 3.0);
+                g * (0.5 + 0.5 * u * (27.0 + u * u) / (27.0 + 9.0 * u * u))
+            })
+            .collect();
+        assert!(close(gradients, &expected, 1e-5));
     }
 }
 

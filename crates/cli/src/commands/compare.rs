@@ -98,7 +98,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         if let Some(raw) = &arguments.raw {
             make_folder(raw)?;
             for (rule, found) in RULES.into_iter().zip(&found) {
-                output::array(&raw.join(format!("{stem}-{}.npy", name(rule))), &found.gradient)?;
+                output::array(&raw.join(format!("{stem}-{}.npy", rule.name())), &found.gradient)?;
             }
         }
         if let Some(file) = &file {
@@ -162,15 +162,6 @@ fn described(model: &Model, unit: &Unit, found: &UnitGradient, class: Option<&Pr
     format!("channel {} of {layer}{position}", unit.channel)
 }
 
-/// What a rule is called in files.
-fn name(rule: BackwardRule) -> &'static str {
-    match rule {
-        BackwardRule::DeconvNet => "deconvnet",
-        BackwardRule::Guided => "guided",
-        _ => "gradient",
-    }
-}
-
 /// What one rule gives, ready to be drawn.
 struct Shown {
     rule: BackwardRule,
@@ -191,7 +182,7 @@ impl Shown {
         if let Content::Constant(number) = gradient.content {
             progress::note(format_args!(
                 "note: {described}: by the rule {} the gradient is {number} everywhere; its picture shows nothing",
-                name(rule)
+                rule.name()
             ));
         }
         Ok(Self { rule, field: field(&gradient.map), gradient })
@@ -211,7 +202,7 @@ impl Shown {
 
     fn ruled(&self) -> Ruled {
         Ruled {
-            rule: name(self.rule),
+            rule: self.rule.name(),
             brightest: self.gradient.brightest,
             constant: match self.gradient.content {
                 Content::Constant(number) => Some(number),

@@ -58,7 +58,7 @@ pub struct Ascent<'a> {
     model: &'a Model,
     threads: Threads,
     /// May be changed between steps: learning rates, penalties and how views are drawn take effect at once; the parameterisation,
-    /// the spectrum, the start, the margin, the octaves and the number of views are settled when the ascent begins.
+    /// the spectrum, the start, the rule, the margin, the octaves and the number of views are settled when the ascent begins.
     pub recipe: Recipe,
     wishes: Vec<Wish>,
     /// In how many views each picture is seen per step. The network's batch holds those of the first picture, then those of the
@@ -138,7 +138,7 @@ impl<'a> Ascent<'a> {
             wishes: wishes.to_vec(),
             views: recipe.views,
             diversity,
-            session: session(model, wishes, recipe.views, diversity, BackwardRule::Gradient, threads)?,
+            session: session(model, wishes, recipe.views, diversity, recipe.rule, threads)?,
             redirected: None,
             tone,
             pictures: pictures.collect::<Result<_>>()?,
@@ -384,10 +384,15 @@ impl<'a> Ascent<'a> {
     }
 }
 
+/// How many numbers share a generator of noise: pieces of work for threads, fixed so that their number changes nothing.
+const NOISE_PIECE: usize = 8192;
+
 /// Adds Gaussian noise of a deviation.
 fn add_noise(numbers: &mut [f32], deviation: f64, seed: u64) {
-    let mut random = Random::new(seed);
-    numbers.iter_mut().for_each(|number| *number += (deviation * random.normal()) as f32);
+    numbers.par_chunks_mut(NOISE_PIECE).enumerate().for_each(|(index, piece)| {
+        let mut random = Random::new(seed.wrapping_add(index as u64));
+        piece.iter_mut().for_each(|number| *number += (deviation * random.normal()) as f32);
+    });
 }
 
 /// The mean of several gradients.

@@ -2,6 +2,7 @@
 
 use deepinside_vision::{Array, ChannelOrder, Photograph, blur};
 use rand_mt::Mt;
+use rayon::prelude::*;
 
 use super::optimiser::Memory;
 use super::regularise::{Planes, clip_smallest, subtract_total_variation};
@@ -108,13 +109,13 @@ impl Canvas {
         let picture = match &self.spectrum {
             None => &self.parameters,
             Some(_) => {
-                rounded = shown.iter().map(|&number| f64::from(number)).collect();
+                rounded = shown.par_iter().map(|&number| f64::from(number)).collect();
                 &rounded
             }
         };
         let planes = self.planes();
         let mut gradient: Vec<f64> = slopes
-            .iter()
+            .par_iter()
             .zip(picture)
             .map(|(&slope, number)| f64::from(slope) - 2.0 * recipe.l2 * number)
             .collect();
@@ -123,8 +124,8 @@ impl Canvas {
             subtract_total_variation(&mut gradient, picture, planes, weight, exponent);
         }
         if let Some(spectrum) = &self.spectrum {
-            let bounded: Vec<f32> = shown.iter().map(|&number| (number + GREY) / (2.0 * GREY)).collect();
-            let slopes: Vec<f32> = gradient.iter().map(|&slope| slope as f32 * 2.0 * GREY).collect();
+            let bounded: Vec<f32> = shown.par_iter().map(|&number| (number + GREY) / (2.0 * GREY)).collect();
+            let slopes: Vec<f32> = gradient.par_iter().map(|&slope| slope as f32 * 2.0 * GREY).collect();
             gradient = spectrum.back(&bounded, &slopes);
         }
         self.memory.step(recipe.optimiser, learning_rate, &mut self.parameters, &gradient);

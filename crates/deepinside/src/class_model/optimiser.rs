@@ -1,10 +1,15 @@
 //! From gradients to steps.
 
+use rayon::prelude::*;
+
 use super::Optimiser;
 
 /// Adam's decay rates and the number that keeps its quotient finite (Kingma and Ba 2014, algorithm 1).
 const DECAY: [f64; 2] = [0.9, 0.999];
 const EPSILON: f64 = 1e-8;
+
+/// How many parameters make a piece of work for a thread.
+const PIECE: usize = 16 * 1024;
 
 /// What an optimiser remembers of one picture.
 #[derive(Debug, Clone, Default)]
@@ -48,12 +53,16 @@ impl Memory {
         self.steps += 1;
         // The averages start at zero; dividing by these makes up for that.
         let [first, second] = DECAY.map(|decay| 1.0 - decay.powi(self.steps));
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((parameter, slope), (mean, square)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            *mean += (1.0 - DECAY[0]) * (slope - *mean);
-            *square += (1.0 - DECAY[1]) * (slope * slope - *square);
-            *parameter += learning_rate * (*mean / first) / ((*square / second).sqrt() + EPSILON);
-        }
+        let moments = self.first.par_chunks_mut(PIECE).zip(self.second.par_chunks_mut(PIECE));
+        let numbers = parameters.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE)).zip(moments);
+        numbers.for_each(|((parameters, gradient), (means, squares))| {
+            let moments = means.iter_mut().zip(squares);
+            for ((parameter, slope), (mean, square)) in parameters.iter_mut().zip(gradient).zip(moments) {
+                *mean += (1.0 - DECAY[0]) * (slope - *mean);
+                *square += (1.0 - DECAY[1]) * (slope * slope - *square);
+                *parameter += learning_rate * (*mean / first) / ((*square / second).sqrt() + EPSILON);
+            }
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{BackwardRule, Error, Result};
 
 /// The names of the recipes that are built in.
 pub const RECIPES: [&str; 5] = ["paper", "original", "yosinski", "lucid", "transfer"];
@@ -71,6 +71,10 @@ pub struct Recipe {
     pub start: Start,
     /// The deviation of a normal start: grey levels for pixels, in a spectrum its own unit (0.01 is usual).
     pub start_deviation: f64,
+    /// What rectifiers do on the way back: `gradient` is the true gradient, `smooth` lets nearly active units take part. Settled when
+    /// an ascent begins.
+    #[serde(with = "rule_name")]
+    pub rule: BackwardRule,
     /// How many steps it takes, over all octaves.
     pub iterations: usize,
     /// How a gradient becomes a step.
@@ -149,6 +153,7 @@ impl Recipe {
             parameterisation: Parameterisation::Pixels,
             start: Start::Zero,
             start_deviation: 0.0,
+            rule: BackwardRule::Gradient,
             iterations: 100,
             optimiser: Optimiser::Gradient,
             learning_rate: 0.05 / 1e-5,
@@ -408,6 +413,27 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+}
+
+/// Rules by their names.
+mod rule_name {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use crate::BackwardRule;
+
+    pub fn serialize<S: Serializer>(rule: &BackwardRule, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(rule.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BackwardRule, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = BackwardRule::ALL.into_iter().find(|rule| rule.name() == name);
+        found.ok_or_else(|| {
+            let names = BackwardRule::ALL.map(BackwardRule::name).join(", ");
+            D::Error::custom(format!("no rule for rectifiers is called '{name}'; there are {names}"))
+        })
     }
 }
 

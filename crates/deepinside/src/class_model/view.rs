@@ -5,6 +5,9 @@ use rayon::prelude::*;
 use super::Recipe;
 use crate::random::Random;
 
+/// How many pixels a thread takes at least.
+const PIECE: usize = 8192;
+
 /// Where a canvas lies under the network's input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Frame {
@@ -87,12 +90,12 @@ impl Corners {
     /// The canvas as the network sees it, bilinear between pixels, zero outside.
     pub fn look(&self, canvas: &[f32]) -> Vec<f32> {
         let mut seen = vec![0.0; canvas.len() / self.canvas * self.corners.len()];
-        let planes = seen.par_chunks_exact_mut(self.corners.len()).zip(canvas.par_chunks_exact(self.canvas));
-        planes.for_each(|(seen, canvas)| {
-            for (number, corners) in seen.iter_mut().zip(&self.corners) {
+        let planes = seen.chunks_exact_mut(self.corners.len()).zip(canvas.chunks_exact(self.canvas));
+        for (seen, canvas) in planes {
+            seen.par_iter_mut().zip(&self.corners).with_min_len(PIECE).for_each(|(number, corners)| {
                 *number = corners.iter().map(|&(corner, weight)| canvas[corner as usize] * weight).sum();
-            }
-        });
+            });
+        }
         seen
     }
 

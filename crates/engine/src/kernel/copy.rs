@@ -61,6 +61,7 @@ mod tests {
 
     use super::super::testing::{Array, Case, check};
     use super::*;
+    use crate::BackwardRule;
     use crate::Precision;
     use crate::simd::Instructions;
 
@@ -110,6 +111,7 @@ mod tests {
             results: vec![last(&to)],
             instructions: Instructions::Detected,
             precision: Precision::Exact,
+            rule: BackwardRule::Gradient,
         };
         assert!(lower_reshape(&reshape(&[2, 60]), &lowering).is_err());
     }

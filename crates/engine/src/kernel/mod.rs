@@ -44,6 +44,7 @@ pub(crate) mod select;
 mod simd;
 mod slab;
 pub(crate) mod slice;
+mod smooth;
 pub(crate) mod softmax;
 pub(crate) mod split;
 mod strips;
@@ -171,4 +172,6 @@ pub(crate) struct Lowering<'graph> {
     pub instructions: Instructions,
     /// How exactly it computes.
     pub precision: Precision,
+    /// What rectifiers do on the way back.
+    pub rule: BackwardRule,
 }

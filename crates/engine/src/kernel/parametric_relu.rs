@@ -7,7 +7,7 @@ use deepinside_graph::op::ParametricRelu;
 
 use super::axes::{Spread, expect_same_order};
 use super::parallel::{GRAIN, copy_piece, for_each_piece};
-use super::{Backward, Forward, Kernel, Lowering, Needs};
+use super::{Backward, Forward, Kernel, Lowering, Needs, smooth};
 use crate::BackwardRule;
 
 /// Makes the kernel; the slopes must be constant.
@@ -26,8 +26,9 @@ pub(crate) fn lower(_: &ParametricRelu, lowering: &Lowering<'_>) -> Result<Box<d
     if slopes.len() != channels {
         return Err(Inconsistency::new("slopes", format!("1 or {channels} numbers"), slopes.len()));
     }
-    let by_results = slopes.iter().all(|&slope| slope >= 0.0);
+    let by_results = slopes.iter().all(|&slope| slope >= 0.0) && lowering.rule != BackwardRule::Smooth;
     Ok(Box::new(ParametricReluKernel {
+        pictures: input.shape.extent(0).unwrap_or(1),
         channels: Spread::along(&input.extents(), input.axis(1)),
         slopes,
         by_results,
@@ -35,11 +36,13 @@ pub(crate) fn lower(_: &ParametricRelu, lowering: &Lowering<'_>) -> Result<Box<d
 }
 
 struct ParametricReluKernel {
+    /// The extent of the first axis.
+    pictures: usize,
     /// From elements to channels.
     channels: Spread,
     /// One slope per channel.
     slopes: Vec<f32>,
-    /// Whether the results are positive exactly where the operand is, as they are when no slope is negative.
+    /// Whether the gates are read from the results, which are positive exactly where the operand is when no slope is negative.
     by_results: bool,
 }
 
@@ -73,19 +76,28 @@ impl Kernel for ParametricReluKernel {
         let Some(target) = context.operand_gradients[0].as_deref_mut() else { return };
         let (g, rule) = (context.result_gradients[0], context.rule);
         let gate = if self.by_results { context.results[0] } else { context.operands[0] };
+        let size = (target.len() / self.pictures.max(1)).max(1);
+        let scales: Vec<f32> = match rule {
+            BackwardRule::Smooth => gate.chunks(size).map(smooth::inverse_deviation).collect(),
+            _ => Vec::new(),
+        };
         for_each_piece(
             target,
             GRAIN,
             #[inline(always)]
             |start, piece| {
                 let range = start..start + piece.len();
-                // First the gate as 1 or 0, which then chooses between 1 and the slope.
-                for ((target, &gate), &g) in piece.iter_mut().zip(&gate[range.clone()]).zip(&g[range.clone()])
-                {
+                // First the gate from 1 to 0, which then chooses between 1 and the slope.
+                let numbers = piece.iter_mut().zip(&gate[range.clone()]).zip(&g[range.clone()]).zip(start..);
+                for (((target, &gate), &g), position) in numbers {
                     let open = match rule {
                         BackwardRule::Gradient => gate > 0.0,
                         BackwardRule::DeconvNet => g > 0.0,
                         BackwardRule::Guided => gate > 0.0 && g > 0.0,
+                        BackwardRule::Smooth => {
+                            *target = smooth::openness(scales[position / size] * gate);
+                            continue;
+                        }
                     };
                     *target = if open { 1.0 } else { 0.0 };
                 }
@@ -95,7 +107,7 @@ impl Kernel for ParametricReluKernel {
                     &self.slopes,
                     #[inline(always)]
                     |open, slope| {
-                        *open = if *open > 0.0 { 1.0 } else { slope };
+                        *open = if *open == 1.0 { 1.0 } else { slope + (1.0 - slope) * *open };
                     },
                 );
                 for (factor, &g) in piece.iter_mut().zip(&g[range]) {
@@ -153,5 +165,10 @@ mod tests {
             let found = case.run(Layout::Plain, rule, std::slice::from_ref(&g));
             assert_eq!(mismatch(&found.gradients[0], &expected, 0.0), None, "{rule:?}");
         }
+        // The deviation of the arguments is 1: gates of ½ ± 14/36, which choose between the slope and 1.
+        let [closed, open] = [-1.0, 1.0].map(|u: f64| 0.5 + 0.5 * (0.5 + u * 14.0 / 36.0));
+        let found = case.run(Layout::Plain, BackwardRule::Smooth, std::slice::from_ref(&g));
+        let expected = [2.0 * closed, 2.0 * open, -2.0 * closed, -2.0 * open];
+        assert_eq!(mismatch(&found.gradients[0], &expected, 1e-6), None);
     }
 }

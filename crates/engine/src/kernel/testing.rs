@@ -212,6 +212,7 @@ impl<'a> Case<'a> {
                 .collect(),
             instructions,
             precision: self.precision,
+            rule,
         };
         let kernel = (self.lower)(&lowering).unwrap_or_else(|cause| panic!("{}: {cause}", self.name));
 

@@ -8,6 +8,7 @@
 //! | gradient | x > 0 | minimum ≤ x ≤ maximum |
 //! | DeconvNet | g > 0 | g > 0 |
 //! | guided | x > 0 and g > 0 | minimum ≤ x ≤ maximum and g > 0 |
+//! | smooth | everywhere, in part (`smooth.rs`) | everywhere, in part |
 //!
 //! Where a leaky rectifier does not pass the gradient, it multiplies it with its negative slope, whichever gate was
 //! closed; so with slope 0 each rule is the one of its paper. At exactly 0 a rectifier counts as closed.
@@ -19,7 +20,7 @@ use deepinside_graph::op::{Rounding, Unary};
 
 use super::axes::expect_same_order;
 use super::parallel::{fill, map, map2};
-use super::{Backward, Forward, Kernel, Lowering, Needs};
+use super::{Backward, Forward, Kernel, Lowering, Needs, smooth};
 use crate::BackwardRule;
 
 /// Makes the kernel of an elementwise function.
@@ -27,7 +28,10 @@ pub(crate) fn lower(op: &Unary, lowering: &Lowering<'_>) -> Result<Box<dyn Kerne
     expect_same_order(&lowering.operands[0], &lowering.results[0])?;
     let reads =
         read_by(op).ok_or_else(|| Inconsistency::new("elementwise function", "a supported one", op))?;
-    Ok(Box::new(UnaryKernel { function: *op, reads }))
+    let is_rectifier = matches!(op, Unary::Relu { .. } | Unary::Clip { .. });
+    let reads = if is_rectifier && lowering.rule == BackwardRule::Smooth { Reads::Operand } else { reads };
+    let pictures = lowering.results[0].shape.extent(0).unwrap_or(1);
+    Ok(Box::new(UnaryKernel { function: *op, reads, pictures }))
 }
 
 /// What the derivative of a function is computed from.
@@ -70,6 +74,8 @@ fn read_by(function: &Unary) -> Option<Reads> {
 struct UnaryKernel {
     function: Unary,
     reads: Reads,
+    /// The extent of the first axis.
+    pictures: usize,
 }
 
 impl Kernel for UnaryKernel {
@@ -170,6 +176,12 @@ impl Kernel for UnaryKernel {
             Reads::Result => context.results[0],
         };
         match self.function {
+            Unary::Relu { negative_slope } if rule == BackwardRule::Smooth => {
+                smooth::backward_rectifier(self.pictures, negative_slope, v, g, target);
+            }
+            Unary::Clip { minimum, maximum } if rule == BackwardRule::Smooth => {
+                smooth::backward_clip(self.pictures, [minimum, maximum], v, g, target);
+            }
             Unary::Relu { negative_slope } => backward_rectifier(rule, negative_slope, v, g, target),
             Unary::Clip { minimum, maximum } => backward_clip(rule, minimum..=maximum, v, g, target),
             Unary::Elu { alpha } if alpha >= 0.0 => {
@@ -326,7 +338,8 @@ fn gelu_argument(x: f32) -> f32 {
 /// The backward pass of a rectifier; `v` has the sign of its argument.
 fn backward_rectifier(rule: BackwardRule, slope: f32, v: &[f32], g: &[f32], target: &mut [f32]) {
     match rule {
-        BackwardRule::Gradient => map2(
+        // Smooth gates are made elsewhere, from arguments.
+        BackwardRule::Gradient | BackwardRule::Smooth => map2(
             v,
             g,
             target,
@@ -361,7 +374,7 @@ fn backward_clip(
 ) {
     let (minimum, maximum) = inside.into_inner();
     match rule {
-        BackwardRule::Gradient => map2(
+        BackwardRule::Gradient | BackwardRule::Smooth => map2(
             x,
             g,
             target,

@@ -69,6 +69,8 @@ pub enum RuleChoice {
     Deconvnet,
     /// Guided backpropagation (Springenberg and others 2014).
     Guided,
+    /// Smooth gates: units that are nearly active take part.
+    Smooth,
 }
 
 impl RuleChoice {
@@ -78,6 +80,7 @@ impl RuleChoice {
             Self::Gradient => None,
             Self::Deconvnet => Some("deconvnet"),
             Self::Guided => Some("guided"),
+            Self::Smooth => Some("smooth"),
         }
     }
 }
@@ -88,6 +91,7 @@ impl From<RuleChoice> for BackwardRule {
             RuleChoice::Gradient => Self::Gradient,
             RuleChoice::Deconvnet => Self::DeconvNet,
             RuleChoice::Guided => Self::Guided,
+            RuleChoice::Smooth => Self::Smooth,
         }
     }
 }

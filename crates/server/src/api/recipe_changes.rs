@@ -69,6 +69,22 @@ pub struct RecipeChanges {
     /// Whether it is mirrored before every other step or so.
     #[serde(skip_serializing_if = "Option::is_none")]
     mirror: Option<bool>,
+    /// The deviation of noise that is added to what the network sees, in grey levels.
+    #[schema(minimum = 0.0, maximum = 255.0)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noise: Option<f64>,
+    /// How much the other classes' soft maximum counts against the class.
+    #[schema(minimum = 0.0, maximum = 10.0)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contrast: Option<f64>,
+    /// The temperature of that soft maximum.
+    #[schema(minimum = 0.01, maximum = 1e6)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contrast_temperature: Option<f64>,
+    /// The share that the past has in an average over the steps, which is then shown.
+    #[schema(minimum = 0.0, maximum = 0.9999)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average: Option<f64>,
     /// By how many pixels the canvas is larger than the network's input on every side; settled when an ascent begins.
     #[schema(minimum = 0, maximum = 128)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +101,10 @@ pub struct RecipeChanges {
     #[schema(minimum = 0.0, maximum = 4.0)]
     #[serde(skip_serializing_if = "Option::is_none")]
     spectrum_decay: Option<f64>,
+    /// What a spectrum's differences between colours are multiplied by; settled when an ascent begins.
+    #[schema(minimum = 0.0, maximum = 4.0)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chroma: Option<f64>,
     /// The deviation of a normal start; settled when an ascent begins.
     #[schema(minimum = 0.0, maximum = 255.0)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +133,11 @@ impl RecipeChanges {
             ("clip_contribution", self.clip_contribution, 0.0, 1.0),
             ("jitter", self.jitter, 0.0, 1024.0),
             ("rotation", self.rotation, 0.0, 180.0),
+            ("noise", self.noise, 0.0, 255.0),
+            ("contrast", self.contrast, 0.0, 10.0),
+            ("contrast_temperature", self.contrast_temperature, 0.01, 1e6),
+            ("average", self.average, 0.0, 0.9999),
+            ("chroma", self.chroma, 0.0, 4.0),
             ("octave_ratio", self.octave_ratio, 1.0, 4.0),
             ("spectrum_decay", self.spectrum_decay, 0.0, 4.0),
             ("start_deviation", self.start_deviation, 0.0, 255.0),
@@ -140,6 +165,7 @@ impl RecipeChanges {
             ("octaves", self.octaves.is_some()),
             ("octave_ratio", self.octave_ratio.is_some()),
             ("spectrum_decay", self.spectrum_decay.is_some()),
+            ("chroma", self.chroma.is_some()),
             ("start_deviation", self.start_deviation.is_some()),
         ];
         match settled.iter().find(|(_, is_changed)| *is_changed) {

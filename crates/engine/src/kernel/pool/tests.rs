@@ -279,6 +279,7 @@ fn plain_layout_and_four_spatial_axes_are_refused() {
         results: vec![plain],
         instructions: Instructions::Detected,
         precision: Precision::Exact,
+        rule: BackwardRule::Gradient,
     };
     assert!(lower(&op, &lowering).is_err());
     let window = Window::new([1, 1, 1, 1]);
@@ -290,6 +291,7 @@ fn plain_layout_and_four_spatial_axes_are_refused() {
         results: vec![last],
         instructions: Instructions::Detected,
         precision: Precision::Exact,
+        rule: BackwardRule::Gradient,
     };
     assert!(lower(&op, &lowering).is_err());
 }

@@ -149,6 +149,48 @@ fn rectifiers_obey_the_rules() {
     }
 }
 
+/// Each picture of a batch has its own deviation, whatever the layout.
+#[test]
+fn smooth_gates_open_by_deviations() {
+    let x = Array::noise(&[2, 3, 5, 4], 7).map(|x| 2.0 * x + 0.3);
+    let g = Array::noise(&[2, 3, 5, 4], 8);
+    let open = |u: f64| {
+        let u = u.clamp(-3.0, 3.0);
+        0.5 + 0.5 * u * (27.0 + u * u) / (27.0 + 9.0 * u * u)
+    };
+    let functions = [
+        Unary::Relu { negative_slope: 0.0 },
+        Unary::Relu { negative_slope: 0.2 },
+        Unary::Clip { minimum: 0.0, maximum: 1.5 },
+        Unary::Clip { minimum: f32::NEG_INFINITY, maximum: 1.5 },
+    ];
+    for function in functions {
+        let mut expected = Vec::new();
+        for (x, g) in x.numbers.chunks(60).zip(g.numbers.chunks(60)) {
+            let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+            let mean = x.iter().sum::<f64>() / 60.0;
+            let deviation = (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 60.0).sqrt();
+            expected.extend(x.iter().zip(g).map(|(x, &g)| {
+                let share = match function {
+                    Unary::Relu { negative_slope } => {
+                        let slope = f64::from(negative_slope);
+                        slope + (1.0 - slope) * open(x / deviation)
+                    }
+                    Unary::Clip { minimum: f32::NEG_INFINITY, .. } => open((1.5 - x) / deviation),
+                    _ => open(x / deviation) * open((1.5 - x) / deviation),
+                };
+                f64::from(g) * share
+            }));
+        }
+        let lower = |lowering: &Lowering<'_>| lower(&function, lowering);
+        let case = Case::new("", &function, lower, vec![x.clone()], |_| vec![]);
+        for layout in [Layout::Plain, Layout::ChannelsLast] {
+            let found = case.run(layout, BackwardRule::Smooth, std::slice::from_ref(&g.numbers));
+            assert_eq!(mismatch(&found.gradients[0], &expected, 1e-6), None, "{function:?} {layout:?}");
+        }
+    }
+}
+
 #[test]
 fn extremes_give_no_nan() {
     let x = [-1e30, -100.0, 0.0, 100.0, 1e30];
