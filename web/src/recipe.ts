@@ -59,9 +59,9 @@ export function formatChanges(changes: Readonly<Record<string, number>>): string
         .join(",");
 }
 
-/** The paper's recipe ties its step to λ, without which a larger λ would throw the picture about: a step of 0.05 / λ. */
+/** The paper's recipe ties its step to λ, without which a larger λ would throw the picture about: a step of 0.015 / λ. */
 export function tied(recipe: string, changes: Readonly<Record<string, number>>): Record<string, number> {
     const { l2 } = changes;
     if (recipe !== "paper" || !l2 || "learning_rate" in changes) return { ...changes };
-    return { ...changes, learning_rate: Number((0.05 / l2).toPrecision(6)) };
+    return { ...changes, learning_rate: Number((0.015 / l2).toPrecision(6)) };
 }

@@ -79,13 +79,6 @@ pub fn json(value: &impl Serialize) -> Outcome {
     Ok(())
 }
 
-/// Writes objects, one a line of JSON, as a file that appears whole or not at all.
-pub fn json_lines(path: &Path, values: &[impl Serialize]) -> Outcome {
-    let lines: std::result::Result<Vec<String>, _> = values.iter().map(serde_json::to_string).collect();
-    let lines = lines.map_err(|error| Failure::Message(format!("cannot write JSON: {error}")))?;
-    whole_file(path, format!("{}\n", lines.join("\n")).as_bytes())
-}
-
 /// Where the file of each of several results goes: the named file for a single one, else a folder of files that are
 /// called after their source. Without a name files go to the current folder.
 pub struct Destination {

@@ -177,13 +177,24 @@ fn what_makes_no_picture_is_refused_before_anything_is_written() {
 fn a_second_network_judges() {
     let folder = tempfile::tempdir().unwrap();
     let details = folder.path().join("verdicts.jsonl");
-    let flags = ["--count", "2", "--iterations", "2", "--json", "--details", &text(&details)];
-    let object = json(&deepinside([&["evaluate", "class-models"], &flags[..]].concat())).remove(0);
+    let details = text(&details);
+    let evaluate = |count: &str, iterations: &str| {
+        let flags = ["--count", count, "--iterations", iterations, "--json", "--details", &details];
+        deepinside([&["evaluate", "class-models"], &flags[..]].concat())
+    };
+    let object = json(&evaluate("2", "2")).remove(0);
     assert_eq!(object["classes"], 2);
     for name in ["top1_rate", "top5_rate", "own_top1_rate"] {
         assert!((0.0..=1.0).contains(&object[name].as_f64().unwrap()), "{object}");
     }
-    assert_eq!(std::fs::read_to_string(details).unwrap().lines().count(), 2);
+    // The settings, and two pictures, which are not made again.
+    let first = std::fs::read_to_string(&details).unwrap();
+    assert_eq!(first.lines().count(), 3);
+    assert_eq!(json(&evaluate("3", "2"))[0]["classes"], 3);
+    let longer = std::fs::read_to_string(&details).unwrap();
+    assert!(longer.starts_with(&first) && longer.lines().count() == 4, "{longer}");
+    let other = evaluate("2", "3");
+    assert!(!other.status.success() && stderr(&other).contains("other settings"), "{}", stderr(&other));
 
     let network = text(&silent_network(folder.path()));
     let output = deepinside(["evaluate", "class-models", "-m", &network, "--count", "2"]);

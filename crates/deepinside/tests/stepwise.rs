@@ -133,7 +133,7 @@ fn assert_near(found: &[f32], expected: &[f32], start: f32) {
 /// 1 − p.
 #[test]
 fn contrast_maximises_the_odds() {
-    let plain = Recipe { l2: 0.0, learning_rate: 50.0, ..Recipe::paper() };
+    let plain = Recipe { l2: 0.0, learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
     let contrasting = Recipe { contrast: 1.0, ..plain.clone() };
     let (picture, probability, _) = after(&contrasting, Objective::Class(1), 1, 1);
     assert!((0.01..0.99).contains(&probability), "{probability}");
@@ -144,10 +144,33 @@ fn contrast_maximises_the_odds() {
     assert_ne!(picture, other, "the other classes change nothing");
 }
 
+/// The first step from the mean is along what that rule lets back to the picture.
+#[test]
+fn an_ascent_follows_its_rule() {
+    let (model, threads) = (model(), Threads::new(1).unwrap());
+    let mean = vec![0.0; input(&model).len()];
+    let mut directions = Vec::new();
+    for rule in BackwardRule::ALL {
+        let recipe = Recipe { rule, l2: 0.0, learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
+        let (picture, ..) = after(&recipe, Objective::Class(1), 1, 1);
+        let mut runner = ScoreRunner::new(&model, Some(rule), &threads).unwrap();
+        runner.forward(&mean).unwrap();
+        let gradient = runner.gradient(1).unwrap();
+        let norm = |numbers: &[f32]| numbers.iter().map(|number| number * number).sum::<f32>().sqrt();
+        let cosine = picture.iter().zip(gradient.data()).map(|(a, b)| a * b).sum::<f32>()
+            / norm(&picture)
+            / norm(gradient.data());
+        assert!(cosine > 0.999, "{}: {cosine}", rule.name());
+        directions.push(picture);
+    }
+    directions.dedup();
+    assert_eq!(directions.len(), 4, "two rules gave the same");
+}
+
 /// Views that cannot differ are one view; what can differ, differs, but not between numbers of threads.
 #[test]
 fn views_are_averaged() {
-    let still = Recipe { l2: 0.0, learning_rate: 50.0, ..Recipe::paper() };
+    let still = Recipe { l2: 0.0, learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
     let once = after(&still, Objective::Class(1), 3, 1);
     let thrice = after(&Recipe { views: 3, ..still }, Objective::Class(1), 3, 1);
     assert_near(&thrice.0, &once.0, 0.0);

@@ -65,7 +65,8 @@ pub struct EvaluateClassModelsArguments {
     /// Also write every picture into this folder.
     #[arg(short, long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
-    /// Also write one line of JSON per picture.
+    /// Also keep a line of JSON per picture, and take those that are there already: a run that was stopped goes on, one with more
+    /// classes adds them.
     #[arg(long, value_name = "FILE")]
     pub details: Option<PathBuf>,
     #[command(flatten)]

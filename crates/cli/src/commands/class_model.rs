@@ -306,9 +306,9 @@ pub fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
     let mut changes = toml::Table::new();
     if let Some(lambda) = arguments.lambda {
         changes.insert("l2".to_owned(), lambda.into());
-        // The paper's recipe ties its step to λ, so that the penalty shrinks the picture by a tenth each step.
+        // With a fixed step a larger λ would throw the picture about.
         if recipe.name == "paper" && lambda > 0.0 {
-            changes.insert("learning_rate".to_owned(), (0.05 / lambda).into());
+            changes.insert("learning_rate".to_owned(), Recipe::paper_step(lambda).into());
         }
     }
     let mut change = |name: &str, value: Option<toml::Value>| {

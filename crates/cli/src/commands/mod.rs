@@ -6,7 +6,6 @@ pub mod class_model;
 pub mod classify;
 pub mod compare;
 pub mod evaluate;
-pub mod evaluate_class_models;
 pub mod graph;
 pub mod info;
 pub mod layers;

@@ -18,7 +18,7 @@ pub struct Judge<'a> {
 }
 
 /// What came out for one class.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Verdict {
     /// The class.
     pub class: usize,

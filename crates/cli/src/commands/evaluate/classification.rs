@@ -42,8 +42,9 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
     let objects = objects(&arguments.ground_truth, &model)?;
     let threads = Threads::new(arguments.run.threads)?;
     let settings = settings("classification", &model, format!("{crops:?}"));
-    let mut details =
-        details_file(&arguments.report).map(|path| Details::open(path, &settings)).transpose()?;
+    let mut details = details_file(arguments.report.details.as_deref())
+        .map(|path| Details::open(path, &settings))
+        .transpose()?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = classify_all(&model, &crops, &objects, &threads, details.as_mut(), || bar.inc(1))?;
     bar.finish_and_clear();

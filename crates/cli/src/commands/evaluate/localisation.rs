@@ -151,8 +151,9 @@ pub fn measured(
     expect_boxes(&objects)?;
     let threads = Threads::new(arguments.run.threads)?;
     let settings = settings(measure, model, format!("{method:?}"));
-    let mut details =
-        details_file(&arguments.report).map(|path| Details::open(path, &settings)).transpose()?;
+    let mut details = details_file(arguments.report.details.as_deref())
+        .map(|path| Details::open(path, &settings))
+        .transpose()?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = localise_all(model, method, &objects, &threads, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();

@@ -1,5 +1,6 @@
 //! `deepinside evaluate`: one file per measure.
 
+mod class_models;
 mod classification;
 mod html;
 mod localisation;
@@ -12,7 +13,7 @@ use deepinside::Model;
 use deepinside::evaluation::{GroundTruth, Settings, TrueObject, ground_truth};
 use serde_json::Value;
 
-use crate::arguments::{EvaluateCommand, GroundTruthArguments, ReportArguments};
+use crate::arguments::{EvaluateCommand, GroundTruthArguments};
 use crate::failure::Outcome;
 use crate::{progress, record};
 
@@ -21,7 +22,7 @@ pub fn run(command: &EvaluateCommand) -> Outcome {
         EvaluateCommand::Localisation(arguments) => localisation::run(arguments),
         EvaluateCommand::Pointing(arguments) => pointing::run(arguments),
         EvaluateCommand::Classification(arguments) => classification::run(arguments),
-        EvaluateCommand::ClassModels(arguments) => super::evaluate_class_models::run(arguments),
+        EvaluateCommand::ClassModels(arguments) => class_models::run(arguments),
     }
 }
 
@@ -48,8 +49,8 @@ fn objects(arguments: &GroundTruthArguments, model: &Model) -> Outcome<Vec<TrueO
 
 /// The file that keeps the result of every picture. It holds times and grows with each run that goes on with it, so it is no
 /// result of a single one: records leave it out, and a replay computes every picture again.
-fn details_file(arguments: &ReportArguments) -> Option<&Path> {
-    arguments.details.as_deref().filter(|_| !record::is_replay())
+fn details_file(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|_| !record::is_replay())
 }
 
 /// What the results of single pictures depend on: the program, the network and how it is fed, and how results are made.

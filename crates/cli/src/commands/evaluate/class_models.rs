@@ -1,14 +1,18 @@
 //! `deepinside evaluate class-models`.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use deepinside::class_model::judge::{Judge, Verdict, random_classes, summary};
 use deepinside::class_model::{Objective, Wish, ascend, picture};
+use deepinside::evaluation::{Details, Keyed};
 use deepinside::{Settings, Threads};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::details_file;
 use crate::arguments::EvaluateClassModelsArguments;
+use crate::commands::{self, class_model};
 use crate::failure::{Failure, Outcome};
 use crate::{output, progress};
 
@@ -32,10 +36,25 @@ struct Intervals {
     top5_rate: [f64; 2],
 }
 
+/// What is kept of a picture.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    verdict: Verdict,
+    seconds: f64,
+}
+
+impl Keyed for Kept {
+    /// Class models are of no file.
+    fn key(&self) -> (PathBuf, usize) {
+        (PathBuf::new(), self.verdict.class)
+    }
+}
+
 pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
-    let recipe = super::class_model::recipe(&arguments.recipe)?;
-    let model = super::open(&arguments.model, false)?;
-    let judge_model = super::open_named(arguments.judge.as_deref(), Settings::default())?;
+    let recipe = class_model::recipe(&arguments.recipe)?;
+    let model = commands::open(&arguments.model, false)?;
+    let judge_model = commands::open_named(arguments.judge.as_deref(), Settings::default())?;
     if !(1..=model.score.classes).contains(&arguments.count) {
         return Err(Failure::Message(format!(
             "--count is 1 to {}, the network's classes; found {}",
@@ -47,28 +66,43 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
     if let Some(folder) = &arguments.output {
         output::make_folder(folder)?;
     }
+    let how = format!("{recipe:?}, seed {}, judged by {}", arguments.seed, judge_model.name);
+    let settings = super::settings("class models", &model, how);
+    let mut details: Option<Details<Kept>> =
+        details_file(arguments.details.as_deref()).map(|path| Details::open(path, &settings)).transpose()?;
     let bar = progress::bar(arguments.count, "class models");
-    let start = Instant::now();
-    let mut verdicts: Vec<Verdict> = Vec::new();
+    let mut results: Vec<Kept> = Vec::new();
     for class in random_classes(model.score.classes, arguments.count, arguments.seed) {
-        let wish = Wish { objective: Objective::Class(class), seed: u64::from(arguments.seed) };
-        let made = ascend(&model, &[wish], &recipe, None, &threads, |_, _| ControlFlow::Continue(()))?;
-        for made in &made {
-            verdicts.push(judge.judge(&model, made, class, &recipe)?);
-            if let Some(folder) = &arguments.output {
-                let file = folder.join(format!("{class}-class-model.png"));
-                output::png(&file, &picture(&model, &made.image, recipe.display)?)?;
+        // A picture that is to be written, and is not there, is made again.
+        let known = details.as_mut().and_then(|details| details.take(&(PathBuf::new(), class)));
+        let file = arguments.output.as_ref().map(|folder| folder.join(format!("{class}-class-model.png")));
+        match known.filter(|_| file.as_ref().is_none_or(|file| file.exists())) {
+            Some(known) => results.push(known),
+            None => {
+                let start = Instant::now();
+                let wish = Wish { objective: Objective::Class(class), seed: u64::from(arguments.seed) };
+                let made =
+                    ascend(&model, &[wish], &recipe, None, &threads, |_, _| ControlFlow::Continue(()))?;
+                for made in &made {
+                    let verdict = judge.judge(&model, made, class, &recipe)?;
+                    if let Some(file) = &file {
+                        output::png(file, &picture(&model, &made.image, recipe.display)?)?;
+                    }
+                    let kept = Kept { verdict, seconds: start.elapsed().as_secs_f64() };
+                    if let Some(details) = &mut details {
+                        details.add(&kept)?;
+                    }
+                    results.push(kept);
+                }
             }
         }
         bar.inc(1);
-        let named = verdicts.iter().filter(|verdict| verdict.rank == 0).count();
-        bar.set_message(format!("{named} of {} named", verdicts.len()));
+        let named = results.iter().filter(|kept| kept.verdict.rank == 0).count();
+        bar.set_message(format!("{named} of {} named", results.len()));
     }
     bar.finish_and_clear();
-    let seconds = start.elapsed().as_secs_f64() / arguments.count as f64;
-    if let Some(path) = &arguments.details {
-        output::json_lines(path, &verdicts)?;
-    }
+    let seconds = results.iter().map(|kept| kept.seconds).sum::<f64>() / results.len().max(1) as f64;
+    let verdicts: Vec<Verdict> = results.iter().map(|kept| kept.verdict).collect();
     let figures = summary(&verdicts);
     if arguments.run.json {
         return output::json(&Result {
