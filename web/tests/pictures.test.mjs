@@ -46,7 +46,7 @@ const DOCUMENTS = [
     ["photograph", `#/photograph?photograph=example-cat${model}`, {}],
     ["saliency", `#/saliency?photograph=example-cat&classes=281,282,285&crops=ten&smoothing=0.01${model}`, {}],
     ["localise", "#/localise?photograph=example-cat", {}],
-    ["class-model", `#/class-model?classes=254&recipe=transfer&set=iterations:256&seed=1&run=1${model}`, { scheme: "dark", ready: ["At the top"] }],
+    ["class-model", `#/class-model?classes=254&recipe=transfer&seed=1&run=1${model}`, { scheme: "dark", ready: ["At the top"] }],
     ["layers", `#/layers?photograph=example-cat&value=fire3/concat&channel=40&unit=guided${model}`, { scheme: "dark" }],
     ["compare", `#/compare?photograph=example-cat&classes=281,285,904&over=1${model}`, { size: { ...DESKTOP, height: 1000 } }],
     ["phone", `#/saliency?photograph=example-cat&classes=285&smoothing=0.01${model}`, { size: PHONE, isTouched: true }],

@@ -15,7 +15,7 @@ import { useJob } from "../hooks";
 import { formatChanges, KNOBS, MORE_KNOBS, parseChanges, position, tied, valueAt, type Knob } from "../recipe";
 import { address, useSettings } from "../route";
 
-const DEFAULTS = { classes: [] as readonly number[], value: "", channel: -1, recipe: "lucid", seed: 0, set: "", run: false };
+const DEFAULTS = { classes: [] as readonly number[], value: "", channel: -1, recipe: "transfer", seed: 0, set: "", run: false };
 /** Where nothing else is asked for: a tabby, as in the original project. */
 const FIRST_CLASS = 281;
 

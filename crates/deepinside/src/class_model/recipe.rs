@@ -244,22 +244,22 @@ impl Recipe {
     }
 
     /// Like [`Recipe::lucid`], meant for pictures that *other* networks recognise, in half as many steps (how often they do stands in
-    /// `docs/methods/class-model.md`): larger moves, zooms and turns, every other view mirrored, noise in every view, less for
-    /// what other classes share, larger shapes, calmer colours, and a learning rate that falls.
+    /// `docs/methods/class-model.md`): smooth gates, somewhat larger moves and zooms, every other view mirrored, noise in every view,
+    /// less for what other classes share, larger shapes, calmer colours, and a learning rate that falls.
     pub fn transfer() -> Self {
         Self {
             name: "transfer".to_owned(),
+            rule: BackwardRule::Smooth,
             iterations: 128,
             final_learning_rate: 0.1,
             l2: 1e-9,
             spectrum_decay: 1.25,
             chroma: 0.7,
             margin: 24,
-            jitter: 24.0,
-            zoom: [0.7, 1.2],
-            rotation: 20.0,
+            jitter: 16.0,
+            zoom: [0.85, 1.15],
             mirror: true,
-            noise: 30.0,
+            noise: 15.0,
             contrast: 1.0,
             ..Self::lucid()
         }

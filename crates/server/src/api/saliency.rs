@@ -38,7 +38,7 @@ fn usual_noise() -> f64 {
     0.15
 }
 
-/// How maps are made.
+/// How maps are made. Requests repeat these fields one by one: what is flattened into a request could not refuse unknown names.
 #[derive(Debug, Clone)]
 pub struct MapOptions {
     /// What rectifiers do on the way back.
