@@ -224,42 +224,44 @@ impl Recipe {
         }
     }
 
-    /// Olah, Mordvintsev and Schubert 2017: a spectrum with decorrelated colours under random moves, zooms and turns, by Adam.
+    /// Olah, Mordvintsev and Schubert 2017: a spectrum with decorrelated colours under random moves, zooms and turns, by Adam. That
+    /// article has the true gradient, no noise, an even learning rate and a spectrum that is damped by 1; with these numbers a
+    /// second network names more of the pictures (`docs/methods/class-model.md`).
     pub fn lucid() -> Self {
         Self {
             name: "lucid".to_owned(),
             parameterisation: Parameterisation::Fourier,
             start: Start::Normal,
             start_deviation: 0.01,
+            rule: BackwardRule::Smooth,
             iterations: 256,
             optimiser: Optimiser::Adam,
             learning_rate: 0.05,
+            final_learning_rate: 0.1,
             l2: 0.0,
+            spectrum_decay: 1.25,
             margin: 12,
             jitter: 12.0,
             zoom: [0.9, 1.1],
             rotation: 10.0,
+            noise: 15.0,
             ..Self::paper()
         }
     }
 
     /// Like [`Recipe::lucid`], meant for pictures that *other* networks recognise, in half as many steps (how often they do stands in
-    /// `docs/methods/class-model.md`): smooth gates, somewhat larger moves and zooms, every other view mirrored, noise in every view,
-    /// less for what other classes share, larger shapes, calmer colours, and a learning rate that falls.
+    /// `docs/methods/class-model.md`): somewhat larger moves and zooms, every other view mirrored, less for what other classes share,
+    /// and calmer colours.
     pub fn transfer() -> Self {
         Self {
             name: "transfer".to_owned(),
-            rule: BackwardRule::Smooth,
             iterations: 128,
-            final_learning_rate: 0.1,
             l2: 1e-9,
-            spectrum_decay: 1.25,
             chroma: 0.7,
             margin: 24,
             jitter: 16.0,
             zoom: [0.85, 1.15],
             mirror: true,
-            noise: 15.0,
             contrast: 1.0,
             ..Self::lucid()
         }
