@@ -46,7 +46,12 @@ struct Result<'a> {
 
 pub fn run(arguments: &ClassModelArguments) -> Outcome {
     let is_original = arguments.recipe.recipe == "original";
-    let mut recipe = recipe(&arguments.recipe)?;
+    let mut recipe = recipe_from(&arguments.recipe, |base| {
+        // What an inversion is compared with stands still.
+        if arguments.objective.invert.is_some() && base.name == "paper" {
+            base.jitter = 0.0;
+        }
+    })?;
     if let Some(path) = &arguments.start {
         record::input(path)?;
         recipe.start = Start::Given(npy::read_f64(path)?.1);
@@ -295,14 +300,20 @@ fn value(model: &Model, name: &str) -> Outcome<ValueId> {
 
 /// The recipe with what the flags change.
 pub fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
+    recipe_from(arguments, |_| ())
+}
+
+/// The same, where something of the recipe itself is set before the flags change it.
+fn recipe_from(arguments: &RecipeArguments, set: impl FnOnce(&mut Recipe)) -> Outcome<Recipe> {
     let path = Path::new(&arguments.recipe);
-    let recipe = match path.extension() {
+    let mut recipe = match path.extension() {
         Some(ending) if ending == "toml" => {
             record::input(path)?;
             Recipe::read(path)?
         }
         _ => Recipe::named(&arguments.recipe)?,
     };
+    set(&mut recipe);
     let mut changes = toml::Table::new();
     if let Some(lambda) = arguments.lambda {
         changes.insert("l2".to_owned(), lambda.into());

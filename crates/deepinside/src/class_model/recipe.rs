@@ -107,7 +107,8 @@ pub struct Recipe {
     pub clip_contribution: f64,
     /// By how many pixels the canvas is larger than the network's input on every side; it is cut off in the end.
     pub margin: usize,
-    /// By how many pixels the canvas is moved at random before every step, at most.
+    /// By how many pixels the canvas is moved at random before every step, at most; never by more than an eighth of the input's
+    /// shorter side.
     pub jitter: f64,
     /// Between which factors the canvas is enlarged at random before every step.
     pub zoom: [f64; 2],

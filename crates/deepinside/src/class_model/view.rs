@@ -5,6 +5,10 @@ use rayon::prelude::*;
 use super::Recipe;
 use crate::random::Random;
 
+/// The largest share of the input's shorter side by which a view is moved: recipes are made for some two hundred pixels, and of a
+/// small picture most would leave the view.
+const LARGEST_JITTER: f64 = 0.125;
+
 /// How many pixels a thread takes at least.
 const PIECE: usize = 8192;
 
@@ -38,7 +42,9 @@ impl View {
     /// Draws one. As many random numbers are drawn whatever the recipe says, so that a change of one number keeps the others.
     pub fn draw(recipe: &Recipe, frame: &Frame, random: &mut Random) -> Self {
         // Whole pixels, so that a view that is only moved is not blurred.
-        let mut shift = || (random.between(-1.0, 1.0) * recipe.jitter).round() * frame.density;
+        let most = frame.view[0].min(frame.view[1]) as f64 * LARGEST_JITTER;
+        let jitter = recipe.jitter.min(most);
+        let mut shift = || (random.between(-1.0, 1.0) * jitter).round() * frame.density;
         let shift = [shift(), shift()];
         let [least, most] = recipe.zoom.map(f64::ln);
         let zoom = random.between(least, most).exp();
