@@ -99,7 +99,8 @@ fn a_slider_takes_effect_at_the_next_step() {
     let timeline = server.get(&path).ok()["timeline"].clone();
     assert_eq!(timeline[0]["changes"], json!({"learning_rate": 0.0, "l2": 0.5}));
     // Without a learning rate and unmoved the picture stays as it is.
-    let still = json!({"changes": {"jitter": 0.0, "rotation": 0.0, "zoom": [1.0, 1.0]}}).to_string();
+    let still =
+        json!({"changes": {"jitter": 0.0, "rotation": 0.0, "zoom": [1.0, 1.0], "noise": 0.0}}).to_string();
     server.send("PATCH", &path, &[("Content-Type", "application/json")], still.as_bytes()).ok();
     server.wait("the second change", |server| {
         server.get(&path).ok()["timeline"].as_array().unwrap().len() == 2

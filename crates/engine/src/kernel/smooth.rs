@@ -78,13 +78,15 @@ pub(super) fn backward_clip(
     target: &mut [f32],
 ) {
     for_each_picture(pictures, x, g, target, |scale, x, g, target| {
-        let excess = move |number: f32| scale * number;
+        // A bound at infinity is none; no number of deviations leads there.
+        let [has_minimum, has_maximum] = [minimum, maximum].map(f32::is_finite);
+        let gate = move |is_there: bool, excess: f32| if is_there { openness(scale * excess) } else { 1.0 };
         map2(
             x,
             g,
             target,
             #[inline(always)]
-            move |x, g| g * openness(excess(x - minimum)) * openness(excess(maximum - x)),
+            move |x, g| g * gate(has_minimum, x - minimum) * gate(has_maximum, maximum - x),
         );
     });
 }
@@ -114,6 +116,20 @@ mod tests {
         assert!((f64::from(inverse_deviation(&numbers)) * variance.sqrt() - 1.0).abs() < 1e-6);
         assert_eq!(inverse_deviation(&[3.0; 5]), 0.0);
         assert_eq!(inverse_deviation(&[]), 0.0);
+    }
+
+    #[test]
+    fn where_all_arguments_are_equal_gates_are_half_open_and_bounds_at_infinity_are_none() {
+        for (bounds, expected) in [
+            ([0.0, 6.0], 0.25),
+            ([f32::NEG_INFINITY, 6.0], 0.5),
+            ([0.0, f32::INFINITY], 0.5),
+            ([f32::NEG_INFINITY, f32::INFINITY], 1.0),
+        ] {
+            let mut found = [f32::NAN; 4];
+            backward_clip(2, bounds, &[3.0; 4], &[1.0; 4], &mut found);
+            assert_eq!(found, [expected; 4]);
+        }
     }
 
     #[test]
