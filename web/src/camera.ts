@@ -24,32 +24,30 @@ interface LoopOptions {
     readonly onError: (error: unknown) => void;
 }
 
-/** Tells when the camera has a picture that was not read yet. Where the browser cannot tell, at every picture it paints itself. */
+/**
+ * Waits until the camera has a picture that was not read yet. A request for the next picture's arrival makes the browser lay the whole
+ * page out anew, so one is made only where there is nothing new to read.
+ */
 class Pictures {
-    private isNew = false;
-    private wake: (() => void) | undefined;
+    private read = -1;
 
-    constructor(
-        private readonly video: HTMLVideoElement,
-        private readonly signal: AbortSignal,
-    ) {
-        this.listen();
-    }
-
-    private listen(): void {
-        const arrived = () => {
-            if (this.signal.aborted) return;
-            this.isNew = true;
-            this.wake?.();
-            this.listen();
-        };
-        if ("requestVideoFrameCallback" in this.video) this.video.requestVideoFrameCallback(arrived);
-        else requestAnimationFrame(arrived);
-    }
+    constructor(private readonly video: HTMLVideoElement) {}
 
     async next(): Promise<void> {
-        if (!this.isNew) await new Promise<void>((resolve) => (this.wake = resolve));
-        this.isNew = false;
+        const { video } = this;
+        // Where the browser does not count pictures, every one that it paints itself may be new.
+        if (this.count() === this.read || this.count() === 0) {
+            await new Promise<void>((resolve) => {
+                if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(() => resolve());
+                else requestAnimationFrame(() => resolve());
+            });
+        }
+        this.read = this.count();
+    }
+
+    /** How many pictures the camera has given so far. */
+    private count(): number {
+        return this.video.getVideoPlaybackQuality?.().totalVideoFrames ?? 0;
     }
 }
 
@@ -78,13 +76,13 @@ export function runCamera({ video, width, height, path, onAnswer, onError }: Loo
             pixels[to + 1] = data[from + 1]!;
             pixels[to + 2] = data[from + 2]!;
         }
-        const response = await request(path(), { method: "POST", body: pixels, signal: controller.signal, headers: { "Content-Type": "application/octet-stream" } }, 0);
+        const response = await request(path(), { method: "POST", body: new Blob([pixels]), signal: controller.signal, headers: { "Content-Type": "application/octet-stream" } }, 0);
         const map = new Uint8Array(await response.arrayBuffer());
         const top = JSON.parse(response.headers.get("X-Top") ?? "[]") as ScoredClass[];
         onAnswer({ map, top, latency: performance.now() - captured });
     };
     const loop = async () => {
-        const pictures = new Pictures(video, controller.signal);
+        const pictures = new Pictures(video);
         while (!controller.signal.aborted) {
             await pictures.next();
             if (controller.signal.aborted) return;

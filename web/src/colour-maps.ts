@@ -74,8 +74,9 @@ export interface Paint {
 /** Paints a map, one pixel a value. */
 export function paint(canvas: HTMLCanvasElement | OffscreenCanvas, map: NumberMap, { colours, range, fades = false }: Paint): void {
     const { width, height, data } = map;
-    canvas.width = width;
-    canvas.height = height;
+    // Even the same size set again makes a browser lay the page out anew.
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
     const context = canvas.getContext("2d") as CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D | null;
     if (!context || width === 0 || height === 0) return;
     const image = context.createImageData(width, height);

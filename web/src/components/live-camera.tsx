@@ -157,7 +157,7 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
             </section>
             <aside class="panel" aria-label="What the network thinks">
                 <Group title="Best classes now">
-                    <ScoreBars top={top} />
+                    <ScoreBars top={top} moves={false} />
                 </Group>
                 <Group title="Which class">
                     <Toggle label="Follow the best class" isOn={settings.follow} onChange={(follow) => set({ follow })} />

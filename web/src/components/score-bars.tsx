@@ -7,11 +7,13 @@ interface ScoreBarsProps {
     readonly top: readonly ScoredClass[];
     /** Where a class leads, if anywhere. */
     readonly address?: (entry: ScoredClass) => string;
+    /** Whether bars glide to their new lengths. Each step of that lays the page out anew, which a camera has no time for. */
+    readonly moves?: boolean;
 }
 
-export function ScoreBars({ top, address }: ScoreBarsProps) {
+export function ScoreBars({ top, address, moves = true }: ScoreBarsProps) {
     return (
-        <ol class="score-bars">
+        <ol class={moves ? "score-bars score-bars-moving" : "score-bars"}>
             {top.map((entry) => {
                 const text = (
                     <>

@@ -17,7 +17,7 @@ import { paintMarkers, paintMask } from "../masks";
 import { change, useSettings } from "../route";
 
 const METHODS: readonly Option[] = [
-    ["default", "Default: many views, graph cut"],
+    ["default", "Default: largest expected overlap"],
     ["paper", "Paper: graph cut from quantiles"],
     ["paper-literal", "Paper, to the letter"],
     ["energy", "Threshold: share of energy"],
