@@ -115,6 +115,14 @@ pub enum Command {
     /// Say what is known and what is assumed about a model.
     #[command(after_help = examples!("deepinside info -m deploy.prototxt --weights squeezenet.caffemodel"))]
     Info(InfoArguments),
+    /// Check that the gradients of a network can be trusted: by finite differences, operator by operator and as a whole, alone and
+    /// among other pictures, and run after run.
+    #[command(after_help = examples!(
+        "deepinside check -m my-network.onnx",
+        "deepinside check -m deploy.prototxt --weights my.caffemodel cat.jpg --table",
+        "deepinside check -m my-network.onnx --json"
+    ))]
+    Check(CheckArguments),
     /// Show the network: its layers as a table with what they compute, or as a drawing.
     #[command(after_help = examples!(
         "deepinside graph -m resnet50.onnx",
@@ -432,6 +440,22 @@ pub struct TraceArguments {
 
 #[derive(Debug, Args)]
 pub struct InfoArguments {
+    #[command(flatten)]
+    pub model: ModelArguments,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The photograph at which gradients are checked; a made-up picture by default.
+    pub photograph: Option<PathBuf>,
+    /// Also list every operator with how far its gradient is from finite differences.
+    #[arg(long)]
+    pub table: bool,
+    /// The random seed that draws the directions of the finite differences.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
     #[command(flatten)]
     pub model: ModelArguments,
     #[command(flatten)]

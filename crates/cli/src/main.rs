@@ -58,6 +58,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments, dispatch),
         Command::Info(arguments) => commands::info::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments),
         Command::Graph(arguments) => commands::graph::run(&arguments),
         Command::Model(command) => commands::model::run(&command),
         Command::Bench(arguments) => commands::bench::run(&arguments),

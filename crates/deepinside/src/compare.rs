@@ -14,6 +14,7 @@ use deepinside_vision::normalise::{Content, Scaling, normalise};
 use deepinside_vision::{Array, ChannelOrder, Picture};
 
 pub use self::operators::{ComparedOperator, operators};
+use crate::layers::hangs_on;
 use crate::saliency::largest_magnitude;
 use crate::score::no_such_value;
 use crate::{Error, Model, Result};
@@ -268,18 +269,6 @@ fn strongest(numbers: &[f32]) -> usize {
         }
     }
     best
-}
-
-/// Which values are computed from `source`, itself included.
-fn hangs_on(graph: &Graph, source: ValueId) -> Vec<bool> {
-    let mut hangs = vec![false; graph.values().len()];
-    hangs[source.index()] = true;
-    for node in graph.nodes() {
-        if node.inputs.iter().any(|input| hangs[input.index()]) {
-            node.outputs.iter().for_each(|output| hangs[output.index()] = true);
-        }
-    }
-    hangs
 }
 
 /// A gradient as pictures.

@@ -143,6 +143,18 @@ pub fn shown_values(model: &Model) -> Vec<ValueId> {
     shown
 }
 
+/// Which values are computed from `source`, itself included.
+pub(crate) fn hangs_on(graph: &Graph, source: ValueId) -> Vec<bool> {
+    let mut hangs = vec![false; graph.values().len()];
+    hangs[source.index()] = true;
+    for node in graph.nodes() {
+        if node.inputs.iter().any(|input| hangs[input.index()]) {
+            node.outputs.iter().for_each(|output| hangs[output.index()] = true);
+        }
+    }
+    hangs
+}
+
 /// Which values have a way to `target`.
 pub(crate) fn leads_to(graph: &Graph, target: ValueId) -> Vec<bool> {
     let mut leads = vec![false; graph.values().len()];

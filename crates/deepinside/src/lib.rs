@@ -14,6 +14,7 @@
 //! * [`layers`]: activations and gradients of every layer (§4);
 //! * [`compare`]: any unit by gradient, DeconvNet and guided backpropagation, and where these differ (§4);
 //! * [`probe`]: one value and its units at close quarters;
+//! * [`check`]: whether the gradients of a network of one's own can be trusted;
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
 //! * [`trace`]: every number of a network, by the names of its file.
@@ -37,6 +38,7 @@
 
 pub mod annotations;
 pub mod benchmark;
+pub mod check;
 mod choices;
 pub mod class_activation;
 pub mod class_model;
@@ -58,6 +60,7 @@ mod runner;
 pub mod saliency;
 mod score;
 mod settings;
+mod single_operator;
 mod statistics;
 pub mod trace;
 

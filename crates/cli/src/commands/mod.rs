@@ -2,6 +2,7 @@
 
 pub mod atlas;
 pub mod bench;
+pub mod check;
 pub mod class_model;
 pub mod classify;
 pub mod compare;

@@ -226,8 +226,8 @@ impl Recipe {
     }
 
     /// Olah, Mordvintsev and Schubert 2017: a spectrum with decorrelated colours under random moves, zooms and turns, by Adam. That
-    /// article has the true gradient, no noise, an even learning rate and a spectrum that is damped by 1; with these numbers a
-    /// second network names more of the pictures (`docs/methods/class-model.md`).
+    /// article has the true gradient, no noise, no mirror, an even learning rate, a spectrum that is damped by 1, and the score of the
+    /// class alone; with these numbers a second network names more of the pictures (`docs/methods/class-model.md`).
     pub fn lucid() -> Self {
         Self {
             name: "lucid".to_owned(),
@@ -241,31 +241,20 @@ impl Recipe {
             final_learning_rate: 0.1,
             l2: 0.0,
             spectrum_decay: 1.25,
-            margin: 12,
-            jitter: 12.0,
-            zoom: [0.9, 1.1],
+            margin: 24,
+            jitter: 16.0,
+            zoom: [0.85, 1.15],
             rotation: 10.0,
+            mirror: true,
             noise: 15.0,
+            contrast: 1.0,
             ..Self::paper()
         }
     }
 
-    /// Like [`Recipe::lucid`], meant for pictures that *other* networks recognise, in half as many steps (how often they do stands in
-    /// `docs/methods/class-model.md`): somewhat larger moves and zooms, every other view mirrored, less for what other classes share,
-    /// and calmer colours.
+    /// [`Recipe::lucid`] in half as many steps, with calmer colours: no worse for *other* networks (`docs/methods/class-model.md`).
     pub fn transfer() -> Self {
-        Self {
-            name: "transfer".to_owned(),
-            iterations: 128,
-            l2: 1e-9,
-            chroma: 0.7,
-            margin: 24,
-            jitter: 16.0,
-            zoom: [0.85, 1.15],
-            mirror: true,
-            contrast: 1.0,
-            ..Self::lucid()
-        }
+        Self { name: "transfer".to_owned(), iterations: 128, l2: 1e-9, chroma: 0.7, ..Self::lucid() }
     }
 
     /// A recipe by its name, see [`RECIPES`].

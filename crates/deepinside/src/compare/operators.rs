@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use deepinside_engine::{Plan, PlanOptions, Session, Target, Threads};
 use deepinside_graph::op::Unary;
-use deepinside_graph::{Graph, GraphBuilder, Node, Op, Origin, ValueId};
+use deepinside_graph::{Graph, Node, Op, ValueId};
 
-use super::{Axes, RULES, Unit, hangs_on, locate};
-use crate::layers::leads_to;
+use super::{Axes, RULES, Unit, locate};
+use crate::layers::{hangs_on, leads_to};
+use crate::single_operator::{Counterpart, SingleOperator};
 use crate::{Error, Model, Result};
 
 /// How the rules compare at one operator. A relative difference is the largest difference of two arrays, divided by
@@ -130,41 +131,16 @@ struct Single<'a> {
 impl Single<'_> {
     /// How far what comes out under the second and third rule is from what comes out under the first.
     fn run(&self, between: &impl Fn(ValueId) -> bool, threads: &Threads) -> Result<[f32; 2]> {
-        let mut builder = GraphBuilder::new(self.node.name.clone());
-        let mut known: HashMap<ValueId, ValueId> = HashMap::new();
-        let mut given: Vec<(ValueId, &[f32])> = Vec::new();
-        let mut wanted = Vec::new();
-        let mut operands = Vec::new();
-        for &input in &self.node.inputs {
-            if let Some(&here) = known.get(&input) {
-                operands.push(here);
-                continue;
-            }
-            let value = self.graph.value(input);
-            let here = match &value.origin {
-                Origin::Constant(weights) => builder.constant(value.name.clone(), weights.clone())?,
-                Origin::Input | Origin::Computed => {
-                    let here = builder.input(value.name.clone(), value.shape.clone())?;
-                    given.push((here, &self.activations[&input]));
-                    here
-                }
-            };
-            if between(input) {
-                wanted.push(here);
-            }
-            known.insert(input, here);
-            operands.push(here);
-        }
-        let names: Vec<&str> =
-            self.node.outputs.iter().map(|&output| self.graph.value(output).name.as_str()).collect();
-        let results = builder.node(self.node.name.clone(), self.node.op.clone(), &operands, &names)?;
-        let tops: Vec<(ValueId, Target)> = results
-            .iter()
-            .zip(&self.node.outputs)
-            .filter_map(|(&here, output)| Some((here, Target::Dense(self.incoming.get(output)?.clone()))))
-            .collect();
+        let single = SingleOperator::new(self.graph, self.node)?;
+        let given: Vec<(ValueId, &[f32])> =
+            single.inputs.iter().map(|input| (input.here, &self.activations[&input.there][..])).collect();
+        let wanted: Vec<ValueId> =
+            single.inputs.iter().filter(|input| between(input.there)).map(|input| input.here).collect();
+        let incoming = |result: &Counterpart| {
+            Some((result.here, Target::Dense(self.incoming.get(&result.there)?.clone())))
+        };
+        let tops: Vec<(ValueId, Target)> = single.results.iter().filter_map(incoming).collect();
         let tops: Vec<(ValueId, &Target)> = tops.iter().map(|(value, target)| (*value, target)).collect();
-        let alone = builder.finish(&results);
 
         let mut outcomes: Vec<Vec<Vec<f32>>> = Vec::new();
         for rule in RULES {
@@ -174,7 +150,7 @@ impl Single<'_> {
                 rule,
                 ..PlanOptions::default()
             };
-            let mut session = Session::new(Arc::new(Plan::new(&alone, &options)?), threads.clone());
+            let mut session = Session::new(Arc::new(Plan::new(&single.graph, &options)?), threads.clone());
             session.forward(&given)?;
             session.backward(&tops)?;
             let gradients = wanted.iter().map(|&operand| session.gradient(operand));

@@ -1,0 +1,74 @@
+//! `deepinside check`.
+
+use deepinside::Threads;
+use deepinside::check::{Report, Verdict, check};
+use serde::Serialize;
+
+use crate::arguments::CheckArguments;
+use crate::failure::{Failure, Outcome};
+use crate::{output, record};
+
+#[derive(Serialize)]
+struct Result<'a> {
+    model: &'a str,
+    passed: bool,
+    class_name: String,
+    #[serde(flatten)]
+    report: Report,
+}
+
+pub fn run(arguments: &CheckArguments) -> Outcome {
+    let model = super::open(&arguments.model, false)?;
+    let threads = Threads::new(arguments.run.threads)?;
+    let picture = match &arguments.photograph {
+        Some(path) => {
+            record::input(path)?;
+            Some(model.inputs(&model.load_photograph(path)?, &[model.crop])?.into_data())
+        }
+        None => None,
+    };
+    let report = check(&model, picture.as_deref(), arguments.seed, &threads)?;
+    let passed = report.passed();
+    let result = Result { model: &model.name, passed, class_name: model.class_name(report.class), report };
+    if arguments.run.json {
+        output::json(&result)?;
+    } else {
+        print(&result, arguments.table);
+    }
+    if passed {
+        return Ok(());
+    }
+    let failed = result.report.checks.iter().filter(|check| check.verdict == Verdict::Failed);
+    let names: Vec<&str> = failed.map(|check| check.name).collect();
+    Err(Failure::Message(format!("{} did not pass: {}", result.model, names.join(", "))))
+}
+
+fn print(result: &Result<'_>, table: bool) {
+    let report = &result.report;
+    if table {
+        let width = report.operators.iter().map(|operator| operator.name.chars().count()).max().unwrap_or(0);
+        for operator in &report.operators {
+            let mark = if operator.agrees() { ' ' } else { '✗' };
+            output::line(format_args!(
+                "{mark} {:<width$}  {:<24}  {:.0e}",
+                operator.name, operator.operator, operator.error
+            ));
+        }
+    }
+    output::line(format_args!(
+        "{}: {} of {} checks passed, at the score {:.3} of '{}'",
+        result.model,
+        report.checks.iter().filter(|check| check.verdict == Verdict::Passed).count(),
+        report.checks.len(),
+        report.score,
+        result.class_name
+    ));
+    for check in &report.checks {
+        let word = match check.verdict {
+            Verdict::Passed => "passed",
+            Verdict::Failed => "FAILED",
+            Verdict::Skipped => "skipped",
+        };
+        output::line(format_args!("{word:<8} {:<10}  {}", check.name, check.detail));
+    }
+}
