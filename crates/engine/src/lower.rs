@@ -131,6 +131,7 @@ impl Lowerer<'_> {
             instructions: self.options.instructions,
             precision: self.options.precision,
             rule: self.options.rule,
+            backward: self.options.backward,
         };
         let sum = self.sum_behind(node);
         let last = sum.map_or(node, |(sum, _)| self.graph.node(sum));

@@ -112,6 +112,7 @@ mod tests {
             instructions: Instructions::Detected,
             precision: Precision::Exact,
             rule: BackwardRule::Gradient,
+            backward: true,
         };
         assert!(lower_reshape(&reshape(&[2, 60]), &lowering).is_err());
     }

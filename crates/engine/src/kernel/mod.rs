@@ -174,4 +174,6 @@ pub(crate) struct Lowering<'graph> {
     pub precision: Precision,
     /// What rectifiers do on the way back.
     pub rule: BackwardRule,
+    /// Whether a backward pass may follow; where none does, nothing has to be saved for it.
+    pub backward: bool,
 }

@@ -53,6 +53,7 @@ pub(crate) fn lower(op: &Pool, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel
         channels: extents[1],
         axes: [axis(0), axis(1), axis(2)],
         with_positions: op.with_positions,
+        keeps_positions: op.with_positions || lowering.backward,
     };
     // Along an axis on which windows neither reach nor move, elements are as independent as channels, and become some.
     // That is how exported sums over neighbouring channels look. Positions would count other places.
@@ -71,6 +72,8 @@ struct PoolKernel {
     channels: usize,
     axes: [Axis; 3],
     with_positions: bool,
+    /// Whether anybody will ask where the maxima stood.
+    keeps_positions: bool,
 }
 
 /// The elements of one window: the row-major position of the first among the places of the input, and for each axis the
@@ -143,7 +146,8 @@ impl Kernel for PoolKernel {
     }
 
     fn saved(&self) -> Saved {
-        let positions = if self.kind == PoolKind::Maximum { self.elements() } else { 0 };
+        let keeps = self.kind == PoolKind::Maximum && self.keeps_positions;
+        let positions = if keeps { self.elements() } else { 0 };
         Saved { numbers: 0, positions }
     }
 
@@ -154,7 +158,17 @@ impl Kernel for PoolKernel {
         let (x, image) = (context.operands[0], self.places() * self.channels);
         let (channels, windows) = (self.channels, self.windows());
         let piece = self.piece(self.axes[2].output() * channels);
-        if self.kind == PoolKind::Maximum {
+        if self.kind == PoolKind::Maximum && !self.keeps_positions {
+            for_each_piece(context.results[0], piece, |start, values| {
+                self.instructions.run(Maxima {
+                    kernel: self,
+                    x,
+                    first: start / channels,
+                    values,
+                    positions: &mut [],
+                });
+            });
+        } else if self.kind == PoolKind::Maximum {
             let targets = ((&mut *context.results[0], piece), (&mut *context.positions, piece));
             for_each_pair(targets.0, targets.1, |index, values, positions| {
                 let first = index * piece / channels;

@@ -213,6 +213,7 @@ impl<'a> Case<'a> {
             instructions,
             precision: self.precision,
             rule,
+            backward: true,
         };
         let kernel = (self.lower)(&lowering).unwrap_or_else(|cause| panic!("{}: {cause}", self.name));
 

@@ -280,6 +280,7 @@ fn plain_layout_and_four_spatial_axes_are_refused() {
         instructions: Instructions::Detected,
         precision: Precision::Exact,
         rule: BackwardRule::Gradient,
+        backward: true,
     };
     assert!(lower(&op, &lowering).is_err());
     let window = Window::new([1, 1, 1, 1]);
@@ -292,6 +293,44 @@ fn plain_layout_and_four_spatial_axes_are_refused() {
         instructions: Instructions::Detected,
         precision: Precision::Exact,
         rule: BackwardRule::Gradient,
+        backward: true,
     };
     assert!(lower(&op, &lowering).is_err());
+}
+
+#[test]
+fn a_forward_pass_alone_keeps_no_positions_and_finds_the_same_maxima() {
+    for setting in &SETTINGS {
+        let op = setting.op(PoolKind::Maximum, false);
+        let shape = deepinside_graph::Shape::new(setting.shape).unwrap();
+        let result = deepinside_graph::op::Operator::infer(&op, &[&shape]).unwrap().remove(0);
+        let x = Array::noise(setting.shape, 53).numbers;
+        for instructions in [Instructions::Detected, Instructions::Portable] {
+            let run = |backward: bool| {
+                let last = |shape| Operand { shape, layout: Layout::ChannelsLast, weights: None };
+                let lowering = Lowering {
+                    operands: vec![last(&shape)],
+                    results: vec![last(&result)],
+                    instructions,
+                    precision: Precision::Exact,
+                    rule: BackwardRule::Gradient,
+                    backward,
+                };
+                let kernel = lower(&op, &lowering).unwrap();
+                let mut positions = vec![0; kernel.saved().positions];
+                let mut values = vec![f32::NAN; result.elements()];
+                kernel.forward(Forward {
+                    operands: &[&x],
+                    results: &mut [&mut values],
+                    numbers: &mut [],
+                    positions: &mut positions,
+                    workspace: &mut [],
+                });
+                (values.iter().map(|value| value.to_bits()).collect::<Vec<_>>(), positions.len())
+            };
+            let (alone, with_gradients) = (run(false), run(true));
+            assert_eq!(alone.0, with_gradients.0, "{op}");
+            assert_eq!((alone.1, with_gradients.1), (0, result.elements()));
+        }
+    }
 }
