@@ -370,6 +370,9 @@ pub struct SaliencyArguments {
     /// The deviation of their noise, as a share of the input's range.
     #[arg(long, default_value_t = 0.15, value_name = "0…1")]
     pub noise: f64,
+    /// The random seed of their noise.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
     /// Smooth the map with a Gaussian whose deviation is this share of the photograph's longer side; the map is as large as the
     /// photograph.
     #[arg(long, value_name = "SHARE", conflicts_with_all = ["raw_gradient", "recipe"])]

@@ -37,7 +37,7 @@ fn verdicts(report: &serde_json::Value) -> Vec<(String, String)> {
 fn networks_of_many_kinds_pass() {
     for name in ["residual", "shuffle", "next", "inverted", "channels_last", "segmenter", "shape_arithmetic"]
     {
-        let output = deepinside(&["check", "--json", "-m", onnx(name).to_str().unwrap()]);
+        let output = deepinside(["check", "--json", "-m", onnx(name).to_str().unwrap()]);
         assert!(output.status.success(), "{name}: {}", stderr(&output));
         let report = &json(&output)[0];
         assert_eq!(report["passed"], true);
@@ -51,7 +51,7 @@ fn networks_of_many_kinds_pass() {
 /// `Pad` with a negative border became a cut that named the batch, too, and kept the first picture of sixteen only.
 #[test]
 fn a_cut_keeps_all_pictures_of_a_batch() {
-    let output = deepinside(&["check", "-m", onnx("branch_and_constants").to_str().unwrap()]);
+    let output = deepinside(["check", "-m", onnx("branch_and_constants").to_str().unwrap()]);
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
@@ -61,7 +61,7 @@ fn the_table_lists_operators_and_the_photograph_is_read() {
     let model = description(folder.path(), "layer { name: 'act' type: 'ReLU' bottom: 'data' top: 'act' }");
     let photograph = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cat.png");
     let output =
-        deepinside(&["check", "--table", "-m", model.to_str().unwrap(), photograph.to_str().unwrap()]);
+        deepinside(["check", "--table", "-m", model.to_str().unwrap(), photograph.to_str().unwrap()]);
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
     let row = text.lines().next().unwrap();
@@ -76,7 +76,7 @@ fn batch_statistics_are_noticed() {
         layer { name: 'act' type: 'Power' bottom: 'norm' top: 'act' power_param { power: 2 } }
         layer { name: 'off' type: 'Pooling' bottom: 'act' top: 'off' pooling_param { pool: MAX kernel_size: 2 stride: 2 } }";
     let model = description(folder.path(), layers);
-    let output = deepinside(&["check", "-m", model.to_str().unwrap()]);
+    let output = deepinside(["check", "-m", model.to_str().unwrap()]);
     assert!(!output.status.success());
     assert!(printed(&output).contains("statistics of its batch"), "{}", printed(&output));
     assert!(stderr(&output).contains("small did not pass: batch"), "{}", stderr(&output));
@@ -89,7 +89,7 @@ fn what_is_not_finite_is_named() {
         layer { name: 'root' type: 'Power' bottom: 'fine' top: 'root' power_param { power: 0.5 } }
         layer { name: 'behind' type: 'ReLU' bottom: 'root' top: 'behind' }";
     let model = description(folder.path(), layers);
-    let output = deepinside(&["check", "--json", "-m", model.to_str().unwrap()]);
+    let output = deepinside(["check", "--json", "-m", model.to_str().unwrap()]);
     assert!(!output.status.success());
     let report: serde_json::Value = serde_json::from_str(&printed(&output)).unwrap();
     assert_eq!(report["passed"], false);
@@ -102,7 +102,7 @@ fn what_is_not_finite_is_named() {
 fn the_seed_draws_the_directions() {
     let errors = |seed: &str| {
         let output =
-            deepinside(&["check", "--json", "--seed", seed, "-m", onnx("residual").to_str().unwrap()]);
+            deepinside(["check", "--json", "--seed", seed, "-m", onnx("residual").to_str().unwrap()]);
         json(&output)[0]["operators"].clone()
     };
     assert_eq!(errors("1"), errors("1"));

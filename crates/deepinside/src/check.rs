@@ -17,7 +17,7 @@ use crate::runner::{ScoreRunner, Scores};
 use crate::{BackwardRule, Error, Model, Result, benchmark};
 
 /// How far one operator's gradient may be from finite differences, relatively. What single precision, and rectifiers that switch
-/// within the step, leave of a true gradient is below a fifth of it in the networks tried.
+/// within the step, leave of a true gradient is below a third of it in the networks tried.
 pub const OPERATOR_TOLERANCE: f64 = 0.01;
 
 /// How far the whole network's score may be from what its gradient says: many rectifiers switch within the smallest step that single

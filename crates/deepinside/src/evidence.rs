@@ -137,6 +137,12 @@ impl Gatherer {
         self.sources.iter_mut().for_each(|source| source.runner.set_interrupt(interrupt.clone()));
     }
 
+    /// # Errors
+    /// [`crate::Error::Interrupted`] when it was asked to stop.
+    pub(crate) fn check_interrupt(&self) -> Result<()> {
+        self.sources.iter().try_for_each(|source| source.runner.check_interrupt())
+    }
+
     /// The mean scores of the crops.
     ///
     /// # Errors

@@ -175,6 +175,8 @@ pub fn localise(
     };
     let evidence = gatherer.gather(model, photograph, &classes)?;
     let objects = classes.iter().zip(evidence.maps).map(|(&class, map)| {
+        // A graph cut makes no pass through the network that would heed it.
+        gatherer.check_interrupt()?;
         let class = prediction(model, &evidence.scores, class);
         let Choice { mask, markers, bounds } = choose(photograph, &map, method)?;
         Ok(Localisation { class, map, markers, mask, bounds })

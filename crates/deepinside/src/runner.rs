@@ -96,6 +96,12 @@ impl ScoreRunner {
         self.interrupt = interrupt;
     }
 
+    /// # Errors
+    /// [`Error::Interrupted`] when it was asked to stop.
+    pub(crate) fn check_interrupt(&self) -> Result<()> {
+        self.interrupt.check()
+    }
+
     /// The extents of the input, `1 × C × H × W`.
     pub fn input_shape(&self) -> &[usize] {
         &self.input_shape

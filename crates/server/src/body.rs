@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::multipart::MultipartError;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use http_body_util::Limited;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::SharedState;
 use crate::problem::{Answer, Problem};
+
+/// What a form may hold besides its file, in bytes.
+const FORM_BYTES: usize = 64 << 10;
 
 /// The longest JSON body, in bytes.
 const JSON_LIMIT: usize = 1 << 20;
@@ -143,13 +148,12 @@ pub async fn read_file(
 
 async fn read_form(request: Request, field: &str, limit: usize) -> Answer<Bytes> {
     let malformed = |text: String| Problem::malformed(format!("the form cannot be read: {text}"));
+    // What lies between the files counts, too.
+    let request = request.map(|body| Body::new(Limited::new(body, limit + FORM_BYTES)));
     let mut form =
         Multipart::from_request(request, &()).await.map_err(|rejection| malformed(rejection.body_text()))?;
-    let failed = |error: axum::extract::multipart::MultipartError| match error.status().as_u16() {
-        413 => too_long(limit),
-        408 => Problem::slow(),
-        _ => malformed(error.body_text()),
-    };
+    let failed =
+        |error: MultipartError| cut_off(&error, limit).unwrap_or_else(|| malformed(error.body_text()));
     while let Some(part) = form.next_field().await.map_err(failed)? {
         if part.name() == Some(field) {
             let mut part = part;
@@ -172,18 +176,22 @@ fn too_long(limit: usize) -> Problem {
 
 /// Why a body broke off.
 fn broken(error: &axum::Error, limit: usize) -> Problem {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    cut_off(error, limit).unwrap_or_else(|| Problem::malformed(format!("the body broke off: {error}")))
+}
+
+/// The limit that a body exceeded, where that is why it could not be read.
+fn cut_off(error: &(dyn std::error::Error + 'static), limit: usize) -> Option<Problem> {
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        let text = error.to_string();
-        if text.contains("length limit exceeded") {
-            return too_long(limit);
+        if error.to_string().contains("length limit exceeded") {
+            return Some(too_long(limit));
         }
         if error.is::<tower_http::timeout::TimeoutError>() {
-            return Problem::slow();
+            return Some(Problem::slow());
         }
         cause = error.source();
     }
-    Problem::malformed(format!("the body broke off: {error}"))
+    None
 }
 
 #[cfg(test)]

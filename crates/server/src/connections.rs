@@ -1,12 +1,12 @@
 //! Which connections are open, and which of them makes room for a new one.
 //!
 //! Whoever opens connections and never finishes a request must not keep others out. So where the bound is reached, the connection
-//! that came first among those that wait for a request is closed; browsers open another when they need one. Connections whose
-//! request is being answered are never closed for others.
+//! that has waited longest for a request is closed; browsers open another when they need one. Connections whose request is being
+//! read after its head, or answered, are never closed for others; bodies have a time limit of their own.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -25,17 +25,31 @@ pub struct Connections {
 #[derive(Default)]
 struct Open {
     next: u64,
-    /// By the order in which they came.
+    /// By the order in which they came, or were last answered.
     connections: BTreeMap<u64, Arc<Activity>>,
 }
 
 /// What a connection is doing.
 #[derive(Default)]
 struct Activity {
+    /// Its place in the order.
+    number: AtomicU64,
     /// How many requests are being answered.
     answering: AtomicUsize,
     /// Told once, when it has to make room.
     leave: Notify,
+}
+
+impl Open {
+    fn append(&mut self, activity: &Arc<Activity>) {
+        activity.number.store(self.next, Ordering::Release);
+        self.connections.insert(self.next, Arc::clone(activity));
+        self.next += 1;
+    }
+
+    fn remove(&mut self, activity: &Activity) -> bool {
+        self.connections.remove(&activity.number.load(Ordering::Acquire)).is_some()
+    }
 }
 
 impl Connections {
@@ -62,11 +76,9 @@ impl Connections {
             let (&longest, _) = open.connections.iter().find(|(_, activity)| is_idle(activity))?;
             open.connections.remove(&longest)?.leave.notify_one();
         }
-        let number = open.next;
-        open.next += 1;
         let activity = Arc::new(Activity::default());
-        open.connections.insert(number, Arc::clone(&activity));
-        Some(Place { connections: Arc::clone(self), number, activity })
+        open.append(&activity);
+        Some(Place { connections: Arc::clone(self), activity })
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -78,7 +90,6 @@ impl Connections {
 /// The place of a connection; free again when this is dropped.
 pub struct Place {
     connections: Arc<Connections>,
-    number: u64,
     activity: Arc<Activity>,
 }
 
@@ -96,7 +107,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.open().connections.remove(&self.number);
+        self.connections.open().remove(&self.activity);
         self.connections.changed.notify_one();
     }
 }
@@ -128,7 +139,15 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.activity.answering.fetch_sub(1, Ordering::AcqRel);
+        let Requests { connections, activity } = &self.0;
+        {
+            let mut open = connections.open();
+            activity.answering.fetch_sub(1, Ordering::AcqRel);
+            // It waits from now on.
+            if open.remove(activity) {
+                open.append(activity);
+            }
+        }
         self.0.connections.changed.notify_one();
     }
 }
@@ -163,13 +182,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whoever_was_answered_last_has_waited_least() {
+        let connections = Connections::new(2);
+        let (first, second) = (connections.try_enter().unwrap(), connections.try_enter().unwrap());
+        drop(first.requests().begin());
+        let third = connections.try_enter().unwrap();
+        let still_open = |place: &Place| {
+            connections.open().connections.values().any(|open| Arc::ptr_eq(open, &place.activity))
+        };
+        assert_eq!([&first, &second, &third].map(still_open), [true, false, true]);
+        drop(second);
+        assert_eq!([&first, &third].map(still_open), [true, true]);
+    }
+
+    #[test]
     fn the_first_that_waits_makes_room_and_whoever_is_answered_stays() {
         let connections = Connections::new(2);
         let answered = connections.try_enter().unwrap();
         let answering = answered.requests().begin();
         let waiting = connections.try_enter().unwrap();
         let third = connections.try_enter().unwrap();
-        let still_open = |place: &Place| connections.open().connections.contains_key(&place.number);
+        let still_open = |place: &Place| {
+            connections.open().connections.values().any(|open| Arc::ptr_eq(open, &place.activity))
+        };
         assert_eq!([&answered, &waiting, &third].map(still_open), [true, false, true]);
         let of_third = third.requests().begin();
         assert!(connections.try_enter().is_none());

@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use crate::SharedState;
 use crate::problem::{Answer, Problem};
 
-/// The cookie that holds the token.
-const COOKIE: &str = "deepinside-token";
+/// What the name of the cookie that holds the token begins with; the port follows, since cookies are not kept apart by it.
+const COOKIE: &str = "deepinside-token-";
 
 /// What every answer tells the browser to forbid.
 const HEADERS: [(HeaderName, &str); 8] = [
@@ -37,17 +37,21 @@ const HEADERS: [(HeaderName, &str); 8] = [
 ];
 
 /// Lets a request through, or answers it; adds the headers to whatever is answered.
-pub async fn guard(State(shared): State<SharedState>, request: Request, next: Next) -> Response {
+pub async fn guard(State(shared): State<SharedState>, mut request: Request, next: Next) -> Response {
     let given = match admit(&shared, request.method(), request.uri(), request.headers()) {
         Ok(given) => given,
         Err(problem) => return protected(problem.into_response()),
     };
+    let cookie = cookie_name(text(request.headers(), &header::HOST).unwrap_or_default());
+    if given == Given::InAddress {
+        *request.uri_mut() = without_token(request.uri());
+    }
     let mut response = protected(next.run(request).await);
     // A browser cannot send a header with pictures and event streams, so the token is kept as a cookie, too.
     if given == Given::InAddress
         && let Some(token) = &shared.options.token
         && let Ok(cookie) =
-            HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"))
+            HeaderValue::from_str(&format!("{cookie}={token}; Path=/; HttpOnly; SameSite=Strict"))
     {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -103,10 +107,11 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
         return Ok(Given::Otherwise);
     }
     let bearer = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let name = cookie_name(host);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookie = cookies
         .flat_map(|line| line.split(';'))
-        .find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+        .find_map(|cookie| cookie.trim().strip_prefix(&*name)?.strip_prefix('='));
     if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
         return Ok(Given::Otherwise);
     }
@@ -115,6 +120,22 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
         Some(given) if same(given, token) => Ok(Given::InAddress),
         _ => Err(Problem::unauthorised()),
     }
+}
+
+/// The cookie of the server that is reached by this host and port.
+fn cookie_name(host: &str) -> String {
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_port = port.parse::<u16>().is_ok();
+    format!("{COOKIE}{}", if is_port { port } else { "80" })
+}
+
+/// The address without the token: the routes know nothing of it.
+fn without_token(uri: &Uri) -> Uri {
+    let rest: Vec<&str> =
+        uri.query().unwrap_or_default().split('&').filter(|query| !query.starts_with("token=")).collect();
+    let query = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
+    // What was an address without a part of its query is one.
+    format!("{}{query}", uri.path()).parse().unwrap_or_else(|_| uri.clone())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -28,6 +28,8 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     let router = api::router(Arc::clone(&shared));
     let graceful = GracefulShutdown::new();
     let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
+    // Made once: a signal that comes while nobody listens would be lost.
+    let mut asked_to_end = std::pin::pin!(asked_to_end());
     loop {
         let accepted = async {
             let (stream, client) = listener.accept().await?;
@@ -35,9 +37,10 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
             Ok::<_, std::io::Error>((stream, client, connections.enter().await))
         };
         let accepted = tokio::select! {
-            accepted = accepted => accepted,
-            () = asked_to_end() => break,
+            biased;
+            () = &mut asked_to_end => break,
             _ = ending.wait_for(|ending| *ending) => break,
+            accepted = accepted => accepted,
         };
         let (stream, client, place) = match accepted {
             Ok(accepted) => accepted,

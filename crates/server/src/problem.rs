@@ -116,6 +116,7 @@ impl From<deepinside::Error> for Problem {
                 Self::too_large(message)
             }
             deepinside::Error::Vision(Vision::UnknownPictureFormat { .. }) => Self::kind(message),
+            deepinside::Error::Vision(Vision::Write { .. }) => Self::internal(message),
             deepinside::Error::Vision(_) => Self::unfit(message),
             deepinside::Error::Option(_) | deepinside::Error::AmbiguousClass { .. } => {
                 Self::conflict(message)

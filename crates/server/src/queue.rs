@@ -81,7 +81,8 @@ impl Queue {
     }
 }
 
-struct AskWhenDropped(Interrupt);
+/// Asks a computation to stop when nobody waits for it any more.
+pub struct AskWhenDropped(pub Interrupt);
 
 impl Drop for AskWhenDropped {
     fn drop(&mut self) {

@@ -100,7 +100,7 @@ fn a_slider_takes_effect_at_the_next_step() {
     assert_eq!(timeline[0]["changes"], json!({"learning_rate": 0.0, "l2": 0.5}));
     // Without a learning rate and unmoved the picture stays as it is.
     let still =
-        json!({"changes": {"jitter": 0.0, "rotation": 0.0, "zoom": [1.0, 1.0], "noise": 0.0}}).to_string();
+        json!({"changes": {"jitter": 0.0, "rotation": 0.0, "zoom": [1.0, 1.0], "mirror": false, "noise": 0.0}}).to_string();
     server.send("PATCH", &path, &[("Content-Type", "application/json")], still.as_bytes()).ok();
     server.wait("the second change", |server| {
         server.get(&path).ok()["timeline"].as_array().unwrap().len() == 2
@@ -155,6 +155,38 @@ fn a_watcher_who_comes_back_is_told_where_things_stand() {
     assert_eq!(events.next().unwrap().0, "state");
     server.send("DELETE", &path, &[], b"").ok();
     assert!(events.next().is_none_or(|(name, ..)| name == "state"));
+}
+
+/// News without a picture brought the last picture that somebody had been told of once more, however old.
+#[test]
+fn a_watcher_who_comes_back_is_not_shown_an_old_picture() {
+    let server = Running::new();
+    let path = begin(&server, json!({"objective": {"class": 1}, "changes": {"iterations": 200}}));
+    let mut events = Events::open(&server, &format!("{path}/events"), &[]);
+    events.next_of("frame");
+    drop(events);
+    server.wait("the end", |server| server.get(&path).ok()["state"] == "finished");
+    let mut events = Events::open(&server, &format!("{path}/events"), &[]);
+    assert_eq!(events.next_of("frame")["iteration"], 200);
+    server.send("DELETE", &path, &[], b"").ok();
+    while let Some((name, _, data)) = events.next() {
+        assert_ne!(name, "frame", "{data}");
+    }
+}
+
+#[test]
+fn a_change_that_a_rewind_leaves_in_force_is_still_told() {
+    let server = Running::new();
+    let path = begin(&server, json!({"objective": {"class": 1}, "changes": {"iterations": 10_000}}));
+    server.wait("some steps", |server| server.get(&path).ok()["iteration"].as_u64().unwrap() > 3);
+    let change = json!({"changes": {"l2": 0.5}}).to_string();
+    server.send("PATCH", &path, &[("Content-Type", "application/json")], change.as_bytes()).ok();
+    server.wait("the change", |server| server.get(&path).ok()["timeline"].as_array().unwrap().len() == 1);
+    server.post(&format!("{path}/pause"), &json!({})).ok();
+    server.post(&format!("{path}/rewind"), &json!({"iteration": 0})).ok();
+    server.wait("the beginning", |server| server.get(&path).ok()["iteration"] == 0);
+    assert_eq!(server.get(&path).ok()["timeline"], json!([{"iteration": 0, "changes": {"l2": 0.5}}]));
+    server.send("DELETE", &path, &[], b"").ok();
 }
 
 #[test]

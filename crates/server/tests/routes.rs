@@ -55,7 +55,7 @@ fn models_and_their_classes() {
     let classes = server.get("/api/v1/models/residual/classes?query=3").ok();
     assert_eq!(classes, json!([{"index": 3, "synset": null, "name": "class 3"}]));
     let recipes = server.get("/api/v1/models/residual/recipes").ok();
-    assert_eq!((&recipes[0]["name"], &recipes[3]["jitter"]), (&json!("paper"), &json!(12.0)));
+    assert_eq!((&recipes[0]["name"], &recipes[3]["jitter"]), (&json!("paper"), &json!(16.0)));
 }
 
 #[test]
@@ -169,7 +169,9 @@ fn saliency_over_many_crops_lies_on_the_whole_photograph() {
     assert_eq!(reply["region"], json!([0.0, 0.0, 451.0, 300.0]));
     let again = server.post("/api/v1/saliency", &body).ok();
     assert_eq!(again["maps"], reply["maps"]);
-    assert!(reply["command"].as_str().unwrap().ends_with("--ten-crops --smooth-grad 2 --smoothing 0.02"));
+    assert!(
+        reply["command"].as_str().unwrap().ends_with("--ten-crops --smooth-grad 2 --seed 4 --smoothing 0.02")
+    );
     let best = server.post("/api/v1/saliency", &json!({"photograph": "example-cat"})).ok();
     assert_eq!(best["maps"][0]["class"], best["top"][0]);
 }

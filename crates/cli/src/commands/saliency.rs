@@ -135,7 +135,7 @@ impl Task<'_> {
             noise: arguments.smooth_grad.map(|samples| Noise {
                 samples,
                 deviation: arguments.noise,
-                seed: 0,
+                seed: arguments.seed,
             }),
             smoothing: arguments.smoothing.unwrap_or(0.0),
             ..EvidenceOptions::default()

@@ -89,6 +89,11 @@ impl AscentState {
     pub fn iteration(&self) -> usize {
         self.iteration
     }
+
+    /// About how much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.pictures.iter().map(|picture| picture.canvas.bytes()).sum()
+    }
 }
 
 /// One picture.

@@ -37,6 +37,12 @@ struct Average {
 }
 
 impl Canvas {
+    /// How much memory the numbers take that belong to this picture alone, in bytes.
+    pub fn bytes(&self) -> usize {
+        let average = self.average.as_ref().map_or(0, |average| average.sum.len());
+        (self.parameters.len() + average + self.memory.numbers()) * size_of::<f64>()
+    }
+
     /// As a recipe starts.
     pub fn new(
         recipe: &Recipe,

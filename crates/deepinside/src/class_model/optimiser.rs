@@ -20,6 +20,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// How many numbers it remembers.
+    pub fn numbers(&self) -> usize {
+        self.first.len() + self.second.len()
+    }
+
     /// Moves parameters uphill.
     pub fn step(
         &mut self,

@@ -12,7 +12,10 @@ use super::saliency::{ClassMap, MapOptions, SmoothGrad, class_list, class_map, m
 use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
-use crate::problem::{Answer, JobRefusals};
+use crate::problem::{Answer, JobRefusals, Problem};
+
+/// The most numbers of all maps of an answer together: 128 MiB, a third more as text.
+const MOST_NUMBERS: usize = 32 << 20;
 
 /// Which photograph, which classes, which methods.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -110,8 +113,15 @@ pub async fn compare(
     }
     compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
         let (mut cells, mut commands, mut top) = (Vec::new(), Vec::new(), Vec::new());
+        let mut numbers = 0;
         for options in request.methods.iter().map(NamedMethod::options) {
             let made = make_maps(subject, Some(&classes), None, &options)?;
+            numbers += made.maps.iter().map(|(_, map, _)| map.data().len()).sum::<usize>();
+            if numbers > MOST_NUMBERS {
+                return Err(Problem::unfit(format!(
+                    "the maps have more than {MOST_NUMBERS} numbers together; ask for fewer methods or classes"
+                )));
+            }
             if top.is_empty() {
                 let best = predictions(subject.model, &made.scores, 5);
                 top = best.into_iter().map(ClassScore::from).collect();

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::SharedState;
-use crate::ascents::{Growing, Shown, State as AscentState, Watching};
+use crate::ascents::{Growing, News, Shown, State as AscentState, Watching};
 use crate::body::PathOf;
 use crate::problem::{Answer, Refusals};
 
@@ -88,7 +88,9 @@ pub async fn events(
 /// What one watcher has been told.
 struct Told {
     growing: Arc<Growing>,
-    shown: watch::Receiver<(u64, Option<Shown>)>,
+    news: watch::Receiver<News>,
+    /// The count of the news that were seen.
+    seen: u64,
     ending: watch::Receiver<bool>,
     state: Option<(AscentState, Option<String>, usize)>,
     frame: Option<usize>,
@@ -103,10 +105,11 @@ fn stream_of(
     growing: &Arc<Growing>,
     known: Option<usize>,
 ) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
-    let (watching, shown) = growing.watch();
+    let (watching, news) = growing.watch();
     let told = Told {
         growing: Arc::clone(growing),
-        shown,
+        news,
+        seen: 0,
         ending: shared.ending.subscribe(),
         state: None,
         frame: known,
@@ -131,16 +134,19 @@ impl Told {
             }
             if !self.is_first {
                 tokio::select! {
-                    changed = self.shown.changed() => changed.ok()?,
+                    changed = self.news.changed() => changed.ok()?,
                     _ = self.ending.wait_for(|ending| *ending) => return None,
                 }
             }
-            let mut shown = self.shown.borrow_and_update().1.clone();
-            if self.is_first {
-                self.is_first = false;
-                // Nobody may have watched for a while, so the last frame that was told of may be old.
-                shown = self.growing.current();
-            }
+            let shown = {
+                let news = self.news.borrow_and_update();
+                // Nobody may have watched for a while: a picture that was told of before this watcher came is an old one.
+                let is_new = |(count, _): &&(u64, Shown)| *count > self.seen;
+                let shown = news.last.as_ref().filter(is_new).map(|(_, shown)| shown.clone());
+                self.seen = news.count;
+                shown
+            };
+            let shown = if std::mem::take(&mut self.is_first) { self.growing.current() } else { shown };
             let events = self.events(shown);
             if !events.is_empty() {
                 return Some(events);

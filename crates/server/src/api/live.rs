@@ -21,6 +21,10 @@ use crate::SharedState;
 use crate::body::{QueryOf, expect_length, media_type, read};
 use crate::prepared::in_channels_of;
 use crate::problem::{Answer, JobRefusals, Problem};
+use crate::queue::AskWhenDropped;
+
+/// The longest frame, in bytes: 1182 × 1182 pixels.
+const FRAME_BYTES: usize = 4 << 20;
 
 /// The quantile of the map's values that is shown brightest.
 const BRIGHTEST: f32 = 0.99;
@@ -76,11 +80,12 @@ pub async fn live(
         )));
     }
     let stream = query.stream.unwrap_or_else(|| client.ip().to_string());
-    super::choices::expect_within("the length of stream", stream.len(), 0, 256)?;
+    super::choices::expect_within("the length of stream", stream.chars().count(), 0, 64)?;
     let limits = &shared.options.limits;
-    expect_length(request.headers(), limits.upload_bytes)?;
+    let longest = limits.upload_bytes.min(FRAME_BYTES);
+    expect_length(request.headers(), longest)?;
     let entry = shared.models.get(query.model.as_deref())?;
-    let frame = read(request.into_body(), limits.upload_bytes, limits.body_time).await?;
+    let frame = read(request.into_body(), longest, limits.body_time).await?;
     let turn = shared.live.turn(&stream).await?;
     let asked = AskWhenDropped(Interrupt::default());
     let (interrupt, state) = (asked.0.clone(), Arc::clone(&shared));
@@ -117,7 +122,10 @@ pub async fn live(
         let top = predictions(&model, &scores, 3).into_iter().map(ClassScore::from).collect::<Vec<_>>();
         Ok((map, top, class, [height, width]))
     });
-    let joined = computed.await.map_err(|_| Problem::internal("the computation broke off"))?;
+    let joined = tokio::time::timeout(limits.job_time, computed)
+        .await
+        .map_err(|_| Problem::too_long(limits.job_time.as_secs()))?
+        .map_err(|_| Problem::internal("the computation broke off; this is a fault of the program"))?;
     let (map, top, class, [height, width]) = joined?;
     let top = serde_json::to_string(&top).map_err(|error| Problem::internal(error.to_string()))?;
     let mut response = Body::from(map).into_response();
@@ -130,14 +138,6 @@ pub async fn live(
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     Ok(response)
-}
-
-struct AskWhenDropped(Interrupt);
-
-impl Drop for AskWhenDropped {
-    fn drop(&mut self) {
-        self.0.ask();
-    }
 }
 
 /// JSON without letters beyond ASCII, which headers do not take.

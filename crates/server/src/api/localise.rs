@@ -200,8 +200,6 @@ pub async fn localise(
                     Some(classes) => {
                         for &class in classes {
                             objects.extend(find(model, gatherer, &frame, &method, Some(class), 1)?);
-                            // A graph cut makes no pass through the network that would heed it.
-                            interrupt.check()?;
                         }
                     }
                 }

@@ -85,6 +85,7 @@ impl MapOptions {
                 "--noise",
                 self.smooth_grad.map(|smooth| smooth.noise).filter(|noise| *noise != usual_noise()),
             )
+            .option("--seed", (self.smooth_grad.is_some() && self.seed != 0).then_some(self.seed))
             .option("--smoothing", (self.smoothing > 0.0).then_some(self.smoothing))
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::Beginning;
-use super::timeline::{Change, Shown, Timeline};
+use super::timeline::{Change, News, Shown, Timeline};
 use crate::lock;
 use crate::problem::{Answer, Problem};
 
@@ -50,6 +50,8 @@ struct Control {
     timeline: Timeline,
     iteration: usize,
     last: Option<Picture>,
+    /// After how many steps the last picture was made.
+    last_iteration: usize,
     notes: Vec<String>,
 }
 
@@ -74,8 +76,8 @@ pub struct Growing {
     pub beginning: Beginning,
     control: Mutex<Control>,
     changed: Condvar,
-    /// Counts what is worth telling, with the last picture.
-    shown: watch::Sender<(u64, Option<Shown>)>,
+    /// What is worth telling.
+    news: watch::Sender<News>,
     watchers: AtomicUsize,
     /// When somebody last looked.
     looked: Mutex<Instant>,
@@ -134,10 +136,11 @@ impl Growing {
                 timeline: Timeline::default(),
                 iteration: 0,
                 last: None,
+                last_iteration: 0,
                 notes: Vec::new(),
             }),
             changed: Condvar::new(),
-            shown: watch::Sender::new((0, None)),
+            news: watch::Sender::default(),
             watchers: AtomicUsize::new(0),
             looked: Mutex::new(Instant::now()),
             is_ending: AtomicBool::new(false),
@@ -166,9 +169,9 @@ impl Growing {
     }
 
     /// Watches it.
-    pub fn watch(self: &Arc<Self>) -> (Watching, watch::Receiver<(u64, Option<Shown>)>) {
+    pub fn watch(self: &Arc<Self>) -> (Watching, watch::Receiver<News>) {
         self.watchers.fetch_add(1, Ordering::SeqCst);
-        (Watching(Arc::clone(self)), self.shown.subscribe())
+        (Watching(Arc::clone(self)), self.news.subscribe())
     }
 
     /// How it stands.
@@ -198,12 +201,13 @@ impl Growing {
         lock(&self.control).last.clone()
     }
 
-    /// What a new watcher is shown first: the picture as it is.
+    /// What a new watcher is shown first: the last picture.
     pub fn current(&self) -> Option<Shown> {
         let control = lock(&self.control);
         let image = control.last.as_ref().and_then(|picture| data_url(picture).ok())?;
-        let value = control.timeline.values.last().copied();
-        Some(Shown { iteration: control.iteration, value, probability: None, image: Some(image) })
+        let iteration = control.last_iteration;
+        let value = control.timeline.values[..iteration.min(control.timeline.values.len())].last().copied();
+        Some(Shown { iteration, value, probability: None, image: Some(image) })
     }
 
     /// The pictures of its animation, the last one included.
@@ -311,10 +315,10 @@ impl Growing {
     }
 
     fn tell(&self, shown: Option<Shown>) {
-        self.shown.send_modify(|(count, last)| {
-            *count += 1;
-            if shown.is_some() {
-                *last = shown;
+        self.news.send_modify(|news| {
+            news.count += 1;
+            if let Some(shown) = shown {
+                news.last = Some((news.count, shown));
             }
         });
     }
@@ -391,7 +395,10 @@ impl Growing {
     fn show(&self, ascent: &Ascent<'_>, value: Option<f32>) -> deepinside::Result<()> {
         let picture = picture(&self.beginning.model, &ascent.image(0)?, ascent.recipe.display)?;
         let image = Some(data_url(&picture)?);
-        lock(&self.control).last = Some(picture);
+        {
+            let mut control = lock(&self.control);
+            (control.last, control.last_iteration) = (Some(picture), ascent.iteration());
+        }
         self.tell(Some(Shown { iteration: ascent.iteration(), value, probability: None, image }));
         Ok(())
     }
@@ -439,7 +446,7 @@ impl Growing {
             if wants_picture {
                 control.timeline.add_picture(iteration, picture.clone());
             }
-            control.last = Some(picture);
+            (control.last, control.last_iteration) = (Some(picture), iteration);
         }
         drop(control);
         if shown.is_some() {

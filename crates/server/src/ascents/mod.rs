@@ -10,7 +10,7 @@ use std::time::Duration;
 use deepinside::class_model::{Objective, Recipe};
 
 pub use self::growing::{Growing, State, Watching};
-pub use self::timeline::{Change, Shown};
+pub use self::timeline::{Change, News, Shown};
 use crate::lock;
 use crate::models::Entry;
 use crate::options::Limits;

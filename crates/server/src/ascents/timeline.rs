@@ -13,6 +13,8 @@ const PICTURES: usize = 60;
 const PICTURE_BYTES: usize = 48 << 20;
 /// About how many states are kept to go back to.
 const STATES: usize = 24;
+/// The most bytes of the states.
+const STATE_BYTES: usize = 192 << 20;
 
 /// A change of the recipe on the way.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -37,6 +39,15 @@ pub struct Shown {
     pub image: Option<Arc<str>>,
 }
 
+/// What watchers are told.
+#[derive(Default)]
+pub struct News {
+    /// How often there was anything to tell.
+    pub count: u64,
+    /// The last picture that was told of, and the count at which it was.
+    pub last: Option<(u64, Shown)>,
+}
+
 /// What is remembered.
 #[derive(Default)]
 pub struct Timeline {
@@ -51,7 +62,8 @@ pub struct Timeline {
 impl Timeline {
     /// After how many steps the next picture for the animation is due, of this many.
     pub fn wants_picture(&self, iteration: usize, iterations: usize) -> bool {
-        iteration.is_multiple_of(iterations.div_ceil(PICTURES).max(1))
+        // The first is made in any case, so that there is a picture soon, whoever watches.
+        (iteration == 1 || iteration.is_multiple_of(iterations.div_ceil(PICTURES).max(1)))
             && self.pictures.last().is_none_or(|(last, _)| *last < iteration)
     }
 
@@ -76,8 +88,9 @@ impl Timeline {
 
     /// Keeps a state; when there are too many, every other one is dropped, but never the first.
     pub fn add_state(&mut self, state: AscentState) {
+        let most = (STATE_BYTES / state.bytes().max(1)).clamp(2, 2 * STATES);
         self.states.push(state);
-        if self.states.len() > 2 * STATES {
+        if self.states.len() > most {
             let mut index = 0;
             self.states.retain(|_| {
                 index += 1;
@@ -98,7 +111,19 @@ impl Timeline {
         let iteration = state.iteration();
         self.values.truncate(iteration);
         self.pictures.retain(|(place, _)| *place <= iteration);
-        self.changes.retain(|change| change.iteration <= iteration);
+        // The recipe stays as it is now, so what was changed later is now changed here.
+        let (kept, later): (Vec<Change>, Vec<Change>) =
+            std::mem::take(&mut self.changes).into_iter().partition(|change| change.iteration <= iteration);
+        self.changes = kept;
+        let mut changes = serde_json::Map::new();
+        for change in later {
+            if let serde_json::Value::Object(fields) = change.changes {
+                changes.extend(fields);
+            }
+        }
+        if !changes.is_empty() {
+            self.changes.push(Change { iteration, changes: changes.into() });
+        }
         Some(state)
     }
 
