@@ -237,3 +237,22 @@ fn commands_write_files_through_one_door() {
         }
     }
 }
+
+/// The record of `trace` named the ONNX file and not the file beside it that holds the weights.
+#[test]
+fn a_trace_records_the_files_beside_an_onnx_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = fixtures().join("onnx/external_data");
+    for file in ["model.onnx", "weights.bin"] {
+        std::fs::copy(network.join(file), folder.path().join(file)).unwrap();
+    }
+    let images = network.join("images.npy");
+    let model = deepinside(["info", "--json", "-m", &at(folder.path(), "model.onnx")]);
+    let input = format!("{}={}", json(&model)[0]["input"]["name"].as_str().unwrap(), images.display());
+    let [model, out, run] = ["model.onnx", "out", "run.json"].map(|name| at(folder.path(), name));
+    stdout(&deepinside(["trace", "--model", &model, "--input", &input, "--out", &out, "--record", &run]));
+    let record = read(folder.path());
+    let inputs = record["inputs"].as_array().unwrap();
+    let has = |name: &str| inputs.iter().any(|input| input["path"].as_str().unwrap().ends_with(name));
+    assert!(has("model.onnx") && has("weights.bin") && has("images.npy"), "{inputs:?}");
+}

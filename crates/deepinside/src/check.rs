@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use self::finite_difference::{STEPS, along, difference, norm, product, share};
 pub use self::operators::CheckedOperator;
+use crate::classify::{Prediction, predictions};
 use crate::random::Random;
-use crate::runner::{ScoreRunner, Scores};
+use crate::runner::ScoreRunner;
 use crate::{BackwardRule, Error, Model, Result, benchmark};
 
 /// How far one operator's gradient may be from finite differences, relatively. What single precision, and rectifiers that switch
@@ -93,7 +94,8 @@ impl Report {
     }
 }
 
-/// Checks a network on one picture, given as `C × H × W` numbers (a made-up one where there is none); `seed` draws the directions of the finite differences.
+/// Checks a network on one picture, given as `C × H × W` numbers (a made-up one where there is none); `seed` draws the directions of
+/// the finite differences.
 ///
 /// Takes about as long as fifty passes forward and backward, and keeps all activations at once.
 ///
@@ -104,12 +106,9 @@ pub fn check(model: &Model, picture: Option<&[f32]>, seed: u64, threads: &Thread
     let picture = &picture[..];
     let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), threads)?;
     let scores = runner.forward(picture)?;
-    let class = best(&scores);
-    let score = scores
-        .scores
-        .get(class)
-        .copied()
-        .ok_or_else(|| Error::Model("the network has no class".to_owned()))?;
+    let best = predictions(model, &scores, 1).into_iter().next();
+    let Prediction { index: class, score, .. } =
+        best.ok_or_else(|| Error::Model("the network has no class".to_owned()))?;
     let gradient = runner.gradient(class)?.into_data();
     let activations = operators::Activations::of(model, picture, threads)?;
     let once = repetition::Pass { scores: scores.scores, gradient };
@@ -136,11 +135,6 @@ pub fn check(model: &Model, picture: Option<&[f32]>, seed: u64, threads: &Thread
     checks.push(repetition::threads(model, picture, class, &once, threads)?);
     checks.push(repetition::again(&mut runner, picture, class, &once)?);
     Ok(Report { class, score, checks, operators })
-}
-
-fn best(scores: &Scores) -> usize {
-    let numbered = scores.scores.iter().enumerate();
-    numbered.max_by(|(_, one), (_, other)| one.total_cmp(other)).map_or(0, |(class, _)| class)
 }
 
 /// Whether weights, activations and the gradient are numbers at all.

@@ -5,7 +5,7 @@
 //! included. Nothing is folded or fused.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deepinside_engine::{Plan, PlanOptions, Precision, Session, Target, Threads};
@@ -36,8 +36,18 @@ pub struct TracedBlob {
     pub diff: Option<Array>,
 }
 
-/// Runs a network forward, and backward from the seeds if there are any; returns all tensors in the file's order, and what the
-/// files are suspicious for.
+/// All that a network computed.
+#[derive(Debug, Clone)]
+pub struct Traced {
+    /// All tensors in the file's order.
+    pub blobs: Vec<TracedBlob>,
+    /// What the files are suspicious for.
+    pub warnings: Vec<String>,
+    /// Further files that hold the network's weights.
+    pub external_files: Vec<PathBuf>,
+}
+
+/// Runs a network forward, and backward from the seeds if there are any.
 ///
 /// # Errors
 /// When files do not fit together, an input is missing or has another number of axes, or a name does not exist.
@@ -48,7 +58,7 @@ pub fn trace(
     seeds: &BTreeMap<String, Seed>,
     precision: Precision,
     threads: &Threads,
-) -> Result<(Vec<TracedBlob>, Vec<String>)> {
+) -> Result<Traced> {
     let shapes = inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
     let options = OpenOptions { splits: true, input_shapes: shapes, ..OpenOptions::default() };
     let network = open(network, weights, &options)?;
@@ -103,7 +113,11 @@ pub fn trace(
     });
     let mut warnings = network.warnings.clone();
     warnings.extend(crate::model::suspicious_weights(graph));
-    Ok((blobs.collect::<Result<_>>()?, warnings))
+    Ok(Traced {
+        blobs: blobs.collect::<Result<_>>()?,
+        warnings,
+        external_files: network.external_files.clone(),
+    })
 }
 
 /// The target that makes a seed the top gradient of a blob.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
-use deepinside::trace::{Seed, trace};
+use deepinside::trace::{Seed, Traced, trace};
 use deepinside::vision::npy;
 use deepinside::{Settings, Threads};
 use serde::Serialize;
@@ -47,8 +47,11 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
         record::input(file)?;
     }
     let threads = Threads::new(arguments.run.threads)?;
-    let (blobs, warnings) =
+    let Traced { blobs, warnings, external_files } =
         trace(&network, weights.as_deref(), &inputs, &seeds, arguments.precision.into(), &threads)?;
+    for file in &external_files {
+        record::input(file)?;
+    }
     for warning in warnings {
         progress::note(format_args!("warning: {warning}"));
     }

@@ -401,7 +401,8 @@ pub async fn resume(
     steered(&shared, &id, Growing::resume)
 }
 
-/// Goes back to a kept state, and on from there with the recipe as it is now.
+/// Goes back to a kept state, and on from there with the recipe as it is now. It does so before its next step: the answer may still tell
+/// how it stood before.
 #[utoipa::path(
     post,
     path = "/class-models/{id}/rewind",
@@ -418,7 +419,8 @@ pub async fn rewind(
     steered(&shared, &id, |growing| growing.go_back(request.iteration as usize))
 }
 
-/// Gives the picture as it is now, as a PNG file.
+/// Gives the last picture that was made, as a PNG file: of the last step where somebody watches or all steps are taken, else of the last
+/// of about sixty.
 #[utoipa::path(
     get,
     path = "/class-models/{id}/picture.png",

@@ -43,7 +43,7 @@ use crate::{SharedState, guard, metrics, page};
     components(schemas(ErrorBody)),
     info(
         title = "deepinside",
-        description = "Look inside trained ConvNets. Every address that computes takes a place in a bounded queue and answers 429 \
+        description = "Look inside trained ConvNets. Every address that computes, but for the camera's, takes a place in a bounded queue and answers 429 \
                    with Retry-After when that is full; closing the connection stops the computation. Errors have the body \
                    {\"error\": {\"code\", \"message\"}}.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
