@@ -1,10 +1,13 @@
 //! The flags, as clap reads them.
 
 mod atlas;
+mod check;
 mod class_model;
 mod compare;
 mod evaluation;
+mod graph;
 mod localisation;
+mod model;
 mod replay;
 mod serve;
 
@@ -16,6 +19,7 @@ use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
 use deepinside::{BackwardRule, InputSettings, MeanSetting, Precision, ScaleSetting, Settings, Size};
 
 pub use self::atlas::AtlasArguments;
+pub use self::check::CheckArguments;
 pub use self::class_model::{
     ClassModelArguments, EvaluateClassModelsArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments,
 };
@@ -24,7 +28,9 @@ pub use self::evaluation::{
     EvaluateClassificationArguments, EvaluateCommand, EvaluateLocalisationArguments, GroundTruthArguments,
     ReportArguments,
 };
+pub use self::graph::{GraphArguments, GraphFormat};
 pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
+pub use self::model::ModelCommand;
 pub use self::replay::ReplayArguments;
 pub use self::serve::{ListenAddress, ServeArguments};
 
@@ -447,80 +453,6 @@ pub struct InfoArguments {
     pub model: ModelArguments,
     #[command(flatten)]
     pub run: RunArguments,
-}
-
-#[derive(Debug, Args)]
-pub struct CheckArguments {
-    /// The photograph at which gradients are checked; a made-up picture by default.
-    pub photograph: Option<PathBuf>,
-    /// Also list every operator with how far its gradient is from finite differences.
-    #[arg(long)]
-    pub table: bool,
-    /// The random seed that draws the directions of the finite differences.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    #[command(flatten)]
-    pub model: ModelArguments,
-    #[command(flatten)]
-    pub run: RunArguments,
-}
-
-#[derive(Debug, Args)]
-pub struct GraphArguments {
-    /// What is written.
-    #[arg(long, value_enum, default_value_t = GraphFormat::Table)]
-    pub format: GraphFormat,
-    /// The file; standard output by default.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    #[command(flatten)]
-    pub model: ModelArguments,
-    #[command(flatten)]
-    pub run: RunArguments,
-}
-
-/// How a network is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
-    /// A line for each layer.
-    Table,
-    /// A drawing.
-    Svg,
-    /// A description for Graphviz.
-    Dot,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ModelCommand {
-    /// List the known networks, and which of them are on this machine.
-    List {
-        /// Print one JSON object per network.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Say where a network is published, its licence, and what its pictures must look like.
-    Info {
-        /// Its name.
-        name: String,
-    },
-    /// Fetch a network; goes on where an earlier attempt stopped, and checks what arrives.
-    Pull {
-        /// Its name.
-        name: String,
-    },
-    /// Give a name to a network of your own, for -m. Nothing is copied.
-    Add {
-        /// A network (.onnx or .prototxt), a model.toml, or a folder with one.
-        path: PathBuf,
-        /// The name; by default that of the file or folder.
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// Compare the files on this machine with what was published.
-    Verify {
-        /// The networks; all that are here by default.
-        names: Vec<String>,
-    },
 }
 
 /// What a saliency picture shows.

@@ -49,9 +49,8 @@ struct Control {
     back_to: Option<usize>,
     timeline: Timeline,
     iteration: usize,
-    last: Option<Picture>,
-    /// After how many steps the last picture was made.
-    last_iteration: usize,
+    /// The last picture, and after how many steps it was made.
+    last: Option<(usize, Picture)>,
     notes: Vec<String>,
 }
 
@@ -136,7 +135,6 @@ impl Growing {
                 timeline: Timeline::default(),
                 iteration: 0,
                 last: None,
-                last_iteration: 0,
                 notes: Vec::new(),
             }),
             changed: Condvar::new(),
@@ -198,23 +196,23 @@ impl Growing {
 
     /// The last picture.
     pub fn picture(&self) -> Option<Picture> {
-        lock(&self.control).last.clone()
+        lock(&self.control).last.as_ref().map(|(_, picture)| picture.clone())
     }
 
     /// What a new watcher is shown first: the last picture.
     pub fn current(&self) -> Option<Shown> {
         let control = lock(&self.control);
-        let image = control.last.as_ref().and_then(|picture| data_url(picture).ok())?;
-        let iteration = control.last_iteration;
-        let value = control.timeline.values[..iteration.min(control.timeline.values.len())].last().copied();
-        Some(Shown { iteration, value, probability: None, image: Some(image) })
+        let (iteration, picture) = control.last.as_ref()?;
+        let image = data_url(picture).ok()?;
+        let value = iteration.checked_sub(1).and_then(|step| control.timeline.values.get(step).copied());
+        Some(Shown { iteration: *iteration, value, probability: None, image: Some(image) })
     }
 
     /// The pictures of its animation, the last one included.
     pub fn pictures(&self) -> Vec<Picture> {
         let control = lock(&self.control);
         let mut pictures = control.timeline.pictures();
-        if let Some(last) = &control.last
+        if let Some((_, last)) = &control.last
             && pictures.last() != Some(last)
         {
             pictures.push(last.clone());
@@ -395,10 +393,7 @@ impl Growing {
     fn show(&self, ascent: &Ascent<'_>, value: Option<f32>) -> deepinside::Result<()> {
         let picture = picture(&self.beginning.model, &ascent.image(0)?, ascent.recipe.display)?;
         let image = Some(data_url(&picture)?);
-        {
-            let mut control = lock(&self.control);
-            (control.last, control.last_iteration) = (Some(picture), ascent.iteration());
-        }
+        lock(&self.control).last = Some((ascent.iteration(), picture));
         self.tell(Some(Shown { iteration: ascent.iteration(), value, probability: None, image }));
         Ok(())
     }
@@ -446,7 +441,7 @@ impl Growing {
             if wants_picture {
                 control.timeline.add_picture(iteration, picture.clone());
             }
-            (control.last, control.last_iteration) = (Some(picture), iteration);
+            control.last = Some((iteration, picture));
         }
         drop(control);
         if shown.is_some() {
