@@ -6,17 +6,12 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::jpeg_structure::JpegStructure;
 use crate::photograph::{self, LUMA_WEIGHTS};
-use crate::{Colour, Error, LoadOptions, Photograph, Result};
+use crate::{Colour, Error, LoadOptions, Photograph, Result, jpeg};
 
 /// Decodes and orients, with every limit checked before the pixels are allocated.
 pub(crate) fn decode(bytes: &[u8], origin: &str, options: LoadOptions) -> Result<DynamicImage> {
     if let Some(structure) = JpegStructure::of(bytes) {
-        if !structure.complete {
-            return Err(Error::TruncatedJpeg { origin: origin.to_owned() });
-        }
-        if structure.channels == 4 && !structure.adobe {
-            return Err(Error::UnmarkedCmyk { origin: origin.to_owned() });
-        }
+        return jpeg::decode(bytes, structure, origin, options);
     }
     let failed =
         |error: image::ImageError| Error::Decode { origin: origin.to_owned(), source: Box::new(error) };
@@ -27,26 +22,13 @@ pub(crate) fn decode(bytes: &[u8], origin: &str, options: LoadOptions) -> Result
     if reader.format().is_none() {
         return Err(Error::UnknownPictureFormat { origin: origin.to_owned() });
     }
-    // Sixteen bytes hold a pixel of the widest kind (four channels of 32 bits), and a decoder may need as much
-    // again for its own tables.
     let mut limits = Limits::default();
-    limits.max_alloc = Some(options.maximum_pixels.saturating_mul(16).saturating_add(64 << 20));
+    limits.max_alloc = Some(options.maximum_decoder_bytes());
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(failed)?;
 
     let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > options.maximum_pixels {
-        return Err(Error::TooManyPixels {
-            origin: origin.to_owned(),
-            width: width.into(),
-            height: height.into(),
-            limit: options.maximum_pixels,
-        });
-    }
-    if pixels == 0 {
-        return Err(Error::Empty { what: "a photograph", shape: vec![height as usize, width as usize] });
-    }
+    options.check_size(origin, width.into(), height.into())?;
     // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;

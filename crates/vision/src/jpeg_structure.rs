@@ -20,7 +20,7 @@ pub(crate) struct JpegStructure {
 const START_OF_IMAGE: u8 = 0xD8;
 const END_OF_IMAGE: u8 = 0xD9;
 const START_OF_SCAN: u8 = 0xDA;
-const APPLICHELSEAION_14: u8 = 0xEE;
+const APPLICATION_14: u8 = 0xEE;
 
 impl JpegStructure {
     /// Walks the markers of `bytes`; `None` when they are not a JPEG file.
@@ -52,7 +52,7 @@ impl JpegStructure {
                 0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
                     structure.channels = segment.get(5).copied().unwrap_or(0);
                 }
-                APPLICHELSEAION_14 => structure.adobe |= segment.starts_with(b"Adobe"),
+                APPLICATION_14 => structure.adobe |= segment.starts_with(b"Adobe"),
                 START_OF_SCAN => scanned = true,
                 _ => {}
             }

@@ -32,6 +32,7 @@ pub mod figure;
 mod fitting;
 pub mod graph_cut;
 pub mod grid;
+mod jpeg;
 mod jpeg_structure;
 pub mod normalise;
 pub mod npy;

@@ -8,6 +8,7 @@
 //! - Colour becomes grey with the ITU-R BT.709 weights 0.2125, 0.7154, 0.0721, as in scikit-image.
 //! - CMYK and YCCK JPEG files written by Adobe programs are converted by the plain ink formula without a colour
 //!   profile; four-channel JPEG files without Adobe's marker are refused, because their polarity is not stated.
+//! - JPEG files give the very bytes that libjpeg gives, and so what Pillow, OpenCV, PyTorch and Caffe see.
 //! - Truncated JPEG files are refused, like every other damaged file.
 //! - Values of floating-point TIFF files are clamped to `[0, 1]`; NaN is an error.
 //! - Colour profiles (ICC) and gamma chunks are ignored, and animations give their first picture.
@@ -46,6 +47,27 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     fn default() -> Self {
         Self { apply_orientation: true, maximum_pixels: 200_000_000 }
+    }
+}
+
+impl LoadOptions {
+    /// Refuses the dimensions that a file's header states when they are nothing or more than may be decoded.
+    pub(crate) fn check_size(&self, origin: &str, width: u64, height: u64) -> Result<()> {
+        let pixels = width.saturating_mul(height);
+        if pixels > self.maximum_pixels {
+            let (origin, limit) = (origin.to_owned(), self.maximum_pixels);
+            return Err(Error::TooManyPixels { origin, width, height, limit });
+        }
+        if pixels == 0 {
+            return Err(Error::Empty { what: "a photograph", shape: vec![height as usize, width as usize] });
+        }
+        Ok(())
+    }
+
+    /// What a decoder may take at most: sixteen bytes hold a pixel of the widest kind (four channels of 32 bits),
+    /// and a decoder may need some more for its own tables.
+    pub(crate) fn maximum_decoder_bytes(&self) -> u64 {
+        self.maximum_pixels.saturating_mul(16).saturating_add(64 << 20)
     }
 }
 

@@ -1,0 +1,77 @@
+//! JPEG files, decoded to the very bytes that libjpeg gives.
+//!
+//! Caffe's, PyTorch's and OpenCV's pictures all come out of libjpeg or its faster successor. A decoder which rounds
+//! the transform, the chroma's interpolation or the colours otherwise differs from it by a level here and there,
+//! which is enough to tip near ties of maxima in a network; so the decoder is one that repeats libjpeg's integers.
+
+use image::error::{DecodingError, ImageFormatHint};
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageError, ImageFormat, RgbImage};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
+
+use crate::jpeg_structure::JpegStructure;
+use crate::{Error, LoadOptions, Result};
+
+/// Encoders write about ten scans; each of them costs a pass over the whole picture.
+const MAXIMUM_SCANS: usize = 500;
+
+/// Decodes and orients a JPEG file whose markers say `structure`.
+pub(crate) fn decode(
+    bytes: &[u8],
+    structure: JpegStructure,
+    origin: &str,
+    options: LoadOptions,
+) -> Result<DynamicImage> {
+    if !structure.complete {
+        return Err(Error::TruncatedJpeg { origin: origin.to_owned() });
+    }
+    if structure.channels == 4 && !structure.adobe {
+        return Err(Error::UnmarkedCmyk { origin: origin.to_owned() });
+    }
+    let failed = |error: JpegError| {
+        let source = DecodingError::new(ImageFormatHint::Exact(ImageFormat::Jpeg), error);
+        Error::Decode { origin: origin.to_owned(), source: Box::new(ImageError::Decoding(source)) }
+    };
+    // Dimensions are judged below, in this crate's own words.
+    let limits = DecodeLimits {
+        max_scans: MAXIMUM_SCANS,
+        max_memory: Some(options.maximum_decoder_bytes()),
+        ..DecodeLimits::default()
+    };
+    let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(failed)?;
+    let header = decoder.header();
+    options.check_size(origin, header.width() as u64, header.height() as u64)?;
+    let format = match header.components.len() {
+        1 => PixelFormat::Grayscale,
+        4 => PixelFormat::Cmyk,
+        _ => PixelFormat::Rgb,
+    };
+    // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
+    let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
+    decoder.set_output_format(format);
+    let decoded = decoder.decode_image().map_err(failed)?;
+
+    let (width, height) = (decoded.width as u32, decoded.height as u32);
+    let image = match format {
+        PixelFormat::Grayscale => {
+            GrayImage::from_raw(width, height, decoded.data).map(DynamicImage::ImageLuma8)
+        }
+        PixelFormat::Cmyk => {
+            RgbImage::from_raw(width, height, inks_to_colours(&decoded.data)).map(DynamicImage::ImageRgb8)
+        }
+        _ => RgbImage::from_raw(width, height, decoded.data).map(DynamicImage::ImageRgb8),
+    };
+    let short = || failed(JpegError::CorruptData("fewer samples than the header promises".to_owned()));
+    let mut image = image.ok_or_else(short)?;
+    if let (true, Some(orientation)) = (options.apply_orientation, orientation) {
+        image.apply_orientation(orientation);
+    }
+    Ok(image)
+}
+
+/// Adobe stores inks as what they let through, so each colour is the product of its ink's and black's share.
+fn inks_to_colours(inks: &[u8]) -> Vec<u8> {
+    let product = |ink: u8, black: u8| ((u32::from(ink) * u32::from(black) + 127) / 255) as u8;
+    let colours = |pixel: &[u8; 4]| [0, 1, 2].map(|channel| product(pixel[channel], pixel[3]));
+    inks.as_chunks().0.iter().flat_map(colours).collect()
+}
