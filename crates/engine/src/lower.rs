@@ -5,13 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::op::{Eltwise, PoolKind, Unary};
+use deepinside_graph::op::{Convolution, Eltwise, PoolKind, Unary};
 use deepinside_graph::pass::Keep;
-use deepinside_graph::{Graph, Node, NodeId, Op, Shape, ValueId, operations};
+use deepinside_graph::{Graph, Inconsistency, Node, NodeId, Op, Shape, ValueId, operations};
 
 use crate::kernel::activation::Activation;
-use crate::kernel::convolution::{Part, Placing};
-use crate::kernel::{self, Kernel, Lowering, Operand, convert};
+use crate::kernel::convolution::{self, Part, Placing};
+use crate::kernel::{self, Kernel, Lowering, Operand, convert, inverted_residual};
 use crate::simd::Instructions;
 use crate::{BackwardRule, EngineError, Layout, Precision};
 
@@ -72,10 +72,12 @@ pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program,
         fused: HashSet::new(),
         parts: HashMap::new(),
         joint: HashMap::new(),
+        expansions: HashMap::new(),
         program: Program { tensors: Vec::new(), steps: Vec::new(), of_value: HashMap::new() },
         converted: HashMap::new(),
     };
     lowerer.find_parts();
+    lowerer.find_expansions();
     for &input in graph.inputs() {
         let tensor = lowerer.tensor(graph.value(input).shape.clone(), Layout::Plain);
         lowerer.program.of_value.insert(input, tensor);
@@ -101,6 +103,8 @@ struct Lowerer<'graph> {
     parts: HashMap<ValueId, (usize, Part)>,
     /// The tensors of such concatenations.
     joint: HashMap<usize, TensorId>,
+    /// Values that the only convolution which reads them computes by itself: the node whose result they are, and its rectifier.
+    expansions: HashMap<ValueId, (NodeId, Option<Activation>)>,
     program: Program,
     /// Conversions made so far.
     converted: HashMap<(TensorId, Layout), TensorId>,
@@ -115,24 +119,7 @@ impl Lowerer<'_> {
     fn node(&mut self, node: &Node) -> Result<(), EngineError> {
         let (operand_layout, result_layout) = self.layouts(node);
         let shapes = self.operand_shapes(node);
-        let operands = node.inputs.iter().zip(&shapes).map(|(&input, shape)| Operand {
-            shape,
-            layout: operand_layout,
-            weights: self.graph.value(input).weights(),
-        });
-        let results = node.outputs.iter().map(|&output| Operand {
-            shape: &self.graph.value(output).shape,
-            layout: result_layout,
-            weights: None,
-        });
-        let lowering = Lowering {
-            operands: operands.collect(),
-            results: results.collect(),
-            instructions: self.options.instructions,
-            precision: self.options.precision,
-            rule: self.options.rule,
-            backward: self.options.backward,
-        };
+        let lowering = self.lowering(node, &shapes, (operand_layout, result_layout));
         let sum = self.sum_behind(node);
         let last = sum.map_or(node, |(sum, _)| self.graph.node(sum));
         let rectifier = self.rectifier_behind(last);
@@ -141,14 +128,18 @@ impl Lowerer<'_> {
         let activation = rectifier.map(|(_, activation)| activation);
         let placing = Placing { part: part.map(|(_, part)| part), adds: sum.is_some() };
         let dead_at_zero = self.dead_at_zero(node.inputs[0]);
-        let kernel =
-            self.kernel(&node.op, &lowering, activation, placing, dead_at_zero).map_err(|cause| {
-                EngineError::Unsupported {
-                    node: node.name.clone(),
-                    operator: node.op.operator().name(),
-                    cause,
-                }
-            })?;
+        let expansion = self.expansions.get(&node.inputs[0]).copied();
+        let kernel = match (&node.op, expansion) {
+            (Op::Convolution(op), Some(first)) => {
+                self.inverted_residual(first, op, &lowering, activation, placing.part)
+            }
+            (op, _) => self.kernel(op, &lowering, activation, placing, dead_at_zero),
+        };
+        let kernel = kernel.map_err(|cause| EngineError::Unsupported {
+            node: node.name.clone(),
+            operator: node.op.operator().name(),
+            cause,
+        })?;
 
         let mut operands = Vec::new();
         for (position, (&input, shape)) in node.inputs.iter().zip(&shapes).enumerate() {
@@ -166,7 +157,10 @@ impl Lowerer<'_> {
                     self.program.tensors[id].constant = Some(numbers);
                     id
                 }
-                None => self.in_layout(self.program.of_value[&input], operand_layout, &node.name),
+                None => {
+                    let read = expansion.map_or(input, |(expanding, _)| self.graph.node(expanding).inputs[0]);
+                    self.in_layout(self.program.of_value[&read], operand_layout, &node.name)
+                }
             });
         }
         if let Some((_, addend)) = sum {
@@ -190,16 +184,106 @@ impl Lowerer<'_> {
             }
         }
         let elements = |value: &ValueId| self.graph.value(*value).shape.elements() as u64;
-        let numbers: u64 = node.inputs.iter().chain(&node.outputs).map(elements).sum();
+        let computed = expansion.map(|(expanding, _)| self.graph.node(expanding));
+        let read = computed.map_or(&node.inputs[..], |computed| &computed.inputs);
+        let numbers: u64 = read.iter().chain(&node.outputs).map(elements).sum();
+        let operations =
+            [Some(node), computed].into_iter().flatten().map(|node| operations(self.graph, node));
         self.program.steps.push(Step {
             name: node.name.clone(),
             kernel,
             operands,
             results,
-            operations: operations(self.graph, node),
+            operations: operations.sum(),
             bytes: 4 * numbers,
         });
         Ok(())
+    }
+
+    /// What a kernel is told of a node whose operands have these shapes, for layouts of operands and results.
+    fn lowering<'call>(
+        &'call self,
+        node: &'call Node,
+        shapes: &'call [Shape],
+        (operands, results): (Layout, Layout),
+    ) -> Lowering<'call> {
+        let operand = |(&input, shape)| {
+            let weights = self.graph.value(input).weights();
+            Operand { shape, layout: operands, weights }
+        };
+        let result = |&output: &ValueId| {
+            let shape = &self.graph.value(output).shape;
+            Operand { shape, layout: results, weights: None }
+        };
+        Lowering {
+            operands: node.inputs.iter().zip(shapes).map(operand).collect(),
+            results: node.outputs.iter().map(result).collect(),
+            instructions: self.options.instructions,
+            precision: self.options.precision,
+            rule: self.options.rule,
+            backward: self.options.backward,
+        }
+    }
+
+    /// The kernel of a depthwise convolution together with the one before.
+    fn inverted_residual(
+        &self,
+        (first, first_activation): (NodeId, Option<Activation>),
+        op: &Convolution,
+        lowering: &Lowering<'_>,
+        activation: Option<Activation>,
+        place: Option<Part>,
+    ) -> Result<Box<dyn Kernel>, Inconsistency> {
+        let node = self.graph.node(first);
+        let Op::Convolution(first) = &node.op else {
+            return Err(Inconsistency::new("expansion", "a convolution", node.op.operator().name()));
+        };
+        let shapes = self.operand_shapes(node);
+        let first_lowering = self.lowering(node, &shapes, (Layout::ChannelsLast, Layout::ChannelsLast));
+        inverted_residual::lower(
+            inverted_residual::Half { op: first, lowering: &first_lowering, activation: first_activation },
+            inverted_residual::Half { op, lowering, activation },
+            place,
+        )
+    }
+
+    /// Finds the pointwise convolutions whose results nobody but one depthwise convolution reads or observes, where no backward
+    /// pass reads them either: both are computed by one kernel.
+    fn find_expansions(&mut self) {
+        if self.options.backward {
+            return;
+        }
+        for (index, node) in self.graph.nodes().iter().enumerate() {
+            let Op::Convolution(expanding) = &node.op else { continue };
+            let shape = |value: ValueId| &self.graph.value(value).shape;
+            if self.graph.value(node.inputs[0]).weights().is_some()
+                || !inverted_residual::expands(expanding, shape(node.inputs[0]), shape(node.outputs[0]))
+            {
+                continue;
+            }
+            let rectifier = self.rectifier_behind(node);
+            let result = rectifier.map_or(node.outputs[0], |(fused, _)| self.graph.node(fused).outputs[0]);
+            let [reader] = self.consumers[result.index()][..] else { continue };
+            let reader = self.graph.node(reader);
+            let Op::Convolution(depthwise) = &reader.op else { continue };
+            if reader.inputs[0] != result
+                || !self.is_private(result)
+                || !inverted_residual::is_depthwise(depthwise, shape(result), shape(reader.outputs[0]))
+            {
+                continue;
+            }
+            let Some(id) = self.producers[node.outputs[0].index()] else { continue };
+            self.fused.insert(index);
+            self.fused.extend(rectifier.map(|(fused, _)| fused.index()));
+            self.expansions.insert(result, (id, rectifier.map(|(_, activation)| activation)));
+        }
+    }
+
+    /// Whether one node reads a value, and nobody observes it.
+    fn is_private(&self, value: ValueId) -> bool {
+        self.consumers[value.index()].len() == 1
+            && !self.options.keep.contains(value)
+            && !self.graph.outputs().contains(&value)
     }
 
     /// The rectifier that is the only one to read the result of a convolution or a sum, where nobody observes that result.
@@ -235,7 +319,7 @@ impl Lowerer<'_> {
         let alike =
             shape(other) == shape(result) && coefficients.iter().all(|&coefficient| coefficient == 1.0);
         let there = self.program.of_value.contains_key(&other);
-        let adds = kernel::convolution::adds(convolution, shape(node.inputs[0]), shape(result));
+        let adds = convolution::adds(convolution, shape(node.inputs[0]), shape(result));
         (alike && there && adds).then_some((consumer, other))
     }
 
@@ -263,11 +347,6 @@ impl Lowerer<'_> {
 
     /// Whether a value is a convolution's result, as it is or rectified, that has one reader and no observer.
     fn is_written_in_place(&self, value: ValueId) -> bool {
-        let private = |value: ValueId| {
-            self.consumers[value.index()].len() == 1
-                && !self.options.keep.contains(value)
-                && !self.graph.outputs().contains(&value)
-        };
         let Some(producer) = self.producers[value.index()] else { return false };
         let node = self.graph.node(producer);
         let convolution = match &node.op {
@@ -279,7 +358,7 @@ impl Lowerer<'_> {
             }),
             _ => false,
         };
-        convolution && private(value)
+        convolution && self.is_private(value)
     }
 
     /// The tensor of a concatenation that convolutions write.
@@ -397,13 +476,13 @@ impl Lowerer<'_> {
         activation: Option<Activation>,
         placing: Placing,
         dead_at_zero: bool,
-    ) -> Result<Box<dyn Kernel>, deepinside_graph::Inconsistency> {
+    ) -> Result<Box<dyn Kernel>, Inconsistency> {
         match op {
             Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
             Op::Binary(op) => kernel::binary::lower(op, lowering),
             Op::Concat(op) => kernel::concat::lower(op, lowering),
             Op::Convolution(op) => {
-                kernel::convolution::lower(op, lowering, activation, placing, self.options.backward)
+                convolution::lower(op, lowering, activation, placing, self.options.backward)
             }
             Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.options.backward),
             Op::Eltwise(op) => kernel::eltwise::lower(op, lowering, activation),
@@ -428,11 +507,9 @@ impl Lowerer<'_> {
             Op::TopK(op) => kernel::top_k::lower(op, lowering),
             Op::Transpose(op) => kernel::transpose::lower(op, lowering),
             Op::Unary(op) => kernel::unary::lower(op, lowering),
-            other => Err(deepinside_graph::Inconsistency::new(
-                "operator",
-                "one that this version computes",
-                other.operator().name(),
-            )),
+            other => {
+                Err(Inconsistency::new("operator", "one that this version computes", other.operator().name()))
+            }
         }
     }
 }

@@ -118,7 +118,6 @@ fn what_is_observed_does_not_change_what_is_computed() {
     }
 }
 
-/// Behind a rectifier, copies and maxima the gradients of silent units are left out, for nothing comes of them.
 /// A convolution that keeps the extents; `extents` are those of its filters.
 fn convolution(
     b: &mut GraphBuilder,
@@ -221,6 +220,71 @@ fn sums_with_the_result_of_a_convolution_are_added_by_it() {
     }
 }
 
+/// Where no backward pass follows, a depthwise convolution computes its operand by itself, strip by strip: the same bits, for whole
+/// and cut chunks of channels, borders, strides and dilations of all sizes, one strip and many, one block and many.
+#[test]
+fn depthwise_convolutions_that_compute_their_operand_change_no_bit() {
+    let window = |kernel: &[usize], stride: usize, dilation: usize, [begin, end]: [usize; 2]| Window {
+        stride: vec![stride; kernel.len()],
+        dilation: vec![dilation; kernel.len()],
+        pad_begin: vec![begin; kernel.len()],
+        pad_end: vec![end; kernel.len()],
+        ..Window::new(kernel)
+    };
+    let settings: [(&[usize], usize, Window); 12] = [
+        (&[1, 3, 9, 8], 16, window(&[3, 3], 1, 1, [1, 1])),
+        (&[3, 5, 14, 15], 40, window(&[3, 3], 1, 1, [1, 1])),
+        (&[1, 24, 80, 60], 72, window(&[3, 3], 1, 1, [1, 1])),
+        (&[2, 16, 61, 70], 33, window(&[3, 3], 2, 1, [0, 1])),
+        (&[1, 8, 45, 44], 48, window(&[5, 5], 1, 1, [2, 2])),
+        (&[1, 4, 50, 51], 20, window(&[5, 5], 2, 1, [2, 2])),
+        (&[1, 4, 40, 33], 24, window(&[3, 3], 2, 3, [4, 4])),
+        (&[1, 6, 30, 90], 7, window(&[2, 2], 3, 1, [0, 0])),
+        (&[1, 6, 4, 3], 18, window(&[7, 5], 1, 1, [5, 5])),
+        (&[1, 6, 30, 3], 18, window(&[9, 1], 1, 1, [8, 0])),
+        (&[2, 3, 70], 17, window(&[4], 1, 1, [2, 1])),
+        (&[2, 3, 5, 20, 30], 19, window(&[3, 3, 3], 2, 1, [1, 1])),
+    ];
+    for (extents, channels, window) in settings {
+        let mut b = GraphBuilder::new("inverted residual");
+        let x = b.input("x", Shape::new(extents).unwrap()).unwrap();
+        let axes = extents.len() - 2;
+        let expand = [&[channels, extents[1]], &vec![1; axes][..]].concat();
+        let (weights, bias) =
+            (constant(&mut b, "weights", &expand, 0.5, 0.0), constant(&mut b, "bias", &[channels], 0.2, 0.0));
+        let pointwise = Convolution { window: Window::new(vec![1; axes]), groups: 1 };
+        let expanded = b.node("expand", pointwise, &[x, weights, bias], &["expanded"]).unwrap()[0];
+        let clip = Unary::Clip { minimum: 0.0, maximum: 0.4 };
+        let clipped = b.node("clip", clip, &[expanded], &["clipped"]).unwrap()[0];
+        let filters = [&[channels, 1], &window.kernel[..]].concat();
+        let filters = constant(&mut b, "filters", &filters, 0.5, 0.0);
+        let depthwise = Convolution { window: window.clone(), groups: channels };
+        let last = b.node("depthwise", depthwise, &[clipped, filters], &["last"]).unwrap()[0];
+        let last = rectified(&mut b, "last", last);
+        // Written beside another convolution's result.
+        let beside = Convolution { window, groups: 1 };
+        let filters = [&[5, extents[1]], &beside.window.kernel[..]].concat();
+        let filters = constant(&mut b, "filters beside", &filters, 0.5, 0.0);
+        let beside = b.node("beside", beside, &[x, filters], &["beside"]).unwrap()[0];
+        let last = b.node("joined", Concat { axis: 1 }, &[beside, last], &["joined"]).unwrap()[0];
+        let graph = b.finish(&[last]);
+        let picture = noise(graph.value(x).shape.elements(), 5);
+        for instructions in [Instructions::Detected, Instructions::Portable] {
+            let results = [vec![last], vec![last, clipped]].map(|activations| {
+                let alone = activations.len() == 1;
+                let options = PlanOptions { activations, instructions, ..PlanOptions::default() };
+                let mut session = session(&graph, &options);
+                assert_eq!(session.plan().to_string().contains("expand:"), !alone);
+                session.forward(&[(x, &picture)]).unwrap();
+                session.activation(last).unwrap()
+            });
+            assert!(results[0].iter().any(|&number| number > 0.0));
+            assert_eq!(results[0], results[1], "{extents:?} to {channels}, {instructions:?}");
+        }
+    }
+}
+
+/// Behind a rectifier, copies and maxima the gradients of silent units are left out, for nothing comes of them.
 #[test]
 fn gradients_that_a_rectifier_would_stop_may_be_left_out() {
     let mut b = GraphBuilder::new("classifier");

@@ -31,9 +31,14 @@ fn level(photograph: &Photograph, y: usize, x: usize) -> f32 {
 #[test]
 fn jpeg_files_decode_to_the_bytes_of_libjpeg() {
     let folder = fixture("jpeg");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jpg"));
-    assert_eq!(files.len(), 9, "chroma of every kind, progressive, restarts, grey, three and four plain channels");
+    assert_eq!(
+        files.len(),
+        9,
+        "chroma of every kind, progressive, restarts, grey, three and four plain channels"
+    );
     let pairs = files.into_iter().map(|path| (path.with_extension("png"), path));
     for (decoded, path) in pairs.chain([(fixture("chelsea_decoded.png"), fixture("chelsea.jpg"))]) {
         let ours = photograph::load(&path, Colour::Rgb).unwrap();

@@ -79,9 +79,7 @@ pub(super) fn lower_by(
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, output) = (&lowering.operands[0], &lowering.results[0]);
     let mut geometry = geometry(&op.window, op.groups, input.shape, output.shape)?;
-    if let Some(Part { first, of }) = part {
-        geometry.small = Field { first, distance: of, ..geometry.small };
-    }
+    geometry.small = geometry.small.placed(part);
     let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
     let (batch, instructions) = (input.shape.extents()[0], lowering.instructions);
@@ -124,7 +122,7 @@ pub(super) fn lower_by(
 }
 
 /// A packed pass from one field to another.
-trait Pass: Send + Sync {
+pub(super) trait Pass: Send + Sync {
     /// The numbers of working memory that it needs.
     fn workspace(&self) -> usize {
         0
@@ -210,12 +208,19 @@ pub(super) fn constant(what: &str, operand: &Operand<'_>) -> Result<Vec<f32>, In
     Ok(numbers)
 }
 
-struct ConvolutionKernel {
+pub(super) struct ConvolutionKernel {
     forward: Box<dyn Pass>,
     backward: Option<Box<dyn Pass>>,
     activation: Option<Activation>,
     /// Whether the second operand, which lies as the result does, is added before the rectifier.
     adds: bool,
+}
+
+impl ConvolutionKernel {
+    /// A kernel for plans without a backward pass.
+    pub fn forward_only(forward: impl Pass + 'static) -> Self {
+        Self { forward: Box::new(forward), backward: None, activation: None, adds: false }
+    }
 }
 
 impl Kernel for ConvolutionKernel {

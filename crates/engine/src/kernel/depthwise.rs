@@ -4,10 +4,12 @@
 //! position sums its taps by itself, a vector of neighbouring channels at a time, and several neighbouring positions
 //! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::geometry`].
 //!
-//! What matters besides is where the numbers come from, since each is read once per tap: where they lie ([`in_place`]), or from
-//! a copy that stays in the first-level cache ([`copied`]).
+//! What matters besides is where the numbers come from, since each is read once per tap: where they lie ([`in_place`]), from
+//! a copy that stays in the first-level cache ([`copied`]), or from the pointwise convolution before, whose result then is in
+//! nobody's memory as a whole ([`expanded`]).
 
 mod copied;
+mod expanded;
 mod in_place;
 
 use std::cell::RefCell;
@@ -22,6 +24,8 @@ use super::panels::Shared;
 use super::slab::Source;
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES};
+
+pub(super) use expanded::Expansion;
 
 /// The least number of pieces of work.
 const TASKS: usize = 8;
@@ -52,9 +56,16 @@ impl Reading {
 
 /// A packed pass from a source to a result of equal channels.
 pub(super) struct Depthwise {
-    reading: Reading,
+    numbers: Numbers,
     layout: Layout,
     blocks: Vec<Block>,
+}
+
+/// Where a pass has its numbers from.
+enum Numbers {
+    Read(Reading),
+    /// From a pointwise convolution of the source.
+    Computed(Expansion),
 }
 
 /// What a pass sums, and where it lies.
@@ -119,7 +130,23 @@ impl Depthwise {
         let fields = [geometry.large, geometry.small];
         let steps = [geometry.stride, [1; 3]];
         let layout = Layout::new(instructions, geometry, fields, steps, phases, filters, finish);
-        Self::new(reading, layout, batch)
+        Self::new(Numbers::Read(reading), layout, batch)
+    }
+
+    /// The convolution of what another one, a pointwise one, makes of the source.
+    pub fn correlation_of(
+        expansion: Expansion,
+        instructions: Instructions,
+        geometry: &Geometry,
+        batch: usize,
+        filters: &[f32],
+        finish: Finish,
+    ) -> Self {
+        let phases = vec![([0; 3], correlation_taps(geometry))];
+        let fields = [geometry.large, geometry.small];
+        let steps = [geometry.stride, [1; 3]];
+        let layout = Layout::new(instructions, geometry, fields, steps, phases, filters, finish);
+        Self::new(Numbers::Computed(expansion), layout, batch)
     }
 
     /// The adjoint: from the small field to the large one.
@@ -136,14 +163,15 @@ impl Depthwise {
         let steps = [[1; 3], geometry.stride];
         let finish = Finish::default();
         let layout = Layout::new(instructions, geometry, fields, steps, phases, filters, finish);
-        Self::new(reading, layout, batch)
+        Self::new(Numbers::Read(reading), layout, batch)
     }
 
-    fn new(reading: Reading, layout: Layout, batch: usize) -> Self {
+    fn new(numbers: Numbers, layout: Layout, batch: usize) -> Self {
         let [planes, rows, _] = layout.grid([0; 3]);
-        let cut = match reading {
-            Reading::InPlace => in_place::cut(&layout, batch),
-            Reading::Copied => copied::cut(&layout, batch),
+        let cut = match &numbers {
+            Numbers::Read(Reading::InPlace) => in_place::cut(&layout, batch),
+            Numbers::Read(Reading::Copied) => copied::cut(&layout, batch),
+            Numbers::Computed(expansion) => expansion.cut(&layout, batch),
         };
         let count = rows.div_ceil(cut.rows.max(1)).max(1);
         let channels = layout.result.channels;
@@ -159,16 +187,21 @@ impl Depthwise {
                 }
             }
         }
-        Self { reading, layout, blocks }
+        Self { numbers, layout, blocks }
     }
 
     /// Computes the result for the whole batch, overwriting it.
     pub fn run(&self, source: Source<'_>, result: &mut [f32]) {
         let result = Shared::new(result);
         self.blocks.par_iter().for_each(|block| {
-            BUFFERS.with_borrow_mut(|buffers| match self.reading {
-                Reading::InPlace => in_place::run(&self.layout, block, source, result, buffers),
-                Reading::Copied => copied::run(&self.layout, block, source, result, buffers),
+            BUFFERS.with_borrow_mut(|buffers| match &self.numbers {
+                Numbers::Read(Reading::InPlace) => {
+                    in_place::run(&self.layout, block, source, result, buffers)
+                }
+                Numbers::Read(Reading::Copied) => copied::run(&self.layout, block, source, result, buffers),
+                Numbers::Computed(expansion) => {
+                    expansion.run(&self.layout, block, source.numbers, result, buffers);
+                }
             });
         });
     }
@@ -245,6 +278,7 @@ struct Buffers {
     slab: Aligned,
     /// Taps: a place in the copy for the block's first position, and one in the filters.
     places: Vec<[usize; 2]>,
+    positions: expanded::Positions,
 }
 
 thread_local! {

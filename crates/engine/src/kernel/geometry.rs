@@ -1,5 +1,7 @@
 //! Which numbers a convolution and its adjoint read for each of their results: extents, and taps.
 
+use super::convolution::Part;
+
 /// Extents of a channels-last array with three spatial axes (leading ones are 1 where there are fewer), which may be some
 /// channels of a larger one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,11 @@ impl Field {
     /// A whole array.
     pub fn new(spatial: [usize; 3], channels: usize) -> Self {
         Self { spatial, channels, first: 0, distance: channels }
+    }
+
+    /// The same as some channels of a larger array, if it is a part of one.
+    pub fn placed(self, part: Option<Part>) -> Self {
+        part.map_or(self, |Part { first, of }| Self { first, distance: of, ..self })
     }
 
     /// Whether these are all channels of the array.
@@ -37,10 +44,15 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// Whether every position is for itself.
+    pub(super) fn is_pointwise(&self) -> bool {
+        let Self { large, small, kernel, stride, pad, .. } = *self;
+        kernel == [1; 3] && stride == [1; 3] && pad == [0; 3] && large.spatial == small.spatial
+    }
+
     /// The same convolution of a whole batch as one long image, where every position is for itself.
     pub(super) fn flattened(self, batch: usize) -> (Self, usize) {
-        let pointwise = self.kernel == [1; 3] && self.stride == [1; 3] && self.pad == [0; 3];
-        if !pointwise || self.large.spatial != self.small.spatial {
+        if !self.is_pointwise() {
             return (self, batch);
         }
         let spatial = [1, batch * self.large.spatial.iter().product::<usize>(), 1];

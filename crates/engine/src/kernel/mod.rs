@@ -28,6 +28,7 @@ pub(crate) mod eltwise;
 mod gather;
 mod geometry;
 pub(crate) mod inner_product;
+pub(crate) mod inverted_residual;
 pub(crate) mod local_response_normalization;
 pub(crate) mod log_softmax;
 pub(crate) mod matrix_product;

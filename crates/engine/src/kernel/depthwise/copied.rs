@@ -10,7 +10,7 @@ use crate::BackwardRule;
 use crate::simd::{LANES, Simd, Work};
 
 /// The channels that are copied together: those of one cache line.
-const CHUNK: usize = 2 * LANES;
+pub(super) const CHUNK: usize = 2 * LANES;
 
 /// The numbers that a copy should have at most: 64 KiB. The rows that a position reads then stay in the first-level cache, and the
 /// whole copy in the second.
@@ -23,7 +23,7 @@ const AHEAD: usize = 8;
 const POSITIONS: usize = 8;
 
 /// The source's extents that `count` grid positions along an axis read.
-fn span(layout: &Layout, axis: usize, count: usize) -> usize {
+pub(super) fn span(layout: &Layout, axis: usize, count: usize) -> usize {
     let [lowest, highest] = layout.reach;
     (count.max(1) - 1) * layout.source_step[axis] + (highest[axis] - lowest[axis]) as usize + 1
 }
@@ -69,25 +69,35 @@ struct Chunks<'a> {
 impl Work for Chunks<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layout, block, source, result, buffers: Buffers { slab, places } } = self;
+        let Self { layout, block, source, result, buffers: Buffers { slab, places, .. } } = self;
         let width = layout.phases.iter().map(|phase| phase.grid[2]).max().unwrap_or(0);
         let extents = [span(layout, 0, 1), span(layout, 1, block.rows.len()), span(layout, 2, width)];
         let size = extents.iter().product::<usize>() * CHUNK;
         slab.resize(size * block.channels.len().div_ceil(CHUNK));
-        for phase in &layout.phases {
-            places.extend(phase.taps.iter().map(|tap| {
-                let [z, y, x]: [usize; 3] =
-                    std::array::from_fn(|axis| (tap.offset[axis] - layout.reach[0][axis]) as usize);
-                [((z * extents[1] + y) * extents[2] + x) * CHUNK, layout.filter(tap)]
-            }));
-        }
+        place_taps(layout, extents, places);
         copy(simd, layout, block, source, extents, slab);
         for (first, slab) in block.channels.clone().step_by(CHUNK).zip(slab.chunks_exact(size.max(1))) {
             let count = CHUNK.min(block.channels.end - first);
-            let chunk = Chunk { layout, block, slab, extents, result, first, count };
-            chunk.rows(simd, places);
+            Chunk { layout, block, slab, extents, places, result, first, count }.run(simd);
         }
-        places.clear();
+    }
+}
+
+/// The source's position, which may lie before the image, from which on a block reads.
+pub(super) fn origin(layout: &Layout, block: &Block) -> [isize; 3] {
+    let grid = [block.plane, block.rows.start, 0];
+    std::array::from_fn(|axis| (grid[axis] * layout.source_step[axis]) as isize + layout.reach[0][axis])
+}
+
+/// The taps of all phases, in their order: a place in a copy of these extents for the block's first position, and one in the filters.
+pub(super) fn place_taps(layout: &Layout, extents: [usize; 3], places: &mut Vec<[usize; 2]>) {
+    places.clear();
+    for phase in &layout.phases {
+        places.extend(phase.taps.iter().map(|tap| {
+            let [z, y, x]: [usize; 3] =
+                std::array::from_fn(|axis| (tap.offset[axis] - layout.reach[0][axis]) as usize);
+            [((z * extents[1] + y) * extents[2] + x) * CHUNK, layout.filter(tap)]
+        }));
     }
 }
 
@@ -103,9 +113,7 @@ fn copy<S: Simd>(
     slab: &mut [f32],
 ) {
     let [depth, height, width] = layout.source.spatial.map(|extent| extent as isize);
-    let grid = [block.plane, block.rows.start, 0];
-    let [z0, y0, x0]: [isize; 3] =
-        std::array::from_fn(|axis| (grid[axis] * layout.source_step[axis]) as isize + layout.reach[0][axis]);
+    let [z0, y0, x0] = origin(layout, block);
     // The part of each row that lies inside the image.
     let low = (-x0).clamp(0, extents[2] as isize) as usize;
     let high = (width - x0).clamp(low as isize, extents[2] as isize) as usize;
@@ -190,82 +198,110 @@ fn passed<S: Simd>(simd: S, gate: Gate<'_>, results: S::Vector, gradients: S::Ve
 }
 
 /// Some channels of a block, copied.
-struct Chunk<'a> {
-    layout: &'a Layout,
-    block: &'a Block,
-    slab: &'a [f32],
-    extents: [usize; 3],
-    result: Shared<'a>,
+pub(super) struct Chunk<'a> {
+    pub layout: &'a Layout,
+    pub block: &'a Block,
+    /// The copy, and its extents.
+    pub slab: &'a [f32],
+    pub extents: [usize; 3],
+    /// The taps of all phases ([`place_taps`]).
+    pub places: &'a [[usize; 2]],
+    pub result: Shared<'a>,
     /// The first channel, and how many there are.
-    first: usize,
-    count: usize,
+    pub first: usize,
+    pub count: usize,
+}
+
+impl Work for Chunk<'_> {
+    /// The rows of the block, of all phases.
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // Neighbouring positions read a line or two apart as a rule: then no place has to be computed.
+        match self.layout.source_step[2] {
+            1 => self.rows::<S, 1>(simd),
+            2 => self.rows::<S, 2>(simd),
+            _ => self.rows::<S, 0>(simd),
+        }
+    }
+}
+
+/// The taps of a phase, and the furthest places at which they begin in the copy and in the filters.
+struct Taps<'a> {
+    places: &'a [[usize; 2]],
+    furthest: [usize; 2],
 }
 
 impl Chunk<'_> {
-    /// The rows of the block, of all phases.
+    /// The rows of the block. `STEP` is the distance of neighbouring positions in the source, or 0 where that is not known.
     #[inline(always)]
-    fn rows<S: Simd>(&self, simd: S, places: &[[usize; 2]]) {
-        let mut taps = 0;
+    fn rows<S: Simd, const STEP: usize>(&self, simd: S) {
+        let mut places = self.places;
         for phase in &self.layout.phases {
-            let own = taps..taps + phase.taps.len();
-            taps = own.end;
+            let (own, others) = places.split_at(phase.taps.len());
+            places = others;
+            let furthest = [0, 1].map(|side| own.iter().map(|tap| tap[side]).max().unwrap_or(0));
+            let taps = Taps { places: own, furthest };
             if self.block.plane < phase.grid[0] {
                 for row in self.block.rows.start..self.block.rows.end.min(phase.grid[1]) {
-                    self.row(simd, phase, &places[own.clone()], row);
+                    self.row::<S, STEP>(simd, phase, &taps, row);
                 }
             }
         }
     }
 
-    /// One grid row of a phase. Each tap is a place in the copy for the block's first position, and one in the filters.
+    /// One grid row of a phase.
     #[inline(always)]
-    fn row<S: Simd>(&self, simd: S, phase: &Phase, taps: &[[usize; 2]], row: usize) {
+    fn row<S: Simd, const STEP: usize>(&self, simd: S, phase: &Phase, taps: &Taps<'_>, row: usize) {
         let width = phase.grid[2];
         // Groups of almost equal size: no position is left over for itself.
         let groups = width.div_ceil(POSITIONS);
         for group in 0..groups {
             let (first, end) = (group * width / groups, (group + 1) * width / groups);
             match end - first {
-                8 => self.positions::<S, 8>(simd, phase, taps, row, first),
-                7 => self.positions::<S, 7>(simd, phase, taps, row, first),
-                6 => self.positions::<S, 6>(simd, phase, taps, row, first),
-                5 => self.positions::<S, 5>(simd, phase, taps, row, first),
-                4 => self.positions::<S, 4>(simd, phase, taps, row, first),
-                3 => self.positions::<S, 3>(simd, phase, taps, row, first),
-                2 => self.positions::<S, 2>(simd, phase, taps, row, first),
-                _ => self.positions::<S, 1>(simd, phase, taps, row, first),
+                8 => self.positions::<S, STEP, 8>(simd, phase, taps, row, first),
+                7 => self.positions::<S, STEP, 7>(simd, phase, taps, row, first),
+                6 => self.positions::<S, STEP, 6>(simd, phase, taps, row, first),
+                5 => self.positions::<S, STEP, 5>(simd, phase, taps, row, first),
+                4 => self.positions::<S, STEP, 4>(simd, phase, taps, row, first),
+                3 => self.positions::<S, STEP, 3>(simd, phase, taps, row, first),
+                2 => self.positions::<S, STEP, 2>(simd, phase, taps, row, first),
+                _ => self.positions::<S, STEP, 1>(simd, phase, taps, row, first),
             }
         }
     }
 
     /// Some neighbouring positions of a row, from `column` on.
     #[inline(always)]
-    fn positions<S: Simd, const COUNT: usize>(
+    fn positions<S: Simd, const STEP: usize, const COUNT: usize>(
         &self,
         simd: S,
         phase: &Phase,
-        taps: &[[usize; 2]],
+        taps: &Taps<'_>,
         row: usize,
         column: usize,
     ) {
         let Self { layout, block, .. } = self;
-        let step = layout.source_step[2] * CHUNK;
+        let step = if STEP == 0 { layout.source_step[2] } else { STEP } * CHUNK;
         let line = (row - block.rows.start) * layout.source_step[1] * self.extents[2];
         let start = (line + column * layout.source_step[2]) * CHUNK;
-        let furthest = taps.iter().map(|tap| tap[0]).max().unwrap_or(0);
+        let [furthest, last] = taps.furthest;
         assert!(start + furthest + (COUNT - 1) * step + CHUNK <= self.slab.len(), "a tap leaves its copy");
-        let last = taps.iter().map(|tap| tap[1]).max().unwrap_or(0);
+        assert!(
+            last + self.first + self.count.next_multiple_of(LANES) <= layout.filters.len(),
+            "a tap leaves the filters"
+        );
         let target = layout.target(phase, block.image, [block.plane, row, column]) + self.first;
         let distance = layout.result_step[2] * layout.result.distance;
         let (minimum, maximum) =
             (simd.splat(layout.activation.minimum), simd.splat(layout.activation.maximum));
+        let bias = &layout.bias[self.first..][..self.count.next_multiple_of(LANES)];
+        self.result.place(target + (COUNT - 1) * distance, self.count);
+        let target = self.result.place(target, self.count);
         for lane in (0..self.count).step_by(LANES) {
             let channel = self.first + lane;
-            let bias = &layout.bias[channel..][..LANES];
-            assert!(last + channel + LANES <= layout.filters.len(), "a tap leaves the filters");
-            // SAFETY: the slice holds LANES numbers.
-            let mut sums = [unsafe { simd.load(bias.as_ptr()) }; COUNT];
-            for &[place, filter] in taps {
+            // SAFETY: the slice holds LANES numbers there.
+            let mut sums = [unsafe { simd.load(bias.as_ptr().add(lane)) }; COUNT];
+            for &[place, filter] in taps.places {
                 // SAFETY: checked above for the tap and the position that lie furthest.
                 unsafe {
                     let filter = simd.load(layout.filters.as_ptr().add(filter + channel));
@@ -276,15 +312,12 @@ impl Chunk<'_> {
                 }
             }
             let count = LANES.min(self.count - lane);
-            let target = target + lane;
-            self.result.place(target + (COUNT - 1) * distance, count);
-            let target = self.result.place(target, count);
-            for position in 0..COUNT {
-                let sum = simd.at_most(simd.at_least(sums[position], minimum), maximum);
+            for (position, sum) in sums.into_iter().enumerate() {
+                let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
                 // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are
                 // this thread's own, and `count` of them lie inside the result, as those of the last position do.
                 unsafe {
-                    let target = target.add(position * distance);
+                    let target = target.add(position * distance + lane);
                     if count == LANES {
                         simd.store(target, sum);
                     } else {
