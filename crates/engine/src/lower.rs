@@ -5,13 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::op::{Convolution, Eltwise, PoolKind, Unary};
+use deepinside_graph::op::{Eltwise, PoolKind, Unary};
 use deepinside_graph::pass::Keep;
 use deepinside_graph::{Graph, Inconsistency, Node, NodeId, Op, Shape, ValueId, operations};
 
 use crate::kernel::activation::Activation;
+use crate::kernel::chain::{self, Link};
 use crate::kernel::convolution::{self, Part, Placing};
-use crate::kernel::{self, Kernel, Lowering, Operand, convert, inverted_residual};
+use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::simd::Instructions;
 use crate::{BackwardRule, EngineError, Layout, Precision};
 
@@ -72,12 +73,12 @@ pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program,
         fused: HashSet::new(),
         parts: HashMap::new(),
         joint: HashMap::new(),
-        expansions: HashMap::new(),
+        chains: HashMap::new(),
         program: Program { tensors: Vec::new(), steps: Vec::new(), of_value: HashMap::new() },
         converted: HashMap::new(),
     };
     lowerer.find_parts();
-    lowerer.find_expansions();
+    lowerer.find_chains();
     for &input in graph.inputs() {
         let tensor = lowerer.tensor(graph.value(input).shape.clone(), Layout::Plain);
         lowerer.program.of_value.insert(input, tensor);
@@ -103,8 +104,8 @@ struct Lowerer<'graph> {
     parts: HashMap<ValueId, (usize, Part)>,
     /// The tensors of such concatenations.
     joint: HashMap<usize, TensorId>,
-    /// Values that the only convolution which reads them computes by itself: the node whose result they are, and its rectifier.
-    expansions: HashMap<ValueId, (NodeId, Option<Activation>)>,
+    /// Values that the only node which reads them computes by itself: the node whose result they are, and its rectifier.
+    chains: HashMap<ValueId, (NodeId, Option<Activation>)>,
     program: Program,
     /// Conversions made so far.
     converted: HashMap<(TensorId, Layout), TensorId>,
@@ -128,12 +129,10 @@ impl Lowerer<'_> {
         let activation = rectifier.map(|(_, activation)| activation);
         let placing = Placing { part: part.map(|(_, part)| part), adds: sum.is_some() };
         let dead_at_zero = self.dead_at_zero(node.inputs[0]);
-        let expansion = self.expansions.get(&node.inputs[0]).copied();
-        let kernel = match (&node.op, expansion) {
-            (Op::Convolution(op), Some(first)) => {
-                self.inverted_residual(first, op, &lowering, activation, placing.part)
-            }
-            (op, _) => self.kernel(op, &lowering, activation, placing, dead_at_zero),
+        let before = self.chains.get(&node.inputs[0]).copied();
+        let kernel = match before {
+            Some(first) => self.chain(first, Link { node, lowering: &lowering, activation }, placing.part),
+            None => self.kernel(&node.op, &lowering, activation, placing, dead_at_zero),
         };
         let kernel = kernel.map_err(|cause| EngineError::Unsupported {
             node: node.name.clone(),
@@ -158,7 +157,7 @@ impl Lowerer<'_> {
                     id
                 }
                 None => {
-                    let read = expansion.map_or(input, |(expanding, _)| self.graph.node(expanding).inputs[0]);
+                    let read = before.map_or(input, |(first, _)| self.graph.node(first).inputs[0]);
                     self.in_layout(self.program.of_value[&read], operand_layout, &node.name)
                 }
             });
@@ -184,11 +183,10 @@ impl Lowerer<'_> {
             }
         }
         let elements = |value: &ValueId| self.graph.value(*value).shape.elements() as u64;
-        let computed = expansion.map(|(expanding, _)| self.graph.node(expanding));
-        let read = computed.map_or(&node.inputs[..], |computed| &computed.inputs);
+        let first = before.map(|(first, _)| self.graph.node(first));
+        let read = first.map_or(&node.inputs[..], |first| &first.inputs);
         let numbers: u64 = read.iter().chain(&node.outputs).map(elements).sum();
-        let operations =
-            [Some(node), computed].into_iter().flatten().map(|node| operations(self.graph, node));
+        let operations = [Some(node), first].into_iter().flatten().map(|node| operations(self.graph, node));
         self.program.steps.push(Step {
             name: node.name.clone(),
             kernel,
@@ -225,57 +223,46 @@ impl Lowerer<'_> {
         }
     }
 
-    /// The kernel of a depthwise convolution together with the one before.
-    fn inverted_residual(
+    /// The kernel of a node together with the one before.
+    fn chain(
         &self,
-        (first, first_activation): (NodeId, Option<Activation>),
-        op: &Convolution,
-        lowering: &Lowering<'_>,
-        activation: Option<Activation>,
+        (first, activation): (NodeId, Option<Activation>),
+        second: Link<'_>,
         place: Option<Part>,
     ) -> Result<Box<dyn Kernel>, Inconsistency> {
         let node = self.graph.node(first);
-        let Op::Convolution(first) = &node.op else {
-            return Err(Inconsistency::new("expansion", "a convolution", node.op.operator().name()));
-        };
         let shapes = self.operand_shapes(node);
-        let first_lowering = self.lowering(node, &shapes, (Layout::ChannelsLast, Layout::ChannelsLast));
-        inverted_residual::lower(
-            inverted_residual::Half { op: first, lowering: &first_lowering, activation: first_activation },
-            inverted_residual::Half { op, lowering, activation },
-            place,
-        )
+        let lowering = self.lowering(node, &shapes, (Layout::ChannelsLast, Layout::ChannelsLast));
+        chain::lower(Link { node, lowering: &lowering, activation }, second, place)
     }
 
-    /// Finds the pointwise convolutions whose results nobody but one depthwise convolution reads or observes, where no backward
-    /// pass reads them either: both are computed by one kernel.
-    fn find_expansions(&mut self) {
+    /// Finds the convolutions whose results nobody but one node reads or observes that is computed in one kernel with them, where no
+    /// backward pass reads them either.
+    fn find_chains(&mut self) {
         if self.options.backward {
             return;
         }
         for (index, node) in self.graph.nodes().iter().enumerate() {
-            let Op::Convolution(expanding) = &node.op else { continue };
             let shape = |value: ValueId| &self.graph.value(value).shape;
-            if self.graph.value(node.inputs[0]).weights().is_some()
-                || !inverted_residual::expands(expanding, shape(node.inputs[0]), shape(node.outputs[0]))
+            let (Some(&input), [output]) = (node.inputs.first(), &node.outputs[..]) else { continue };
+            if self.graph.value(input).weights().is_some()
+                || !chain::can_begin(&node.op, shape(input), shape(*output))
             {
                 continue;
             }
             let rectifier = self.rectifier_behind(node);
-            let result = rectifier.map_or(node.outputs[0], |(fused, _)| self.graph.node(fused).outputs[0]);
+            let result = rectifier.map_or(*output, |(fused, _)| self.graph.node(fused).outputs[0]);
             let [reader] = self.consumers[result.index()][..] else { continue };
             let reader = self.graph.node(reader);
-            let Op::Convolution(depthwise) = &reader.op else { continue };
-            if reader.inputs[0] != result
-                || !self.is_private(result)
-                || !inverted_residual::is_depthwise(depthwise, shape(result), shape(reader.outputs[0]))
+            let Some(id) = self.producers[output.index()] else { continue };
+            if reader.inputs[0] == result
+                && self.is_private(result)
+                && chain::can_end(&reader.op, shape(result), shape(reader.outputs[0]))
             {
-                continue;
+                self.fused.insert(index);
+                self.fused.extend(rectifier.map(|(fused, _)| fused.index()));
+                self.chains.insert(result, (id, rectifier.map(|(_, activation)| activation)));
             }
-            let Some(id) = self.producers[node.outputs[0].index()] else { continue };
-            self.fused.insert(index);
-            self.fused.extend(rectifier.map(|(fused, _)| fused.index()));
-            self.expansions.insert(result, (id, rectifier.map(|(_, activation)| activation)));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::Threads;
-use crate::kernel::panels::{PANEL, Panels, Product, Shared};
+use crate::kernel::panels::{PANEL, Panels, Places, Product, Shared};
 use crate::simd::Instructions;
 
 /// The limits of a machine, or of what is left of it when others use it too.
@@ -51,12 +51,12 @@ fn operations(threads: usize) -> f64 {
             for _ in 0..ROUNDS {
                 let product = Product {
                     source: &source,
-                    rows: &rows,
+                    rows: Places::new(&rows),
                     pieces: &[0],
                     length: INNER,
                     panels: &panels,
                     range: 0..1,
-                    targets: &targets,
+                    targets: Places::new(&targets),
                     bias: None,
                     addend: None,
                     activation: None,

@@ -220,10 +220,10 @@ fn sums_with_the_result_of_a_convolution_are_added_by_it() {
     }
 }
 
-/// Where no backward pass follows, a depthwise convolution computes its operand by itself, strip by strip: the same bits, for whole
-/// and cut chunks of channels, borders, strides and dilations of all sizes, one strip and many, one block and many.
+/// Where no backward pass follows, depthwise convolutions and maxima may compute their operand by themselves, strip by strip: the same
+/// bits, for whole and cut chunks of channels, borders, strides and dilations of all sizes, one strip and many, one block and many.
 #[test]
-fn depthwise_convolutions_that_compute_their_operand_change_no_bit() {
+fn kernels_that_compute_their_operand_change_no_bit() {
     let window = |kernel: &[usize], stride: usize, dilation: usize, [begin, end]: [usize; 2]| Window {
         stride: vec![stride; kernel.len()],
         dilation: vec![dilation; kernel.len()],
@@ -231,42 +231,71 @@ fn depthwise_convolutions_that_compute_their_operand_change_no_bit() {
         pad_end: vec![end; kernel.len()],
         ..Window::new(kernel)
     };
-    let settings: [(&[usize], usize, Window); 12] = [
-        (&[1, 3, 9, 8], 16, window(&[3, 3], 1, 1, [1, 1])),
-        (&[3, 5, 14, 15], 40, window(&[3, 3], 1, 1, [1, 1])),
-        (&[1, 24, 80, 60], 72, window(&[3, 3], 1, 1, [1, 1])),
-        (&[2, 16, 61, 70], 33, window(&[3, 3], 2, 1, [0, 1])),
-        (&[1, 8, 45, 44], 48, window(&[5, 5], 1, 1, [2, 2])),
-        (&[1, 4, 50, 51], 20, window(&[5, 5], 2, 1, [2, 2])),
-        (&[1, 4, 40, 33], 24, window(&[3, 3], 2, 3, [4, 4])),
-        (&[1, 6, 30, 90], 7, window(&[2, 2], 3, 1, [0, 0])),
-        (&[1, 6, 4, 3], 18, window(&[7, 5], 1, 1, [5, 5])),
-        (&[1, 6, 30, 3], 18, window(&[9, 1], 1, 1, [8, 0])),
-        (&[2, 3, 70], 17, window(&[4], 1, 1, [2, 1])),
-        (&[2, 3, 5, 20, 30], 19, window(&[3, 3, 3], 2, 1, [1, 1])),
+    let pointwise = |axes: usize| Window::new(vec![1; axes]);
+    let square = |kernel: usize, stride: usize, pad: usize| window(&[kernel; 2], stride, 1, [pad; 2]);
+    // The picture, the channels between, and both windows.
+    let settings: [(&[usize], usize, Window, Window); 18] = [
+        (&[1, 3, 9, 8], 16, pointwise(2), square(3, 1, 1)),
+        (&[3, 5, 14, 15], 40, pointwise(2), square(3, 1, 1)),
+        (&[1, 24, 80, 60], 72, pointwise(2), square(3, 1, 1)),
+        (&[2, 16, 61, 70], 33, pointwise(2), window(&[3, 3], 2, 1, [0, 1])),
+        (&[1, 8, 45, 44], 48, pointwise(2), square(5, 1, 2)),
+        (&[1, 4, 50, 51], 20, pointwise(2), square(5, 2, 2)),
+        (&[1, 4, 40, 33], 24, pointwise(2), window(&[3, 3], 2, 3, [4, 4])),
+        (&[1, 6, 30, 90], 7, pointwise(2), square(2, 3, 0)),
+        (&[1, 6, 4, 3], 18, pointwise(2), window(&[7, 5], 1, 1, [3, 2])),
+        (&[1, 6, 30, 3], 18, pointwise(2), window(&[9, 1], 1, 1, [0, 0])),
+        (&[2, 3, 70], 17, pointwise(1), window(&[4], 1, 1, [2, 1])),
+        (&[2, 3, 5, 20, 30], 19, pointwise(3), window(&[3, 3, 3], 2, 1, [1, 1])),
+        (&[2, 3, 47, 50], 64, square(3, 2, 0), square(3, 2, 0)),
+        (&[1, 3, 112, 113], 40, square(3, 2, 1), square(3, 1, 1)),
+        (&[1, 3, 101, 90], 24, square(7, 2, 3), square(3, 2, 1)),
+        (&[1, 1, 60, 64], 96, square(11, 4, 0), square(3, 2, 0)),
+        (&[1, 2, 30, 31], 12, window(&[3, 3], 1, 2, [2, 3]), square(2, 2, 0)),
+        (&[1, 3, 6, 14, 15], 10, window(&[3, 3, 3], 1, 1, [1, 1]), window(&[2, 2, 2], 2, 1, [0, 0])),
     ];
-    for (extents, channels, window) in settings {
-        let mut b = GraphBuilder::new("inverted residual");
+    for ((extents, channels, first, second), maxima) in
+        settings.into_iter().flat_map(|setting| [false, true].map(|maxima| (setting.clone(), maxima)))
+    {
+        let mut b = GraphBuilder::new("chain");
         let x = b.input("x", Shape::new(extents).unwrap()).unwrap();
-        let axes = extents.len() - 2;
-        let expand = [&[channels, extents[1]], &vec![1; axes][..]].concat();
-        let (weights, bias) =
-            (constant(&mut b, "weights", &expand, 0.5, 0.0), constant(&mut b, "bias", &[channels], 0.2, 0.0));
-        let pointwise = Convolution { window: Window::new(vec![1; axes]), groups: 1 };
-        let expanded = b.node("expand", pointwise, &[x, weights, bias], &["expanded"]).unwrap()[0];
+        let weights = [&[channels, extents[1]], &first.kernel[..]].concat();
+        let (weights, bias) = (
+            constant(&mut b, "weights", &weights, 0.5, 0.0),
+            constant(&mut b, "bias", &[channels], 0.2, 0.0),
+        );
+        let first = Convolution { window: first, groups: 1 };
+        let between = b.node("first", first, &[x, weights, bias], &["between"]).unwrap()[0];
         let clip = Unary::Clip { minimum: 0.0, maximum: 0.4 };
-        let clipped = b.node("clip", clip, &[expanded], &["clipped"]).unwrap()[0];
-        let filters = [&[channels, 1], &window.kernel[..]].concat();
-        let filters = constant(&mut b, "filters", &filters, 0.5, 0.0);
-        let depthwise = Convolution { window: window.clone(), groups: channels };
-        let last = b.node("depthwise", depthwise, &[clipped, filters], &["last"]).unwrap()[0];
-        let last = rectified(&mut b, "last", last);
-        // Written beside another convolution's result.
-        let beside = Convolution { window, groups: 1 };
-        let filters = [&[5, extents[1]], &beside.window.kernel[..]].concat();
-        let filters = constant(&mut b, "filters beside", &filters, 0.5, 0.0);
-        let beside = b.node("beside", beside, &[x, filters], &["beside"]).unwrap()[0];
-        let last = b.node("joined", Concat { axis: 1 }, &[beside, last], &["joined"]).unwrap()[0];
+        let clipped = b.node("clip", clip, &[between], &["clipped"]).unwrap()[0];
+        let last = if maxima {
+            let kind = PoolKind::Maximum;
+            let spatial = b.shape(clipped).extents()[2..].to_vec();
+            // Rounded up where that leaves no window empty, as Caffe does.
+            let output = (0..spatial.len()).map(|axis| {
+                let reach = second.dilation[axis] * (second.kernel[axis] - 1) + 1;
+                let room = spatial[axis] + second.pad_begin[axis] + second.pad_end[axis] - reach;
+                let begins =
+                    |index: &usize| index * second.stride[axis] < spatial[axis] + second.pad_begin[axis];
+                (0..=room.div_ceil(second.stride[axis])).filter(begins).count()
+            });
+            let output = output.collect();
+            let pool = Pool { kind, window: second.clone(), output, with_positions: false };
+            b.node("second", pool, &[clipped], &["last"]).unwrap()[0]
+        } else {
+            let filters = [&[channels, 1], &second.kernel[..]].concat();
+            let filters = constant(&mut b, "filters", &filters, 0.5, 0.0);
+            let depthwise = Convolution { window: second, groups: channels };
+            let last = b.node("second", depthwise, &[clipped, filters], &["last"]).unwrap()[0];
+            let last = rectified(&mut b, "last", last);
+            // Written beside another convolution's result.
+            let beside = Convolution { window: Window::new(vec![1; extents.len() - 2]), groups: 1 };
+            let small = b.node("small", Unary::Tanh, &[last], &["small"]).unwrap()[0];
+            let filters = [&[5, channels], &vec![1; extents.len() - 2][..]].concat();
+            let filters = constant(&mut b, "filters beside", &filters, 0.5, 0.0);
+            let beside = b.node("beside", beside, &[small, filters], &["beside"]).unwrap()[0];
+            b.node("joined", Concat { axis: 1 }, &[beside, last], &["joined"]).unwrap()[0]
+        };
         let graph = b.finish(&[last]);
         let picture = noise(graph.value(x).shape.elements(), 5);
         for instructions in [Instructions::Detected, Instructions::Portable] {
@@ -274,12 +303,13 @@ fn depthwise_convolutions_that_compute_their_operand_change_no_bit() {
                 let alone = activations.len() == 1;
                 let options = PlanOptions { activations, instructions, ..PlanOptions::default() };
                 let mut session = session(&graph, &options);
-                assert_eq!(session.plan().to_string().contains("expand:"), !alone);
+                assert_eq!(session.plan().to_string().contains("first:"), !alone);
                 session.forward(&[(x, &picture)]).unwrap();
                 session.activation(last).unwrap()
             });
             assert!(results[0].iter().any(|&number| number > 0.0));
-            assert_eq!(results[0], results[1], "{extents:?} to {channels}, {instructions:?}");
+            let name = format!("{extents:?} to {channels}, maxima: {maxima}, {instructions:?}");
+            assert!(results[0] == results[1], "{name}");
         }
     }
 }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use super::gather::NARROW;
 use super::geometry::{Field, Geometry};
-use super::panels::{PANEL, Panels, Product, Shared};
+use super::panels::{PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES, Simd, Work};
@@ -131,12 +131,12 @@ impl Col2im {
             products.resize(positions * columns);
             let product = Product {
                 source: numbers,
-                rows: places,
+                rows: Places::new(places),
                 pieces: &[0],
                 length: self.source.channels,
                 panels: &self.filters,
                 range: 0..self.filters.count(),
-                targets,
+                targets: Places::new(targets),
                 bias: None,
                 addend: None,
                 activation: None,

@@ -5,8 +5,8 @@
 //! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::geometry`].
 //!
 //! What matters besides is where the numbers come from, since each is read once per tap: where they lie ([`in_place`]), from
-//! a copy that stays in the first-level cache ([`copied`]), or from the pointwise convolution before, whose result then is in
-//! nobody's memory as a whole ([`expanded`]).
+//! a copy that stays in the first-level cache ([`copied`]), or from the convolution before, whose result then is in nobody's
+//! memory as a whole ([`expanded`]; maxima can be taken of that, too).
 
 mod copied;
 mod expanded;
@@ -26,6 +26,7 @@ use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES};
 
 pub(super) use expanded::Expansion;
+use expanded::Strips;
 
 /// The least number of pieces of work.
 const TASKS: usize = 8;
@@ -64,13 +65,33 @@ pub(super) struct Depthwise {
 /// Where a pass has its numbers from.
 enum Numbers {
     Read(Reading),
-    /// From a pointwise convolution of the source.
-    Computed(Expansion),
+    /// From another convolution of the source.
+    Computed(Strips),
 }
 
-/// What a pass sums, and where it lies.
+/// What becomes of the numbers that a position reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reduction {
+    /// The sum of their products with a filter.
+    Sum,
+    /// The largest of them, which is no convolution, but reads as one does.
+    Maximum,
+}
+
+impl Reduction {
+    /// What counts for a number beyond the image's border.
+    fn beyond(self) -> f32 {
+        match self {
+            Self::Sum => 0.0,
+            Self::Maximum => f32::NEG_INFINITY,
+        }
+    }
+}
+
+/// What a pass reduces, and where it lies.
 struct Layout {
     instructions: Instructions,
+    reduction: Reduction,
     source: Field,
     result: Field,
     kernel: [usize; 3],
@@ -79,9 +100,9 @@ struct Layout {
     phases: Vec<Phase>,
     /// The lowest and the highest offset of all taps.
     reach: [[isize; 3]; 2],
-    /// Taps × channels, the channels filled up to whole vectors.
+    /// Taps × channels, the channels filled up to whole vectors; nothing for maxima.
     filters: Vec<f32>,
-    /// One number per channel, filled up to whole vectors; zeros where there is no bias.
+    /// With what each channel's sum or maximum begins, filled up to whole vectors.
     bias: Vec<f32>,
     activation: Activation,
 }
@@ -102,6 +123,7 @@ struct Block {
 }
 
 /// How the work is cut into blocks. The cut depends on the extents alone, so that results do not depend on threads.
+#[derive(Clone, Copy)]
 struct Cut {
     /// The rows of a block, at most.
     rows: usize,
@@ -133,7 +155,7 @@ impl Depthwise {
         Self::new(Numbers::Read(reading), layout, batch)
     }
 
-    /// The convolution of what another one, a pointwise one, makes of the source.
+    /// The convolution of what another one makes of the source.
     pub fn correlation_of(
         expansion: Expansion,
         instructions: Instructions,
@@ -146,7 +168,26 @@ impl Depthwise {
         let fields = [geometry.large, geometry.small];
         let steps = [geometry.stride, [1; 3]];
         let layout = Layout::new(instructions, geometry, fields, steps, phases, filters, finish);
-        Self::new(Numbers::Computed(expansion), layout, batch)
+        let strips = Strips::new(expansion, &layout, batch);
+        Self::new(Numbers::Computed(strips), layout, batch)
+    }
+
+    /// The maxima over windows of what a convolution makes of the source. No window lies wholly beyond the border.
+    pub fn maxima_of(
+        expansion: Expansion,
+        instructions: Instructions,
+        geometry: &Geometry,
+        batch: usize,
+    ) -> Self {
+        let phases = vec![([0; 3], correlation_taps(geometry))];
+        let fields = [geometry.large, geometry.small];
+        let steps = [geometry.stride, [1; 3]];
+        let finish =
+            Finish { bias: Some(vec![f32::NEG_INFINITY; geometry.small.channels]), activation: None };
+        let mut layout = Layout::new(instructions, geometry, fields, steps, phases, &[], finish);
+        layout.reduction = Reduction::Maximum;
+        let strips = Strips::new(expansion, &layout, batch);
+        Self::new(Numbers::Computed(strips), layout, batch)
     }
 
     /// The adjoint: from the small field to the large one.
@@ -171,7 +212,7 @@ impl Depthwise {
         let cut = match &numbers {
             Numbers::Read(Reading::InPlace) => in_place::cut(&layout, batch),
             Numbers::Read(Reading::Copied) => copied::cut(&layout, batch),
-            Numbers::Computed(expansion) => expansion.cut(&layout, batch),
+            Numbers::Computed(strips) => strips.cut,
         };
         let count = rows.div_ceil(cut.rows.max(1)).max(1);
         let channels = layout.result.channels;
@@ -199,8 +240,8 @@ impl Depthwise {
                     in_place::run(&self.layout, block, source, result, buffers)
                 }
                 Numbers::Read(Reading::Copied) => copied::run(&self.layout, block, source, result, buffers),
-                Numbers::Computed(expansion) => {
-                    expansion.run(&self.layout, block, source.numbers, result, buffers);
+                Numbers::Computed(strips) => {
+                    strips.run(&self.layout, block, source.numbers, result, buffers);
                 }
             });
         });
@@ -219,10 +260,10 @@ impl Layout {
     ) -> Self {
         let volume = geometry.kernel.iter().product::<usize>();
         let padded = result.channels.next_multiple_of(LANES);
-        let mut packed = vec![0.0; volume * padded];
-        for channel in 0..result.channels {
-            for tap in 0..volume {
-                packed[tap * padded + channel] = filters[channel * volume + tap];
+        let mut packed = vec![0.0; filters.len() / result.channels.max(1) * padded];
+        for (channel, filter) in filters.chunks_exact(volume.max(1)).enumerate() {
+            for (tap, &number) in filter.iter().enumerate() {
+                packed[tap * padded + channel] = number;
             }
         }
         let mut bias = finish.bias.unwrap_or_else(|| vec![0.0; result.channels]);
@@ -235,6 +276,7 @@ impl Layout {
         let kernel = geometry.kernel;
         let mut layout = Self {
             instructions,
+            reduction: Reduction::Sum,
             source,
             result,
             kernel,
@@ -278,7 +320,8 @@ struct Buffers {
     slab: Aligned,
     /// Taps: a place in the copy for the block's first position, and one in the filters.
     places: Vec<[usize; 2]>,
-    positions: expanded::Positions,
+    /// A copy of what an expansion reads.
+    source: Aligned,
 }
 
 thread_local! {

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use super::activation::Activation;
 use super::geometry::{Field, Geometry, Tap, correlation_taps, positions, repeated_adjoint_taps};
-use super::panels::{PANEL, Panels, Product, Shared};
+use super::panels::{PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::Instructions;
@@ -358,12 +358,12 @@ impl Gather {
         }
         let multiplied = Product {
             source: view.numbers,
-            rows: places,
+            rows: Places::new(places),
             pieces,
             length: pass.piece * (self.source.channels / self.groups),
             panels: &pass.filters[unit.group],
             range: unit.panels.clone(),
-            targets,
+            targets: Places::new(targets),
             bias: pass.biases.as_ref().map(|biases| &biases[unit.group][..]),
             addend,
             activation: self.activation,

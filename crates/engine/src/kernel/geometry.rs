@@ -50,6 +50,19 @@ impl Geometry {
         kernel == [1; 3] && stride == [1; 3] && pad == [0; 3] && large.spatial == small.spatial
     }
 
+    /// Whether every window has an element of the large field under some tap.
+    pub(super) fn reads_somewhere(&self) -> bool {
+        (0..3).all(|axis| {
+            let inside = |index: usize| {
+                (0..self.kernel[axis]).any(|tap| {
+                    let place = index * self.stride[axis] + tap * self.dilation[axis];
+                    (self.pad[axis]..self.pad[axis] + self.large.spatial[axis]).contains(&place)
+                })
+            };
+            (0..self.small.spatial[axis]).all(inside)
+        })
+    }
+
     /// The same convolution of a whole batch as one long image, where every position is for itself.
     pub(super) fn flattened(self, batch: usize) -> (Self, usize) {
         if !self.is_pointwise() {

@@ -89,12 +89,44 @@ impl<'a> Shared<'a> {
     }
 }
 
+/// Places in an array, and the furthest of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'a> {
+    places: &'a [usize],
+    furthest: usize,
+}
+
+impl<'a> Places<'a> {
+    /// Any places.
+    pub fn new(places: &'a [usize]) -> Self {
+        Self { places, furthest: places.iter().copied().max().unwrap_or(0) }
+    }
+}
+
+/// Increasing places, of which parts are used again and again: the furthest of a part is its last.
+pub(crate) struct Increasing(Vec<usize>);
+
+impl Increasing {
+    /// Checks that the places increase.
+    pub fn new(places: impl IntoIterator<Item = usize>) -> Self {
+        let places: Vec<usize> = places.into_iter().collect();
+        assert!(places.is_sorted(), "places that do not increase");
+        Self(places)
+    }
+
+    /// Some of them.
+    pub fn part(&self, range: std::ops::Range<usize>) -> Places<'_> {
+        let places = &self.0[range];
+        Places { places, furthest: places.last().copied().unwrap_or(0) }
+    }
+}
+
 /// A product of gathered rows with some panels.
 pub(crate) struct Product<'a> {
     /// Where the left matrix's numbers are.
     pub source: &'a [f32],
     /// Per row: the place to which its pieces are relative.
-    pub rows: &'a [usize],
+    pub rows: Places<'a>,
     /// The pieces of every row.
     pub pieces: &'a [usize],
     /// The numbers of each piece.
@@ -104,7 +136,7 @@ pub(crate) struct Product<'a> {
     /// The panels that are multiplied.
     pub range: std::ops::Range<usize>,
     /// Per row: the place in the result where the first column of the first of these panels goes.
-    pub targets: &'a [usize],
+    pub targets: Places<'a>,
     /// What is added to each column of the whole matrix.
     pub bias: Option<&'a [f32]>,
     /// What is added to the sums, number by number: as long as the result, and lying as it does.
@@ -121,17 +153,16 @@ impl Product<'_> {
     pub unsafe fn run(self, instructions: Instructions, result: Shared<'_>) {
         let Self { source, rows, pieces, length, panels, .. } = &self;
         assert_eq!(pieces.len() * length, panels.inner, "inner extents of a product");
-        assert_eq!(rows.len(), self.targets.len(), "rows of a product");
+        assert_eq!(rows.places.len(), self.targets.places.len(), "rows of a product");
         assert!(self.range.end <= panels.count(), "panels of a product");
         assert!(self.bias.is_none_or(|bias| bias.len() == panels.columns), "biases of a product");
-        let largest = |numbers: &[usize]| numbers.iter().copied().max().unwrap_or(0);
-        if rows.is_empty() || self.range.is_empty() {
+        if rows.places.is_empty() || self.range.is_empty() {
             return;
         }
-        let reach = largest(rows) + largest(pieces) + length;
+        let reach = rows.furthest + Places::new(pieces).furthest + length;
         assert!(pieces.is_empty() || reach <= source.len(), "a row leaves its source");
         let width = (self.range.end * PANEL).min(panels.columns) - self.range.start * PANEL;
-        assert!(largest(self.targets) + width <= result.length, "a product leaves its result");
+        assert!(self.targets.furthest + width <= result.length, "a product leaves its result");
         assert!(self.addend.is_none_or(|addend| addend.len() == result.length), "addend of a product");
         instructions.run(Tiles { product: self, result });
     }
@@ -162,7 +193,7 @@ impl Work for Tiles<'_> {
                 bias,
                 bounds: [simd.splat(activation.minimum), simd.splat(activation.maximum)],
             };
-            for (rows, targets) in rows.chunks(ROWS).zip(targets.chunks(ROWS)) {
+            for (rows, targets) in rows.places.chunks(ROWS).zip(targets.places.chunks(ROWS)) {
                 // SAFETY: `Product::run` has checked that every place lies inside its slice.
                 unsafe {
                     match rows.len() {
@@ -282,12 +313,12 @@ mod tests {
                         targets.iter().map(|target| target + range.start * PANEL).collect();
                     let product = Product {
                         source: &source,
-                        rows: &rows,
+                        rows: Places::new(&rows),
                         pieces: &pieces,
                         length,
                         panels: &panels,
                         range,
-                        targets: &targets,
+                        targets: Places::new(&targets),
                         bias: Some(&bias),
                         addend: Some(&addend),
                         activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),

@@ -25,7 +25,7 @@ use self::tile::{LARGEST, result_transform, source_transform};
 use super::activation::Activation;
 use super::gather::Finish;
 use super::geometry::{Field, Geometry};
-use super::panels::{PANEL, Panels, Product, Shared};
+use super::panels::{PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES, Simd, Work};
@@ -280,6 +280,7 @@ impl Winograd {
         rows.extend((0..tiles).map(|tile| tile * channels));
         targets.clear();
         targets.extend((0..tiles).map(|tile| tile * width));
+        let (rows, targets) = (Places::new(rows), Places::new(targets));
         numbers.resize(self.tile.elements() * plane(tiles, width));
         for (element, numbers) in numbers.chunks_exact_mut(plane(tiles, width)).enumerate() {
             let product = Product {

@@ -5,7 +5,7 @@
 use super::super::activation::{Activation, Gate};
 use super::super::panels::Shared;
 use super::super::slab::Source;
-use super::{Block, Buffers, Cut, Layout, Phase, TASKS};
+use super::{Block, Buffers, Cut, Layout, Phase, Reduction, TASKS};
 use crate::BackwardRule;
 use crate::simd::{LANES, Simd, Work};
 
@@ -217,10 +217,12 @@ impl Work for Chunk<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // Neighbouring positions read a line or two apart as a rule: then no place has to be computed.
-        match self.layout.source_step[2] {
-            1 => self.rows::<S, 1>(simd),
-            2 => self.rows::<S, 2>(simd),
-            _ => self.rows::<S, 0>(simd),
+        match (self.layout.reduction, self.layout.source_step[2]) {
+            (Reduction::Sum, 1) => self.rows::<S, false, 1>(simd),
+            (Reduction::Sum, 2) => self.rows::<S, false, 2>(simd),
+            (Reduction::Sum, _) => self.rows::<S, false, 0>(simd),
+            (Reduction::Maximum, 2) => self.rows::<S, true, 2>(simd),
+            (Reduction::Maximum, _) => self.rows::<S, true, 0>(simd),
         }
     }
 }
@@ -232,9 +234,10 @@ struct Taps<'a> {
 }
 
 impl Chunk<'_> {
-    /// The rows of the block. `STEP` is the distance of neighbouring positions in the source, or 0 where that is not known.
+    /// The rows of the block: maxima or sums. `STEP` is the distance of neighbouring positions in the source, or 0 where that is not
+    /// known.
     #[inline(always)]
-    fn rows<S: Simd, const STEP: usize>(&self, simd: S) {
+    fn rows<S: Simd, const MAXIMA: bool, const STEP: usize>(&self, simd: S) {
         let mut places = self.places;
         for phase in &self.layout.phases {
             let (own, others) = places.split_at(phase.taps.len());
@@ -243,7 +246,7 @@ impl Chunk<'_> {
             let taps = Taps { places: own, furthest };
             if self.block.plane < phase.grid[0] {
                 for row in self.block.rows.start..self.block.rows.end.min(phase.grid[1]) {
-                    self.row::<S, STEP>(simd, phase, &taps, row);
+                    self.row::<S, MAXIMA, STEP>(simd, phase, &taps, row);
                 }
             }
         }
@@ -251,28 +254,34 @@ impl Chunk<'_> {
 
     /// One grid row of a phase.
     #[inline(always)]
-    fn row<S: Simd, const STEP: usize>(&self, simd: S, phase: &Phase, taps: &Taps<'_>, row: usize) {
+    fn row<S: Simd, const MAXIMA: bool, const STEP: usize>(
+        &self,
+        simd: S,
+        phase: &Phase,
+        taps: &Taps<'_>,
+        row: usize,
+    ) {
         let width = phase.grid[2];
         // Groups of almost equal size: no position is left over for itself.
         let groups = width.div_ceil(POSITIONS);
         for group in 0..groups {
             let (first, end) = (group * width / groups, (group + 1) * width / groups);
             match end - first {
-                8 => self.positions::<S, STEP, 8>(simd, phase, taps, row, first),
-                7 => self.positions::<S, STEP, 7>(simd, phase, taps, row, first),
-                6 => self.positions::<S, STEP, 6>(simd, phase, taps, row, first),
-                5 => self.positions::<S, STEP, 5>(simd, phase, taps, row, first),
-                4 => self.positions::<S, STEP, 4>(simd, phase, taps, row, first),
-                3 => self.positions::<S, STEP, 3>(simd, phase, taps, row, first),
-                2 => self.positions::<S, STEP, 2>(simd, phase, taps, row, first),
-                _ => self.positions::<S, STEP, 1>(simd, phase, taps, row, first),
+                8 => self.positions::<S, MAXIMA, STEP, 8>(simd, phase, taps, row, first),
+                7 => self.positions::<S, MAXIMA, STEP, 7>(simd, phase, taps, row, first),
+                6 => self.positions::<S, MAXIMA, STEP, 6>(simd, phase, taps, row, first),
+                5 => self.positions::<S, MAXIMA, STEP, 5>(simd, phase, taps, row, first),
+                4 => self.positions::<S, MAXIMA, STEP, 4>(simd, phase, taps, row, first),
+                3 => self.positions::<S, MAXIMA, STEP, 3>(simd, phase, taps, row, first),
+                2 => self.positions::<S, MAXIMA, STEP, 2>(simd, phase, taps, row, first),
+                _ => self.positions::<S, MAXIMA, STEP, 1>(simd, phase, taps, row, first),
             }
         }
     }
 
     /// Some neighbouring positions of a row, from `column` on.
     #[inline(always)]
-    fn positions<S: Simd, const STEP: usize, const COUNT: usize>(
+    fn positions<S: Simd, const MAXIMA: bool, const STEP: usize, const COUNT: usize>(
         &self,
         simd: S,
         phase: &Phase,
@@ -287,7 +296,7 @@ impl Chunk<'_> {
         let [furthest, last] = taps.furthest;
         assert!(start + furthest + (COUNT - 1) * step + CHUNK <= self.slab.len(), "a tap leaves its copy");
         assert!(
-            last + self.first + self.count.next_multiple_of(LANES) <= layout.filters.len(),
+            MAXIMA || last + self.first + self.count.next_multiple_of(LANES) <= layout.filters.len(),
             "a tap leaves the filters"
         );
         let target = layout.target(phase, block.image, [block.plane, row, column]) + self.first;
@@ -304,8 +313,14 @@ impl Chunk<'_> {
             for &[place, filter] in taps.places {
                 // SAFETY: checked above for the tap and the position that lie furthest.
                 unsafe {
-                    let filter = simd.load(layout.filters.as_ptr().add(filter + channel));
                     let first = self.slab.as_ptr().add(start + place + lane);
+                    if MAXIMA {
+                        for (position, largest) in sums.iter_mut().enumerate() {
+                            *largest = simd.at_least(*largest, simd.load(first.add(position * step)));
+                        }
+                        continue;
+                    }
+                    let filter = simd.load(layout.filters.as_ptr().add(filter + channel));
                     for (position, sum) in sums.iter_mut().enumerate() {
                         *sum = simd.multiply_add(filter, simd.load(first.add(position * step)), *sum);
                     }

@@ -1,17 +1,19 @@
-//! The numbers are the result of a pointwise convolution, as in the inverted residuals of MobileNetV2 (Sandler et al. 2018). That
-//! result is several times as large as what comes before and after it; here it is never in memory as a whole: a few rows of one
-//! cache line's channels at a time are computed into a slab that stays in the first-level cache, and used at once. Rows that the
-//! next ones read as well are moved, not computed again.
+//! The numbers are the result of another convolution: the pointwise one of an inverted residual (Sandler et al. 2018), or a network's
+//! first. That result is several times as large as what comes before and after it; here it is never in memory as a whole: a few rows
+//! of one cache line's channels at a time are computed into a slab that stays in the first-level cache, and used at once. Rows that
+//! the next ones read as well are moved, not computed again.
 //!
-//! Only where no backward pass follows, since that reads the expanded numbers.
+//! Only where no backward pass follows, since that reads these numbers.
 
 use std::ops::Range;
 
 use super::super::gather::Finish;
-use super::super::geometry::Field;
-use super::super::panels::{PANEL, Panels, Product, Shared};
+use super::super::geometry::{Geometry, correlation_taps};
+use super::super::panels::{Increasing, PANEL, Panels, Product, Shared};
+use super::super::slab::{Box3, Source, copy_box};
 use super::copied::{CHUNK, Chunk, origin, place_taps, span};
 use super::{Block, Buffers, Cut, Layout, TASKS};
+use crate::aligned::Aligned;
 
 /// The source's numbers that a block should read at most: 192 KiB, which stay in the second-level cache for all of its channels.
 const CACHED: usize = 48 * 1024;
@@ -21,36 +23,47 @@ const SLAB: usize = 5 * 1024;
 
 const _: () = assert!(CHUNK == PANEL, "a chunk of channels is what one panel of filters computes");
 
-/// A pointwise convolution of which no result is kept.
+/// A convolution, not in groups, of which no result is kept.
 pub(in crate::kernel) struct Expansion {
-    source: Field,
+    geometry: Geometry,
     filters: Panels,
     finish: Finish,
 }
 
-/// Positions inside the image, row by row; of each row those of all planes that a block reads.
-#[derive(Default)]
-pub(super) struct Positions {
-    /// Where those of the block's rows lie in the source.
-    source: Vec<usize>,
-    /// Where those of the slab's rows lie in it.
-    slab: Vec<usize>,
-}
-
 impl Expansion {
-    /// From the channels of `source` to others; `filters` is result channels × source channels.
-    pub fn new(source: Field, channels: usize, filters: &[f32], finish: Finish) -> Self {
-        let inner = source.channels;
-        let filters = Panels::pack(inner, channels, |row, column| filters[column * inner + row]);
-        Self { source, filters, finish }
+    /// The convolution; `filters` is `O × C × taps`.
+    pub fn new(geometry: Geometry, filters: &[f32], finish: Finish) -> Self {
+        let (inputs, volume) = (geometry.large.channels, geometry.kernel.iter().product::<usize>());
+        let element =
+            |row: usize, column: usize| filters[(column * inputs + row % inputs) * volume + row / inputs];
+        let filters = Panels::pack(volume * inputs, geometry.small.channels, element);
+        Self { geometry, filters, finish }
+    }
+
+    /// Whether all windows lie inside the source, so that they can be read where it lies.
+    fn reads_in_place(&self) -> bool {
+        let Geometry { large, small, pad, .. } = self.geometry;
+        let last = |axis: usize| self.span(axis, small.spatial[axis]);
+        pad == [0; 3] && (0..3).all(|axis| last(axis) <= large.spatial[axis])
+    }
+
+    /// The source's extent that `count` results along an axis read.
+    fn span(&self, axis: usize, count: usize) -> usize {
+        let Geometry { kernel, stride, dilation, .. } = self.geometry;
+        (count.max(1) - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
     }
 
     /// Rows as many as read a part of the source that stays in the cache, and chunks of channels as many as leave enough work.
-    pub(super) fn cut(&self, layout: &Layout, batch: usize) -> Cut {
+    fn cut(&self, layout: &Layout, batch: usize) -> Cut {
         let [planes, height, _] = layout.grid([0; 3]);
-        let row = span(layout, 0, 1) * self.source.spatial[2] * self.source.channels;
+        let Geometry { large, stride, .. } = self.geometry;
+        let row = span(layout, 0, 1) * stride[0] * stride[1] * large.spatial[2] * large.channels;
         let (overlap, step) = (span(layout, 1, 1), layout.source_step[1]);
-        let rows = (CACHED / row.max(1)).saturating_sub(overlap) / step + 1;
+        let mut rows = (CACHED / row.max(1)).saturating_sub(overlap) / step + 1;
+        if !self.reads_in_place() {
+            // Each block copies its source: all channels use that one copy.
+            rows = rows.min(height.div_ceil(TASKS.div_ceil((batch * planes).max(1))));
+        }
         // At least as many rows as are computed twice.
         let rows = rows.max(2 * overlap.div_ceil(step)).min(height.max(1));
         let chunks = layout.result.channels.div_ceil(CHUNK);
@@ -58,9 +71,86 @@ impl Expansion {
         let together = (chunks * blocks / TASKS).clamp(1, chunks.max(1));
         Cut { rows, channels: chunks.div_ceil(chunks.div_ceil(together).max(1)).max(1) * CHUNK }
     }
+}
 
-    /// Computes a block.
-    pub(super) fn run(
+/// An expansion, prepared for what is made of it. *Rows* and *columns* are those of its own result.
+pub(super) struct Strips {
+    expansion: Expansion,
+    pub cut: Cut,
+    /// The slab's extents, and how many rows of what is made of it one slab gives.
+    extents: [usize; 3],
+    held: usize,
+    /// Of the slab's columns those inside the image, the ones that are computed.
+    columns: Range<usize>,
+    /// How windows are read.
+    reading: Reading,
+    /// Where the pieces of a window lie from its first number on, and the numbers of each.
+    pieces: Vec<usize>,
+    length: usize,
+    /// Of so many rows as a slab has, the computed columns: where their windows begin, from the first one on, and where they go in a
+    /// plane of the slab.
+    windows: Increasing,
+    results: Increasing,
+}
+
+/// The source as it lies, or a copy of what a block reads of it.
+struct Reading {
+    in_place: bool,
+    extents: [usize; 3],
+    /// The numbers from position to position.
+    distance: usize,
+}
+
+impl Reading {
+    /// The place of a position.
+    fn place(&self, [z, y, x]: [usize; 3]) -> usize {
+        ((z * self.extents[1] + y) * self.extents[2] + x) * self.distance
+    }
+}
+
+impl Strips {
+    pub fn new(expansion: Expansion, layout: &Layout, batch: usize) -> Self {
+        let cut = expansion.cut(layout, batch);
+        let Geometry { large, kernel, stride, dilation, .. } = expansion.geometry;
+        let [_, rows, width] = layout.grid([0; 3]);
+        let (depth, width) = (span(layout, 0, 1), span(layout, 2, width));
+        let held = (SLAB / (depth * width * CHUNK).max(1)).saturating_sub(span(layout, 1, 1));
+        let held = (held / layout.source_step[1] + 1).min(cut.rows).min(rows.max(1));
+        let extents = [depth, span(layout, 1, held), width];
+        let columns = inside(layout.reach[0][2], width, layout.source.spatial[2]);
+        let reading = if expansion.reads_in_place() {
+            Reading { in_place: true, extents: large.spatial, distance: large.distance }
+        } else {
+            let counts = [depth, span(layout, 1, cut.rows), columns.len()];
+            let extents = std::array::from_fn(|axis| expansion.span(axis, counts[axis]));
+            Reading { in_place: false, extents, distance: large.channels }
+        };
+        // Neighbouring taps of all channels lie side by side.
+        let joined = dilation[2] == 1 && reading.distance == large.channels;
+        let taps = correlation_taps(&Geometry { pad: [0; 3], ..expansion.geometry });
+        let first = taps.into_iter().filter(|tap| !joined || tap.filter[2] == 0);
+        let pieces = first.map(|tap| reading.place(tap.offset.map(|offset| offset as usize))).collect();
+        let windows = (0..extents[1]).flat_map(|y| {
+            let reading = &reading;
+            (0..columns.len()).map(move |x| reading.place([0, y * stride[1], x * stride[2]]))
+        });
+        let results = (0..extents[1]).flat_map(|y| columns.clone().map(move |x| (y * width + x) * CHUNK));
+        Self {
+            windows: Increasing::new(windows),
+            results: Increasing::new(results),
+            length: if joined { kernel[2] * large.channels } else { large.channels },
+            expansion,
+            cut,
+            extents,
+            held,
+            columns,
+            reading,
+            pieces,
+        }
+    }
+
+    /// Computes a block of what is made of the expansion.
+    pub fn run(
         &self,
         layout: &Layout,
         block: &Block,
@@ -68,102 +158,99 @@ impl Expansion {
         result: Shared<'_>,
         buffers: &mut Buffers,
     ) {
-        let Buffers { slab, places, positions } = buffers;
-        let width = layout.grid([0; 3])[2];
-        let depth = span(layout, 0, 1);
-        let line = span(layout, 2, width) * CHUNK;
-        let step = layout.source_step[1];
-        // The result's rows of one slab: as many as it holds the source's rows for.
-        let held = (SLAB / (depth * line).max(1)).saturating_sub(span(layout, 1, 1)) / step + 1;
-        let held = held.min(block.rows.len());
-        let extents = [depth, span(layout, 1, held), span(layout, 2, width)];
-        slab.resize(depth * extents[1] * line);
-        place_taps(layout, extents, places);
-        // Borders to the left and the right, and planes beyond the image, stay zeros: nothing is written there.
-        slab.fill(0.0);
+        let Buffers { slab, places, source: copy } = buffers;
+        let [depth, height, width] = self.extents;
+        let (line, step, beyond) = (width * CHUNK, layout.source_step[1], layout.reduction.beyond());
+        slab.resize(depth * height * line);
+        place_taps(layout, self.extents, places);
+        // Borders to the left and the right, and planes beyond the image, stay as they are: nothing is written there.
+        slab.fill(beyond);
         let origin = origin(layout, block);
-        let per_row = self.place(layout, block, extents, positions);
+        let planes = inside(origin[0], depth, layout.source.spatial[0]);
         let inside = inside(origin[1], span(layout, 1, block.rows.len()), layout.source.spatial[1]);
+        let corner = [planes.start, inside.start, self.columns.start];
+        let corner = std::array::from_fn(|axis| (origin[axis] + corner[axis] as isize).max(0) as usize);
+        let numbers = self.numbers(layout, block.image, corner, source, copy);
         for first in block.channels.clone().step_by(CHUNK) {
-            let count = CHUNK.min(block.channels.end - first);
-            let panel = first / PANEL;
-            for begin in (0..block.rows.len()).step_by(held) {
-                let end = (begin + held).min(block.rows.len());
-                // The block's rows of the source that this slab holds; those that the slab before held too are there already.
+            for begin in (0..block.rows.len()).step_by(self.held) {
+                let end = (begin + self.held).min(block.rows.len());
+                // The rows that this slab holds, from the block's first on; those that it held before, too, are there.
                 let rows = begin * step..begin * step + span(layout, 1, end - begin);
-                let there = if begin == 0 { 0 } else { extents[1].saturating_sub(held * step) };
-                if there > 0 {
-                    for plane in slab.chunks_exact_mut(extents[1] * line) {
-                        plane.copy_within(held * step * line.., 0);
-                    }
-                }
+                let there = if begin == 0 { 0 } else { height.saturating_sub(self.held * step) };
                 let new = rows.start + there..rows.end;
-                let computed =
-                    new.start.clamp(inside.start, inside.end)..new.end.clamp(inside.start, inside.end);
-                for row in new.filter(|row| !inside.contains(row)) {
-                    for plane in slab.chunks_exact_mut(extents[1] * line) {
-                        plane[(row - rows.start) * line..][..line].fill(0.0);
+                let limit = |row: usize| row.clamp(inside.start, inside.end);
+                let computed = limit(new.start)..limit(new.end);
+                for (z, plane) in slab.chunks_exact_mut(height * line).enumerate() {
+                    if there > 0 {
+                        plane.copy_within(self.held * step * line.., 0);
+                    }
+                    for row in new.clone().filter(|row| !inside.contains(row)) {
+                        plane[(row - rows.start) * line..][..line].fill(beyond);
+                    }
+                    if planes.contains(&z) && !computed.is_empty() {
+                        let at = [z - planes.start, computed.start - inside.start];
+                        let to = computed.start - rows.start..computed.end - rows.start;
+                        self.expand(layout, numbers, at, first / PANEL, to, plane);
                     }
                 }
-                if !computed.is_empty() {
-                    let listed =
-                        |first: usize| (computed.start - first) * per_row..(computed.end - first) * per_row;
-                    let product = Product {
-                        source: &source[self.source.first..],
-                        rows: &positions.source[listed(inside.start)],
-                        pieces: &[0],
-                        length: self.source.channels,
-                        panels: &self.filters,
-                        range: panel..panel + 1,
-                        targets: &positions.slab[listed(rows.start)],
-                        bias: self.finish.bias.as_deref(),
-                        addend: None,
-                        activation: self.finish.activation,
-                    };
-                    // SAFETY: the slab is this thread's own.
-                    unsafe { product.run(layout.instructions, Shared::new(slab)) };
-                }
-                let block = Block {
-                    rows: block.rows.start + begin..block.rows.start + end,
-                    channels: block.channels.clone(),
-                    ..*block
-                };
-                layout.instructions.run(Chunk {
-                    layout,
-                    block: &block,
-                    slab,
-                    extents,
-                    places,
-                    result,
-                    first,
-                    count,
-                });
+                let count = CHUNK.min(block.channels.end - first);
+                let rows = block.rows.start + begin..block.rows.start + end;
+                let block = &Block { rows, channels: block.channels.clone(), ..*block };
+                let extents = self.extents;
+                layout.instructions.run(Chunk { layout, block, slab, extents, places, result, first, count });
             }
         }
     }
 
-    /// Lists the positions inside the image that a block reads, and says how many there are per row.
-    fn place(&self, layout: &Layout, block: &Block, extents: [usize; 3], positions: &mut Positions) -> usize {
-        let [depth, height, width] = layout.source.spatial;
-        let origin = origin(layout, block);
-        let planes = inside(origin[0], extents[0], depth);
-        let columns = inside(origin[2], extents[2], width);
-        let place = |axis: usize, index: usize| (origin[axis] + index as isize) as usize;
-        positions.source.clear();
-        for y in inside(origin[1], span(layout, 1, block.rows.len()), height) {
-            for z in planes.clone() {
-                let line = ((block.image * depth + place(0, z)) * height + place(1, y)) * width;
-                positions.source.extend(columns.clone().map(|x| (line + place(2, x)) * self.source.distance));
-            }
+    /// Computes some rows of a plane of the slab, one panel of channels, from the plane and the row of the block that stand `at`.
+    fn expand(
+        &self,
+        layout: &Layout,
+        numbers: &[f32],
+        [plane, row]: [usize; 2],
+        panel: usize,
+        rows: Range<usize>,
+        slab: &mut [f32],
+    ) {
+        let Expansion { geometry, filters, finish } = &self.expansion;
+        let columns = self.columns.len();
+        let first = self.reading.place([plane * geometry.stride[0], row * geometry.stride[1], 0]);
+        let product = Product {
+            source: &numbers[first..],
+            rows: self.windows.part(0..rows.len() * columns),
+            pieces: &self.pieces,
+            length: self.length,
+            panels: filters,
+            range: panel..panel + 1,
+            targets: self.results.part(rows.start * columns..rows.end * columns),
+            bias: finish.bias.as_deref(),
+            addend: None,
+            activation: finish.activation,
+        };
+        // SAFETY: the slab is this thread's own.
+        unsafe { product.run(layout.instructions, Shared::new(slab)) };
+    }
+
+    /// What windows read, from the one on that belongs to a block's first result inside the image.
+    fn numbers<'a>(
+        &self,
+        layout: &Layout,
+        image: usize,
+        corner: [usize; 3],
+        source: &'a [f32],
+        copy: &'a mut Aligned,
+    ) -> &'a [f32] {
+        let Geometry { large, stride, pad, .. } = self.expansion.geometry;
+        let Reading { in_place, extents, .. } = self.reading;
+        if in_place {
+            let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| corner[axis] * stride[axis]);
+            let first = self.reading.place([image * extents[0] + z, y, x]) + large.first;
+            return source.get(first..).unwrap_or_default();
         }
-        positions.slab.clear();
-        for y in 0..extents[1] {
-            for z in planes.clone() {
-                let line = (z * extents[1] + y) * extents[2];
-                positions.slab.extend(columns.clone().map(|x| (line + x) * CHUNK));
-            }
-        }
-        planes.len() * columns.len()
+        let origin = std::array::from_fn(|axis| (corner[axis] * stride[axis]) as isize - pad[axis] as isize);
+        let region = Box3 { image, origin, extents };
+        copy_box(layout.instructions, Source::plain(source), large, region, 0..large.channels, copy);
+        copy
     }
 }
 
