@@ -66,7 +66,7 @@ pub(super) struct Depthwise {
 enum Numbers {
     Read(Reading),
     /// From another convolution of the source.
-    Computed(Strips),
+    Computed(Box<Strips>),
 }
 
 /// What becomes of the numbers that a position reads.
@@ -169,7 +169,7 @@ impl Depthwise {
         let steps = [geometry.stride, [1; 3]];
         let layout = Layout::new(instructions, geometry, fields, steps, phases, filters, finish);
         let strips = Strips::new(expansion, &layout, batch);
-        Self::new(Numbers::Computed(strips), layout, batch)
+        Self::new(Numbers::Computed(Box::new(strips)), layout, batch)
     }
 
     /// The maxima over windows of what a convolution makes of the source. No window lies wholly beyond the border.
@@ -187,7 +187,7 @@ impl Depthwise {
         let mut layout = Layout::new(instructions, geometry, fields, steps, phases, &[], finish);
         layout.reduction = Reduction::Maximum;
         let strips = Strips::new(expansion, &layout, batch);
-        Self::new(Numbers::Computed(strips), layout, batch)
+        Self::new(Numbers::Computed(Box::new(strips)), layout, batch)
     }
 
     /// The adjoint: from the small field to the large one.
