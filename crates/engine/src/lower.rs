@@ -130,6 +130,7 @@ impl Lowerer<'_> {
         let placing = Placing { part: part.map(|(_, part)| part), adds: sum.is_some() };
         let dead_at_zero = self.dead_at_zero(node.inputs[0]);
         let before = self.chains.get(&node.inputs[0]).copied();
+        let operand_layout = before.map_or(operand_layout, |(first, _)| self.chain_layout(first));
         let kernel = match before {
             Some(first) => self.chain(first, Link { node, lowering: &lowering, activation }, placing.part),
             None => self.kernel(&node.op, &lowering, activation, placing, dead_at_zero),
@@ -232,8 +233,15 @@ impl Lowerer<'_> {
     ) -> Result<Box<dyn Kernel>, Inconsistency> {
         let node = self.graph.node(first);
         let shapes = self.operand_shapes(node);
-        let lowering = self.lowering(node, &shapes, (Layout::ChannelsLast, Layout::ChannelsLast));
+        let lowering = self.lowering(node, &shapes, (self.chain_layout(first), Layout::ChannelsLast));
         chain::lower(Link { node, lowering: &lowering, activation }, second, place)
+    }
+
+    /// The layout in which a node that is computed with the next one reads its operand.
+    fn chain_layout(&self, first: NodeId) -> Layout {
+        let input = self.graph.node(first).inputs[0];
+        let layout = self.program.tensors[self.program.of_value[&input]].layout;
+        chain::operand_layout(&self.graph.value(input).shape, layout)
     }
 
     /// Finds the convolutions whose results nobody but one node reads or observes that is computed in one kernel with them, where no

@@ -14,6 +14,7 @@ use super::depthwise::{Depthwise, Expansion};
 use super::gather::Finish;
 use super::geometry::Geometry;
 use super::{Kernel, Lowering};
+use crate::Layout;
 
 /// A picture has at most so many channels. Convolutions of more, unless they are pointwise, have faster ways.
 const PICTURE: usize = 4;
@@ -46,8 +47,14 @@ pub(crate) fn can_end(op: &Op, input: &Shape, output: &Shape) -> bool {
     }
 }
 
-/// Prepares both as one kernel, whose operand is the first one's and whose result, which may be a part of a larger array, the second
-/// one's; both channels-last.
+/// The layout in which the operand is best read, where it lies in another: copied into place by parts anyway, a picture need not be
+/// brought into another order first.
+pub(crate) fn operand_layout(input: &Shape, layout: Layout) -> Layout {
+    if input.extents()[1] <= PICTURE { layout } else { Layout::ChannelsLast }
+}
+
+/// Prepares both as one kernel, whose operand is the first one's ([`operand_layout`]) and whose result, channels-last and possibly a
+/// part of a larger array, is the second one's.
 pub(crate) fn lower(
     first: Link<'_>,
     second: Link<'_>,
@@ -57,7 +64,8 @@ pub(crate) fn lower(
         Op::Convolution(op) => {
             let geometry = first.geometry(&op.window, op.groups)?;
             let (filters, finish) = first.weights()?;
-            Expansion::new(geometry, &filters, finish)
+            let is_plain = first.lowering.operands[0].layout == Layout::Plain;
+            Expansion::new(geometry, is_plain, &filters, finish)
         }
         other => return Err(refused("first", other)),
     };

@@ -43,6 +43,36 @@ pub(crate) fn copy_box(
     instructions.run(Copy { source, field, region, channels, target });
 }
 
+/// The same of a plain array, whose channels lie one after the other: all of them, side by side.
+pub(crate) fn interleave_box(numbers: &[f32], field: Field, region: Box3, target: &mut Aligned) {
+    let [depth, height, width] = field.spatial;
+    let channels = field.channels;
+    target.resize(region.extents.iter().product::<usize>() * channels);
+    let [z0, y0, x0] = region.origin;
+    // The part of each row that lies inside the image.
+    let low = (-x0).clamp(0, region.extents[2] as isize) as usize;
+    let high = (width as isize - x0).clamp(low as isize, region.extents[2] as isize) as usize;
+    for (index, row) in target.chunks_exact_mut((region.extents[2] * channels).max(1)).enumerate() {
+        let z = z0 + (index / region.extents[1]) as isize;
+        let y = y0 + (index % region.extents[1]) as isize;
+        if z < 0 || z >= depth as isize || y < 0 || y >= height as isize || low == high {
+            row.fill(0.0);
+            continue;
+        }
+        row[..low * channels].fill(0.0);
+        row[high * channels..].fill(0.0);
+        let inside = &mut row[low * channels..high * channels];
+        let first = (x0 + low as isize) as usize;
+        for channel in 0..channels {
+            let line = ((region.image * channels + channel) * depth + z as usize) * height + y as usize;
+            let source = &numbers[line * width + first..][..high - low];
+            for (target, &number) in inside[channel..].iter_mut().step_by(channels).zip(source) {
+                *target = number;
+            }
+        }
+    }
+}
+
 struct Copy<'a> {
     source: Source<'a>,
     field: Field,
@@ -120,5 +150,25 @@ mod tests {
             }
         }
         assert_eq!(found[..], expected);
+    }
+
+    #[test]
+    fn a_plain_box_is_that_of_the_same_array_with_channels_last() {
+        let (channels, spatial) = (3, [2, 3, 4]);
+        let field = Field::new(spatial, channels);
+        let numbers = Noise::new(2).numbers(2 * channels * 24);
+        let mut last = vec![0.0; numbers.len()];
+        for (index, &number) in numbers.iter().enumerate() {
+            let (image, channel, place) = (index / (channels * 24), index / 24 % channels, index % 24);
+            last[(image * 24 + place) * channels + channel] = number;
+        }
+        for origin in [[-1, 1, -2], [0, -1, 1], [5, 0, 0], [0, 0, 9]] {
+            let region = Box3 { image: 1, origin, extents: [2, 3, 5] };
+            let (mut found, mut expected) = (Aligned::default(), Aligned::default());
+            interleave_box(&numbers, field, region, &mut found);
+            let source = Source::plain(&last);
+            copy_box(Instructions::Detected, source, field, region, 0..channels, &mut expected);
+            assert_eq!(found[..], expected[..], "{origin:?}");
+        }
     }
 }

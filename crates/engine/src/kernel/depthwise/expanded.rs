@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::super::gather::Finish;
 use super::super::geometry::{Geometry, correlation_taps};
 use super::super::panels::{Increasing, PANEL, Panels, Product, Shared};
-use super::super::slab::{Box3, Source, copy_box};
+use super::super::slab::{Box3, Source, copy_box, interleave_box};
 use super::copied::{CHUNK, Chunk, origin, place_taps, span};
 use super::{Block, Buffers, Cut, Layout, TASKS};
 use crate::aligned::Aligned;
@@ -26,25 +26,27 @@ const _: () = assert!(CHUNK == PANEL, "a chunk of channels is what one panel of 
 /// A convolution, not in groups, of which no result is kept.
 pub(in crate::kernel) struct Expansion {
     geometry: Geometry,
+    /// Whether the source's channels lie one after the other, not side by side.
+    is_plain: bool,
     filters: Panels,
     finish: Finish,
 }
 
 impl Expansion {
     /// The convolution; `filters` is `O × C × taps`.
-    pub fn new(geometry: Geometry, filters: &[f32], finish: Finish) -> Self {
+    pub fn new(geometry: Geometry, is_plain: bool, filters: &[f32], finish: Finish) -> Self {
         let (inputs, volume) = (geometry.large.channels, geometry.kernel.iter().product::<usize>());
         let element =
             |row: usize, column: usize| filters[(column * inputs + row % inputs) * volume + row / inputs];
         let filters = Panels::pack(volume * inputs, geometry.small.channels, element);
-        Self { geometry, filters, finish }
+        Self { geometry, is_plain, filters, finish }
     }
 
     /// Whether all windows lie inside the source, so that they can be read where it lies.
     fn reads_in_place(&self) -> bool {
         let Geometry { large, small, pad, .. } = self.geometry;
         let last = |axis: usize| self.span(axis, small.spatial[axis]);
-        pad == [0; 3] && (0..3).all(|axis| last(axis) <= large.spatial[axis])
+        !self.is_plain && pad == [0; 3] && (0..3).all(|axis| last(axis) <= large.spatial[axis])
     }
 
     /// The source's extent that `count` results along an axis read.
@@ -212,7 +214,7 @@ impl Strips {
         rows: Range<usize>,
         slab: &mut [f32],
     ) {
-        let Expansion { geometry, filters, finish } = &self.expansion;
+        let Expansion { geometry, filters, finish, .. } = &self.expansion;
         let columns = self.columns.len();
         let first = self.reading.place([plane * geometry.stride[0], row * geometry.stride[1], 0]);
         let product = Product {
@@ -249,7 +251,11 @@ impl Strips {
         }
         let origin = std::array::from_fn(|axis| (corner[axis] * stride[axis]) as isize - pad[axis] as isize);
         let region = Box3 { image, origin, extents };
-        copy_box(layout.instructions, Source::plain(source), large, region, 0..large.channels, copy);
+        if self.expansion.is_plain {
+            interleave_box(source, large, region, copy);
+        } else {
+            copy_box(layout.instructions, Source::plain(source), large, region, 0..large.channels, copy);
+        }
         copy
     }
 }
