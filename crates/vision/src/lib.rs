@@ -43,6 +43,7 @@ pub mod preprocess;
 pub mod regions;
 pub mod resize;
 mod text;
+mod vectorised;
 pub mod whole_file;
 
 pub use array::Array;

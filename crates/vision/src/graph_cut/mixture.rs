@@ -3,7 +3,10 @@
 //! Distances are computed for several pixels side by side, a colour's channels apart: the compiler makes vectors of that, of AVX2
 //! where the processor has it. No sum depends on that, so results do not either.
 
+use rayon::prelude::*;
+
 use super::exponential::exponential;
+use crate::vectorised::vectorised;
 
 /// How many pixels lie side by side.
 const LANES: usize = 8;
@@ -37,11 +40,15 @@ pub struct Mixture {
 /// covariance invertible.
 const REGULARISATION: f64 = 1.0 / 12.0 + 0.25;
 
-/// The rounds of assignment and estimation.
+/// The rounds of k-means at most.
 const ROUNDS: usize = 10;
 
+/// The starts from which it is tried, and the pixels that it is tried with.
+const ATTEMPTS: usize = 3;
+const SAMPLE: usize = 2_000;
+
 /// The most pixels that are learnt from; of more, every so manieth is taken.
-const PIXELS: usize = 6000;
+const PIXELS: usize = 20_000;
 
 /// Densities below 1e-300 count as that: the negative logarithm.
 const FARTHEST: f64 = 690.775_527_898_213_7;
@@ -55,32 +62,25 @@ impl Mixture {
         Self { components: components.into_iter().filter(|component| component.weight > 0.0).collect() }
     }
 
-    /// Learns a mixture by expectation–maximisation with hard assignments (classification EM; Celeux and Govaert 1992), from a
-    /// k-means++ start (Arthur and Vassilvitskii 2007). None where there are no pixels.
+    /// Learns a mixture: one Gaussian for each cluster of colours that k-means finds (Lloyd 1982). Of several k-means++ starts (Arthur
+    /// and Vassilvitskii 2007), tried with some of the pixels, the one with the tightest clusters is taken. None where there are no
+    /// pixels.
+    ///
+    /// Expectation–maximisation from there on makes the mixture likelier and the cut no better (`docs/methods/localise.md`).
     pub fn learn(pixels: &[[f32; 3]], components: usize, seed: u64) -> Option<Self> {
-        let step = pixels.len().div_ceil(PIXELS).max(1);
-        let pixels: Vec<[f32; 3]> = pixels.iter().step_by(step).copied().collect();
+        let pixels = at_most(PIXELS, pixels);
         if pixels.is_empty() {
             return None;
         }
-        let centres = spread(&pixels, components.max(1), seed);
-        let nearest = |pixel: &[f32; 3]| {
-            let distances = centres.iter().map(|centre| squared_distance(pixel, centre));
-            smallest(distances)
-        };
-        let blocks = blocks(&pixels);
-        let mut assigned: Vec<usize> = pixels.iter().map(nearest).collect();
-        let mut mixture = Self::estimate(&pixels, &assigned, centres.len());
-        for _ in 0..ROUNDS {
-            let mut next = mixture.cheapest(&blocks);
-            next.truncate(pixels.len());
-            if next == assigned {
-                break;
-            }
-            assigned = next;
-            mixture = Self::estimate(&pixels, &assigned, mixture.components.len());
-        }
-        Some(mixture)
+        let some = at_most(SAMPLE, &pixels);
+        let (all_blocks, some_blocks) = (blocks(&pixels), blocks(&some));
+        let mut uniform = uniform(seed);
+        let starts: Vec<_> = (0..ATTEMPTS).map(|_| spread(&some, components.max(1), &mut uniform)).collect();
+        let attempts: Vec<Clusters> =
+            starts.into_par_iter().map(|centres| k_means(some.len(), &some_blocks, centres)).collect();
+        let tightest = attempts.into_iter().min_by(|a, b| a.spread.total_cmp(&b.spread))?;
+        let clusters = k_means(pixels.len(), &all_blocks, tightest.centres);
+        Some(Self::estimate(&pixels, &clusters.assigned, components.max(1)))
     }
 
     /// The weights, means and covariances of assigned pixels; components without pixels are left out.
@@ -113,36 +113,13 @@ impl Mixture {
         Self { components: (0..components).filter(|&index| counts[index] > 0.0).map(component).collect() }
     }
 
-    /// The component that costs each pixel of these blocks the least; of equal ones the first.
-    fn cheapest(&self, blocks: &[Block]) -> Vec<usize> {
-        let mut result = Vec::with_capacity(blocks.len() * LANES);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for block in blocks {
-                    let (mut least, mut best) = ([f64::INFINITY; LANES], [0; LANES]);
-                    for (index, component) in self.components.iter().enumerate() {
-                        let costs = component.costs(block);
-                        for lane in 0..LANES {
-                            let is_less = costs[lane] < least[lane];
-                            least[lane] = if is_less { costs[lane] } else { least[lane] };
-                            best[lane] = if is_less { index } else { best[lane] };
-                        }
-                    }
-                    result.extend_from_slice(&best);
-                }
-            },
-        );
-        result
-    }
-
     /// `−ln p(colour)` of each pixel without the constant `(2π)^{3/2}`, at most 690.8.
     pub fn negative_log_likelihoods(&self, pixels: &[[f32; 3]]) -> Vec<f64> {
         let blocks = blocks(pixels);
         let mut costs = vec![[f64::INFINITY; LANES]; self.components.len()];
         // The smallest cost of each pixel, and the sum of the densities when the largest is taken out of it.
         let mut found = Vec::with_capacity(blocks.len());
-        pulp::Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for block in &blocks {
@@ -217,32 +194,102 @@ impl Component {
     }
 }
 
-fn smallest(numbers: impl Iterator<Item = f64>) -> usize {
-    let mut best = (0, f64::INFINITY);
-    for (index, number) in numbers.enumerate() {
-        if number < best.1 {
-            best = (index, number);
+/// Evenly spread ones of so many pixels.
+fn at_most(count: usize, pixels: &[[f32; 3]]) -> Vec<[f32; 3]> {
+    pixels.iter().step_by(pixels.len().div_ceil(count).max(1)).copied().collect()
+}
+
+/// Pixels by clusters.
+struct Clusters {
+    centres: Vec<[f64; 3]>,
+    assigned: Vec<usize>,
+    /// The sum of the squared distances of all pixels from their centres.
+    spread: f64,
+}
+
+/// Assigns `count` pixels to the nearest of some centres, moves these to the means of theirs, and so on.
+fn k_means(count: usize, blocks: &[Block], centres: Vec<[f64; 3]>) -> Clusters {
+    let (mut clusters, mut means) = assign(count, blocks, centres);
+    for _ in 0..ROUNDS {
+        let (next, next_means) = assign(count, blocks, means);
+        let settled = next.assigned == clusters.assigned;
+        (clusters, means) = (next, next_means);
+        if settled {
+            break;
         }
     }
-    best.0
+    clusters
+}
+
+/// Sums, and shares of numbers.
+#[inline(always)]
+fn add(sums: [f64; LANES], shares: [f64; LANES], numbers: &[f64; LANES]) -> [f64; LANES] {
+    std::array::from_fn(|lane| sums[lane] + shares[lane] * numbers[lane])
+}
+
+/// Assigns each of `count` pixels to the nearest centre, of equally near ones the first, and says where the means of each centre's are;
+/// a centre without pixels stays.
+fn assign(count: usize, blocks: &[Block], centres: Vec<[f64; 3]>) -> (Clusters, Vec<[f64; 3]>) {
+    let (mut assigned, mut spread) = (Vec::with_capacity(blocks.len() * LANES), 0.0);
+    // Per centre the sums of three channels, and the number of pixels, of each lane.
+    let mut sums = vec![[[0.0; LANES]; 4]; centres.len()];
+    vectorised(
+        #[inline(always)]
+        || {
+            for block in blocks {
+                let (mut least, mut best) = ([f64::INFINITY; LANES], [0.0; LANES]);
+                for (index, centre) in centres.iter().enumerate() {
+                    for lane in 0..LANES {
+                        let offset = |channel: usize| block[channel][lane] - centre[channel];
+                        let distance = offset(0) * offset(0) + offset(1) * offset(1) + offset(2) * offset(2);
+                        let is_less = distance < least[lane];
+                        least[lane] = if is_less { distance } else { least[lane] };
+                        best[lane] = if is_less { index as f64 } else { best[lane] };
+                    }
+                }
+                let own = LANES.min(count - assigned.len());
+                assigned.extend(best[..own].iter().map(|&index| index as usize));
+                spread += least[..own].iter().sum::<f64>();
+                // What only fills the last block up belongs to nobody.
+                best[own..].fill(-1.0);
+                for (index, sums) in sums.iter_mut().enumerate() {
+                    let share = best.map(|best| if best == index as f64 { 1.0 } else { 0.0 });
+                    let [red, green, blue] = block;
+                    sums[0] = add(sums[0], share, red);
+                    sums[1] = add(sums[1], share, green);
+                    sums[2] = add(sums[2], share, blue);
+                    sums[3] = add(sums[3], share, &[1.0; LANES]);
+                }
+            }
+        },
+    );
+    let mean = |(sums, &centre): (&[[f64; LANES]; 4], &[f64; 3])| {
+        let [red, green, blue, count] = sums.map(|lanes| lanes.iter().sum::<f64>());
+        if count > 0.0 { [red, green, blue].map(|sum| sum / count) } else { centre }
+    };
+    let means = sums.iter().zip(&centres).map(mean).collect();
+    (Clusters { centres, assigned, spread }, means)
 }
 
 fn squared_distance(a: &[f32; 3], b: &[f32; 3]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum()
 }
 
-/// Starting points, each chosen with a probability proportional to its squared distance from those before; fewer where
-/// there are fewer colours.
-fn spread(pixels: &[[f32; 3]], count: usize, seed: u64) -> Vec<[f32; 3]> {
+/// Random numbers in [0, 1): SplitMix64 (Steele, Lea and Flood 2014).
+fn uniform(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed;
-    // SplitMix64 (Steele, Lea and Flood 2014), as a number in [0, 1).
-    let mut uniform = || {
+    move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    };
+    }
+}
+
+/// Starting points, each chosen with a probability proportional to its squared distance from those before; fewer where
+/// there are fewer colours.
+fn spread(pixels: &[[f32; 3]], count: usize, uniform: &mut impl FnMut() -> f64) -> Vec<[f64; 3]> {
     let mut centres = vec![pixels[(uniform() * pixels.len() as f64) as usize]];
     let mut distances = vec![f64::INFINITY; pixels.len()];
     while centres.len() < count {
@@ -261,7 +308,7 @@ fn spread(pixels: &[[f32; 3]], count: usize, seed: u64) -> Vec<[f32; 3]> {
         });
         centres.push(pixels[chosen.unwrap_or(pixels.len() - 1)]);
     }
-    centres
+    centres.into_iter().map(|centre| centre.map(f64::from)).collect()
 }
 
 /// The inverse of a symmetric positive matrix, and its determinant.

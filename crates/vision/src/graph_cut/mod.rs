@@ -13,6 +13,7 @@ pub use self::max_flow::Grid;
 pub use self::mixture::{Component, Mixture};
 
 use self::exponential::exponential;
+use crate::vectorised::vectorised;
 use crate::{Error, Photograph, Result};
 
 /// What is known of a pixel before the cut.
@@ -195,7 +196,7 @@ impl Edges {
         let scale =
             STEPS.map(|[down, right]| (smoothness / ((down * down + right * right) as f64).sqrt()) as f32);
         let decay = -(beta as f32);
-        pulp::Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for costs in &mut costs {
