@@ -279,8 +279,7 @@ fn kernels_that_compute_their_operand_change_no_bit() {
                     |index: &usize| index * second.stride[axis] < spatial[axis] + second.pad_begin[axis];
                 (0..=room.div_ceil(second.stride[axis])).filter(begins).count()
             });
-            let output = output.collect();
-            let pool = Pool { kind, window: second.clone(), output, with_positions: false };
+            let pool = Pool { kind, window: second.clone(), output: output.collect(), with_positions: false };
             b.node("second", pool, &[clipped], &["last"]).unwrap()[0]
         } else {
             let filters = [&[channels, 1], &second.kernel[..]].concat();
@@ -308,8 +307,7 @@ fn kernels_that_compute_their_operand_change_no_bit() {
                 session.activation(last).unwrap()
             });
             assert!(results[0].iter().any(|&number| number > 0.0));
-            let name = format!("{extents:?} to {channels}, maxima: {maxima}, {instructions:?}");
-            assert!(results[0] == results[1], "{name}");
+            assert!(results[0] == results[1], "{extents:?}, {channels}, {maxima}, {instructions:?}");
         }
     }
 }

@@ -148,10 +148,7 @@ impl Depthwise {
         finish: Finish,
     ) -> Self {
         let reading = reading.unwrap_or_else(|| Reading::best(geometry, [1; 3], false));
-        let phases = vec![([0; 3], correlation_taps(geometry))];
-        let fields = [geometry.large, geometry.small];
-        let steps = [geometry.stride, [1; 3]];
-        let layout = Layout::new(instructions, geometry, fields, steps, phases, filters, finish);
+        let layout = Layout::of_correlation(instructions, geometry, filters, finish);
         Self::new(Numbers::Read(reading), layout, batch)
     }
 
@@ -164,10 +161,7 @@ impl Depthwise {
         filters: &[f32],
         finish: Finish,
     ) -> Self {
-        let phases = vec![([0; 3], correlation_taps(geometry))];
-        let fields = [geometry.large, geometry.small];
-        let steps = [geometry.stride, [1; 3]];
-        let layout = Layout::new(instructions, geometry, fields, steps, phases, filters, finish);
+        let layout = Layout::of_correlation(instructions, geometry, filters, finish);
         let strips = Strips::new(expansion, &layout, batch);
         Self::new(Numbers::Computed(Box::new(strips)), layout, batch)
     }
@@ -179,12 +173,9 @@ impl Depthwise {
         geometry: &Geometry,
         batch: usize,
     ) -> Self {
-        let phases = vec![([0; 3], correlation_taps(geometry))];
-        let fields = [geometry.large, geometry.small];
-        let steps = [geometry.stride, [1; 3]];
         let finish =
             Finish { bias: Some(vec![f32::NEG_INFINITY; geometry.small.channels]), activation: None };
-        let mut layout = Layout::new(instructions, geometry, fields, steps, phases, &[], finish);
+        let mut layout = Layout::of_correlation(instructions, geometry, &[], finish);
         layout.reduction = Reduction::Maximum;
         let strips = Strips::new(expansion, &layout, batch);
         Self::new(Numbers::Computed(Box::new(strips)), layout, batch)
@@ -249,6 +240,18 @@ impl Depthwise {
 }
 
 impl Layout {
+    /// Windows of the large field, one for each position of the small one.
+    fn of_correlation(
+        instructions: Instructions,
+        geometry: &Geometry,
+        filters: &[f32],
+        finish: Finish,
+    ) -> Self {
+        let phases = vec![([0; 3], correlation_taps(geometry))];
+        let (fields, steps) = ([geometry.large, geometry.small], [geometry.stride, [1; 3]]);
+        Self::new(instructions, geometry, fields, steps, phases, filters, finish)
+    }
+
     fn new(
         instructions: Instructions,
         geometry: &Geometry,
