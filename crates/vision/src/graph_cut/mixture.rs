@@ -348,6 +348,31 @@ mod tests {
         assert!(costs[0] < costs[1]);
     }
 
+    /// By the definition, for more pixels than lie side by side, a tie, and a centre without pixels.
+    #[test]
+    fn clusters_are_the_nearest_centres_and_move_to_their_means() {
+        let pixels: Vec<[f32; 3]> =
+            (0..21).map(|i| [i as f32, (i * i % 7) as f32, 20.0 - i as f32]).collect();
+        let centres = vec![[4.0, 3.0, 16.0], [16.0, 3.0, 4.0], [16.0, 3.0, 4.0]];
+        let (clusters, means) = assign(pixels.len(), &blocks(&pixels), centres.clone());
+        let distance = |pixel: &[f32; 3], centre: &[f64; 3]| -> f64 {
+            (0..3).map(|channel| (f64::from(pixel[channel]) - centre[channel]).powi(2)).sum()
+        };
+        let (mut sums, mut counts, mut spread) = ([[0.0; 3]; 3], [0.0; 3], 0.0);
+        for (pixel, &cluster) in pixels.iter().zip(&clusters.assigned) {
+            let own = distance(pixel, &centres[cluster]);
+            assert!(centres.iter().all(|centre| own <= distance(pixel, centre)) && cluster < 2);
+            (0..3).for_each(|channel| sums[cluster][channel] += f64::from(pixel[channel]));
+            counts[cluster] += 1.0;
+            spread += own;
+        }
+        assert_eq!((clusters.assigned.len(), clusters.spread), (21, spread));
+        for cluster in 0..2 {
+            assert_eq!(means[cluster], sums[cluster].map(|sum| sum / counts[cluster]));
+        }
+        assert_eq!(means[2], centres[2]);
+    }
+
     #[test]
     fn the_inverse_is_one() {
         let m = [[4.0, 1.0, 0.5], [1.0, 3.0, -0.2], [0.5, -0.2, 2.0]];
