@@ -41,6 +41,12 @@ pub(crate) fn decode(
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(failed)?;
     let header = decoder.header();
     options.check_size(origin, header.width() as u64, header.height() as u64)?;
+    if header.precision != 8 {
+        // Such samples have another range, and libjpeg as it is usually built refuses them too.
+        let reason =
+            format!("{} bits per sample instead of 8: save it with 8 bits, or as PNG", header.precision);
+        return Err(failed(JpegError::Unsupported(reason)));
+    }
     let format = match header.components.len() {
         1 => PixelFormat::Grayscale,
         4 => PixelFormat::Cmyk,

@@ -126,6 +126,10 @@ fn adobe_cmyk_is_converted_and_unmarked_cmyk_refused() {
 fn damaged_files_are_refused_with_the_cause() {
     let jpeg = bytes_of("chelsea.jpg");
     assert!(refusal(&jpeg[..jpeg.len() / 2]).contains("truncated"));
+    let mut deep = jpeg;
+    let frame = deep.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+    deep[frame + 4] = 12;
+    assert!(refusal(&deep).contains("12 bits per sample"), "{}", refusal(&deep));
     let png = bytes_of("chelsea_decoded.png");
     assert!(refusal(&png[..png.len() / 2]).contains("cannot decode"));
     assert!(refusal(b"").contains("formats are JPEG"));
