@@ -103,7 +103,7 @@ struct Layout {
     /// Taps × channels, the channels filled up to whole vectors; nothing for maxima.
     filters: Vec<f32>,
     /// With what each channel's sum or maximum begins, filled up to whole vectors.
-    bias: Vec<f32>,
+    initial: Vec<f32>,
     activation: Activation,
 }
 
@@ -269,8 +269,8 @@ impl Layout {
                 packed[tap * padded + channel] = number;
             }
         }
-        let mut bias = finish.bias.unwrap_or_else(|| vec![0.0; result.channels]);
-        bias.resize(padded, 0.0);
+        let mut initial = finish.bias.unwrap_or_else(|| vec![0.0; result.channels]);
+        initial.resize(padded, 0.0);
         let offsets = || phases.iter().flat_map(|(_, taps)| taps.iter().map(|tap| tap.offset));
         let lowest = |axis| offsets().map(|offset: [isize; 3]| offset[axis]).min().unwrap_or(0);
         let highest = |axis| offsets().map(|offset: [isize; 3]| offset[axis]).max().unwrap_or(0);
@@ -288,7 +288,7 @@ impl Layout {
             phases: Vec::new(),
             reach,
             filters: packed,
-            bias,
+            initial,
             activation,
         };
         let with_grid = |(phase, taps)| Phase { phase, grid: layout.grid(phase), taps };
@@ -304,7 +304,7 @@ impl Layout {
     /// Where a tap's filter begins.
     fn filter(&self, tap: &Tap) -> usize {
         let [_, rows, columns] = self.kernel;
-        ((tap.filter[0] * rows + tap.filter[1]) * columns + tap.filter[2]) * self.bias.len()
+        ((tap.filter[0] * rows + tap.filter[1]) * columns + tap.filter[2]) * self.initial.len()
     }
 
     /// Where the result's first channel lies for a grid position of a phase.

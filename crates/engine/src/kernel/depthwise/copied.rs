@@ -303,7 +303,7 @@ impl Chunk<'_> {
         let distance = layout.result_step[2] * layout.result.distance;
         let (minimum, maximum) =
             (simd.splat(layout.activation.minimum), simd.splat(layout.activation.maximum));
-        let bias = &layout.bias[self.first..][..self.count.next_multiple_of(LANES)];
+        let bias = &layout.initial[self.first..][..self.count.next_multiple_of(LANES)];
         self.result.place(target + (COUNT - 1) * distance, self.count);
         let target = self.result.place(target, self.count);
         for lane in (0..self.count).step_by(LANES) {

@@ -84,8 +84,7 @@ pub(super) struct Strips {
     held: usize,
     /// Of the slab's columns those inside the image, the ones that are computed.
     columns: Range<usize>,
-    /// How windows are read.
-    reading: Reading,
+    view: View,
     /// Where the pieces of a window lie from its first number on, and the numbers of each.
     pieces: Vec<usize>,
     length: usize,
@@ -95,15 +94,15 @@ pub(super) struct Strips {
     results: Increasing,
 }
 
-/// The source as it lies, or a copy of what a block reads of it.
-struct Reading {
+/// What windows are read from: the source as it lies, or a copy of what a block reads of it.
+struct View {
     in_place: bool,
     extents: [usize; 3],
     /// The numbers from position to position.
     distance: usize,
 }
 
-impl Reading {
+impl View {
     /// The place of a position.
     fn place(&self, [z, y, x]: [usize; 3]) -> usize {
         ((z * self.extents[1] + y) * self.extents[2] + x) * self.distance
@@ -120,21 +119,21 @@ impl Strips {
         let held = (held / layout.source_step[1] + 1).min(cut.rows).min(rows.max(1));
         let extents = [depth, span(layout, 1, held), width];
         let columns = inside(layout.reach[0][2], width, layout.source.spatial[2]);
-        let reading = if expansion.reads_in_place() {
-            Reading { in_place: true, extents: large.spatial, distance: large.distance }
+        let view = if expansion.reads_in_place() {
+            View { in_place: true, extents: large.spatial, distance: large.distance }
         } else {
             let counts = [depth, span(layout, 1, cut.rows), columns.len()];
             let extents = std::array::from_fn(|axis| expansion.span(axis, counts[axis]));
-            Reading { in_place: false, extents, distance: large.channels }
+            View { in_place: false, extents, distance: large.channels }
         };
         // Neighbouring taps of all channels lie side by side.
-        let joined = dilation[2] == 1 && reading.distance == large.channels;
+        let joined = dilation[2] == 1 && view.distance == large.channels;
         let taps = correlation_taps(&Geometry { pad: [0; 3], ..expansion.geometry });
         let first = taps.into_iter().filter(|tap| !joined || tap.filter[2] == 0);
-        let pieces = first.map(|tap| reading.place(tap.offset.map(|offset| offset as usize))).collect();
+        let pieces = first.map(|tap| view.place(tap.offset.map(|offset| offset as usize))).collect();
         let windows = (0..extents[1]).flat_map(|y| {
-            let reading = &reading;
-            (0..columns.len()).map(move |x| reading.place([0, y * stride[1], x * stride[2]]))
+            let view = &view;
+            (0..columns.len()).map(move |x| view.place([0, y * stride[1], x * stride[2]]))
         });
         let results = (0..extents[1]).flat_map(|y| columns.clone().map(move |x| (y * width + x) * CHUNK));
         Self {
@@ -146,7 +145,7 @@ impl Strips {
             extents,
             held,
             columns,
-            reading,
+            view,
             pieces,
         }
     }
@@ -216,7 +215,7 @@ impl Strips {
     ) {
         let Expansion { geometry, filters, finish, .. } = &self.expansion;
         let columns = self.columns.len();
-        let first = self.reading.place([plane * geometry.stride[0], row * geometry.stride[1], 0]);
+        let first = self.view.place([plane * geometry.stride[0], row * geometry.stride[1], 0]);
         let product = Product {
             source: &numbers[first..],
             rows: self.windows.part(0..rows.len() * columns),
@@ -243,10 +242,10 @@ impl Strips {
         copy: &'a mut Aligned,
     ) -> &'a [f32] {
         let Geometry { large, stride, pad, .. } = self.expansion.geometry;
-        let Reading { in_place, extents, .. } = self.reading;
+        let View { in_place, extents, .. } = self.view;
         if in_place {
             let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| corner[axis] * stride[axis]);
-            let first = self.reading.place([image * extents[0] + z, y, x]) + large.first;
+            let first = self.view.place([image * extents[0] + z, y, x]) + large.first;
             return source.get(first..).unwrap_or_default();
         }
         let origin = std::array::from_fn(|axis| (corner[axis] * stride[axis]) as isize - pad[axis] as isize);

@@ -229,7 +229,7 @@ impl Rows<'_> {
         let Self { layout, block, view, .. } = self;
         let count = if WHOLE { LANES } else { block.channels.len() - channel };
         let own = block.channels.start + channel;
-        let bias = &layout.bias[own..][..VECTORS * LANES];
+        let bias = &layout.initial[own..][..VECTORS * LANES];
         // SAFETY: the slice holds as many numbers.
         let bias = std::array::from_fn(|vector| unsafe { simd.load(bias.as_ptr().add(vector * LANES)) });
         let mut sums: [[S::Vector; VECTORS]; POSITIONS] = [bias; POSITIONS];
