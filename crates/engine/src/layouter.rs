@@ -7,7 +7,7 @@ use deepinside_graph::ValueId;
 use crate::EngineError;
 use crate::lower::{Program, Step, TensorId};
 use crate::memory::{Allocator, Lifetime};
-use crate::plan::{Memory, PlanOptions, StepMemory};
+use crate::plan::{Array, Memory, PlanOptions, StepMemory};
 use crate::schedule::{Schedule, segments};
 
 /// Works out lifetimes.
@@ -20,6 +20,9 @@ pub(crate) struct Layouter<'a> {
     /// Per step: whether it takes part in the backward pass.
     backward: Vec<bool>,
 }
+
+/// An array that was asked for: the number of the request, and whether it holds the whole batch.
+type Request = (usize, bool);
 
 impl<'a> Layouter<'a> {
     pub fn new(program: &'a Program, options: &'a PlanOptions) -> Self {
@@ -86,54 +89,59 @@ impl<'a> Layouter<'a> {
         let schedule = Schedule::new(segment.clone(), &self.needed_again(&segment, &kept));
         let mut numbers = Allocator::default();
         let mut positions = Allocator::default();
-        let data = self.request_data(&mut numbers, &schedule, &kept);
-        let gradient = self.request_gradients(&mut numbers, &schedule);
+        let times = Times::new(self.program, &schedule);
+        let data = self.request_data(&mut numbers, &schedule, &times, &kept);
+        let gradient = self.request_gradients(&mut numbers, &schedule, &times);
         let mut requests = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             let saved = step.kernel.saved();
-            let now = Lifetime::at(index);
-            let lives = match (self.backward[index], schedule.again(index)) {
-                (false, _) => vec![now],
-                (true, None) => vec![now.and(schedule.end())],
-                (true, Some(again)) => vec![now, Lifetime::at(again).and(schedule.backward(index))],
+            let backward = schedule.backward(index);
+            let uses = match (self.backward[index], schedule.again(index)) {
+                (false, _) => vec![vec![index]],
+                (true, None) => vec![vec![index, backward, schedule.end()]],
+                (true, Some(again)) => vec![vec![index], vec![again, backward]],
             };
+            let (lives, is_whole) = times.lives(&uses, false);
+            let runs = if is_whole { self.program.runs[step.stage] } else { 1 };
             let mut seen = HashSet::new();
             let contributions = step.operands.iter().map(|&operand| {
                 // The first to write a gradient writes it in place; all others, in the order of the backward pass, add.
                 let adds = self.backward[index]
                     && self.flows(operand)
                     && (!seen.insert(operand) || !self.is_first_writer(operand, index));
-                let time = Lifetime::at(schedule.backward(index));
-                adds.then(|| numbers.request(self.elements(operand), [time]))
+                let time = Lifetime::at(backward);
+                adds.then(|| numbers.request(self.program.elements(operand, step.stage), [time]))
             });
             let contributions: Vec<Option<usize>> = contributions.collect();
             let size = step.kernel.workspace();
             let forward = schedule.forward(index).map(Lifetime::at);
             let workspace = [
                 (size > 0).then(|| numbers.request(size, forward)),
-                (size > 0 && self.backward[index])
-                    .then(|| numbers.request(size, [Lifetime::at(schedule.backward(index))])),
+                (size > 0 && self.backward[index]).then(|| numbers.request(size, [Lifetime::at(backward)])),
             ];
             requests.push((
                 workspace,
-                (saved.numbers > 0).then(|| numbers.request(saved.numbers, lives.clone())),
-                (saved.positions > 0).then(|| positions.request(saved.positions, lives)),
+                (saved.numbers > 0).then(|| (numbers.request(runs * saved.numbers, lives.clone()), is_whole)),
+                (saved.positions > 0).then(|| (positions.request(runs * saved.positions, lives), is_whole)),
                 contributions,
             ));
         }
         let (slots, sizes) = numbers.assign();
         let (position_slots, position_sizes) = positions.assign();
         let slot = |request: Option<usize>| request.map(|request| slots[request]);
+        let array = |slots: &[usize], request: Option<Request>| {
+            request.map(|(request, is_whole)| Array { slot: slots[request], is_whole })
+        };
         let memory = Memory {
-            data: data.into_iter().map(slot).collect(),
-            gradient: gradient.into_iter().map(slot).collect(),
+            data: data.into_iter().map(|request| array(&slots, request)).collect(),
+            gradient: gradient.into_iter().map(|request| array(&slots, request)).collect(),
             steps: requests
                 .into_iter()
                 .zip(&self.backward)
                 .map(|((workspace, numbers, positions, contributions), &backward)| StepMemory {
                     workspace: workspace.map(slot),
-                    numbers: slot(numbers),
-                    positions: positions.map(|request| position_slots[request]),
+                    numbers: array(&slots, numbers),
+                    positions: array(&position_slots, positions),
                     backward,
                     contributions: contributions.into_iter().map(slot).collect(),
                 })
@@ -212,84 +220,122 @@ impl<'a> Layouter<'a> {
         &self,
         allocator: &mut Allocator,
         schedule: &Schedule,
+        times: &Times,
         kept: &[bool],
-    ) -> Vec<Option<usize>> {
+    ) -> Vec<Option<Request>> {
         let tensors = &self.program.tensors;
         // In the forward pass, and for the backward pass.
-        let mut lives: Vec<[Option<Lifetime>; 2]> = vec![[None; 2]; tensors.len()];
-        let extend = |life: &mut Option<Lifetime>, time: usize| {
-            *life = Some(life.map_or(Lifetime::at(time), |life| life.and(time)));
-        };
+        let mut uses: Vec<[Vec<usize>; 2]> = vec![Default::default(); tensors.len()];
         for (index, step) in self.program.steps.iter().enumerate() {
             let needs = step.kernel.needs();
             let passes = [(&step.operands, needs.operands), (&step.results, needs.results)];
             for (tensors, is_needed) in passes {
                 for &tensor in tensors {
-                    extend(&mut lives[tensor][0], index);
+                    uses[tensor][0].push(index);
                     let backward = (self.backward[index] && is_needed).then(|| schedule.backward(index));
-                    for time in schedule.again(index).into_iter().chain(backward) {
-                        extend(&mut lives[tensor][1], time);
-                    }
+                    uses[tensor][1].extend(schedule.again(index).into_iter().chain(backward));
                 }
             }
         }
-        let request = |tensor: TensorId| {
+        let observed = self.tensors(&self.options.activations);
+        let mut request = |tensor: TensorId| {
             if tensors[tensor].constant.is_some() {
                 return None;
             }
-            let [forward, backward] = lives[tensor];
+            let [mut forward, backward] = std::mem::take(&mut uses[tensor]);
             // What is fed is there before the first step.
             let is_fed = !self.program.steps.iter().any(|step| step.results.contains(&tensor));
-            let mut forward = forward.unwrap_or(Lifetime::at(0));
             if is_fed {
-                forward = forward.and(0);
+                forward.push(0);
             }
-            let is_observed = self
-                .options
-                .activations
-                .iter()
-                .any(|value| self.program.of_value.get(value) == Some(&tensor));
-            let lives = match backward {
-                _ if is_observed => vec![forward.and(schedule.end())],
-                None => vec![forward],
-                Some(_) if kept[tensor] => vec![forward.and(schedule.end())],
-                Some(backward) => vec![forward, backward],
+            let is_observed = observed.contains(&tensor);
+            let uses = if is_observed || !backward.is_empty() && kept[tensor] {
+                forward.push(schedule.end());
+                vec![forward]
+            } else {
+                vec![forward, backward]
             };
-            Some(allocator.request(self.elements(tensor), lives))
+            let (lives, is_whole) = times.lives(&uses, is_fed || is_observed);
+            Some((allocator.request(self.extent(tensor, is_whole), lives), is_whole))
         };
-        (0..tensors.len()).map(request).collect()
+        (0..tensors.len()).map(&mut request).collect()
     }
 
-    fn request_gradients(&self, allocator: &mut Allocator, schedule: &Schedule) -> Vec<Option<usize>> {
-        let count = self.program.tensors.len();
-        let mut lives: Vec<Option<Lifetime>> = vec![None; count];
-        let extend = |life: &mut Option<Lifetime>, time: usize| {
-            *life = Some(life.map_or(Lifetime::at(time), |life| life.and(time)));
-        };
+    fn request_gradients(
+        &self,
+        allocator: &mut Allocator,
+        schedule: &Schedule,
+        times: &Times,
+    ) -> Vec<Option<Request>> {
+        let mut uses: Vec<Vec<usize>> = vec![Vec::new(); self.program.tensors.len()];
         let steps = self.program.steps.iter().enumerate().filter(|(index, _)| self.backward[*index]);
         for (index, step) in steps {
             let time = schedule.backward(index);
             // Results through which nothing flows have a gradient of zeros.
-            step.results.iter().for_each(|&result| extend(&mut lives[result], time));
-            step.operands
-                .iter()
-                .filter(|&&operand| self.flows(operand))
-                .for_each(|&operand| extend(&mut lives[operand], time));
+            let flowing = step.operands.iter().filter(|&&operand| self.flows(operand));
+            step.results.iter().chain(flowing).for_each(|&tensor| uses[tensor].push(time));
         }
-        for value in &self.options.targets {
-            if let Some(&tensor) = self.program.of_value.get(value) {
-                extend(&mut lives[tensor], schedule.turn());
+        let (targets, wanted) = (self.tensors(&self.options.targets), self.tensors(&self.options.gradients));
+        targets.iter().for_each(|&target| uses[target].push(schedule.turn()));
+        let mut request = |(tensor, mut uses): (TensorId, Vec<usize>)| {
+            if uses.is_empty() {
+                return None;
+            }
+            if wanted.contains(&tensor) {
+                uses.push(schedule.end());
+            }
+            let (lives, is_whole) = times.lives(&[uses], targets.contains(&tensor));
+            Some((allocator.request(self.extent(tensor, is_whole), lives), is_whole))
+        };
+        uses.into_iter().enumerate().map(&mut request).collect()
+    }
+
+    /// The tensors of values.
+    fn tensors(&self, values: &[ValueId]) -> HashSet<TensorId> {
+        values.iter().filter_map(|value| self.program.of_value.get(value).copied()).collect()
+    }
+
+    /// How many elements an array has: all of a tensor, or what one run of its stage takes.
+    fn extent(&self, tensor: TensorId, is_whole: bool) -> usize {
+        let uses = |step: &&Step| step.operands.contains(&tensor) || step.results.contains(&tensor);
+        match self.program.steps.iter().find(uses) {
+            Some(step) if !is_whole => self.program.elements(tensor, step.stage),
+            _ => self.elements(tensor),
+        }
+    }
+}
+
+/// Which times belong together: a stage of several runs comes to each of its times in every run.
+struct Times {
+    /// Per time, all of the stage's in that pass; the time alone, where a stage has one run.
+    spans: Vec<Lifetime>,
+}
+
+impl Times {
+    fn new(program: &Program, schedule: &Schedule) -> Self {
+        let forward: Vec<usize> = program.steps.iter().map(|step| step.stage).collect();
+        let backward: Vec<usize> = schedule.actions.iter().map(|action| forward[action.step()]).collect();
+        let mut spans = Vec::new();
+        for stages in [forward, backward] {
+            for stages in stages.chunk_by(|one, next| one == next) {
+                let (first, last) = (spans.len(), spans.len() + stages.len() - 1);
+                let span = |time| match program.runs[stages[0]] {
+                    1 => Lifetime::at(time),
+                    _ => Lifetime { first, last },
+                };
+                spans.extend((first..=last).map(span));
             }
         }
-        for value in &self.options.gradients {
-            if let Some(&tensor) = self.program.of_value.get(value)
-                && lives[tensor].is_some()
-            {
-                extend(&mut lives[tensor], schedule.end());
-            }
-        }
-        (0..count)
-            .map(|tensor| lives[tensor].map(|life| allocator.request(self.elements(tensor), [life])))
-            .collect()
+        spans.push(Lifetime::at(schedule.end()));
+        Self { spans }
+    }
+
+    /// When an array with these uses lives, which may be several times, and whether it must hold the whole batch: where its uses in
+    /// one life are not all within the runs of one stage, or all pictures are wanted at once.
+    fn lives(&self, uses: &[Vec<usize>], is_wanted_whole: bool) -> (Vec<Lifetime>, bool) {
+        let is_split = |uses: &Vec<usize>| uses.iter().any(|&time| self.spans[time] != self.spans[uses[0]]);
+        let is_whole = is_wanted_whole || uses.iter().any(is_split);
+        let life = |&time: &usize| if is_whole { self.spans[time] } else { Lifetime::at(time) };
+        (uses.iter().filter_map(|uses| uses.iter().map(life).reduce(Lifetime::with)).collect(), is_whole)
     }
 }

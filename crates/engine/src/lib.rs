@@ -24,6 +24,7 @@ mod rule;
 mod schedule;
 mod session;
 mod simd;
+mod stage;
 mod target;
 mod threads;
 

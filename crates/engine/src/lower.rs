@@ -4,6 +4,7 @@
 //! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use deepinside_graph::op::{Eltwise, PoolKind, Unary};
 use deepinside_graph::pass::Keep;
@@ -14,6 +15,7 @@ use crate::kernel::chain::{self, Link};
 use crate::kernel::convolution::{self, Part, Placing};
 use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::simd::Instructions;
+use crate::stage::Stages;
 use crate::{BackwardRule, EngineError, Layout, Precision};
 
 /// Names a tensor of a program.
@@ -21,6 +23,7 @@ pub(crate) type TensorId = usize;
 
 /// An array that lives during a run, or a constant.
 pub(crate) struct Tensor {
+    /// The shape for the whole batch.
     pub shape: Shape,
     pub layout: Layout,
     /// The numbers in memory order, where they are constant.
@@ -31,6 +34,9 @@ pub(crate) struct Tensor {
 pub(crate) struct Step {
     /// The node's name; the value's for a conversion.
     pub name: String,
+    /// The stage it belongs to.
+    pub stage: usize,
+    /// Computes the pictures of one run of the stage.
     pub kernel: Box<dyn Kernel>,
     pub operands: Vec<TensorId>,
     pub results: Vec<TensorId>,
@@ -44,11 +50,28 @@ pub(crate) struct Step {
 pub(crate) struct Program {
     pub tensors: Vec<Tensor>,
     pub steps: Vec<Step>,
+    /// Per stage, in how many runs it takes the batch.
+    pub runs: Vec<usize>,
     /// The tensor of each value that is an input or computed.
     pub of_value: HashMap<ValueId, TensorId>,
 }
 
+impl Program {
+    /// The steps of a stage.
+    pub fn steps_of(&self, stage: usize) -> Range<usize> {
+        let first = |stage| self.steps.partition_point(|step| step.stage < stage);
+        first(stage)..first(stage + 1)
+    }
+
+    /// The elements that one run of a stage reads or writes of a tensor.
+    pub fn elements(&self, tensor: TensorId, stage: usize) -> usize {
+        let Tensor { shape, constant, .. } = &self.tensors[tensor];
+        if constant.is_some() { shape.elements() } else { shape.elements() / self.runs[stage] }
+    }
+}
+
 /// What kernels are made for.
+#[derive(Clone, Copy)]
 pub(crate) struct LowerOptions<'a> {
     /// Whether weights are also packed for the backward pass.
     pub backward: bool,
@@ -64,9 +87,15 @@ pub(crate) struct LowerOptions<'a> {
 
 /// Makes a kernel for every node; a rectifier behind a convolution or a sum is computed in the same kernel, where nobody
 /// else looks at what lies between.
-pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program, EngineError> {
+pub(crate) fn lower(
+    graph: &Graph,
+    stages: &Stages,
+    options: LowerOptions<'_>,
+) -> Result<Program, EngineError> {
     let mut lowerer = Lowerer {
+        whole: graph,
         graph,
+        stage: 0,
         options,
         consumers: graph.consumers(),
         producers: graph.producers(),
@@ -74,7 +103,12 @@ pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program,
         parts: HashMap::new(),
         joint: HashMap::new(),
         chains: HashMap::new(),
-        program: Program { tensors: Vec::new(), steps: Vec::new(), of_value: HashMap::new() },
+        program: Program {
+            tensors: Vec::new(),
+            steps: Vec::new(),
+            runs: stages.runs.clone(),
+            of_value: HashMap::new(),
+        },
         converted: HashMap::new(),
     };
     lowerer.find_parts();
@@ -83,15 +117,21 @@ pub(crate) fn lower(graph: &Graph, options: LowerOptions<'_>) -> Result<Program,
         let tensor = lowerer.tensor(graph.value(input).shape.clone(), Layout::Plain);
         lowerer.program.of_value.insert(input, tensor);
     }
-    for (index, node) in graph.nodes().iter().enumerate() {
+    for index in 0..graph.nodes().len() {
         if !lowerer.fused.contains(&index) {
-            lowerer.node(node)?;
+            lowerer.stage = stages.of_node[index];
+            lowerer.graph = &stages.graphs[lowerer.stage];
+            lowerer.node(&lowerer.graph.nodes()[index])?;
         }
     }
     Ok(lowerer.program)
 }
 
 struct Lowerer<'graph> {
+    /// The network for the whole batch.
+    whole: &'graph Graph,
+    /// The stage that is lowered, and the network for one of its runs.
+    stage: usize,
     graph: &'graph Graph,
     options: LowerOptions<'graph>,
     /// Per value the nodes that read it.
@@ -171,7 +211,7 @@ impl Lowerer<'_> {
             results.push(self.joint_tensor(concat));
         }
         for &output in node.outputs.iter().skip(results.len()) {
-            let tensor = self.tensor(self.graph.value(output).shape.clone(), result_layout);
+            let tensor = self.tensor(self.whole.value(output).shape.clone(), result_layout);
             self.program.of_value.insert(output, tensor);
             results.push(tensor);
         }
@@ -183,13 +223,14 @@ impl Lowerer<'_> {
                 self.program.of_value.insert(result, results[0]);
             }
         }
-        let elements = |value: &ValueId| self.graph.value(*value).shape.elements() as u64;
+        let elements = |value: &ValueId| self.whole.value(*value).shape.elements() as u64;
         let first = before.map(|(first, _)| self.graph.node(first));
         let read = first.map_or(&node.inputs[..], |first| &first.inputs);
         let numbers: u64 = read.iter().chain(&node.outputs).map(elements).sum();
-        let operations = [Some(node), first].into_iter().flatten().map(|node| operations(self.graph, node));
+        let operations = [Some(node), first].into_iter().flatten().map(|node| operations(self.whole, node));
         self.program.steps.push(Step {
             name: node.name.clone(),
+            stage: self.stage,
             kernel,
             operands,
             results,
@@ -362,7 +403,7 @@ impl Lowerer<'_> {
             return tensor;
         }
         let output = self.graph.nodes()[concat].outputs[0];
-        let tensor = self.tensor(self.graph.value(output).shape.clone(), Layout::ChannelsLast);
+        let tensor = self.tensor(self.whole.value(output).shape.clone(), Layout::ChannelsLast);
         self.program.of_value.insert(output, tensor);
         self.joint.insert(concat, tensor);
         self.fused.insert(concat);
@@ -448,12 +489,19 @@ impl Lowerer<'_> {
         if let Some(&converted) = self.converted.get(&(tensor, layout)) {
             return converted;
         }
-        let (shape, kernel) = (shape.clone(), convert::convert(shape, *own, layout));
+        let mut extents = shape.extents().to_vec();
+        if let Some(pictures) = extents.first_mut() {
+            *pictures /= self.program.runs[self.stage];
+        }
+        // Fewer pictures than in a shape that is known to be one.
+        let part = Shape::new(extents).unwrap_or_default();
+        let (shape, kernel) = (shape.clone(), convert::convert(&part, *own, layout));
         let bytes = 8 * shape.elements() as u64;
         let result = self.tensor(shape, layout);
         let name = format!("{reader} (operand's layout)");
         self.program.steps.push(Step {
             name,
+            stage: self.stage,
             kernel,
             operands: vec![tensor],
             results: vec![result],

@@ -22,6 +22,11 @@ impl Lifetime {
     pub fn and(self, time: usize) -> Self {
         Self { first: self.first.min(time), last: self.last.max(time) }
     }
+
+    /// Both, and what lies between.
+    pub fn with(self, other: Self) -> Self {
+        self.and(other.first).and(other.last)
+    }
 }
 
 /// Names a slot.

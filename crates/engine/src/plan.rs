@@ -1,6 +1,7 @@
 //! A network prepared for running: kernels with packed weights, and a layout of memory.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use deepinside_graph::pass::{Keep, fold_batch_normalization, remove_dead_code, remove_identity};
 use deepinside_graph::{Graph, Shape, ValueId};
@@ -10,6 +11,7 @@ use crate::lower::{LowerOptions, Program, lower};
 use crate::memory::Slot;
 use crate::schedule::Schedule;
 use crate::simd::Instructions;
+use crate::stage::Stages;
 use crate::{BackwardRule, EngineError};
 
 /// How exactly kernels compute.
@@ -37,7 +39,8 @@ pub struct PlanOptions {
     pub rule: BackwardRule,
     /// The most bytes of memory that a session may take, weights not counted. Default 8 GiB. Where keeping all that the backward
     /// pass reads would take more, parts of the forward pass are computed again on the way back, which takes up to half as long
-    /// again and changes no bit of a result.
+    /// again and changes no bit of a result. Where even that is too much for a batch, all of its pictures go through
+    /// each layer at once, which saves what is kept for one part of them while another is computed; sums may then be taken in another order.
     pub memory_limit: usize,
     /// The instruction set that inner loops are compiled for.
     pub instructions: Instructions,
@@ -79,8 +82,8 @@ pub(crate) struct Memory {
     pub slots: Vec<usize>,
     pub position_slots: Vec<usize>,
     /// Per tensor: where its data lies (constants have none) and where its gradient, if one is computed.
-    pub data: Vec<Option<Slot>>,
-    pub gradient: Vec<Option<Slot>>,
+    pub data: Vec<Option<Array>>,
+    pub gradient: Vec<Option<Array>>,
     pub steps: Vec<StepMemory>,
 }
 
@@ -91,11 +94,27 @@ impl Memory {
     }
 }
 
+/// Where an array lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Array {
+    pub slot: Slot,
+    /// Whether it holds the whole batch, and not just one run of a stage.
+    pub is_whole: bool,
+}
+
+impl Array {
+    /// Where a run's elements lie in the slot.
+    pub fn range(self, run: usize, elements: usize) -> Range<usize> {
+        let start = if self.is_whole { run * elements } else { 0 };
+        start..start + elements
+    }
+}
+
 /// Where the arrays of one step lie.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct StepMemory {
-    pub numbers: Option<Slot>,
-    pub positions: Option<Slot>,
+    pub numbers: Option<Array>,
+    pub positions: Option<Array>,
     /// Working memory of the forward pass, also where it is done again, and of the backward pass.
     pub workspace: [Option<Slot>; 2],
     /// Whether the step takes part in the backward pass.
@@ -122,8 +141,16 @@ impl Plan {
             instructions: options.instructions,
             precision: options.precision,
         };
-        let program = lower(&graph, kernels)?;
-        let (memory, schedule) = Layouter::new(&program, options).fit(options.memory_limit)?;
+        let limit = options.memory_limit;
+        let mut program = lower(&graph, &Stages::cached(&graph), kernels)?;
+        let (memory, schedule) = match Layouter::new(&program, options).fit(limit) {
+            Err(EngineError::MemoryLimit { .. }) if program.runs != [1] => {
+                // Without stages nothing has to be kept for all of their runs.
+                program = lower(&graph, &Stages::whole(&graph), kernels)?;
+                Layouter::new(&program, options).fit(limit)?
+            }
+            fitted => fitted?,
+        };
         let known = |values: &[ValueId]| -> HashSet<ValueId> {
             values.iter().copied().filter(|value| program.of_value.contains_key(value)).collect()
         };
@@ -159,7 +186,11 @@ impl std::fmt::Display for Plan {
             let shapes: Vec<String> =
                 step.results.iter().map(|&result| self.program.tensors[result].shape.to_string()).collect();
             let direction = if memory.backward { "forward, backward" } else { "forward" };
-            writeln!(formatter, "{}: {} ({direction})", step.name, shapes.join(", "))?;
+            let runs = match self.program.runs[step.stage] {
+                1 => String::new(),
+                runs => format!(", in {runs} runs"),
+            };
+            writeln!(formatter, "{}: {} ({direction}{runs})", step.name, shapes.join(", "))?;
         }
         write!(formatter, "{} bytes per session", self.session_bytes())
     }

@@ -13,6 +13,15 @@ pub(crate) enum Action {
     Backward(usize),
 }
 
+impl Action {
+    /// The step that runs.
+    pub fn step(self) -> usize {
+        match self {
+            Self::Again(step) | Self::Backward(step) => step,
+        }
+    }
+}
+
 /// When everything happens. The forward pass of step `i` is at time `i`; the backward pass follows, one time for each action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Schedule {

@@ -10,6 +10,7 @@ use crate::kernel::parallel::{GRAIN, for_each_piece};
 use crate::kernel::{Backward, Forward};
 use crate::lower::{TensorId, converted};
 use crate::memory::Slot;
+use crate::plan::Array;
 use crate::schedule::Action;
 use crate::{EngineError, Layout, Plan, Target, Threads};
 
@@ -112,15 +113,19 @@ impl Session {
                     found: numbers.len(),
                 });
             }
-            if let Some(slot) = plan.memory.data[plan.program.of_value[&input]] {
-                self.slots[slot][..numbers.len()].copy_from_slice(numbers);
+            if let Some(array) = plan.memory.data[plan.program.of_value[&input]] {
+                self.slots[array.slot][..numbers.len()].copy_from_slice(numbers);
             }
         }
         self.reset_times(0);
         let threads = self.threads.clone();
         threads.run(|| {
-            for step in 0..plan.program.steps.len() {
-                self.timed(step, 0, |session| session.forward_step(&plan, step));
+            for (stage, &runs) in plan.program.runs.iter().enumerate() {
+                for run in 0..runs {
+                    for step in plan.program.steps_of(stage) {
+                        self.timed(step, 0, |session| session.forward_step(&plan, step, run));
+                    }
+                }
             }
         });
         self.ran_forward = true;
@@ -144,19 +149,32 @@ impl Session {
         let threads = self.threads.clone();
         self.reset_times(1);
         threads.run(|| {
-            for &action in &plan.schedule.actions {
-                match action {
-                    Action::Again(step) if self.reaches(&plan, step) => {
-                        self.timed(step, 1, |session| session.forward_step(&plan, step));
-                    }
-                    Action::Again(_) => {}
-                    Action::Backward(step) => {
-                        self.timed(step, 1, |session| session.backward_step(&plan, step));
+            let stage = |action: &Action| plan.program.steps[action.step()].stage;
+            for actions in plan.schedule.actions.chunk_by(|one, next| stage(one) == stage(next)) {
+                // Every run finds what later stages wrote, and writes its own part of what is there for the whole batch.
+                let present = self.present.clone();
+                for run in 0..plan.program.runs[stage(&actions[0])] {
+                    self.present.copy_from_slice(&present);
+                    for &action in actions {
+                        self.act(&plan, action, run);
                     }
                 }
             }
         });
         Ok(())
+    }
+
+    /// Does one action of a backward pass for the pictures of one run.
+    fn act(&mut self, plan: &Plan, action: Action, run: usize) {
+        match action {
+            Action::Again(step) if self.reaches(plan, step) => {
+                self.timed(step, 1, |session| session.forward_step(plan, step, run));
+            }
+            Action::Again(_) => {}
+            Action::Backward(step) => {
+                self.timed(step, 1, |session| session.backward_step(plan, step, run));
+            }
+        }
     }
 
     /// What the last forward pass computed for a value, in C order of its shape.
@@ -168,7 +186,12 @@ impl Session {
             return Err(self.not_observed("activation", value));
         }
         let tensor = self.plan.program.of_value[&value];
-        Ok(self.in_c_order(tensor, self.data(&self.plan, tensor)))
+        let numbers = match (&self.plan.program.tensors[tensor].constant, self.plan.memory.data[tensor]) {
+            (Some(numbers), _) => numbers,
+            (None, Some(array)) => &self.slots[array.slot][..self.elements(tensor)],
+            (None, None) => &[][..],
+        };
+        Ok(self.in_c_order(tensor, numbers))
     }
 
     /// The gradient of the last backward pass's targets with respect to a value, in C order of its shape; zeros where
@@ -183,7 +206,9 @@ impl Session {
         let tensor = self.plan.program.of_value[&value];
         let elements = self.elements(tensor);
         Ok(match self.plan.memory.gradient[tensor] {
-            Some(slot) if self.present[tensor] => self.in_c_order(tensor, &self.slots[slot][..elements]),
+            Some(array) if self.present[tensor] => {
+                self.in_c_order(tensor, &self.slots[array.slot][..elements])
+            }
             _ => vec![0.0; elements],
         })
     }
@@ -213,11 +238,13 @@ impl Session {
         converted(&tensor.shape, tensor.layout, Layout::Plain, numbers)
     }
 
-    /// The data of a tensor, in memory order.
-    fn data<'a>(&'a self, plan: &'a Plan, tensor: TensorId) -> &'a [f32] {
+    /// The data of a tensor that a run of a step reads, in memory order.
+    fn data<'a>(&'a self, plan: &'a Plan, tensor: TensorId, stage: usize, run: usize) -> &'a [f32] {
         match (&plan.program.tensors[tensor].constant, plan.memory.data[tensor]) {
             (Some(numbers), _) => numbers,
-            (None, Some(slot)) => &self.slots[slot][..self.elements(tensor)],
+            (None, Some(array)) => {
+                &self.slots[array.slot][array.range(run, plan.program.elements(tensor, stage))]
+            }
             (None, None) => &[],
         }
     }
@@ -233,8 +260,8 @@ impl Session {
             .write(&known.shape, &mut top)
             .map_err(|cause| EngineError::Target { value: plan.values[&value].0.clone(), cause })?;
         let top = converted(&known.shape, Layout::Plain, known.layout, &top);
-        if let Some(slot) = plan.memory.gradient[tensor] {
-            let gradient = &mut self.slots[slot][..top.len()];
+        if let Some(array) = plan.memory.gradient[tensor] {
+            let gradient = &mut self.slots[array.slot][..top.len()];
             if self.present[tensor] {
                 add(gradient, &top);
             } else {
@@ -257,56 +284,65 @@ impl Session {
         }
     }
 
-    fn forward_step(&mut self, plan: &Plan, index: usize) {
+    fn forward_step(&mut self, plan: &Plan, index: usize, run: usize) {
         let (step, memory) = (&plan.program.steps[index], &plan.memory.steps[index]);
         let saved = step.kernel.saved();
-        let mut results: Vec<Aligned> =
-            step.results.iter().map(|&result| self.take(plan.memory.data[result])).collect();
-        let mut numbers = self.take(memory.numbers);
+        let slot = |array: Option<Array>| array.map(|array| array.slot);
+        let range =
+            |array: Option<Array>, elements| array.map_or(0..0, |array: Array| array.range(run, elements));
+        let places: Vec<Option<Array>> =
+            step.results.iter().map(|&result| plan.memory.data[result]).collect();
+        let mut results: Vec<Aligned> = places.iter().map(|&place| self.take(slot(place))).collect();
+        let mut numbers = self.take(slot(memory.numbers));
         let mut workspace = self.take(memory.workspace[0]);
-        let mut positions =
-            memory.positions.map_or_else(Vec::new, |slot| std::mem::take(&mut self.position_slots[slot]));
+        let mut positions = memory
+            .positions
+            .map_or_else(Vec::new, |array| std::mem::take(&mut self.position_slots[array.slot]));
         {
             let operands: Vec<&[f32]> =
-                step.operands.iter().map(|&operand| self.data(plan, operand)).collect();
+                step.operands.iter().map(|&operand| self.data(plan, operand, step.stage, run)).collect();
             let mut slices: Vec<&mut [f32]> = results
                 .iter_mut()
+                .zip(&places)
                 .zip(&step.results)
-                .map(|(numbers, &result)| &mut numbers[..plan.program.tensors[result].shape.elements()])
+                .map(|((numbers, &place), &result)| {
+                    &mut numbers[range(place, plan.program.elements(result, step.stage))]
+                })
                 .collect();
             step.kernel.forward(Forward {
                 operands: &operands,
                 results: &mut slices,
-                numbers: &mut numbers[..saved.numbers],
-                positions: &mut positions[..saved.positions],
+                numbers: &mut numbers[range(memory.numbers, saved.numbers)],
+                positions: &mut positions[range(memory.positions, saved.positions)],
                 workspace: &mut workspace[..step.kernel.workspace()],
             });
         }
         self.put(memory.workspace[0], workspace);
-        for (&result, numbers) in step.results.iter().zip(results) {
-            self.put(plan.memory.data[result], numbers);
+        for (place, numbers) in places.into_iter().zip(results) {
+            self.put(slot(place), numbers);
         }
-        self.put(memory.numbers, numbers);
-        if let Some(slot) = memory.positions {
-            self.position_slots[slot] = positions;
+        self.put(slot(memory.numbers), numbers);
+        if let Some(array) = memory.positions {
+            self.position_slots[array.slot] = positions;
         }
     }
 
-    fn backward_step(&mut self, plan: &Plan, index: usize) {
+    fn backward_step(&mut self, plan: &Plan, index: usize, run: usize) {
         let (step, memory) = (&plan.program.steps[index], &plan.memory.steps[index]);
         if !memory.backward || !step.results.iter().any(|&result| self.present[result]) {
             return;
         }
+        let elements = |tensor: TensorId| plan.program.elements(tensor, step.stage);
+        let range = |array: Array, tensor: TensorId| array.range(run, elements(tensor));
         for &result in &step.results {
-            if let (Some(slot), false) = (plan.memory.gradient[result], self.present[result]) {
-                let elements = self.elements(result);
-                self.slots[slot][..elements].fill(0.0);
+            if let (Some(array), false) = (plan.memory.gradient[result], self.present[result]) {
+                self.slots[array.slot][range(array, result)].fill(0.0);
             }
         }
         let (saved, needs) = (step.kernel.saved(), step.kernel.needs());
         // Where each operand's gradient is written: in place if it is the first, else beside, to be added.
-        let mut written: Vec<(TensorId, Slot, bool)> = Vec::new();
-        let mut taken: Vec<Option<Aligned>> = Vec::new();
+        let mut written: Vec<(TensorId, Array, bool)> = Vec::new();
+        let mut taken: Vec<Option<(Aligned, Array)>> = Vec::new();
         for (position, &operand) in step.operands.iter().enumerate() {
             let place = match plan.memory.gradient[operand] {
                 None => None,
@@ -314,21 +350,22 @@ impl Session {
                 Some(gradient) => {
                     let here = self.present[operand] || written.iter().any(|(other, ..)| *other == operand);
                     if here {
-                        memory.contributions[position].map(|slot| (slot, true))
+                        memory.contributions[position].map(|slot| (Array { slot, is_whole: false }, true))
                     } else {
                         Some((gradient, false))
                     }
                 }
             };
-            taken.push(place.map(|(slot, adds)| {
-                written.push((operand, slot, adds));
-                std::mem::take(&mut self.slots[slot])
+            taken.push(place.map(|(array, adds)| {
+                written.push((operand, array, adds));
+                (std::mem::take(&mut self.slots[array.slot]), array)
             }));
         }
         let mut workspace = self.take(memory.workspace[1]);
         {
             let values = |wanted: bool, tensors: &[TensorId]| -> Vec<&[f32]> {
-                tensors.iter().map(|&tensor| if wanted { self.data(plan, tensor) } else { &[] }).collect()
+                let value = |&tensor: &TensorId| self.data(plan, tensor, step.stage, run);
+                tensors.iter().map(|tensor| if wanted { value(tensor) } else { &[] }).collect()
             };
             let (operands, results) =
                 (values(needs.operands, &step.operands), values(needs.results, &step.results));
@@ -336,35 +373,38 @@ impl Session {
                 .results
                 .iter()
                 .map(|&result| match plan.memory.gradient[result] {
-                    Some(slot) => &self.slots[slot][..self.elements(result)],
+                    Some(array) => &self.slots[array.slot][range(array, result)],
                     None => &[],
                 })
                 .collect();
             let mut gradients: Vec<Option<&mut [f32]>> = taken
                 .iter_mut()
                 .zip(&step.operands)
-                .map(|(numbers, &operand)| {
-                    numbers.as_mut().map(|numbers| &mut numbers[..self.elements(operand)])
+                .map(|(taken, &operand)| {
+                    taken.as_mut().map(|(numbers, array)| &mut numbers[range(*array, operand)])
                 })
                 .collect();
+            let (numbers, positions) = (memory.numbers, memory.positions);
             step.kernel.backward(Backward {
                 rule: plan.rule,
                 operands: &operands,
                 results: &results,
                 result_gradients: &result_gradients,
                 operand_gradients: &mut gradients,
-                numbers: memory.numbers.map_or(&[], |slot| &self.slots[slot][..saved.numbers]),
-                positions: memory.positions.map_or(&[], |slot| &self.position_slots[slot][..saved.positions]),
+                numbers: numbers
+                    .map_or(&[], |array| &self.slots[array.slot][array.range(run, saved.numbers)]),
+                positions: positions
+                    .map_or(&[], |array| &self.position_slots[array.slot][array.range(run, saved.positions)]),
                 workspace: &mut workspace[..step.kernel.workspace()],
             });
         }
         self.put(memory.workspace[1], workspace);
-        for ((operand, slot, adds), numbers) in written.into_iter().zip(taken.into_iter().flatten()) {
+        for ((operand, array, adds), (numbers, _)) in written.into_iter().zip(taken.into_iter().flatten()) {
             if adds && let Some(gradient) = plan.memory.gradient[operand] {
-                let elements = self.elements(operand);
-                add(&mut self.slots[gradient][..elements], &numbers[..elements]);
+                let range = range(gradient, operand);
+                add(&mut self.slots[gradient.slot][range], &numbers[..elements(operand)]);
             }
-            self.slots[slot] = numbers;
+            self.slots[array.slot] = numbers;
             self.present[operand] = true;
         }
     }

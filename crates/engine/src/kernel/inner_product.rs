@@ -3,8 +3,7 @@
 //! The weights are packed once as *panels*: `K × P` blocks of up to [`PANEL`] neighbouring outputs, inputs in the memory
 //! order of the operand. One copy serves both directions. With a few pictures the work is reading the weights, so the
 //! forward pass reads only the rows of active inputs: after a rectifier most are exactly zero, and a term of zero adds
-//! nothing. With more pictures both directions
-//! are matrix products.
+//! nothing. With more pictures both directions are matrix products, and panels narrower.
 //!
 //! Under the fast precision the weights for a few pictures are kept in half precision, which halves what is read: each is then off
 //! by up to 2⁻¹¹ of itself, and sums over many by about 2e-4 of the largest.
@@ -17,13 +16,13 @@ use deepinside_graph::{Inconsistency, Weights};
 use half::f16;
 use rayon::prelude::*;
 
-use self::batch::{Extents, Panel};
+use self::batch::Extents;
 use self::stored::{Stored, add_rows, products};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
 use crate::simd::{Instructions, Simd, Work};
 use crate::{Layout, Precision};
 
-/// The outputs of a panel: 4 kB of partial sums, which stay in the first-level cache, and rows of weights long enough to
+/// The outputs of a panel for a few pictures: 4 kB of partial sums, which stay in the first-level cache, and rows of weights long enough to
 /// be read at the memory's full speed.
 const PANEL: usize = 1024;
 
@@ -53,9 +52,10 @@ pub(crate) fn lower(
         _ => 1,
     };
     let pictures = input.shape.product(0..op.axis);
+    let panel = if pictures <= ROW_BY_ROW { PANEL } else { batch::OUTPUTS };
     let mut panels = None;
     if lowering.precision == Precision::Fast && pictures <= ROW_BY_ROW {
-        let half: Vec<f16> = pack(weights, inputs, outputs, op.transposed, channels);
+        let half: Vec<f16> = pack(weights, [inputs, outputs], op.transposed, channels, PANEL);
         // Weights beyond the range of half precision, which no trained layer has, are kept as they are.
         panels = half.iter().all(|number| number.is_finite()).then_some(Panels::Half(half));
     }
@@ -64,8 +64,9 @@ pub(crate) fn lower(
         pictures,
         inputs,
         outputs,
-        panels: panels
-            .unwrap_or_else(|| Panels::Single(pack(weights, inputs, outputs, op.transposed, channels))),
+        panels: panels.unwrap_or_else(|| {
+            Panels::Single(pack(weights, [inputs, outputs], op.transposed, channels, panel))
+        }),
         bias,
         dead_at_zero,
     }))
@@ -78,28 +79,31 @@ enum Panels {
     Half(Vec<f16>),
 }
 
-/// Packs `O × K` (or `K × O`) weights into panels. With `channels` above 1 the operand is channels-last, and the input
-/// `c · positions + p` of the file is the input `p · channels + c` in memory.
+/// Packs `O × K` (or `K × O`) weights into panels of so many outputs; where that is the width of a [`STRIP`], the last is
+/// filled up with zeros. With `channels` above 1 the operand is channels-last, and the input `c · positions + p` of the file is the
+/// input `p · channels + c` in memory.
 fn pack<T: Stored>(
     weights: &Weights,
-    inputs: usize,
-    outputs: usize,
+    [inputs, outputs]: [usize; 2],
     transposed: bool,
     channels: usize,
+    panel: usize,
 ) -> Vec<T> {
-    let mut panels = vec![T::default(); inputs * outputs];
+    let filled = if panel == STRIP { outputs.next_multiple_of(STRIP) } else { outputs };
+    let mut panels = vec![T::default(); inputs * filled];
     if panels.is_empty() {
         return panels;
     }
     let positions = inputs / channels;
     let in_memory = |input: usize| input % positions * channels + input / positions;
-    panels.par_chunks_mut(inputs * PANEL).enumerate().for_each(|(panel, numbers)| {
-        let width = numbers.len() / inputs;
-        let first = panel * PANEL;
+    panels.par_chunks_mut(inputs * panel).enumerate().for_each(|(index, numbers)| {
+        let stride = numbers.len() / inputs;
+        let first = index * panel;
+        let width = stride.min(outputs - first);
         if transposed {
             let mut read = vec![0.0; width];
             for input in 0..inputs {
-                let row = in_memory(input) * width;
+                let row = in_memory(input) * stride;
                 weights.read(input * outputs + first, &mut read);
                 for (number, &weight) in numbers[row..row + width].iter_mut().zip(&read) {
                     *number = T::of(weight);
@@ -115,7 +119,7 @@ fn pack<T: Stored>(
             weights.read(from, strip);
             weights.release(from, strip.len());
             for input in 0..inputs {
-                let row = in_memory(input) * width + start;
+                let row = in_memory(input) * stride + start;
                 for (output, number) in numbers[row..row + count].iter_mut().enumerate() {
                     *number = T::of(strip[output * inputs + input]);
                 }
@@ -124,6 +128,14 @@ fn pack<T: Stored>(
     });
     weights.release(0, inputs * outputs);
     panels
+}
+
+/// The weights of some neighbouring outputs, for a few pictures: `K × width`.
+struct Panel<'a, T> {
+    /// The first output.
+    first: usize,
+    width: usize,
+    numbers: &'a [T],
 }
 
 struct InnerProductKernel {
@@ -246,6 +258,10 @@ impl Kernel for InnerProductKernel {
         Saved { numbers: 0, positions: if self.pictures <= ROW_BY_ROW { self.inputs + 1 } else { 0 } }
     }
 
+    fn workspace(&self) -> usize {
+        if self.pictures <= ROW_BY_ROW { 0 } else { self.extents().workspace() }
+    }
+
     fn forward(&self, context: Forward<'_, '_>) {
         let (operand, result) = (context.operands[0], &mut *context.results[0]);
         if self.inputs == 0 || self.outputs == 0 {
@@ -263,8 +279,8 @@ impl Kernel for InnerProductKernel {
                 self.forward_rows(panels, operand, result, context.positions);
             }
             Panels::Single(panels) => {
-                let (panels, bias) = (self.panels(panels), self.bias.as_deref());
-                batch::forward(self.instructions, self.extents(), &panels, bias, operand, result);
+                let (bias, workspace) = (self.bias.as_deref(), context.workspace);
+                batch::forward(self.instructions, self.extents(), panels, bias, operand, result, workspace);
             }
         }
     }
@@ -282,13 +298,13 @@ impl Kernel for InnerProductKernel {
                 self.backward_rows(panels, result_gradient, operands, operand_gradient);
             }
             Panels::Single(panels) => {
-                let panels = self.panels(panels);
                 batch::backward(
                     self.instructions,
                     self.extents(),
-                    &panels,
+                    panels,
                     result_gradient,
                     operand_gradient,
+                    context.workspace,
                 );
             }
         }

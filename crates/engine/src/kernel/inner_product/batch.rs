@@ -1,32 +1,31 @@
-//! Fully connected layers of several pictures: the weights are read once, where they lie, for up to [`PICTURES`] of them.
+//! Fully connected layers of several pictures: matrix products that read the weights once for up to [`PICTURES`] of them.
+//!
+//! The weights are packed as panels of [`OUTPUTS`] neighbouring outputs, `K × 16` numbers each, the last filled up with zeros: a row
+//! is a cache line. On the way forward its 16 sums are vectors, and numbers of pictures are broadcast. On the way back the
+//! pictures are the vectors, and weights are broadcast, so that no vector has to be summed up.
 
 use rayon::prelude::*;
 
 use crate::kernel::panels::Shared;
 use crate::simd::{Instructions, LANES, Simd, Work};
 
-/// The pictures for which weights are read once: their sums for [`STRETCH`] outputs fit in the first-level cache.
+/// The outputs of a panel: two vectors.
+pub(super) const OUTPUTS: usize = 16;
+
+/// The pictures whose numbers lie side by side: two vectors.
 const PICTURES: usize = 16;
 
-/// The outputs that are summed together.
-const STRETCH: usize = 256;
+/// The panels that one piece of work takes forward, so that numbers of pictures are read from the cache for all but the first.
+const PANELS: usize = 4;
 
-/// The inputs whose weights are held in registers.
-const INPUTS: usize = 4;
+/// The inputs after which the next panel takes its turn: so many rows of weights stay in the first-level cache for all pictures.
+const INPUTS: usize = 256;
 
-/// How many times as many inputs ahead weights are asked for.
-const AHEAD: usize = 2;
+/// The rows of a tile of sums: with two vectors each, a vector or two of factors and a broadcast they fill the registers.
+const ROWS: usize = 6;
 
-/// The inputs whose gradients are one piece of work.
-const BLOCK: usize = 256;
-
-/// The weights of some neighbouring outputs: `K × width`.
-pub(super) struct Panel<'a, T> {
-    /// The first output.
-    pub first: usize,
-    pub width: usize,
-    pub numbers: &'a [T],
-}
+/// The inputs whose gradients are one piece of work: sums that stay in the first-level cache while all panels are read.
+const BLOCK: usize = 16 * ROWS;
 
 /// The extents of a layer.
 #[derive(Clone, Copy)]
@@ -36,108 +35,133 @@ pub(super) struct Extents {
     pub outputs: usize,
 }
 
+impl Extents {
+    /// The numbers of working memory that either direction needs.
+    pub fn workspace(self) -> usize {
+        self.pictures.next_multiple_of(PICTURES) * self.inputs.max(self.outputs)
+    }
+}
+
+/// Copies the numbers of pictures side by side: `P × N` becomes blocks of `N × 16`, zeros where there are fewer pictures.
+fn side_by_side(numbers: &[f32], length: usize, target: &mut [f32]) {
+    const PIECE: usize = 64;
+    let blocks = target.par_chunks_exact_mut(length * PICTURES).zip(numbers.par_chunks(length * PICTURES));
+    blocks.for_each(|(target, numbers)| {
+        target.par_chunks_mut(PIECE * PICTURES).enumerate().for_each(|(piece, target)| {
+            for (at, column) in target.chunks_exact_mut(PICTURES).enumerate() {
+                let mut pictures = numbers.iter().skip(piece * PIECE + at).step_by(length);
+                column.fill_with(|| pictures.next().copied().unwrap_or(0.0));
+            }
+        });
+    });
+}
+
 /// Results of all pictures: `P × O` from `P × K`.
 pub(super) fn forward(
     instructions: Instructions,
     extents: Extents,
-    panels: &[Panel<'_, f32>],
+    panels: &[f32],
     bias: Option<&[f32]>,
     operand: &[f32],
     result: &mut [f32],
+    workspace: &mut [f32],
 ) {
     let Extents { pictures, inputs, outputs } = extents;
+    let operand = {
+        let all = &mut workspace[..pictures.next_multiple_of(PICTURES) * inputs];
+        side_by_side(operand, inputs, all);
+        &*all
+    };
     let result = Shared::new(result);
-    // The pictures' numbers of one input side by side: rows a power of two apart would fall on one line of the cache.
-    let blocks: Vec<(usize, Vec<f32>)> = (0..pictures)
-        .step_by(PICTURES)
-        .map(|picture| {
-            let count = PICTURES.min(pictures - picture);
-            let number = |at: usize| operand[(picture + at % count) * inputs + at / count];
-            (picture, (0..count * inputs).map(number).collect())
-        })
-        .collect();
-    let mut stretches = Vec::new();
-    for panel in panels {
-        for from in (0..panel.width).step_by(STRETCH) {
-            stretches.extend(blocks.iter().map(|block| (panel, from, block)));
-        }
-    }
-    stretches.into_par_iter().for_each(|(panel, from, &(picture, ref operand))| {
-        let width = STRETCH.min(panel.width - from);
-        let count = PICTURES.min(pictures - picture);
-        let mut sums = [[0.0; STRETCH]; PICTURES];
-        if let Some(bias) = bias {
-            for sums in &mut sums[..count] {
-                sums[..width].copy_from_slice(&bias[panel.first + from..][..width]);
+    let pieces = panels.par_chunks(PANELS * OUTPUTS * inputs).enumerate();
+    pieces.for_each(|(piece, panels)| {
+        let first = piece * PANELS * OUTPUTS;
+        let width = (PANELS * OUTPUTS).min(outputs - first);
+        for (block, operand) in operand.chunks_exact(inputs * PICTURES).enumerate() {
+            let count = PICTURES.min(pictures - block * PICTURES);
+            let mut sums = [[0.0; PICTURES * OUTPUTS]; PANELS];
+            if let Some(bias) = bias {
+                for (bias, sums) in bias[first..first + width].chunks(OUTPUTS).zip(&mut sums) {
+                    sums.chunks_exact_mut(OUTPUTS).for_each(|sums| sums[..bias.len()].copy_from_slice(bias));
+                }
             }
-        }
-        instructions.run(Sums { panel, from, width, inputs, operand, sums: &mut sums[..count] });
-        for (index, sums) in sums[..count].iter().enumerate() {
-            // SAFETY: these outputs of these pictures are this piece of work's own.
-            let target = unsafe { result.slice((picture + index) * outputs + panel.first + from, width) };
-            target.copy_from_slice(&sums[..width]);
+            instructions.run(Sums { panels, inputs, operand, count, sums: &mut sums });
+            for picture in 0..count {
+                // SAFETY: these outputs of this picture are this piece of work's own.
+                let target = unsafe { result.slice((block * PICTURES + picture) * outputs + first, width) };
+                for (target, sums) in target.chunks_mut(OUTPUTS).zip(&sums) {
+                    target.copy_from_slice(&sums[picture * OUTPUTS..][..target.len()]);
+                }
+            }
         }
     });
 }
 
-/// Adds the products of all inputs to the sums of a stretch of outputs.
+/// Adds the products of all inputs to the sums of some panels' outputs.
 struct Sums<'a> {
-    panel: &'a Panel<'a, f32>,
-    from: usize,
-    width: usize,
+    /// Up to [`PANELS`] of them.
+    panels: &'a [f32],
     inputs: usize,
-    /// `K × P`.
+    /// `K × 16`.
     operand: &'a [f32],
-    sums: &'a mut [[f32; STRETCH]],
+    /// How many pictures there are.
+    count: usize,
+    /// Per panel `16 × 16`: pictures and outputs.
+    sums: &'a mut [[f32; PICTURES * OUTPUTS]; PANELS],
 }
 
 impl Work for Sums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { panel, from, width, inputs, operand, sums } = self;
-        let row = |input: usize| &panel.numbers[input * panel.width + from..][..width];
-        let pictures = sums.len();
-        let given = |input: usize| &operand[input * pictures..][..pictures];
-        let quads = inputs / INPUTS * INPUTS;
-        let whole = width / (2 * LANES) * (2 * LANES);
-        for input in (0..quads).step_by(INPUTS) {
-            let rows: [&[f32]; INPUTS] = std::array::from_fn(|index| row(input + index));
-            let numbers: [&[f32]; INPUTS] = std::array::from_fn(|index| given(input + index));
-            for at in (0..whole).step_by(2 * LANES) {
-                for row in rows {
-                    // Rows are a page apart: what is read next must be asked for.
-                    simd.prefetch(row.as_ptr().wrapping_add(AHEAD * INPUTS * panel.width + at));
-                }
-                // SAFETY: the rows and the sums hold `whole` numbers.
-                let weights = rows.map(|row| unsafe {
-                    let start = row.as_ptr().add(at);
-                    [simd.load(start), simd.load(start.add(LANES))]
-                });
-                for (picture, sums) in sums.iter_mut().enumerate() {
-                    // SAFETY: as above.
-                    unsafe {
-                        let target = sums.as_mut_ptr().add(at);
-                        let (mut first, mut second) = (simd.load(target), simd.load(target.add(LANES)));
-                        for (weights, numbers) in weights.iter().zip(numbers) {
-                            let number = simd.splat(numbers[picture]);
-                            first = simd.multiply_add(number, weights[0], first);
-                            second = simd.multiply_add(number, weights[1], second);
-                        }
-                        simd.store(target, first);
-                        simd.store(target.add(LANES), second);
+        let tiles = self.count.div_ceil(ROWS);
+        for from in (0..self.inputs).step_by(INPUTS) {
+            let to = self.inputs.min(from + INPUTS);
+            let operand = &self.operand[from * PICTURES..to * PICTURES];
+            for (panel, sums) in self.panels.chunks_exact(self.inputs * OUTPUTS).zip(&mut *self.sums) {
+                let panel = &panel[from * OUTPUTS..to * OUTPUTS];
+                for tile in 0..tiles {
+                    let (first, end) = (tile * self.count / tiles, (tile + 1) * self.count / tiles);
+                    let sums = &mut sums[first * OUTPUTS..end * OUTPUTS];
+                    match end - first {
+                        1 => add_outputs::<S, 1>(simd, panel, operand, first, sums),
+                        2 => add_outputs::<S, 2>(simd, panel, operand, first, sums),
+                        3 => add_outputs::<S, 3>(simd, panel, operand, first, sums),
+                        4 => add_outputs::<S, 4>(simd, panel, operand, first, sums),
+                        5 => add_outputs::<S, 5>(simd, panel, operand, first, sums),
+                        _ => add_outputs::<S, ROWS>(simd, panel, operand, first, sums),
                     }
                 }
             }
         }
-        // What is left of the outputs, and of the inputs.
-        for input in 0..inputs {
-            let first = if input < quads { whole } else { 0 };
-            for (sums, number) in sums.iter_mut().zip(given(input)) {
-                for (sum, weight) in sums[first..width].iter_mut().zip(&row(input)[first..]) {
-                    *sum += number * weight;
-                }
-            }
+    }
+}
+
+/// Adds the products of rows of a panel with the numbers of `N` pictures, from one on, to their sums.
+#[inline(always)]
+fn add_outputs<S: Simd, const N: usize>(
+    simd: S,
+    panel: &[f32],
+    operand: &[f32],
+    first: usize,
+    sums: &mut [f32],
+) {
+    let mut tile = [[simd.splat(0.0); 2]; N];
+    assert!(sums.len() == N * OUTPUTS && first + N <= PICTURES);
+    for (tile, sums) in tile.iter_mut().zip(sums.chunks_exact(OUTPUTS)) {
+        *tile = load(simd, sums);
+    }
+    let (rows, _) = panel.as_chunks::<OUTPUTS>();
+    let (numbers, _) = operand.as_chunks::<PICTURES>();
+    for (row, numbers) in rows.iter().zip(numbers) {
+        let weights = load(simd, row);
+        for (index, tile) in tile.iter_mut().enumerate() {
+            let number = simd.splat(numbers[first + index]);
+            tile[0] = simd.multiply_add(number, weights[0], tile[0]);
+            tile[1] = simd.multiply_add(number, weights[1], tile[1]);
         }
+    }
+    for (tile, sums) in tile.into_iter().zip(sums.chunks_exact_mut(OUTPUTS)) {
+        store(simd, tile, sums);
     }
 }
 
@@ -145,102 +169,110 @@ impl Work for Sums<'_> {
 pub(super) fn backward(
     instructions: Instructions,
     extents: Extents,
-    panels: &[Panel<'_, f32>],
+    panels: &[f32],
     result_gradient: &[f32],
     operand_gradient: &mut [f32],
+    workspace: &mut [f32],
 ) {
-    let Extents { inputs, .. } = extents;
+    let Extents { pictures, inputs, outputs } = extents;
+    let given = {
+        let all = &mut workspace[..pictures.next_multiple_of(PICTURES) * outputs];
+        side_by_side(result_gradient, outputs, all);
+        &*all
+    };
     let gradient = Shared::new(operand_gradient);
     (0..inputs.div_ceil(BLOCK)).into_par_iter().for_each(|block| {
         let from = block * BLOCK;
         let count = BLOCK.min(inputs - from);
-        instructions.run(Products { extents, panels, from, count, result_gradient, gradient });
+        for (block, given) in given.chunks_exact(outputs * PICTURES).enumerate() {
+            let mut sums = [0.0; BLOCK * PICTURES];
+            let sums = &mut sums[..count * PICTURES];
+            instructions.run(Products { panels, inputs, from, given, sums });
+            for picture in 0..PICTURES.min(pictures - block * PICTURES) {
+                // SAFETY: the gradients of these inputs of this picture are this piece of work's own.
+                let target = unsafe { gradient.slice((block * PICTURES + picture) * inputs + from, count) };
+                for (target, sums) in target.iter_mut().zip(sums.chunks_exact(PICTURES)) {
+                    *target = sums[picture];
+                }
+            }
+        }
     });
 }
 
-/// The gradients of a block of inputs: products of their rows with the gradients of the results.
+/// Adds the products of all outputs' gradients to those of a block of inputs.
 struct Products<'a> {
-    extents: Extents,
-    panels: &'a [Panel<'a, f32>],
+    panels: &'a [f32],
+    inputs: usize,
+    /// The first input of the block.
     from: usize,
-    count: usize,
-    result_gradient: &'a [f32],
-    gradient: Shared<'a>,
+    /// `O × 16`.
+    given: &'a [f32],
+    /// `16` for each input of the block.
+    sums: &'a mut [f32],
 }
 
 impl Work for Products<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let quads = self.count / INPUTS * INPUTS;
-        for input in (0..quads).step_by(INPUTS) {
-            self.rows::<S, INPUTS>(simd, self.from + input);
-        }
-        for input in quads..self.count {
-            self.rows::<S, 1>(simd, self.from + input);
+        let rows = self.sums.len() / PICTURES * OUTPUTS;
+        let panels = self.panels.chunks_exact(self.inputs * OUTPUTS);
+        for (panel, given) in panels.zip(self.given.chunks(OUTPUTS * PICTURES)) {
+            let rows = &panel[self.from * OUTPUTS..][..rows];
+            let tiles = rows.chunks(ROWS * OUTPUTS).zip(self.sums.chunks_mut(ROWS * PICTURES));
+            for (rows, sums) in tiles {
+                for row in rows.chunks_exact(OUTPUTS) {
+                    // The same row of the next panel is pages away.
+                    simd.prefetch(row.as_ptr().wrapping_add(self.inputs * OUTPUTS));
+                }
+                match sums.len() / PICTURES {
+                    1 => add_inputs::<S, 1>(simd, rows, given, sums),
+                    2 => add_inputs::<S, 2>(simd, rows, given, sums),
+                    3 => add_inputs::<S, 3>(simd, rows, given, sums),
+                    4 => add_inputs::<S, 4>(simd, rows, given, sums),
+                    5 => add_inputs::<S, 5>(simd, rows, given, sums),
+                    _ => add_inputs::<S, ROWS>(simd, rows, given, sums),
+                }
+            }
         }
     }
 }
 
-impl Products<'_> {
-    /// The gradients of some inputs for all pictures, which are taken three at a time: as many sums as registers hold.
-    #[inline(always)]
-    fn rows<S: Simd, const N: usize>(&self, simd: S, input: usize) {
-        let pictures = self.extents.pictures;
-        for (index, panel) in self.panels.iter().enumerate() {
-            let rows = &panel.numbers[input * panel.width..][..N * panel.width];
-            let rows: [&[f32]; N] = std::array::from_fn(|row| &rows[row * panel.width..][..panel.width]);
-            let mut picture = 0;
-            while picture < pictures {
-                if pictures - picture >= 3 {
-                    self.tile::<S, N, 3>(simd, panel, rows, input, picture, index > 0);
-                    picture += 3;
-                } else {
-                    self.tile::<S, N, 1>(simd, panel, rows, input, picture, index > 0);
-                    picture += 1;
-                }
-            }
+/// Adds the products of a panel's outputs, all pictures' at a time, to the sums of `N` inputs.
+#[inline(always)]
+fn add_inputs<S: Simd, const N: usize>(simd: S, rows: &[f32], given: &[f32], sums: &mut [f32]) {
+    let (rows, _) = rows.as_chunks::<OUTPUTS>();
+    assert!(rows.len() == N && sums.len() == N * PICTURES);
+    let mut tile = [[simd.splat(0.0); 2]; N];
+    for (tile, sums) in tile.iter_mut().zip(sums.chunks_exact(PICTURES)) {
+        *tile = load(simd, sums);
+    }
+    for (output, given) in given.as_chunks::<PICTURES>().0.iter().enumerate() {
+        let given = load(simd, given);
+        for (row, tile) in rows.iter().zip(&mut tile) {
+            let weight = simd.splat(row[output]);
+            tile[0] = simd.multiply_add(weight, given[0], tile[0]);
+            tile[1] = simd.multiply_add(weight, given[1], tile[1]);
         }
     }
+    for (tile, sums) in tile.into_iter().zip(sums.chunks_exact_mut(PICTURES)) {
+        store(simd, tile, sums);
+    }
+}
 
-    #[inline(always)]
-    fn tile<S: Simd, const N: usize, const P: usize>(
-        &self,
-        simd: S,
-        panel: &Panel<'_, f32>,
-        rows: [&[f32]; N],
-        input: usize,
-        picture: usize,
-        adds: bool,
-    ) {
-        let Extents { inputs, outputs, .. } = self.extents;
-        let given: [&[f32]; P] = std::array::from_fn(|index| {
-            &self.result_gradient[(picture + index) * outputs + panel.first..][..panel.width]
-        });
-        let mut sums = [[simd.splat(0.0); P]; N];
-        let whole = panel.width / LANES * LANES;
-        for at in (0..whole).step_by(LANES) {
-            // SAFETY: rows and gradients hold `whole` numbers.
-            unsafe {
-                let given = given.map(|given| simd.load(given.as_ptr().add(at)));
-                for (sums, row) in sums.iter_mut().zip(&rows) {
-                    let weights = simd.load(row.as_ptr().add(at));
-                    for (sum, &given) in sums.iter_mut().zip(&given) {
-                        *sum = simd.multiply_add(weights, given, *sum);
-                    }
-                }
-            }
-        }
-        for (row, sums) in sums.into_iter().enumerate() {
-            for (index, sum) in sums.into_iter().enumerate() {
-                let mut lanes = [0.0; LANES];
-                // SAFETY: the array holds LANES numbers.
-                unsafe { simd.store(lanes.as_mut_ptr(), sum) };
-                let rest = rows[row][whole..].iter().zip(&given[index][whole..]).map(|(a, b)| a * b);
-                let total = lanes.iter().sum::<f32>() + rest.sum::<f32>();
-                // SAFETY: the gradient of this input of this picture is this piece of work's own.
-                let target = unsafe { self.gradient.slice((picture + index) * inputs + input + row, 1) };
-                target[0] = if adds { target[0] + total } else { total };
-            }
-        }
+/// Two vectors.
+#[inline(always)]
+fn load<S: Simd>(simd: S, numbers: &[f32]) -> [S::Vector; 2] {
+    assert!(numbers.len() == 2 * LANES);
+    // SAFETY: the slice holds two vectors.
+    unsafe { [simd.load(numbers.as_ptr()), simd.load(numbers.as_ptr().add(LANES))] }
+}
+
+#[inline(always)]
+fn store<S: Simd>(simd: S, vectors: [S::Vector; 2], numbers: &mut [f32]) {
+    assert!(numbers.len() == 2 * LANES);
+    // SAFETY: the slice holds two vectors.
+    unsafe {
+        simd.store(numbers.as_mut_ptr(), vectors[0]);
+        simd.store(numbers.as_mut_ptr().add(LANES), vectors[1]);
     }
 }
