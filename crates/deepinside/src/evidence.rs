@@ -1,17 +1,16 @@
 //! Class saliency in the photograph's own frame: from one crop or many, smoothed, for several classes at once.
 
 use deepinside_engine::Threads;
-use deepinside_graph::ValueId;
 use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur};
 use rayon::prelude::*;
 
-use crate::class_activation::{ActivationMap, class_activation_map};
+use crate::class_activation::ActivationMap;
 use crate::classify::{mean_scores, predictions};
-use crate::random::Random;
-use crate::saliency::{Wanted, largest_magnitude};
-use crate::{BackwardRule, Error, Interrupt, Model, Result, ScoreRunner, Scores};
+use crate::saliency::Wanted;
+use crate::source::Source;
+use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores};
 
 /// How saliency is gathered.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,15 +73,6 @@ pub struct Gatherer {
     threads: Threads,
 }
 
-/// A prepared network and what is read from it after a backward pass.
-struct Source {
-    runner: ScoreRunner,
-    /// Whether the gradient with respect to the picture is.
-    reads_input: bool,
-    /// Of which layers class activation maps are made.
-    layers: Vec<ValueId>,
-}
-
 impl Gatherer {
     /// Prepares a model.
     ///
@@ -96,10 +86,7 @@ impl Gatherer {
             Some(activations) => activations.values(model)?,
             None => Vec::new(),
         };
-        let source = |rule: BackwardRule, layers: Vec<ValueId>, reads_input: bool| -> Result<Source> {
-            let runner = ScoreRunner::observing(model, Some(rule), &layers, threads)?;
-            Ok(Source { runner, reads_input, layers })
-        };
+        let source = |rule, layers, reads_input| Source::new(model, rule, layers, reads_input, threads);
         let mut sources = Vec::new();
         for &rule in &options.rules {
             // Class activation maps are of the true gradient, which may be there anyway.
@@ -134,13 +121,13 @@ impl Gatherer {
 
     /// From now on every pass heeds this wish to stop.
     pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
-        self.sources.iter_mut().for_each(|source| source.runner.set_interrupt(interrupt.clone()));
+        self.sources.iter_mut().for_each(|source| source.set_interrupt(interrupt));
     }
 
     /// # Errors
     /// [`crate::Error::Interrupted`] when it was asked to stop.
     pub(crate) fn check_interrupt(&self) -> Result<()> {
-        self.sources.iter().try_for_each(|source| source.runner.check_interrupt())
+        self.sources.iter().try_for_each(Source::check_interrupt)
     }
 
     /// The mean scores of the crops.
@@ -148,21 +135,20 @@ impl Gatherer {
     /// # Errors
     /// When a crop does not fit.
     pub fn scores(&mut self, model: &Model, photograph: &Photograph) -> Result<Scores> {
-        self.mean_scores(&Seen::new(model, photograph, &self.options.crops)?)
+        let seen = self.see(model, photograph)?;
+        self.mean_scores(&seen)
     }
 
     fn mean_scores(&mut self, seen: &Seen) -> Result<Scores> {
-        let mut scores = Vec::new();
-        if let Some(source) = self.sources.first_mut() {
-            for input in seen.inputs() {
-                scores.push(source.runner.forward(input)?);
-            }
+        let inputs: Vec<&[f32]> = seen.inputs().collect();
+        match self.sources.first_mut() {
+            Some(source) => mean(&source.scores(&inputs)?),
+            None => mean(&[]),
         }
-        mean(&scores)
     }
 
     /// The maps of the classes that are wanted. Where these are the most probable ones, one more forward pass of each crop finds
-    /// out which.
+    /// out which, if there are more crops than threads; so many passes' results are kept.
     ///
     /// # Errors
     /// As [`Gatherer::gather`].
@@ -172,7 +158,7 @@ impl Gatherer {
         photograph: &Photograph,
         wanted: &Wanted,
     ) -> Result<Evidence> {
-        let seen = Seen::new(model, photograph, &self.options.crops)?;
+        let seen = self.see(model, photograph)?;
         let classes = match wanted {
             Wanted::Classes(classes) => classes.clone(),
             Wanted::Top(_) => wanted.among(&predictions(model, &self.mean_scores(&seen)?, usize::MAX)),
@@ -185,7 +171,14 @@ impl Gatherer {
     /// # Errors
     /// When a crop does not fit or a class does not exist.
     pub fn gather(&mut self, model: &Model, photograph: &Photograph, classes: &[usize]) -> Result<Evidence> {
-        self.gather_seen(model, &Seen::new(model, photograph, &self.options.crops)?, classes)
+        let seen = self.see(model, photograph)?;
+        self.gather_seen(model, &seen, classes)
+    }
+
+    /// Prepares a photograph's crops, which the network has not seen.
+    fn see(&mut self, model: &Model, photograph: &Photograph) -> Result<Seen> {
+        self.sources.iter_mut().for_each(Source::forget);
+        Seen::new(model, photograph, &self.options.crops)
     }
 
     fn gather_seen(&mut self, model: &Model, seen: &Seen, classes: &[usize]) -> Result<Evidence> {
@@ -203,9 +196,10 @@ impl Gatherer {
         for source in &mut self.sources {
             let (own, maps) = framed(source, seen, classes, &self.options, &self.threads)?;
             scores.extend(own);
-            factors += usize::from(source.reads_input) + usize::from(!source.layers.is_empty());
+            let of_input = usize::from(source.reads_input());
+            factors += of_input + usize::from(source.maps() > of_input);
             for (product, maps) in products.iter_mut().zip(maps) {
-                let (of_input, of_layers) = maps.split_at(usize::from(source.reads_input));
+                let (of_input, of_layers) = maps.split_at(of_input);
                 for map in of_input {
                     multiply(product, map.iter().copied());
                 }
@@ -251,8 +245,7 @@ fn sum_of_shares(maps: &[Vec<f32>]) -> Vec<f32> {
 /// One class's maps in the photograph's frame: that of the picture, if it is read, and one for each layer.
 type ClassMaps = Vec<Vec<f32>>;
 
-/// One source's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel: per class that
-/// of the picture, if it is read, and one for each layer.
+/// One source's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel.
 fn framed(
     source: &mut Source,
     seen: &Seen,
@@ -261,24 +254,21 @@ fn framed(
     threads: &Threads,
 ) -> Result<(Vec<Scores>, Vec<ClassMaps>)> {
     let [height, width] = seen.size;
-    let mut scores = Vec::new();
-    let maps_of_each = usize::from(source.reads_input) + source.layers.len();
-    let mut sums = vec![vec![vec![0.0f32; height * width]; maps_of_each]; classes.len()];
+    let mut sums = vec![vec![vec![0.0f32; height * width]; source.maps()]; classes.len()];
     let mut counts = vec![0.0f32; height * width];
-    for (&region, input) in seen.regions.iter().zip(seen.inputs()) {
-        let frame = |map: &Array| into_photograph_frame(map, region, height, width, 0.0);
-        let (own, maps) = maps(source, input, classes, options)?;
-        scores.push(own);
+    let inputs: Vec<&[f32]> = seen.inputs().collect();
+    let scores = source.for_each(&inputs, classes, options, |crop, maps| {
+        let frame = |map: &Array| into_photograph_frame(map, seen.regions[crop], height, width, 0.0);
         add(&mut counts, frame(&Array::filled(seen.extents(), 1.0)?)?.data());
         threads.run(|| {
-            sums.par_iter_mut().zip(&maps).try_for_each(|(sums, maps)| {
+            sums.par_iter_mut().zip(maps).try_for_each(|(sums, maps)| {
                 sums.iter_mut().zip(maps).try_for_each(|(sum, map)| {
                     add(sum, frame(map)?.data());
                     Ok::<(), Error>(())
                 })
             })
-        })?;
-    }
+        })
+    })?;
     for sum in sums.iter_mut().flatten() {
         for (number, count) in sum.iter_mut().zip(&counts) {
             *number /= count.max(1.0);
@@ -324,76 +314,11 @@ impl Seen {
     }
 }
 
-/// The scores of one input, and per class its maps: the saliency of the gradient, or of the mean gradient over noisy inputs, and the
-/// (mean) class activation map of each layer.
-fn maps(
-    source: &mut Source,
-    input: &[f32],
-    classes: &[usize],
-    options: &EvidenceOptions,
-) -> Result<(Scores, Vec<Vec<Array>>)> {
-    let scores = source.runner.forward(input)?;
-    let mut sums: Vec<Vec<Array>> = vec![Vec::new(); classes.len()];
-    match options.noise {
-        None => add_pass(source, classes, options, &mut sums)?,
-        Some(Noise { samples, deviation, seed }) => {
-            let range = input.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &number| {
-                (low.min(number), high.max(number))
-            });
-            let deviation = deviation as f32 * (range.1 - range.0).max(0.0);
-            let mut random = Random::new(seed);
-            for _ in 0..samples.max(1) {
-                let noisy: Vec<f32> =
-                    input.iter().map(|number| number + deviation * random.normal() as f32).collect();
-                source.runner.forward(&noisy)?;
-                add_pass(source, classes, options, &mut sums)?;
-            }
-            let share = 1.0 / samples.max(1) as f32;
-            let numbers = sums.iter_mut().flatten().flat_map(|sum| sum.data_mut());
-            numbers.for_each(|number| *number *= share);
-        }
-    }
-    if source.reads_input {
-        for own in &mut sums {
-            own[0] = largest_magnitude(&own[0])?;
-        }
-    }
-    Ok((scores, sums))
-}
-
-/// Adds what one forward pass gives for each class: the gradient, if it is read, and the layers' maps.
-fn add_pass(
-    source: &mut Source,
-    classes: &[usize],
-    options: &EvidenceOptions,
-    sums: &mut [Vec<Array>],
-) -> Result<()> {
-    for (&class, sums) in classes.iter().zip(sums) {
-        let gradient = match options.minus {
-            Some(minus) => source.runner.gradient_of_difference(class, minus)?,
-            None => source.runner.gradient(class)?,
-        };
-        let mut found = if source.reads_input { vec![gradient] } else { Vec::new() };
-        if let Some(activations) = &options.activations {
-            for &layer in &source.layers {
-                let (activation, gradient) = source.runner.layer(layer)?;
-                found.push(class_activation_map(&activation, &gradient, activations.weighting)?);
-            }
-        }
-        if sums.is_empty() {
-            *sums = found;
-        } else {
-            sums.iter_mut().zip(&found).for_each(|(sum, found)| add(sum.data_mut(), found.data()));
-        }
-    }
-    Ok(())
-}
-
 fn mean(scores: &[Scores]) -> Result<Scores> {
     mean_scores(scores).ok_or_else(|| Error::Option("saliency needs at least one crop".to_owned()))
 }
 
-fn add(sum: &mut [f32], numbers: &[f32]) {
+pub(crate) fn add(sum: &mut [f32], numbers: &[f32]) {
     for (sum, number) in sum.iter_mut().zip(numbers) {
         *sum += number;
     }

@@ -61,6 +61,7 @@ pub mod saliency;
 mod score;
 mod settings;
 mod single_operator;
+mod source;
 mod statistics;
 pub mod trace;
 

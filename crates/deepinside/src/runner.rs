@@ -91,6 +91,18 @@ impl ScoreRunner {
         })
     }
 
+    /// Another that shares the prepared network and the wish to stop, with memory of its own.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            session: self.session.another(),
+            input: self.input,
+            input_shape: self.input_shape.clone(),
+            score: self.score.clone(),
+            layer_shapes: self.layer_shapes.clone(),
+            interrupt: self.interrupt.clone(),
+        }
+    }
+
     /// From now on every pass heeds this wish.
     pub fn set_interrupt(&mut self, interrupt: Interrupt) {
         self.interrupt = interrupt;

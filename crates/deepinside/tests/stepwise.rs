@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use deepinside::class_model::{Ascent, Objective, Recipe, Wish};
-use deepinside::evidence::{EvidenceOptions, Gatherer};
+use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::probe::Probe;
+use deepinside::saliency::Wanted;
 use deepinside::vision::{Crop, Photograph};
 use deepinside::{BackwardRule, Error, Interrupt, Model, ScoreRunner, Settings, Threads};
 
@@ -216,6 +217,32 @@ fn a_computation_stops_when_it_is_asked_to() {
     gatherer.set_interrupt(&Interrupt::default());
     let after = gatherer.gather(&model, &photograph, &[0]).unwrap();
     assert_eq!(before.maps, after.maps);
+}
+
+/// With several threads several pictures are computed at the same time; what comes first in a sum stays first.
+#[test]
+fn maps_do_not_depend_on_how_many_pictures_are_computed_at_a_time() {
+    let model = model();
+    let photograph = Photograph::new(40, 50, 3, noise(6000).iter().map(|number| number.abs()).collect());
+    let photograph = photograph.unwrap();
+    let samples = Some(Noise { samples: 5, deviation: 0.1, seed: 3 });
+    let grid = |noise| EvidenceOptions { crops: Crop::TEN.to_vec(), noise, ..EvidenceOptions::default() };
+    for options in [grid(None), grid(samples)] {
+        let gather = |threads: usize| {
+            let threads = Threads::new(threads).unwrap();
+            let mut gatherer = Gatherer::new(&model, options.clone(), &threads).unwrap();
+            // The second photograph must not meet scores of the first.
+            let other = Photograph::new(40, 50, 3, vec![0.25; 6000]).unwrap();
+            gatherer.gather_wanted(&model, &other, &Wanted::Top(2)).unwrap();
+            gatherer.gather_wanted(&model, &photograph, &Wanted::Top(2)).unwrap()
+        };
+        let alone = gather(1);
+        for threads in [2, 3, 20] {
+            let several = gather(threads);
+            assert_eq!(several.maps, alone.maps);
+            assert_eq!((several.scores, several.classes), (alone.scores.clone(), alone.classes.clone()));
+        }
+    }
 }
 
 #[test]

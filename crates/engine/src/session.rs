@@ -56,6 +56,11 @@ impl Session {
         }
     }
 
+    /// Another session of the same plan on the same threads, which has run nothing yet.
+    pub fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.plan), self.threads.clone())
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan

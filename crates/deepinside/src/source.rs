@@ -1,0 +1,250 @@
+//! The maps of one prepared network, of one picture or of several at the same time.
+
+use deepinside_engine::Threads;
+use deepinside_graph::ValueId;
+use deepinside_vision::Array;
+use rayon::prelude::*;
+
+use crate::class_activation::class_activation_map;
+use crate::evidence::{EvidenceOptions, Noise, add};
+use crate::random::Random;
+use crate::saliency::largest_magnitude;
+use crate::{BackwardRule, Interrupt, Model, Result, ScoreRunner, Scores};
+
+/// A prepared network and what is read from it after a backward pass.
+pub(crate) struct Source {
+    /// One for a single picture; for several as many as there are threads, which wait less where each has a picture than where they
+    /// share every layer.
+    workers: Vec<Worker>,
+    /// Whether the gradient with respect to the picture is read.
+    reads_input: bool,
+    /// Of which layers class activation maps are made.
+    layers: Vec<ValueId>,
+    threads: Threads,
+}
+
+/// What one picture at a time takes.
+struct Worker {
+    runner: ScoreRunner,
+    /// Which picture of those that are looked at went forward last, and its scores.
+    last: Option<(usize, Scores)>,
+}
+
+impl Worker {
+    fn scores(&mut self, index: usize, input: &[f32]) -> Result<Scores> {
+        if let Some((last, scores)) = &self.last
+            && *last == index
+        {
+            return Ok(scores.clone());
+        }
+        let scores = self.runner.forward(input)?;
+        self.last = Some((index, scores.clone()));
+        Ok(scores)
+    }
+}
+
+impl Source {
+    /// Prepares a model.
+    ///
+    /// # Errors
+    /// When a layer cannot be computed.
+    pub fn new(
+        model: &Model,
+        rule: BackwardRule,
+        layers: Vec<ValueId>,
+        reads_input: bool,
+        threads: &Threads,
+    ) -> Result<Self> {
+        let runner = ScoreRunner::observing(model, Some(rule), &layers, threads)?;
+        let workers = vec![Worker { runner, last: None }];
+        Ok(Self { workers, reads_input, layers, threads: threads.clone() })
+    }
+
+    /// Whether the gradient with respect to the picture is read.
+    pub fn reads_input(&self) -> bool {
+        self.reads_input
+    }
+
+    /// How many maps there are of each class: of the gradient, if it is read, and of each layer.
+    pub fn maps(&self) -> usize {
+        usize::from(self.reads_input) + self.layers.len()
+    }
+
+    /// From now on every pass heeds this wish to stop.
+    pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
+        self.workers.iter_mut().for_each(|worker| worker.runner.set_interrupt(interrupt.clone()));
+    }
+
+    /// # Errors
+    /// [`crate::Error::Interrupted`] when it was asked to stop.
+    pub fn check_interrupt(&self) -> Result<()> {
+        self.workers[0].runner.check_interrupt()
+    }
+
+    /// Forgets which pictures went forward: others come now.
+    pub fn forget(&mut self) {
+        self.workers.iter_mut().for_each(|worker| worker.last = None);
+    }
+
+    /// The scores of some pictures. Where [`Source::for_each`] is then called for the same ones, and they are no more than there are
+    /// threads, they do not go forward again.
+    ///
+    /// # Errors
+    /// When a picture does not fit, or somebody asked to stop.
+    pub fn scores(&mut self, inputs: &[&[f32]]) -> Result<Vec<Scores>> {
+        self.hire(inputs.len());
+        let mut all = Vec::new();
+        each(&mut self.workers, &self.threads, inputs, Worker::scores, |_, scores| {
+            all.push(scores);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Hands over the maps of some pictures, one after the other, with the position of the picture: per class the saliency of the
+    /// gradient, or of the mean gradient over noisy copies, and the (mean) class activation map of each layer. Returns the scores.
+    ///
+    /// # Errors
+    /// When a picture does not fit, somebody asked to stop, or whoever takes the maps fails.
+    pub fn for_each(
+        &mut self,
+        inputs: &[&[f32]],
+        classes: &[usize],
+        options: &EvidenceOptions,
+        mut take: impl FnMut(usize, &[Vec<Array>]) -> Result<()>,
+    ) -> Result<Vec<Scores>> {
+        let mut all = Vec::new();
+        if let Some(noise) = options.noise {
+            for (index, input) in inputs.iter().enumerate() {
+                all.push(self.workers[0].scores(index, input)?);
+                take(index, &self.mean_over_noise(input, classes, options, noise)?)?;
+            }
+            return Ok(all);
+        }
+        self.hire(inputs.len());
+        let Self { workers, reads_input, layers, threads } = self;
+        let work = |worker: &mut Worker, index: usize, input: &[f32]| {
+            let scores = worker.scores(index, input)?;
+            let mut found = maps(&mut worker.runner, layers, classes, options)?;
+            for own in &mut found {
+                finish(own, *reads_input)?;
+            }
+            Ok((scores, found))
+        };
+        each(workers, threads, inputs, work, |index, (scores, found)| {
+            all.push(scores);
+            take(index, &found)
+        })?;
+        Ok(all)
+    }
+
+    /// The mean maps over noisy copies of a picture.
+    fn mean_over_noise(
+        &mut self,
+        input: &[f32],
+        classes: &[usize],
+        options: &EvidenceOptions,
+        Noise { samples, deviation, seed }: Noise,
+    ) -> Result<Vec<Vec<Array>>> {
+        let samples = samples.max(1);
+        self.hire(samples);
+        let Self { workers, reads_input, layers, threads } = self;
+        let (low, high) = input
+            .iter()
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
+        let deviation = deviation as f32 * (high - low).max(0.0);
+        let mut random = Random::new(seed);
+        let work = |worker: &mut Worker, _: usize, input: &[f32]| {
+            worker.last = None;
+            worker.runner.forward(input)?;
+            maps(&mut worker.runner, layers, classes, options)
+        };
+        let mut sums: Vec<Vec<Array>> = Vec::new();
+        for first in (0..samples).step_by(threads.count()) {
+            let mut copy = || -> Vec<f32> {
+                input.iter().map(|number| number + deviation * random.normal() as f32).collect()
+            };
+            let copies: Vec<Vec<f32>> =
+                (first..samples.min(first + threads.count())).map(|_| copy()).collect();
+            let copies: Vec<&[f32]> = copies.iter().map(Vec::as_slice).collect();
+            each(workers, threads, &copies, work, |_, found| {
+                if sums.is_empty() {
+                    sums = found;
+                    return Ok(());
+                }
+                for (sum, found) in sums.iter_mut().flatten().zip(found.iter().flatten()) {
+                    add(sum.data_mut(), found.data());
+                }
+                Ok(())
+            })?;
+        }
+        let share = 1.0 / samples as f32;
+        for own in &mut sums {
+            own.iter_mut().flat_map(|sum| sum.data_mut()).for_each(|number| *number *= share);
+            finish(own, *reads_input)?;
+        }
+        Ok(sums)
+    }
+
+    /// Takes memory for so many pictures at the same time, one for each thread at most.
+    fn hire(&mut self, pictures: usize) {
+        while self.workers.len() < pictures.min(self.threads.count()) {
+            self.workers.push(Worker { runner: self.workers[0].runner.another(), last: None });
+        }
+    }
+}
+
+/// Computes something for each picture, as many at the same time as there are workers, and hands it over in order.
+fn each<T: Send>(
+    workers: &mut [Worker],
+    threads: &Threads,
+    inputs: &[&[f32]],
+    work: impl Fn(&mut Worker, usize, &[f32]) -> Result<T> + Sync,
+    mut take: impl FnMut(usize, T) -> Result<()>,
+) -> Result<()> {
+    let count = workers.len();
+    for (round, inputs) in inputs.chunks(count).enumerate() {
+        let first = round * count;
+        let found: Vec<T> = threads.run(|| {
+            let pictures = workers.par_iter_mut().zip(inputs).enumerate().with_max_len(1);
+            pictures.map(|(index, (worker, input))| work(worker, first + index, input)).collect::<Result<_>>()
+        })?;
+        found.into_iter().enumerate().try_for_each(|(index, found)| take(first + index, found))?;
+    }
+    Ok(())
+}
+
+/// What the last forward pass gives for each class: the gradient, if it is read, and the layers' maps.
+fn maps(
+    runner: &mut ScoreRunner,
+    layers: &[ValueId],
+    classes: &[usize],
+    options: &EvidenceOptions,
+) -> Result<Vec<Vec<Array>>> {
+    let mut all = Vec::new();
+    for &class in classes {
+        let gradient = match options.minus {
+            Some(minus) => runner.gradient_of_difference(class, minus)?,
+            None => runner.gradient(class)?,
+        };
+        let mut found = vec![gradient];
+        if let Some(activations) = &options.activations {
+            for &layer in layers {
+                let (activation, gradient) = runner.layer(layer)?;
+                found.push(class_activation_map(&activation, &gradient, activations.weighting)?);
+            }
+        }
+        all.push(found);
+    }
+    Ok(all)
+}
+
+/// Makes saliency of the gradient, or drops it.
+fn finish(maps: &mut Vec<Array>, reads_input: bool) -> Result<()> {
+    if reads_input {
+        maps[0] = largest_magnitude(&maps[0])?;
+    } else {
+        maps.remove(0);
+    }
+    Ok(())
+}
