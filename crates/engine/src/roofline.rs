@@ -60,6 +60,7 @@ fn operations(threads: usize) -> f64 {
                     bias: None,
                     addend: None,
                     activation: None,
+                    next: None,
                 };
                 // SAFETY: the result is this thread's own.
                 unsafe { product.run(Instructions::Detected, Shared::new(&mut result)) };

@@ -140,6 +140,7 @@ impl Col2im {
                 bias: None,
                 addend: None,
                 activation: None,
+                next: None,
             };
             // SAFETY: the buffer is this thread's own.
             unsafe { product.run(self.instructions, Shared::new(products)) };

@@ -367,6 +367,7 @@ impl Gather {
             bias: pass.biases.as_ref().map(|biases| &biases[unit.group][..]),
             addend,
             activation: self.activation,
+            next: None,
         };
         // SAFETY: every position of the result belongs to one phase of one block, and every channel to one unit, so no
         // two tasks write the same element.

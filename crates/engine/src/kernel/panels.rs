@@ -46,6 +46,12 @@ impl Panels {
         Self { inner, columns, lines }
     }
 
+    /// The rows of one panel.
+    #[inline(always)]
+    fn panel(&self, panel: usize) -> &[Line] {
+        &self.lines[panel * self.inner..][..self.inner]
+    }
+
     /// The number of panels.
     pub fn count(&self) -> usize {
         self.columns.div_ceil(PANEL)
@@ -143,6 +149,8 @@ pub(crate) struct Product<'a> {
     pub addend: Option<&'a [f32]>,
     /// What becomes of the sums.
     pub activation: Option<Activation>,
+    /// The panel of a matrix that the caller multiplies next, which is asked for in time.
+    pub next: Option<(&'a Panels, usize)>,
 }
 
 impl Product<'_> {
@@ -193,16 +201,21 @@ impl Work for Tiles<'_> {
                 bias,
                 bounds: [simd.splat(activation.minimum), simd.splat(activation.maximum)],
             };
-            for (rows, targets) in rows.places.chunks(ROWS).zip(targets.places.chunks(ROWS)) {
+            let next = self.next(panel);
+            let tiles = rows.places.len().div_ceil(ROWS);
+            for (tile, (rows, targets)) in
+                rows.places.chunks(ROWS).zip(targets.places.chunks(ROWS)).enumerate()
+            {
+                let ahead = Ahead::new(next, tile, tiles);
                 // SAFETY: `Product::run` has checked that every place lies inside its slice.
                 unsafe {
                     match rows.len() {
-                        6 => self.tile::<S, 6>(simd, &column, rows, targets),
-                        5 => self.tile::<S, 5>(simd, &column, rows, targets),
-                        4 => self.tile::<S, 4>(simd, &column, rows, targets),
-                        3 => self.tile::<S, 3>(simd, &column, rows, targets),
-                        2 => self.tile::<S, 2>(simd, &column, rows, targets),
-                        _ => self.tile::<S, 1>(simd, &column, rows, targets),
+                        6 => self.tile::<S, 6>(simd, &column, rows, targets, ahead),
+                        5 => self.tile::<S, 5>(simd, &column, rows, targets, ahead),
+                        4 => self.tile::<S, 4>(simd, &column, rows, targets, ahead),
+                        3 => self.tile::<S, 3>(simd, &column, rows, targets, ahead),
+                        2 => self.tile::<S, 2>(simd, &column, rows, targets, ahead),
+                        _ => self.tile::<S, 1>(simd, &column, rows, targets, ahead),
                     }
                 }
             }
@@ -220,7 +233,37 @@ struct Column<S: Simd> {
     bounds: [S::Vector; 2],
 }
 
+/// Where what is multiplied next is asked for: each tile of a panel asks for its share of the next one, a step after each row.
+#[derive(Clone, Copy)]
+struct Ahead {
+    place: *const f32,
+    step: usize,
+}
+
+impl Ahead {
+    /// The tiles of a panel beyond which reading the next one takes no time beside them.
+    const TILES: usize = PANEL;
+
+    #[inline(always)]
+    fn new(next: &[Line], tile: usize, tiles: usize) -> Self {
+        let tiles = tiles.min(Self::TILES);
+        let first = next.len() * tile.min(tiles - 1) / tiles;
+        Self { place: next[first..].as_ptr().cast(), step: PANEL / tiles }
+    }
+}
+
 impl Tiles<'_> {
+    /// The panel that is multiplied after this one.
+    #[inline(always)]
+    fn next(&self, panel: usize) -> &[Line] {
+        let Product { panels, range, next, .. } = &self.product;
+        match next {
+            _ if panel + 1 < range.end => panels.panel(panel + 1),
+            Some((panels, panel)) => panels.panel(*panel),
+            None => &[],
+        }
+    }
+
     /// One tile.
     ///
     /// # Safety
@@ -232,15 +275,19 @@ impl Tiles<'_> {
         column: &Column<S>,
         rows: &[usize],
         targets: &[usize],
+        ahead: Ahead,
     ) {
         let Product { source, pieces, length, panels, .. } = &self.product;
         let mut sums = [column.bias; R];
+        let mut place = ahead.place;
         // SAFETY: the rows, their pieces and the panel lie inside their slices.
         unsafe {
             let mut right = panels.lines.as_ptr().add(column.panel * panels.inner).cast::<f32>();
             let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
             for &piece in *pieces {
                 for index in piece..piece + length {
+                    simd.prefetch(place);
+                    place = place.wrapping_add(ahead.step);
                     let (first, second) = (simd.load(right), simd.load(right.add(LANES)));
                     for row in 0..R {
                         let left = simd.splat(*rows[row].add(index));
@@ -322,6 +369,7 @@ mod tests {
                         bias: Some(&bias),
                         addend: Some(&addend),
                         activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),
+                        next: Some((&panels, 0)),
                     };
                     // SAFETY: nothing else runs.
                     unsafe { product.run(instructions, Shared::new(&mut result)) };

@@ -283,17 +283,19 @@ impl Winograd {
         let (rows, targets) = (Places::new(rows), Places::new(targets));
         numbers.resize(self.tile.elements() * plane(tiles, width));
         for (element, numbers) in numbers.chunks_exact_mut(plane(tiles, width)).enumerate() {
+            let filters = &self.filters[group * self.tile.elements()..][..self.tile.elements()];
             let product = Product {
                 source: &transformed[element * plane(tiles, channels)..][..tiles * channels],
                 rows,
                 pieces: &[0],
                 length: channels,
-                panels: &self.filters[group * self.tile.elements() + element],
+                panels: &filters[element],
                 range: panels.clone(),
                 targets,
                 bias: None,
                 addend: None,
                 activation: None,
+                next: filters.get(element + 1).map(|filters| (filters, panels.start)),
             };
             // SAFETY: the buffer is this thread's own.
             unsafe { product.run(self.instructions, Shared::new(numbers)) };

@@ -227,6 +227,7 @@ impl Strips {
             bias: finish.bias.as_deref(),
             addend: None,
             activation: finish.activation,
+            next: None,
         };
         // SAFETY: the slab is this thread's own.
         unsafe { product.run(layout.instructions, Shared::new(slab)) };
