@@ -104,13 +104,15 @@ impl<'a> Layouter<'a> {
             let (lives, is_whole) = times.lives(&uses, false);
             let runs = if is_whole { self.program.runs[step.stage] } else { 1 };
             let mut seen = HashSet::new();
-            let contributions = step.operands.iter().map(|&operand| {
+            let contributions = step.operands.iter().enumerate().map(|(position, &operand)| {
                 // The first to write a gradient writes it in place; all others, in the order of the backward pass, add.
+                let is_second_here = !seen.insert(operand);
                 let adds = self.backward[index]
                     && self.flows(operand)
-                    && (!seen.insert(operand) || !self.is_first_writer(operand, index));
+                    && (is_second_here || !self.is_first_writer(operand, index));
+                let beside = adds && (is_second_here || !step.kernel.accumulates(position));
                 let time = Lifetime::at(backward);
-                adds.then(|| numbers.request(self.program.elements(operand, step.stage), [time]))
+                beside.then(|| numbers.request(self.program.elements(operand, step.stage), [time]))
             });
             let contributions: Vec<Option<usize>> = contributions.collect();
             let size = step.kernel.workspace();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::Threads;
-use crate::kernel::panels::{PANEL, Panels, Places, Product, Shared};
+use crate::kernel::panels::{Addend, PANEL, Panels, Places, Product, Shared};
 use crate::simd::Instructions;
 
 /// The limits of a machine, or of what is left of it when others use it too.
@@ -58,7 +58,7 @@ fn operations(threads: usize) -> f64 {
                     range: 0..1,
                     targets: Places::new(&targets),
                     bias: None,
-                    addend: None,
+                    addend: Addend::Nothing,
                     activation: None,
                     next: None,
                 };

@@ -345,16 +345,19 @@ impl Session {
             }
         }
         let (saved, needs) = (step.kernel.saved(), step.kernel.needs());
-        // Where each operand's gradient is written: in place if it is the first, else beside, to be added.
+        // Where each operand's gradient is written: in place if it is the first or the kernel adds, else beside, to be added.
         let mut written: Vec<(TensorId, Array, bool)> = Vec::new();
+        let mut accumulates = vec![false; step.operands.len()];
         let mut taken: Vec<Option<(Aligned, Array)>> = Vec::new();
         for (position, &operand) in step.operands.iter().enumerate() {
             let place = match plan.memory.gradient[operand] {
                 None => None,
                 Some(_) if plan.program.tensors[operand].constant.is_some() => None,
                 Some(gradient) => {
-                    let here = self.present[operand] || written.iter().any(|(other, ..)| *other == operand);
-                    if here {
+                    let is_second_here = written.iter().any(|(other, ..)| *other == operand);
+                    accumulates[position] =
+                        self.present[operand] && !is_second_here && step.kernel.accumulates(position);
+                    if (self.present[operand] || is_second_here) && !accumulates[position] {
                         memory.contributions[position].map(|slot| (Array { slot, is_whole: false }, true))
                     } else {
                         Some((gradient, false))
@@ -396,6 +399,7 @@ impl Session {
                 results: &results,
                 result_gradients: &result_gradients,
                 operand_gradients: &mut gradients,
+                accumulates: &accumulates,
                 numbers: numbers
                     .map_or(&[], |array| &self.slots[array.slot][array.range(run, saved.numbers)]),
                 positions: positions

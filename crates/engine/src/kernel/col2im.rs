@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use super::gather::NARROW;
 use super::geometry::{Field, Geometry};
-use super::panels::{PANEL, Panels, Places, Product, Shared};
+use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES, Simd, Work};
@@ -138,7 +138,7 @@ impl Col2im {
                 range: 0..self.filters.count(),
                 targets: Places::new(targets),
                 bias: None,
-                addend: None,
+                addend: Addend::Nothing,
                 activation: None,
                 next: None,
             };

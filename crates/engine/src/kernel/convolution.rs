@@ -8,6 +8,7 @@ use super::col2im::Col2im;
 use super::depthwise::{Depthwise, Reading};
 use super::gather::{Finish, Gather};
 use super::geometry::{Field, Geometry};
+use super::panels::Addend;
 use super::parallel::{GRAIN, copy, for_each_piece};
 use super::slab::Source;
 use super::winograd::{Tile, Winograd};
@@ -133,8 +134,8 @@ pub(super) trait Pass: Send + Sync {
         false
     }
 
-    /// Computes the result for the whole batch, overwriting it, on top of an addend that lies as the result does.
-    fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], workspace: &mut [f32]);
+    /// Computes the result for the whole batch, on top of an addend.
+    fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], workspace: &mut [f32]);
 }
 
 impl Pass for Winograd {
@@ -146,7 +147,7 @@ impl Pass for Winograd {
         true
     }
 
-    fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], workspace: &mut [f32]) {
+    fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], workspace: &mut [f32]) {
         Winograd::run(self, source, addend, result, workspace);
     }
 }
@@ -156,19 +157,19 @@ impl Pass for Gather {
         Gather::adds(self)
     }
 
-    fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], _: &mut [f32]) {
+    fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], _: &mut [f32]) {
         Gather::run(self, source, addend, result);
     }
 }
 
 impl Pass for Col2im {
-    fn run(&self, source: Source<'_>, _: Option<&[f32]>, result: &mut [f32], _: &mut [f32]) {
+    fn run(&self, source: Source<'_>, _: Addend<'_>, result: &mut [f32], _: &mut [f32]) {
         Col2im::run(self, source, result);
     }
 }
 
 impl Pass for Depthwise {
-    fn run(&self, source: Source<'_>, _: Option<&[f32]>, result: &mut [f32], _: &mut [f32]) {
+    fn run(&self, source: Source<'_>, _: Addend<'_>, result: &mut [f32], _: &mut [f32]) {
         Depthwise::run(self, source, result);
     }
 }
@@ -228,12 +229,16 @@ impl Kernel for ConvolutionKernel {
         Needs { operands: false, results: self.activation.is_some() }
     }
 
+    fn accumulates(&self, operand: usize) -> bool {
+        operand == 0 && self.backward.as_ref().is_some_and(|adjoint| adjoint.adds())
+    }
+
     fn workspace(&self) -> usize {
         self.forward.workspace().max(self.backward.as_ref().map_or(0, |adjoint| adjoint.workspace()))
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
-        let addend = self.adds.then(|| context.operands[1]);
+        let addend = if self.adds { Addend::Array(context.operands[1]) } else { Addend::Nothing };
         let source = Source::plain(context.operands[0]);
         self.forward.run(source, addend, context.results[0], context.workspace);
     }
@@ -242,7 +247,8 @@ impl Kernel for ConvolutionKernel {
         let (rule, results, numbers) = (context.rule, context.results[0], context.result_gradients[0]);
         let gate = self.activation.map(|activation| Gate { activation, rule, results });
         if let (Some(adjoint), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
-            adjoint.run(Source { numbers, gate }, None, gradient, context.workspace);
+            let addend = if context.accumulates[0] { Addend::Result } else { Addend::Nothing };
+            adjoint.run(Source { numbers, gate }, addend, gradient, context.workspace);
         }
         if let (true, Some(gradient)) = (self.adds, context.operand_gradients.get_mut(1)) {
             let Some(gradient) = gradient else { return };

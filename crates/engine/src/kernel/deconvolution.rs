@@ -5,6 +5,7 @@ use deepinside_graph::op::Deconvolution;
 
 use super::convolution::{constant, geometry};
 use super::gather::{Finish, Gather};
+use super::panels::Addend;
 use super::slab::Source;
 use super::{Backward, Forward, Kernel, Lowering, Needs};
 
@@ -40,12 +41,12 @@ impl Kernel for DeconvolutionKernel {
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
-        self.forward.run(Source::plain(context.operands[0]), None, context.results[0]);
+        self.forward.run(Source::plain(context.operands[0]), Addend::Nothing, context.results[0]);
     }
 
     fn backward(&self, context: Backward<'_, '_>) {
         if let (Some(convolution), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
-            convolution.run(Source::plain(context.result_gradients[0]), None, gradient);
+            convolution.run(Source::plain(context.result_gradients[0]), Addend::Nothing, gradient);
         }
     }
 }

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use super::activation::Activation;
 use super::geometry::{Field, Geometry, Tap, correlation_taps, positions, repeated_adjoint_taps};
-use super::panels::{PANEL, Panels, Places, Product, Shared};
+use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::Instructions;
@@ -255,10 +255,10 @@ impl Gather {
         self.passes.iter().all(|pass| pass.phases.len() == 1)
     }
 
-    /// Computes the result for the whole batch, overwriting it. An addend, which lies as the result does, is added before the
+    /// Computes the result for the whole batch, overwriting it. An addend is added before the
     /// rectifier.
-    pub fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32]) {
-        assert!(addend.is_none() || self.adds(), "a convolution that cannot add");
+    pub fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32]) {
+        assert!(matches!(addend, Addend::Nothing) || self.adds(), "a convolution that cannot add");
         let in_place = source.gate.is_none() && self.reads_in_place();
         let shared = Shared::new(result);
         let blocks = self.blocks.len();
@@ -274,7 +274,7 @@ impl Gather {
     fn run_task(
         &self,
         source: Source<'_>,
-        result: (Shared<'_>, Option<&[f32]>),
+        result: (Shared<'_>, Addend<'_>),
         unit: &Unit,
         block: &Block,
         in_place: bool,
@@ -308,7 +308,7 @@ impl Gather {
     fn run_pass(
         &self,
         view: View<'_>,
-        (result, addend): (Shared<'_>, Option<&[f32]>),
+        (result, addend): (Shared<'_>, Addend<'_>),
         unit: &Unit,
         block: &Block,
         pass: &Pass,

@@ -7,8 +7,9 @@
 //!
 //! * slices are in *memory order* ([`Layout`]) and have exactly the extents told at lowering;
 //! * [`Kernel::forward`] overwrites every element of every result;
-//! * [`Kernel::backward`] overwrites every element of every operand gradient that is asked for (the plan adds up where
-//!   a value has several readers), and gradients of all results are given, zeros where nothing flows back;
+//! * [`Kernel::backward`] overwrites every element of every operand gradient that is asked for, or adds to it where it can and is
+//!   told to (elsewhere the plan adds up where a value has several readers), and gradients of all results are given, zeros
+//!   where nothing flows back;
 //! * work is split over outputs, never over a sum, and the split does not depend on the number of threads, so that the
 //!   bits are the same however many there are.
 
@@ -79,6 +80,11 @@ pub(crate) trait Kernel: Send + Sync {
         0
     }
 
+    /// Whether the backward pass can add to what the gradient of an operand holds already.
+    fn accumulates(&self, _operand: usize) -> bool {
+        false
+    }
+
     /// Computes the results.
     fn forward(&self, context: Forward<'_, '_>);
 
@@ -130,6 +136,8 @@ pub(crate) struct Backward<'context, 'data> {
     pub result_gradients: &'context [&'data [f32]],
     /// Where the gradients of the operands go; `None` where nobody wants one.
     pub operand_gradients: &'context mut [Option<&'data mut [f32]>],
+    /// Which of them are added to what is there, and not written over it; only where [`Kernel::accumulates`].
+    pub accumulates: &'context [bool],
     /// What the forward pass handed over.
     pub numbers: &'data [f32],
     /// What the forward pass handed over.

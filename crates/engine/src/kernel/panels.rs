@@ -127,6 +127,39 @@ impl Increasing {
     }
 }
 
+/// What is added to a result, number by number.
+#[derive(Clone, Copy)]
+pub(crate) enum Addend<'a> {
+    Nothing,
+    /// An array as long as the result, lying as it does.
+    Array(&'a [f32]),
+    /// What the result holds before.
+    Result,
+}
+
+impl Addend<'_> {
+    /// Where the numbers are that are added from a place of the result on.
+    ///
+    /// # Safety
+    /// The place lies in the result, which an array is as long as.
+    #[inline(always)]
+    pub unsafe fn at(self, result: Shared<'_>, place: usize) -> Option<*const f32> {
+        // SAFETY: as promised.
+        unsafe {
+            match self {
+                Self::Nothing => None,
+                Self::Array(numbers) => Some(numbers.as_ptr().add(place)),
+                Self::Result => Some(result.start.add(place).cast_const()),
+            }
+        }
+    }
+
+    /// Whether the array, if it is one, has that length.
+    pub fn fits(self, length: usize) -> bool {
+        if let Self::Array(numbers) = self { numbers.len() == length } else { true }
+    }
+}
+
 /// A product of gathered rows with some panels.
 pub(crate) struct Product<'a> {
     /// Where the left matrix's numbers are.
@@ -145,8 +178,8 @@ pub(crate) struct Product<'a> {
     pub targets: Places<'a>,
     /// What is added to each column of the whole matrix.
     pub bias: Option<&'a [f32]>,
-    /// What is added to the sums, number by number: as long as the result, and lying as it does.
-    pub addend: Option<&'a [f32]>,
+    /// What is added to the sums.
+    pub addend: Addend<'a>,
     /// What becomes of the sums.
     pub activation: Option<Activation>,
     /// The panel of a matrix that the caller multiplies next, which is asked for in time.
@@ -171,7 +204,7 @@ impl Product<'_> {
         assert!(pieces.is_empty() || reach <= source.len(), "a row leaves its source");
         let width = (self.range.end * PANEL).min(panels.columns) - self.range.start * PANEL;
         assert!(self.targets.furthest + width <= result.length, "a product leaves its result");
-        assert!(self.addend.is_none_or(|addend| addend.len() == result.length), "addend of a product");
+        assert!(self.addend.fits(result.length), "addend of a product");
         instructions.run(Tiles { product: self, result });
     }
 }
@@ -305,8 +338,7 @@ impl Tiles<'_> {
             unsafe {
                 let target = self.result.start.add(targets[row] + offset);
                 let mut sums = sums[row];
-                if let Some(addend) = self.product.addend {
-                    let addend = addend.as_ptr().add(targets[row] + offset);
+                if let Some(addend) = self.product.addend.at(self.result, targets[row] + offset) {
                     if column.width == PANEL {
                         sums[0] = simd.add(sums[0], simd.load(addend));
                         sums[1] = simd.add(sums[1], simd.load(addend.add(LANES)));
@@ -367,7 +399,7 @@ mod tests {
                         range,
                         targets: Places::new(&targets),
                         bias: Some(&bias),
-                        addend: Some(&addend),
+                        addend: Addend::Array(&addend),
                         activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),
                         next: Some((&panels, 0)),
                     };

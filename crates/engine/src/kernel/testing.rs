@@ -247,19 +247,37 @@ impl<'a> Case<'a> {
             .collect();
         let mut gradients: Vec<Vec<f32>> =
             operands.iter().map(|operand| vec![f32::NAN; operand.len()]).collect();
-        kernel.backward(Backward {
-            rule,
-            operands: &seen_operands.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-            results: &seen_results.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-            result_gradients: &result_gradients.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-            operand_gradients: &mut gradients
-                .iter_mut()
-                .map(|gradient| Some(gradient.as_mut_slice()))
-                .collect::<Vec<_>>(),
-            numbers: &numbers,
-            positions: &positions,
-            workspace: &mut vec![f32::NAN; kernel.workspace()],
-        });
+        let backward = |gradients: &mut [Vec<f32>], accumulates: &[bool]| {
+            kernel.backward(Backward {
+                rule,
+                operands: &seen_operands.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+                results: &seen_results.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+                result_gradients: &result_gradients.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+                operand_gradients: &mut gradients
+                    .iter_mut()
+                    .map(|gradient| Some(gradient.as_mut_slice()))
+                    .collect::<Vec<_>>(),
+                accumulates,
+                numbers: &numbers,
+                positions: &positions,
+                workspace: &mut vec![f32::NAN; kernel.workspace()],
+            });
+        };
+        backward(&mut gradients, &vec![false; operands.len()]);
+        let accumulates: Vec<bool> = (0..operands.len()).map(|operand| kernel.accumulates(operand)).collect();
+        if accumulates.contains(&true) {
+            let start: Vec<Vec<f32>> =
+                operands.iter().map(|operand| Noise::new(5).numbers(operand.len())).collect();
+            let mut sums = start.clone();
+            backward(&mut sums, &accumulates);
+            for (index, _) in accumulates.iter().enumerate().filter(|(_, accumulates)| **accumulates) {
+                let terms = start[index].iter().zip(&gradients[index]);
+                let expected: Vec<f64> = terms.map(|(a, b)| f64::from(*a) + f64::from(*b)).collect();
+                if let Some(fault) = mismatch(&sums[index], &expected, 1e-5) {
+                    panic!("{}, added to gradient {index}: {fault}", self.name);
+                }
+            }
+        }
         Outcome {
             results: result_shapes
                 .iter()

@@ -25,7 +25,7 @@ use self::tile::{LARGEST, result_transform, source_transform};
 use super::activation::Activation;
 use super::gather::Finish;
 use super::geometry::{Field, Geometry};
-use super::panels::{PANEL, Panels, Places, Product, Shared};
+use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, LANES, Simd, Work};
@@ -186,10 +186,10 @@ impl Winograd {
         }
     }
 
-    /// Computes the result for the whole batch, overwriting it. An addend, which lies as the result does, is added before the
+    /// Computes the result for the whole batch, overwriting it. An addend is added before the
     /// rectifier.
-    pub fn run(&self, source: Source<'_>, addend: Option<&[f32]>, result: &mut [f32], workspace: &mut [f32]) {
-        assert!(addend.is_none_or(|addend| addend.len() == result.len()), "addend of a convolution");
+    pub fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], workspace: &mut [f32]) {
+        assert!(addend.fits(result.len()), "addend of a convolution");
         let result = (Shared::new(result), addend);
         let Some(units) = &self.units else {
             (0..self.chunks.len() * self.groups).into_par_iter().for_each(|task| {
@@ -269,7 +269,7 @@ impl Winograd {
         group: usize,
         chunk: &Range<usize>,
         panels: Range<usize>,
-        (result, addend): (Shared<'_>, Option<&[f32]>),
+        (result, addend): (Shared<'_>, Addend<'_>),
         products: &mut Products,
     ) {
         let (channels, outputs) = (self.source.channels / self.groups, self.result.channels / self.groups);
@@ -293,7 +293,7 @@ impl Winograd {
                 range: panels.clone(),
                 targets,
                 bias: None,
-                addend: None,
+                addend: Addend::Nothing,
                 activation: None,
                 next: filters.get(element + 1).map(|filters| (filters, panels.start)),
             };
@@ -396,8 +396,7 @@ struct TransformBack<'a> {
     columns: usize,
     channel: usize,
     result: Shared<'a>,
-    /// As long as the result.
-    addend: Option<&'a [f32]>,
+    addend: Addend<'a>,
 }
 
 impl Work for TransformBack<'_> {
@@ -458,15 +457,15 @@ impl TransformBack<'_> {
                         let position = (image * height + top + y) * row_width + left + x;
                         let Field { first, distance, .. } = pass.result;
                         let first = position * distance + first + self.channel + column;
-                        if let Some(addend) = self.addend {
-                            let addend = &addend[first..first + LANES];
-                            // SAFETY: the slice holds LANES numbers.
-                            number = simd.add(number, unsafe { simd.load(addend.as_ptr()) });
-                        }
-                        let number = simd.at_most(simd.at_least(number, minimum), maximum);
+                        let target = self.result.place(first, LANES);
                         // SAFETY: each position belongs to one tile and each channel to one unit of one group, so no
-                        // other thread writes here; the place holds LANES numbers.
-                        unsafe { simd.store(self.result.place(first, LANES), number) };
+                        // other thread reads or writes here; the place holds LANES numbers, and so does an addend's.
+                        unsafe {
+                            if let Some(addend) = self.addend.at(self.result, first) {
+                                number = simd.add(number, simd.load(addend));
+                            }
+                            simd.store(target, simd.at_most(simd.at_least(number, minimum), maximum));
+                        }
                     }
                 }
             }

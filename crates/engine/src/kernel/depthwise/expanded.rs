@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::super::gather::Finish;
 use super::super::geometry::{Geometry, correlation_taps};
-use super::super::panels::{Increasing, PANEL, Panels, Product, Shared};
+use super::super::panels::{Addend, Increasing, PANEL, Panels, Product, Shared};
 use super::super::slab::{Box3, Source, copy_box, interleave_box};
 use super::copied::{CHUNK, Chunk, origin, place_taps, span};
 use super::{Block, Buffers, Cut, Layout, TASKS};
@@ -225,7 +225,7 @@ impl Strips {
             range: panel..panel + 1,
             targets: self.results.part(rows.start * columns..rows.end * columns),
             bias: finish.bias.as_deref(),
-            addend: None,
+            addend: Addend::Nothing,
             activation: finish.activation,
             next: None,
         };
