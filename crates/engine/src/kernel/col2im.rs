@@ -4,16 +4,20 @@
 //! Gathering what each element needs ([`super::gather`]) is a product with as many columns as there are input channels, of which a
 //! picture has three: a vector of eight would be mostly empty, and computing several positions together multiplies with zeros. So
 //! here each output position is multiplied with all its filters at once, taps × channels columns that fill vectors well; the
-//! products of one row of taps then lie side by side, as do the places in the picture that they are added to.
+//! products of one row of taps then lie side by side, as do the places in the picture that they are added to. Positions whose numbers
+//! are mostly zero are multiplied one by one ([`sparse`]).
 //!
 //! Threads share out rows of the picture. Output rows that reach into the rows of two threads are multiplied by both, so that no
 //! sum is shared, and each element's is taken in one order.
+
+mod sparse;
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use self::sparse::SparseRows;
 use super::gather::NARROW;
 use super::geometry::{Field, Geometry};
 use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
@@ -23,6 +27,9 @@ use crate::simd::{Instructions, LANES, Simd, Work};
 
 /// The products that are added up at a time, in numbers: a quarter of a megabyte.
 const CACHED: usize = 64 * 1024;
+
+/// The least panels for which positions are multiplied one by one: with fewer, every sum waits for its last term.
+const SPARSE: usize = 4;
 
 /// A packed pass from a convolution's small field to its large one.
 pub(super) struct Col2im {
@@ -108,7 +115,7 @@ impl Col2im {
         let end = ((block.rows.end + self.pad[0]).div_ceil(self.stride[0])).min(source_height);
         let columns = self.filters.columns;
         let at_once = (CACHED / (source_width * columns).max(1)).max(1);
-        let Buffers { slab, products, places, targets } = buffers;
+        let Buffers { slab, products, places, targets, active } = buffers;
         let mut next = start;
         while next < end {
             let rows = next..(next + at_once).min(end);
@@ -126,9 +133,13 @@ impl Col2im {
             };
             places.clear();
             places.extend((0..positions).map(|position| begin + position * distance));
+            products.resize(positions * columns);
             targets.clear();
             targets.extend((0..positions).map(|position| position * columns));
-            products.resize(positions * columns);
+            if self.filters.count() >= SPARSE {
+                let filters = &self.filters;
+                self.instructions.run(SparseRows { numbers, places, targets, filters, products, active });
+            }
             let product = Product {
                 source: numbers,
                 rows: Places::new(places),
@@ -221,6 +232,7 @@ struct Buffers {
     products: Aligned,
     places: Vec<usize>,
     targets: Vec<usize>,
+    active: Vec<usize>,
 }
 
 thread_local! {

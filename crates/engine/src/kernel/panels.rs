@@ -46,10 +46,12 @@ impl Panels {
         Self { inner, columns, lines }
     }
 
-    /// The rows of one panel.
+    /// The rows of one panel, one after the other.
     #[inline(always)]
-    fn panel(&self, panel: usize) -> &[Line] {
-        &self.lines[panel * self.inner..][..self.inner]
+    pub fn panel(&self, panel: usize) -> &[f32] {
+        let lines = &self.lines[panel * self.inner..][..self.inner];
+        // SAFETY: lines are arrays of numbers without gaps.
+        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * PANEL) }
     }
 
     /// The number of panels.
@@ -278,17 +280,17 @@ impl Ahead {
     const TILES: usize = PANEL;
 
     #[inline(always)]
-    fn new(next: &[Line], tile: usize, tiles: usize) -> Self {
+    fn new(next: &[f32], tile: usize, tiles: usize) -> Self {
         let tiles = tiles.min(Self::TILES);
         let first = next.len() * tile.min(tiles - 1) / tiles;
-        Self { place: next[first..].as_ptr().cast(), step: PANEL / tiles }
+        Self { place: next[first..].as_ptr(), step: PANEL / tiles }
     }
 }
 
 impl Tiles<'_> {
     /// The panel that is multiplied after this one.
     #[inline(always)]
-    fn next(&self, panel: usize) -> &[Line] {
+    fn next(&self, panel: usize) -> &[f32] {
         let Product { panels, range, next, .. } = &self.product;
         match next {
             _ if panel + 1 < range.end => panels.panel(panel + 1),

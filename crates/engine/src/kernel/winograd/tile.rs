@@ -9,9 +9,9 @@ pub(super) const LARGEST: usize = 6;
 /// The points of the larger transforms besides 0 and ∞: ± each.
 const POINTS: [f32; 2] = [0.75, 1.5];
 
-/// How many multiplications take as long as reading one number of the filters from memory, on the machines measured (85
-/// thousand million against 5 thousand million a second).
-const READING: f64 = 17.0;
+/// How many multiplications take as long as what is left of reading one number of the filters from memory, where it is asked for
+/// ahead of time.
+const READING: f64 = 8.0;
 
 /// How many multiplications take as long as transforming one number, forth or back.
 const TRANSFORMING: f64 = 4.0;
