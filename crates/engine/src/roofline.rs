@@ -61,6 +61,7 @@ fn operations(threads: usize) -> f64 {
                     addend: Addend::Nothing,
                     activation: None,
                     next: None,
+                    skips_zeros: false,
                 };
                 // SAFETY: the result is this thread's own.
                 unsafe { product.run(Instructions::Detected, Shared::new(&mut result)) };

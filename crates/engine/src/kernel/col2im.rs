@@ -4,20 +4,17 @@
 //! Gathering what each element needs ([`super::gather`]) is a product with as many columns as there are input channels, of which a
 //! picture has three: a vector of eight would be mostly empty, and computing several positions together multiplies with zeros. So
 //! here each output position is multiplied with all its filters at once, taps × channels columns that fill vectors well; the
-//! products of one row of taps then lie side by side, as do the places in the picture that they are added to. Positions whose numbers
-//! are mostly zero are multiplied one by one ([`sparse`]).
+//! products of one row of taps then lie side by side, as do the places in the picture that they are added to. Most positions are silent behind
+//! maxima, and multiplied with few filters.
 //!
 //! Threads share out rows of the picture. Output rows that reach into the rows of two threads are multiplied by both, so that no
 //! sum is shared, and each element's is taken in one order.
-
-mod sparse;
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use self::sparse::SparseRows;
 use super::gather::NARROW;
 use super::geometry::{Field, Geometry};
 use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
@@ -115,7 +112,7 @@ impl Col2im {
         let end = ((block.rows.end + self.pad[0]).div_ceil(self.stride[0])).min(source_height);
         let columns = self.filters.columns;
         let at_once = (CACHED / (source_width * columns).max(1)).max(1);
-        let Buffers { slab, products, places, targets, active } = buffers;
+        let Buffers { slab, products, places, targets } = buffers;
         let mut next = start;
         while next < end {
             let rows = next..(next + at_once).min(end);
@@ -136,10 +133,6 @@ impl Col2im {
             products.resize(positions * columns);
             targets.clear();
             targets.extend((0..positions).map(|position| position * columns));
-            if self.filters.count() >= SPARSE {
-                let filters = &self.filters;
-                self.instructions.run(SparseRows { numbers, places, targets, filters, products, active });
-            }
             let product = Product {
                 source: numbers,
                 rows: Places::new(places),
@@ -152,6 +145,7 @@ impl Col2im {
                 addend: Addend::Nothing,
                 activation: None,
                 next: None,
+                skips_zeros: self.filters.count() >= SPARSE,
             };
             // SAFETY: the buffer is this thread's own.
             unsafe { product.run(self.instructions, Shared::new(products)) };
@@ -232,7 +226,6 @@ struct Buffers {
     products: Aligned,
     places: Vec<usize>,
     targets: Vec<usize>,
-    active: Vec<usize>,
 }
 
 thread_local! {

@@ -85,6 +85,15 @@ struct Unit {
     panels: std::ops::Range<usize>,
 }
 
+/// How a pass reads its source.
+#[derive(Clone, Copy)]
+struct How {
+    /// Where it lies, and not from a copy.
+    in_place: bool,
+    /// Leaving out terms of zero.
+    skips_zeros: bool,
+}
+
 /// How a gathering pass is made besides its taps.
 #[derive(Clone, Default)]
 pub(crate) struct Finish {
@@ -262,12 +271,31 @@ impl Gather {
         let in_place = source.gate.is_none() && self.reads_in_place();
         let shared = Shared::new(result);
         let blocks = self.blocks.len();
-        (0..self.units.len() * blocks).into_par_iter().for_each(|task| {
+        let is_mostly_zero = self.is_mostly_zero(source.numbers);
+        // To find the few numbers that are not zero takes longer than what is done with them, so it is done once for all panels.
+        let panels = self.passes.iter().map(|pass| pass.filters[0].count()).max().unwrap_or(0);
+        let whole: Vec<Unit> = (0..self.groups).map(|group| Unit { group, panels: 0..panels }).collect();
+        let units = if is_mostly_zero { &whole } else { &self.units };
+        (0..units.len() * blocks).into_par_iter().for_each(|task| {
             BUFFERS.with_borrow_mut(|buffers| {
-                let (unit, block) = (&self.units[task / blocks], &self.blocks[task % blocks]);
-                self.run_task(source, (shared, addend), unit, block, in_place, buffers);
+                let (unit, block) = (&units[task / blocks], &self.blocks[task % blocks]);
+                let how = How { in_place, skips_zeros: is_mostly_zero };
+                self.run_task(source, (shared, addend), unit, block, how, buffers);
             });
         });
+    }
+
+    /// Whether some positions of the source, which stand for all, are zero but for one channel of eight: the gradient of a class score is
+    /// zero in all channels but one.
+    fn is_mostly_zero(&self, numbers: &[f32]) -> bool {
+        const SEEN: usize = 16;
+        let Field { first, distance, channels, .. } = self.source;
+        let positions = numbers.len() / distance.max(1);
+        let step = positions.div_ceil(SEEN).max(1);
+        (0..positions).step_by(step).all(|position| {
+            let numbers = &numbers[position * distance + first..][..channels];
+            numbers.iter().filter(|&&number| number != 0.0).nth(channels / 8).is_none()
+        })
     }
 
     /// Computes some columns of one block.
@@ -277,7 +305,7 @@ impl Gather {
         result: (Shared<'_>, Addend<'_>),
         unit: &Unit,
         block: &Block,
-        in_place: bool,
+        how: How,
         buffers: &mut Buffers,
     ) {
         let Buffers { slab, indices } = buffers;
@@ -286,7 +314,7 @@ impl Gather {
         let first = [block.plane, block.rows.start, 0];
         let origin: [isize; 3] =
             std::array::from_fn(|axis| (first[axis] * self.source_step[axis]) as isize + low[axis]);
-        let view = if in_place {
+        let view = if how.in_place {
             let [depth, ..] = self.source.spatial;
             let [z, y, x] = origin.map(|place| place as usize);
             let Field { spatial: extents, first, distance: channels, .. } = self.source;
@@ -300,7 +328,7 @@ impl Gather {
             View { numbers: slab, extents, channels: inputs, first: [0; 3] }
         };
         for pass in &self.passes {
-            self.run_pass(view, result, unit, block, pass, indices);
+            self.run_pass(view, result, (unit, how.skips_zeros), block, pass, indices);
         }
     }
 
@@ -309,7 +337,7 @@ impl Gather {
         &self,
         view: View<'_>,
         (result, addend): (Shared<'_>, Addend<'_>),
-        unit: &Unit,
+        (unit, skips_zeros): (&Unit, bool),
         block: &Block,
         pass: &Pass,
         indices: &mut Indices,
@@ -368,6 +396,7 @@ impl Gather {
             addend,
             activation: self.activation,
             next: None,
+            skips_zeros,
         };
         // SAFETY: every position of the result belongs to one phase of one block, and every channel to one unit, so no
         // two tasks write the same element.

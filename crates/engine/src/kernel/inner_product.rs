@@ -29,6 +29,9 @@ const PANEL: usize = 1024;
 /// Up to this many pictures rows of weights are read one by one; beyond, matrix products win.
 const ROW_BY_ROW: usize = 2;
 
+/// Up to one of so many outputs are taken one by one on the way back: as many numbers as a cache line holds are read for one.
+const FEW: usize = 16;
+
 /// The outputs packed at a time: one cache line of a panel's row.
 const STRIP: usize = 16;
 
@@ -222,7 +225,8 @@ impl InnerProductKernel {
     }
 
     /// One picture backward: the gradient of an input is the product of its row with the gradient of the result. Only the
-    /// gradients of active inputs are computed; all are, where there is no operand that tells which they are.
+    /// gradients of active inputs are computed; all are, where there is no operand that tells which they are. Where the gradient of
+    /// the result is zero but for a few outputs, as a class score's is, only their weights are read.
     fn backward_row<T: Stored>(
         &self,
         panels: &[T],
@@ -231,6 +235,9 @@ impl InnerProductKernel {
         operand_gradient: &mut [f32],
     ) {
         const INPUTS: usize = 256;
+        let numbers = result_gradient.iter().copied().enumerate();
+        let few: Vec<(usize, f32)> =
+            numbers.filter(|&(_, number)| number != 0.0).take(self.outputs / FEW + 1).collect();
         operand_gradient.par_chunks_mut(INPUTS).enumerate().for_each(|(block, gradients)| {
             gradients.fill(0.0);
             let mut all = [0; INPUTS];
@@ -242,6 +249,16 @@ impl InnerProductKernel {
             let active = &all[..count];
             for Panel { first, width, numbers } in self.panels(panels) {
                 let rows = &numbers[block * INPUTS * width..][..gradients.len() * width];
+                if few.len() <= self.outputs / FEW {
+                    for &(output, number) in
+                        few.iter().filter(|(output, _)| (first..first + width).contains(output))
+                    {
+                        for &input in active {
+                            gradients[input] += rows[input * width + output - first].number() * number;
+                        }
+                    }
+                    continue;
+                }
                 let vector = &result_gradient[first..first + width];
                 self.instructions.run(AddProducts { sums: gradients, rows, active, vector });
             }
@@ -421,6 +438,34 @@ mod tests {
             },
         );
         check(cases.collect());
+    }
+
+    /// The gradient of one class score, and of a few, forth to the inputs of one picture and of a batch.
+    #[test]
+    fn gradients_of_a_few_outputs_are_those_of_all() {
+        let operator = &InnerProduct { axis: 1, transposed: false };
+        let (inputs, outputs) = (300, PANEL + 40);
+        for pictures in [1, 2, 5] {
+            let weights = Array::noise(&[outputs, inputs], 5);
+            let mut gradient = vec![0.0; pictures * outputs];
+            for picture in 0..pictures {
+                gradient[picture * outputs + 7 * picture] = 0.5;
+                gradient[picture * outputs + PANEL + 3] = -2.0;
+            }
+            let expected = |picture: usize, input: usize| -> f32 {
+                let weight = |output: usize| weights.numbers[output * inputs + input];
+                0.5 * weight(7 * picture) - 2.0 * weight(PANEL + 3)
+            };
+            let operands = vec![Array::noise(&[pictures, inputs], 4), weights.clone().constant()];
+            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
+            let definition =
+                move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
+            let case = Case::new("few", operator, lower, operands, definition);
+            let found = case.run(Layout::Plain, BackwardRule::Gradient, &[gradient]).gradients;
+            for (at, &found) in found[0].iter().enumerate() {
+                assert!((found - expected(at / inputs, at % inputs)).abs() < 1e-5);
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! convolution's windows lie in a channels-last image. A tile of [`ROWS`] rows × one panel is summed in registers over the
 //! whole inner extent on top of its bias, in one fixed order, then rectified and written once.
 
+mod sparse;
+
 use rayon::prelude::*;
 
 use super::activation::Activation;
@@ -186,6 +188,8 @@ pub(crate) struct Product<'a> {
     pub activation: Option<Activation>,
     /// The panel of a matrix that the caller multiplies next, which is asked for in time.
     pub next: Option<(&'a Panels, usize)>,
+    /// Whether rows are looked at, and terms of zero left out where that is faster.
+    pub skips_zeros: bool,
 }
 
 impl Product<'_> {
@@ -219,40 +223,21 @@ struct Tiles<'a> {
 impl Work for Tiles<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Product { rows, targets, range, .. } = &self.product;
-        for panel in range.clone() {
-            let first = panel * PANEL;
-            let width = PANEL.min(self.product.panels.columns - first);
-            let mut bias = [0.0; PANEL];
-            if let Some(all) = self.product.bias {
-                bias[..width].copy_from_slice(&all[first..first + width]);
-            }
-            let activation = self.product.activation.unwrap_or(Activation::NONE);
-            // SAFETY: the array holds two vectors.
-            let bias = unsafe { [simd.load(bias.as_ptr()), simd.load(bias.as_ptr().add(LANES))] };
-            let column = Column {
-                panel,
-                width,
-                bias,
-                bounds: [simd.splat(activation.minimum), simd.splat(activation.maximum)],
-            };
-            let next = self.next(panel);
-            let tiles = rows.places.len().div_ceil(ROWS);
-            for (tile, (rows, targets)) in
-                rows.places.chunks(ROWS).zip(targets.places.chunks(ROWS)).enumerate()
+        let Product { rows, targets, .. } = &self.product;
+        let (mut rows, mut targets) = (rows.places, targets.places);
+        let others;
+        if self.product.skips_zeros {
+            // SAFETY: `Product::run` has checked that every place lies inside its slice.
+            others = unsafe { self.sparse_rows(simd) };
+            (rows, targets) = (&others.0, &others.1);
+        }
+        // SAFETY: as above.
+        unsafe {
+            if rows.len() <= Ahead::MOST_TILES * ROWS && self.product.panels.lines.len() >= Ahead::LEAST_LINES
             {
-                let ahead = Ahead::new(next, tile, tiles);
-                // SAFETY: `Product::run` has checked that every place lies inside its slice.
-                unsafe {
-                    match rows.len() {
-                        6 => self.tile::<S, 6>(simd, &column, rows, targets, ahead),
-                        5 => self.tile::<S, 5>(simd, &column, rows, targets, ahead),
-                        4 => self.tile::<S, 4>(simd, &column, rows, targets, ahead),
-                        3 => self.tile::<S, 3>(simd, &column, rows, targets, ahead),
-                        2 => self.tile::<S, 2>(simd, &column, rows, targets, ahead),
-                        _ => self.tile::<S, 1>(simd, &column, rows, targets, ahead),
-                    }
-                }
+                self.tiles::<S, true>(simd, rows, targets);
+            } else {
+                self.tiles::<S, false>(simd, rows, targets);
             }
         }
     }
@@ -277,17 +262,62 @@ struct Ahead {
 
 impl Ahead {
     /// The tiles of a panel beyond which reading the next one takes no time beside them.
-    const TILES: usize = PANEL;
+    const MOST_TILES: usize = PANEL;
+
+    /// The lines of a matrix that stays in the second-level cache.
+    const LEAST_LINES: usize = 2048;
 
     #[inline(always)]
     fn new(next: &[f32], tile: usize, tiles: usize) -> Self {
-        let tiles = tiles.min(Self::TILES);
-        let first = next.len() * tile.min(tiles - 1) / tiles;
+        let first = next.len() * tile / tiles;
         Self { place: next[first..].as_ptr(), step: PANEL / tiles }
     }
 }
 
 impl Tiles<'_> {
+    /// All tiles; with `AHEAD` they ask for the panel that is multiplied next.
+    ///
+    /// # Safety
+    /// All places lie inside the product's slices, and nobody else touches what is written.
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, const AHEAD: bool>(&self, simd: S, rows: &[usize], targets: &[usize]) {
+        let tiles = rows.len().div_ceil(ROWS);
+        for panel in self.product.range.clone() {
+            let column = self.column(simd, panel);
+            let next = if AHEAD { self.next(panel) } else { &[] };
+            for (tile, (rows, targets)) in rows.chunks(ROWS).zip(targets.chunks(ROWS)).enumerate() {
+                let ahead = Ahead::new(next, tile, tiles);
+                // SAFETY: as promised.
+                unsafe {
+                    match rows.len() {
+                        6 => self.tile::<S, 6, AHEAD>(simd, &column, rows, targets, ahead),
+                        5 => self.tile::<S, 5, AHEAD>(simd, &column, rows, targets, ahead),
+                        4 => self.tile::<S, 4, AHEAD>(simd, &column, rows, targets, ahead),
+                        3 => self.tile::<S, 3, AHEAD>(simd, &column, rows, targets, ahead),
+                        2 => self.tile::<S, 2, AHEAD>(simd, &column, rows, targets, ahead),
+                        _ => self.tile::<S, 1, AHEAD>(simd, &column, rows, targets, ahead),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the tiles of a panel share.
+    #[inline(always)]
+    fn column<S: Simd>(&self, simd: S, panel: usize) -> Column<S> {
+        let first = panel * PANEL;
+        let width = PANEL.min(self.product.panels.columns - first);
+        let mut bias = [0.0; PANEL];
+        if let Some(all) = self.product.bias {
+            bias[..width].copy_from_slice(&all[first..first + width]);
+        }
+        let activation = self.product.activation.unwrap_or(Activation::NONE);
+        // SAFETY: the array holds two vectors.
+        let bias = unsafe { [simd.load(bias.as_ptr()), simd.load(bias.as_ptr().add(LANES))] };
+        let bounds = [simd.splat(activation.minimum), simd.splat(activation.maximum)];
+        Column { panel, width, bias, bounds }
+    }
+
     /// The panel that is multiplied after this one.
     #[inline(always)]
     fn next(&self, panel: usize) -> &[f32] {
@@ -304,7 +334,7 @@ impl Tiles<'_> {
     /// # Safety
     /// All places of the product lie inside its slices, and nobody else touches what is written.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize>(
+    unsafe fn tile<S: Simd, const R: usize, const AHEAD: bool>(
         &self,
         simd: S,
         column: &Column<S>,
@@ -321,8 +351,10 @@ impl Tiles<'_> {
             let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
             for &piece in *pieces {
                 for index in piece..piece + length {
-                    simd.prefetch(place);
-                    place = place.wrapping_add(ahead.step);
+                    if AHEAD {
+                        simd.prefetch(place);
+                        place = place.wrapping_add(ahead.step);
+                    }
                     let (first, second) = (simd.load(right), simd.load(right.add(LANES)));
                     for row in 0..R {
                         let left = simd.splat(*rows[row].add(index));
@@ -333,34 +365,43 @@ impl Tiles<'_> {
                 }
             }
         }
+        for (sums, &target) in sums.into_iter().zip(targets) {
+            // SAFETY: as promised.
+            unsafe { self.write(simd, column, sums, target) };
+        }
+    }
+
+    /// Adds the addend to the sums of a row's panel, rectifies and writes them.
+    ///
+    /// # Safety
+    /// As for a tile.
+    #[inline(always)]
+    unsafe fn write<S: Simd>(&self, simd: S, column: &Column<S>, mut sums: [S::Vector; 2], target: usize) {
         let [minimum, maximum] = column.bounds;
-        let offset = (column.panel - self.product.range.start) * PANEL;
-        for row in 0..R {
-            // SAFETY: `width` columns behind the row's target lie inside the result and are this thread's own.
-            unsafe {
-                let target = self.result.start.add(targets[row] + offset);
-                let mut sums = sums[row];
-                if let Some(addend) = self.product.addend.at(self.result, targets[row] + offset) {
-                    if column.width == PANEL {
-                        sums[0] = simd.add(sums[0], simd.load(addend));
-                        sums[1] = simd.add(sums[1], simd.load(addend.add(LANES)));
-                    } else {
-                        let mut numbers = [0.0; PANEL];
-                        std::ptr::copy_nonoverlapping(addend, numbers.as_mut_ptr(), column.width);
-                        sums[0] = simd.add(sums[0], simd.load(numbers.as_ptr()));
-                        sums[1] = simd.add(sums[1], simd.load(numbers.as_ptr().add(LANES)));
-                    }
-                }
-                let [first, second] = sums.map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
+        let place = target + (column.panel - self.product.range.start) * PANEL;
+        // SAFETY: `width` columns behind the row's target lie inside the result and are this thread's own.
+        unsafe {
+            let target = self.result.start.add(place);
+            if let Some(addend) = self.product.addend.at(self.result, place) {
                 if column.width == PANEL {
-                    simd.store(target, first);
-                    simd.store(target.add(LANES), second);
+                    sums[0] = simd.add(sums[0], simd.load(addend));
+                    sums[1] = simd.add(sums[1], simd.load(addend.add(LANES)));
                 } else {
                     let mut numbers = [0.0; PANEL];
-                    simd.store(numbers.as_mut_ptr(), first);
-                    simd.store(numbers.as_mut_ptr().add(LANES), second);
-                    std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, column.width);
+                    std::ptr::copy_nonoverlapping(addend, numbers.as_mut_ptr(), column.width);
+                    sums[0] = simd.add(sums[0], simd.load(numbers.as_ptr()));
+                    sums[1] = simd.add(sums[1], simd.load(numbers.as_ptr().add(LANES)));
                 }
+            }
+            let [first, second] = sums.map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
+            if column.width == PANEL {
+                simd.store(target, first);
+                simd.store(target.add(LANES), second);
+            } else {
+                let mut numbers = [0.0; PANEL];
+                simd.store(numbers.as_mut_ptr(), first);
+                simd.store(numbers.as_mut_ptr().add(LANES), second);
+                std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, column.width);
             }
         }
     }
@@ -378,7 +419,11 @@ mod tests {
         let (length, pieces) = (5, [40, 0, 17]);
         for instructions in [Instructions::Detected, Instructions::Portable] {
             for (count, columns) in [(1, 1), (2, 16), (3, 17), (4, 40), (5, 33), (13, 48)] {
-                let source = noise.numbers(100 + 7 * count);
+                let mut source = noise.numbers(100 + 7 * count);
+                // The first and the last rows are mostly zeros.
+                source[3..20].fill(0.0);
+                let end = source.len();
+                source[end - 12..end - 2].fill(0.0);
                 let inner = length * pieces.len();
                 let right = noise.numbers(inner * columns);
                 let bias = noise.numbers(columns);
@@ -386,46 +431,52 @@ mod tests {
                 let rows: Vec<usize> = (0..count).map(|row| row * 7 + 3).collect();
                 let stride = columns + 2;
                 let targets: Vec<usize> = (0..count).map(|row| (count - 1 - row) * stride).collect();
-                let mut result = vec![9.0; count * stride];
                 let addend = noise.numbers(count * stride);
-                let half = panels.count() / 2;
-                for range in [0..half, half..panels.count()] {
-                    let targets: Vec<usize> =
-                        targets.iter().map(|target| target + range.start * PANEL).collect();
-                    let product = Product {
-                        source: &source,
-                        rows: Places::new(&rows),
-                        pieces: &pieces,
-                        length,
-                        panels: &panels,
-                        range,
-                        targets: Places::new(&targets),
-                        bias: Some(&bias),
-                        addend: Addend::Array(&addend),
-                        activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),
-                        next: Some((&panels, 0)),
-                    };
-                    // SAFETY: nothing else runs.
-                    unsafe { product.run(instructions, Shared::new(&mut result)) };
-                }
-                for row in 0..count {
-                    for column in 0..stride {
-                        let found = result[targets[row] + column];
-                        if column >= columns {
-                            assert_eq!(found, 9.0, "something beyond the columns was written");
-                            continue;
+                for skips_zeros in [false, true] {
+                    let mut result = vec![9.0; count * stride];
+                    let half = panels.count() / 2;
+                    for range in [0..half, half..panels.count()] {
+                        let targets: Vec<usize> =
+                            targets.iter().map(|target| target + range.start * PANEL).collect();
+                        let product = Product {
+                            source: &source,
+                            rows: Places::new(&rows),
+                            pieces: &pieces,
+                            length,
+                            panels: &panels,
+                            range,
+                            targets: Places::new(&targets),
+                            bias: Some(&bias),
+                            addend: Addend::Array(&addend),
+                            activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),
+                            next: Some((&panels, 0)),
+                            skips_zeros,
+                        };
+                        // SAFETY: nothing else runs.
+                        unsafe { product.run(instructions, Shared::new(&mut result)) };
+                    }
+                    for row in 0..count {
+                        for column in 0..stride {
+                            let found = result[targets[row] + column];
+                            if column >= columns {
+                                assert_eq!(found, 9.0, "something beyond the columns was written");
+                                continue;
+                            }
+                            let places =
+                                pieces.iter().flat_map(|piece| piece + rows[row]..piece + rows[row] + length);
+                            let sum: f64 = places
+                                .enumerate()
+                                .map(|(index, at)| {
+                                    f64::from(source[at]) * f64::from(right[index * columns + column])
+                                })
+                                .sum();
+                            let added = f64::from(bias[column]) + f64::from(addend[targets[row] + column]);
+                            let expected = (sum + added).clamp(-0.5, 1.0);
+                            assert!(
+                                (f64::from(found) - expected).abs() < 2e-6,
+                                "{found} instead of {expected}"
+                            );
                         }
-                        let places =
-                            pieces.iter().flat_map(|piece| piece + rows[row]..piece + rows[row] + length);
-                        let sum: f64 = places
-                            .enumerate()
-                            .map(|(index, at)| {
-                                f64::from(source[at]) * f64::from(right[index * columns + column])
-                            })
-                            .sum();
-                        let added = f64::from(bias[column]) + f64::from(addend[targets[row] + column]);
-                        let expected = (sum + added).clamp(-0.5, 1.0);
-                        assert!((f64::from(found) - expected).abs() < 2e-6, "{found} instead of {expected}");
                     }
                 }
             }

@@ -296,6 +296,7 @@ impl Winograd {
                 addend: Addend::Nothing,
                 activation: None,
                 next: filters.get(element + 1).map(|filters| (filters, panels.start)),
+                skips_zeros: false,
             };
             // SAFETY: the buffer is this thread's own.
             unsafe { product.run(self.instructions, Shared::new(numbers)) };

@@ -228,6 +228,7 @@ impl Strips {
             addend: Addend::Nothing,
             activation: finish.activation,
             next: None,
+            skips_zeros: false,
         };
         // SAFETY: the slab is this thread's own.
         unsafe { product.run(layout.instructions, Shared::new(slab)) };

@@ -181,13 +181,17 @@ pub(super) fn backward(
         &*all
     };
     let gradient = Shared::new(operand_gradient);
+    // A class score's gradient is zero in most outputs.
+    let is_zero = |given: &[f32]| given.iter().all(|&number| number == 0.0);
+    let live = |given: &[f32]| given.chunks(OUTPUTS * PICTURES).map(|given| !is_zero(given)).collect();
+    let live: Vec<Vec<bool>> = given.chunks_exact(outputs * PICTURES).map(live).collect();
     (0..inputs.div_ceil(BLOCK)).into_par_iter().for_each(|block| {
         let from = block * BLOCK;
         let count = BLOCK.min(inputs - from);
-        for (block, given) in given.chunks_exact(outputs * PICTURES).enumerate() {
+        for (block, (given, live)) in given.chunks_exact(outputs * PICTURES).zip(&live).enumerate() {
             let mut sums = [0.0; BLOCK * PICTURES];
             let sums = &mut sums[..count * PICTURES];
-            instructions.run(Products { panels, inputs, from, given, sums });
+            instructions.run(Products { panels, inputs, from, given, live, sums });
             for picture in 0..PICTURES.min(pictures - block * PICTURES) {
                 // SAFETY: the gradients of these inputs of this picture are this piece of work's own.
                 let target = unsafe { gradient.slice((block * PICTURES + picture) * inputs + from, count) };
@@ -207,6 +211,8 @@ struct Products<'a> {
     from: usize,
     /// `O × 16`.
     given: &'a [f32],
+    /// Per panel, whether any of its outputs has a gradient.
+    live: &'a [bool],
     /// `16` for each input of the block.
     sums: &'a mut [f32],
 }
@@ -216,7 +222,8 @@ impl Work for Products<'_> {
     fn run<S: Simd>(self, simd: S) {
         let rows = self.sums.len() / PICTURES * OUTPUTS;
         let panels = self.panels.chunks_exact(self.inputs * OUTPUTS);
-        for (panel, given) in panels.zip(self.given.chunks(OUTPUTS * PICTURES)) {
+        let panels = panels.zip(self.given.chunks(OUTPUTS * PICTURES)).zip(self.live);
+        for ((panel, given), _) in panels.filter(|(_, live)| **live) {
             let rows = &panel[self.from * OUTPUTS..][..rows];
             let tiles = rows.chunks(ROWS * OUTPUTS).zip(self.sums.chunks_mut(ROWS * PICTURES));
             for (rows, sums) in tiles {

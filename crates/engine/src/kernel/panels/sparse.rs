@@ -1,0 +1,94 @@
+//! Rows of mostly zeros, multiplied one by one.
+//!
+//! Behind maxima and a rectifier most numbers of a gradient are zero, and the gradient of a class score is zero in all channels but one.
+//! Terms of zero add nothing, so only those lines of the panels are read whose factor is not zero, in the same order as in a tile.
+
+use super::{Column, PANEL, Product, Tiles};
+use crate::simd::{LANES, Simd};
+
+/// The panels that are summed at a time: their sums, two vectors each, and a factor fill the registers.
+const PANELS: usize = 5;
+
+/// The largest share of numbers other than zero with which a row by itself takes no longer than its part of a tile: one of two, as
+/// long as the panels are in the first-level cache.
+const ONE_OF: usize = 2;
+
+impl Tiles<'_> {
+    /// Computes the rows that are mostly zeros; returns the places and targets of the others.
+    ///
+    /// # Safety
+    /// As for a tile.
+    #[inline(always)]
+    pub(super) unsafe fn sparse_rows<S: Simd>(&self, simd: S) -> (Vec<usize>, Vec<usize>) {
+        let Product { source, rows, targets, pieces, length, panels, range, .. } = &self.product;
+        let columns: Vec<Column<S>> = range.clone().map(|panel| self.column(simd, panel)).collect();
+        // What is written behind the last number is never read.
+        let mut active = vec![(0, 0.0); panels.inner + 1];
+        let mut others = (Vec::new(), Vec::new());
+        for (&row, &target) in rows.places.iter().zip(targets.places) {
+            let mut count = 0;
+            for (index, piece) in pieces.iter().enumerate() {
+                for (chunk, numbers) in source[row + piece..][..*length].chunks(PANEL).enumerate() {
+                    // All bits but the sign's: most are none.
+                    if numbers.iter().fold(0, |bits, number| bits | number.to_bits() << 1) == 0 {
+                        continue;
+                    }
+                    for (position, &number) in numbers.iter().enumerate() {
+                        active[count] = (index * length + chunk * PANEL + position, number);
+                        count += usize::from(number != 0.0);
+                    }
+                }
+            }
+            if ONE_OF * count > panels.inner {
+                others.0.push(row);
+                others.1.push(target);
+                continue;
+            }
+            let active = &active[..count];
+            for columns in columns.chunks(PANELS) {
+                // SAFETY: as promised.
+                unsafe {
+                    match columns.len() {
+                        1 => self.sparse_row::<S, 1>(simd, columns, active, target),
+                        2 => self.sparse_row::<S, 2>(simd, columns, active, target),
+                        3 => self.sparse_row::<S, 3>(simd, columns, active, target),
+                        4 => self.sparse_row::<S, 4>(simd, columns, active, target),
+                        _ => self.sparse_row::<S, PANELS>(simd, columns, active, target),
+                    }
+                }
+            }
+        }
+        others
+    }
+
+    /// The products of one row, of which the numbers other than zero are given with their lines, with `N` panels.
+    ///
+    /// # Safety
+    /// As for a tile.
+    #[inline(always)]
+    unsafe fn sparse_row<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        columns: &[Column<S>],
+        active: &[(usize, f32)],
+        target: usize,
+    ) {
+        let panels: [&[f32]; N] =
+            std::array::from_fn(|index| self.product.panels.panel(columns[index].panel));
+        let mut sums: [[S::Vector; 2]; N] = std::array::from_fn(|index| columns[index].bias);
+        for &(line, number) in active {
+            let number = simd.splat(number);
+            for (sums, panel) in sums.iter_mut().zip(&panels) {
+                let line = &panel[line * PANEL..][..PANEL];
+                // SAFETY: the slice holds two vectors.
+                let line = unsafe { [simd.load(line.as_ptr()), simd.load(line.as_ptr().add(LANES))] };
+                sums[0] = simd.multiply_add(number, line[0], sums[0]);
+                sums[1] = simd.multiply_add(number, line[1], sums[1]);
+            }
+        }
+        for (sums, column) in sums.into_iter().zip(columns) {
+            // SAFETY: as promised.
+            unsafe { self.write(simd, column, sums, target) };
+        }
+    }
+}
