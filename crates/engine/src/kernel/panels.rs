@@ -233,8 +233,7 @@ impl Work for Tiles<'_> {
         }
         // SAFETY: as above.
         unsafe {
-            if rows.len() <= Ahead::MOST_TILES * ROWS && self.product.panels.lines.len() >= Ahead::LEAST_LINES
-            {
+            if self.product.next.is_some() || self.product.panels.lines.len() >= Ahead::LEAST_LINES {
                 self.tiles::<S, true>(simd, rows, targets);
             } else {
                 self.tiles::<S, false>(simd, rows, targets);
@@ -261,15 +260,16 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// The tiles of a panel beyond which reading the next one takes no time beside them.
-    const MOST_TILES: usize = PANEL;
+    /// The tiles among which the next panel is shared; the others ask for the last part again.
+    const TILES: usize = PANEL;
 
-    /// The lines of a matrix that stays in the second-level cache.
-    const LEAST_LINES: usize = 2048;
+    /// The lines of a matrix from which on asking is worth its instructions; what is smaller stays in the nearer caches.
+    const LEAST_LINES: usize = 1024;
 
     #[inline(always)]
     fn new(next: &[f32], tile: usize, tiles: usize) -> Self {
-        let first = next.len() * tile / tiles;
+        let tiles = tiles.min(Self::TILES);
+        let first = next.len() * tile.min(tiles - 1) / tiles;
         Self { place: next[first..].as_ptr(), step: PANEL / tiles }
     }
 }
