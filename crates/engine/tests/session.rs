@@ -1,5 +1,7 @@
 //! Whole networks through plan and session: sharing of memory, sums of gradients, folding, several targets.
 
+mod common;
+
 use std::sync::Arc;
 
 use deepinside_engine::{
@@ -9,25 +11,9 @@ use deepinside_graph::op::{
     AverageDivisor, BatchNormalization, Concat, Convolution, Eltwise, Identity, InnerProduct,
     LocalResponseNormalization, Pool, PoolKind, Softmax, Unary, Window,
 };
-use deepinside_graph::{Graph, GraphBuilder, Shape, ValueId, Weights};
+use deepinside_graph::{Graph, GraphBuilder, Shape, ValueId};
 
-/// Reproducible numbers between −1 and 1.
-fn noise(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
-fn constant(builder: &mut GraphBuilder, name: &str, extents: &[usize], scale: f32, shift: f32) -> ValueId {
-    let count = extents.iter().product();
-    let numbers: Vec<f32> =
-        noise(count, name.len() as u64 * 31 + count as u64).iter().map(|n| n * scale + shift).collect();
-    builder.constant(name, Weights::from_f32(Shape::new(extents).unwrap(), &numbers).unwrap()).unwrap()
-}
+use crate::common::{constant, noise};
 
 /// A residual network with a branch that is joined twice: convolution, normalisation, sum, concatenation, pooling, scores.
 fn network() -> Graph {

@@ -1,32 +1,16 @@
 //! Batches whose first layers are taken through a network a few pictures at a time.
 
+mod common;
+
 use std::sync::Arc;
 
 use deepinside_engine::{BackwardRule, Plan, PlanOptions, Session, Target, Threads};
 use deepinside_graph::op::{Concat, Convolution, Eltwise, InnerProduct, Pool, PoolKind, Unary, Window};
-use deepinside_graph::{Graph, GraphBuilder, Shape, ValueId, Weights};
+use deepinside_graph::{Graph, GraphBuilder, Shape, ValueId};
+
+use crate::common::{constant, noise};
 
 const BATCH: usize = 6;
-
-/// Reproducible numbers between −1 and 1.
-fn noise(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
-fn constant(b: &mut GraphBuilder, name: &str, extents: &[usize]) -> ValueId {
-    let count: usize = extents.iter().product();
-    let inputs: usize = extents[1..].iter().product();
-    let scale = (2.0 / inputs as f32).sqrt();
-    let numbers: Vec<f32> =
-        noise(count, name.len() as u64 * 31).iter().map(|number| scale * number).collect();
-    b.constant(name, Weights::from_f32(Shape::new(extents).unwrap(), &numbers).unwrap()).unwrap()
-}
 
 fn convolution(
     b: &mut GraphBuilder,
@@ -34,7 +18,8 @@ fn convolution(
     from: ValueId,
     [filters, channels, kernel]: [usize; 3],
 ) -> ValueId {
-    let weights = constant(b, &format!("{name}'s weights"), &[filters, channels, kernel, kernel]);
+    let scale = (2.0 / (channels * kernel * kernel) as f32).sqrt();
+    let weights = constant(b, &format!("{name}'s weights"), &[filters, channels, kernel, kernel], scale, 0.0);
     let pad = vec![kernel / 2; 2];
     let window = Window { pad_begin: pad.clone(), pad_end: pad, ..Window::new([kernel, kernel]) };
     let own = b.node(name, Convolution { window, groups: 1 }, &[from, weights], &[name]).unwrap()[0];
@@ -67,7 +52,7 @@ fn network() -> Graph {
     let eighth = halved(&mut b, "eighth", sum, 40);
     let last = convolution(&mut b, "the last of all", eighth, [20, 32, 3]);
     let smallest = halved(&mut b, "smallest", last, 20);
-    let weights = constant(&mut b, "scores' weights", &[7, 20 * 100]);
+    let weights = constant(&mut b, "scores' weights", &[7, 20 * 100], 0.03, 0.0);
     let product = InnerProduct { axis: 1, transposed: false };
     let scores = b.node("scores", product, &[smallest, weights], &["scores"]).unwrap()[0];
     b.finish(&[scores])

@@ -4,8 +4,8 @@
 //! Gathering what each element needs ([`super::gather`]) is a product with as many columns as there are input channels, of which a
 //! picture has three: a vector of eight would be mostly empty, and computing several positions together multiplies with zeros. So
 //! here each output position is multiplied with all its filters at once, taps × channels columns that fill vectors well; the
-//! products of one row of taps then lie side by side, as do the places in the picture that they are added to. Most positions are silent behind
-//! maxima, and multiplied with few filters.
+//! products of one row of taps then lie side by side, as do the places in the picture that they are added to. Behind maxima and a
+//! rectifier, as first layers are, most numbers are zero: their terms are left out.
 //!
 //! Threads share out rows of the picture. Output rows that reach into the rows of two threads are multiplied by both, so that no
 //! sum is shared, and each element's is taken in one order.

@@ -264,8 +264,7 @@ impl Gather {
         self.passes.iter().all(|pass| pass.phases.len() == 1)
     }
 
-    /// Computes the result for the whole batch, overwriting it. An addend is added before the
-    /// rectifier.
+    /// Computes the result for the whole batch. An addend is added before the rectifier.
     pub fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32]) {
         assert!(matches!(addend, Addend::Nothing) || self.adds(), "a convolution that cannot add");
         let in_place = source.gate.is_none() && self.reads_in_place();

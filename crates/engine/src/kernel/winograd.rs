@@ -186,8 +186,7 @@ impl Winograd {
         }
     }
 
-    /// Computes the result for the whole batch, overwriting it. An addend is added before the
-    /// rectifier.
+    /// Computes the result for the whole batch. An addend is added before the rectifier.
     pub fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], workspace: &mut [f32]) {
         assert!(addend.fits(result.len()), "addend of a convolution");
         let result = (Shared::new(result), addend);
