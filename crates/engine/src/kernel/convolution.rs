@@ -583,7 +583,8 @@ pub(super) mod tests {
             Way::best(&Geometry { large: field, small: field, kernel, stride, dilation, pad, groups }, batch)
         };
         assert_eq!(way(56, 64, 3, 1), Way::Winograd(Tile::Four));
-        assert_eq!(way(14, 256, 3, 1), Way::Winograd(Tile::Four));
+        assert_eq!(way(14, 256, 3, 1), Way::Winograd(Tile::Two));
+        assert_eq!(way(13, 64, 3, 1), Way::Winograd(Tile::Four));
         assert_eq!(way(7, 512, 3, 1), Way::Winograd(Tile::Two));
         assert_eq!(way(14, 256, 3, 16), Way::Winograd(Tile::Four));
         assert_eq!(way(27, 96, 5, 1), Way::Winograd(Tile::TwoOfFive));

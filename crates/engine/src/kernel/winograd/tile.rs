@@ -11,7 +11,7 @@ const POINTS: [f32; 2] = [0.75, 1.5];
 
 /// How many multiplications take as long as what is left of reading one number of the filters from memory, where it is asked for
 /// ahead of time.
-const READING: f64 = 8.0;
+const READING: f64 = 11.0;
 
 /// How many multiplications take as long as transforming one number, forth or back.
 const TRANSFORMING: f64 = 4.0;
