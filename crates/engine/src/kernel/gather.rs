@@ -203,7 +203,7 @@ impl Gather {
         let grid = self.grid();
         let inputs = self.source.channels / self.groups;
         let inner = self.passes.iter().map(|pass| pass.filters[0].inner).max().unwrap_or(0).max(1);
-        let panels = self.passes.iter().map(|pass| pass.filters[0].count()).max().unwrap_or(0);
+        let panels = self.panels();
         let cached = inner * panels * PANEL <= CACHED;
         // Each unit copies its block anew: not less than four panels, unless work would be too scarce.
         let mut per_unit = if cached { panels } else { (CACHED / (inner * PANEL)).clamp(4, panels.max(4)) };
@@ -245,6 +245,11 @@ impl Gather {
         }
     }
 
+    /// The panels of each group's filters, which all passes have alike.
+    fn panels(&self) -> usize {
+        self.passes.iter().map(|pass| pass.filters[0].count()).max().unwrap_or(0)
+    }
+
     /// Whether every window lies inside the source, so that it can be read in place.
     fn reads_in_place(&self) -> bool {
         let grid = self.grid();
@@ -272,8 +277,8 @@ impl Gather {
         let blocks = self.blocks.len();
         let is_mostly_zero = self.is_mostly_zero(source.numbers);
         // To find the few numbers that are not zero takes longer than what is done with them, so it is done once for all panels.
-        let panels = self.passes.iter().map(|pass| pass.filters[0].count()).max().unwrap_or(0);
-        let whole: Vec<Unit> = (0..self.groups).map(|group| Unit { group, panels: 0..panels }).collect();
+        let whole: Vec<Unit> =
+            (0..self.groups).map(|group| Unit { group, panels: 0..self.panels() }).collect();
         let units = if is_mostly_zero { &whole } else { &self.units };
         (0..units.len() * blocks).into_par_iter().for_each(|task| {
             BUFFERS.with_borrow_mut(|buffers| {
