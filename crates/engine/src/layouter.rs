@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use deepinside_graph::ValueId;
 
 use crate::EngineError;
+use crate::lane::Sizes;
 use crate::lower::{Program, Step, TensorId};
 use crate::memory::{Allocator, Lifetime};
 use crate::plan::{Array, Memory, PlanOptions, StepMemory};
@@ -62,7 +63,7 @@ impl<'a> Layouter<'a> {
         let mut count = 1;
         loop {
             let (memory, schedule) = self.lay_out(count);
-            let bytes = memory.bytes();
+            let bytes = memory.sizes.bytes();
             if bytes <= limit {
                 return Ok((memory, schedule));
             }
@@ -148,8 +149,7 @@ impl<'a> Layouter<'a> {
                     contributions: contributions.into_iter().map(slot).collect(),
                 })
                 .collect(),
-            slots: sizes,
-            position_slots: position_sizes,
+            sizes: Sizes { slots: sizes, position_slots: position_sizes },
         };
         (memory, schedule)
     }

@@ -4,7 +4,6 @@
 //! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 
 use deepinside_graph::op::{Eltwise, PoolKind, Unary};
 use deepinside_graph::pass::Keep;
@@ -57,12 +56,6 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The steps of a stage.
-    pub fn steps_of(&self, stage: usize) -> Range<usize> {
-        let first = |stage| self.steps.partition_point(|step| step.stage < stage);
-        first(stage)..first(stage + 1)
-    }
-
     /// The elements that one run of a stage reads or writes of a tensor.
     pub fn elements(&self, tensor: TensorId, stage: usize) -> usize {
         let Tensor { shape, constant, .. } = &self.tensors[tensor];

@@ -1,15 +1,15 @@
 //! A network prepared for running: kernels with packed weights, and a layout of memory.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 
 use deepinside_graph::pass::{Keep, fold_batch_normalization, remove_dead_code, remove_identity};
 use deepinside_graph::{Graph, Shape, ValueId};
 
+use crate::lane::{Pass, Sizes, lane_sizes, passes};
 use crate::layouter::Layouter;
 use crate::lower::{LowerOptions, Program, lower};
 use crate::memory::Slot;
-use crate::schedule::Schedule;
+use crate::schedule::{Action, Schedule};
 use crate::simd::Instructions;
 use crate::stage::Stages;
 use crate::{BackwardRule, EngineError};
@@ -41,6 +41,7 @@ pub struct PlanOptions {
     /// pass reads would take more, parts of the forward pass are computed again on the way back, which takes up to half as long
     /// again and changes no bit of a result. Where even that is too much for a batch, all of its pictures go through
     /// each layer at once, which saves what is kept for one part of them while another is computed; sums may then be taken in another order.
+    /// Parts of a batch are computed at the same time, each by one thread with memory of its own, as far as the limit allows.
     pub memory_limit: usize,
     /// The instruction set that inner loops are compiled for.
     pub instructions: Instructions,
@@ -68,6 +69,11 @@ pub struct Plan {
     pub(crate) rule: BackwardRule,
     pub(crate) memory: Memory,
     pub(crate) schedule: Schedule,
+    /// What is done forward, and backward.
+    pub(crate) passes: [Vec<Pass>; 2],
+    /// What runs of a stage need on each thread but the first.
+    pub(crate) lane: Sizes,
+    memory_limit: usize,
     pub(crate) inputs: Vec<ValueId>,
     pub(crate) activations: HashSet<ValueId>,
     pub(crate) gradients: HashSet<ValueId>,
@@ -78,20 +84,11 @@ pub struct Plan {
 /// Where every array of a run lies.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// The sizes of the slots of numbers and of positions, in elements.
-    pub slots: Vec<usize>,
-    pub position_slots: Vec<usize>,
+    pub sizes: Sizes,
     /// Per tensor: where its data lies (constants have none) and where its gradient, if one is computed.
     pub data: Vec<Option<Array>>,
     pub gradient: Vec<Option<Array>>,
     pub steps: Vec<StepMemory>,
-}
-
-impl Memory {
-    /// What all slots take together.
-    pub fn bytes(&self) -> usize {
-        4 * (self.slots.iter().sum::<usize>() + self.position_slots.iter().sum::<usize>())
-    }
 }
 
 /// Where an array lies.
@@ -100,14 +97,6 @@ pub(crate) struct Array {
     pub slot: Slot,
     /// Whether it holds the whole batch, and not just one run of a stage.
     pub is_whole: bool,
-}
-
-impl Array {
-    /// Where a run's elements lie in the slot.
-    pub fn range(self, run: usize, elements: usize) -> Range<usize> {
-        let start = if self.is_whole { run * elements } else { 0 };
-        start..start + elements
-    }
 }
 
 /// Where the arrays of one step lie.
@@ -156,6 +145,8 @@ impl Plan {
         };
         let (activations, gradients, targets) =
             (known(&options.activations), known(&options.gradients), known(&options.targets));
+        let forward: Vec<Action> = (0..program.steps.len()).map(Action::Forward).collect();
+        let passes = [&forward, &schedule.actions].map(|actions| passes(&program, &memory, actions));
         let values = program.of_value.keys().map(|&value| {
             let known = graph.value(value);
             (value, (known.name.clone(), known.shape.clone()))
@@ -167,15 +158,25 @@ impl Plan {
             gradients,
             targets,
             values: values.collect(),
+            lane: lane_sizes(&program, &memory, passes.iter().flatten()),
+            passes,
+            memory_limit: limit,
             memory,
             schedule,
             program,
         })
     }
 
-    /// The bytes that one session takes.
+    /// The bytes that one session takes on one thread.
     pub fn session_bytes(&self) -> usize {
-        self.memory.bytes()
+        self.memory.sizes.bytes()
+    }
+
+    /// How many runs of a stage a session computes at the same time: no more than there are threads, or the memory limit allows.
+    pub(crate) fn lanes(&self, threads: usize) -> usize {
+        let most = self.program.runs.iter().copied().max().unwrap_or(1).min(threads);
+        let spare = self.memory_limit.saturating_sub(self.session_bytes());
+        most.min(1 + spare.checked_div(self.lane.bytes()).unwrap_or(most))
     }
 }
 

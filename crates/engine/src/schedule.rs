@@ -4,10 +4,12 @@
 //! rest is computed again, segment by segment, when the backward pass arrives there (Chen, Xu, Zhang and Guestrin 2016). With
 //! `k` segments that costs less than one more forward pass, whatever `k` is.
 
-/// What a backward pass does.
+/// What a pass does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Computes the results of a step again.
+    /// Computes the results of a step.
+    Forward(usize),
+    /// Computes the results of a step again, if a gradient has come to its segment.
     Again(usize),
     /// Computes the gradients of a step's operands.
     Backward(usize),
@@ -17,7 +19,7 @@ impl Action {
     /// The step that runs.
     pub fn step(self) -> usize {
         match self {
-            Self::Again(step) | Self::Backward(step) => step,
+            Self::Forward(step) | Self::Again(step) | Self::Backward(step) => step,
         }
     }
 }

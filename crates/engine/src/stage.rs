@@ -3,14 +3,14 @@
 //! A network's first layers make large arrays. Taken through them a few pictures at a time, what one layer writes is still in the
 //! caches when the next one reads it. Its last layers make small arrays with many weights, which are read once for all
 //! pictures that are computed together. So a network is cut into *stages* of consecutive nodes; each takes the batch in so many
-//! runs, one after another, and only what one stage hands to another, what is observed and what the backward pass reads is
-//! kept for the whole batch.
+//! runs, one on each thread at a time, and only what one stage hands to another, what is observed and what the backward pass
+//! reads is kept for the whole batch.
 
 use deepinside_graph::{Graph, Node, Op, ValueId};
 
 /// How many bytes of operands and results a run of a node may have, about: what stays in the caches until the next node reads
-/// it, beside weights and working memory.
-const CACHED: usize = 6 << 20;
+/// it, beside weights, working memory and the runs of other threads.
+const CACHED: usize = 4 << 20;
 
 /// A network cut into stages.
 pub(crate) struct Stages {
@@ -159,7 +159,7 @@ mod tests {
         let graph = b.finish(&y);
         let stages = Stages::cached(&graph);
         // Operands and results of a picture: 6, 3, 1.5 and 1 MiB.
-        assert_eq!((stages.runs, stages.of_node), (vec![4, 2, 1], vec![0, 1, 2, 2]));
+        assert_eq!((stages.runs, stages.of_node), (vec![4, 2, 1], vec![0, 0, 1, 2]));
         let pictures = |graph: &Graph| graph.value(graph.inputs()[0]).shape.extents()[0];
         assert_eq!(stages.graphs.iter().map(pictures).collect::<Vec<_>>(), [1, 2, 4]);
     }

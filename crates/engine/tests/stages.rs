@@ -59,7 +59,11 @@ fn network() -> Graph {
 }
 
 fn session(graph: &Graph, options: &PlanOptions) -> Session {
-    Session::new(Arc::new(Plan::new(graph, options).unwrap()), Threads::new(2).unwrap())
+    session_on(2, graph, options)
+}
+
+fn session_on(threads: usize, graph: &Graph, options: &PlanOptions) -> Session {
+    Session::new(Arc::new(Plan::new(graph, options).unwrap()), Threads::new(threads).unwrap())
 }
 
 fn difference(found: &[f32], expected: &[f32]) -> f32 {
@@ -159,4 +163,37 @@ fn a_memory_limit_changes_no_bit_of_a_batch_in_stages() {
     let (less, found) = run(all * 9 / 10);
     assert!(less <= all * 9 / 10);
     assert!(found == expected, "gradients changed");
+}
+
+/// Runs of a stage are computed by different threads, each in memory of its own.
+#[test]
+fn the_number_of_threads_changes_no_bit_of_a_batch_in_stages() {
+    let batch = network();
+    let named = |name: &str| batch.find(name).unwrap();
+    let (x, inner, scores) = (named("x"), named("joined"), named("scores"));
+    let numbers = noise(BATCH * 3 * 160 * 160, 7);
+    let options = PlanOptions {
+        activations: vec![scores],
+        gradients: vec![x, inner],
+        targets: vec![scores],
+        ..PlanOptions::default()
+    };
+    let run = |threads: usize| {
+        let mut session = session_on(threads, &batch, &options);
+        session.measure_steps();
+        let mut found = Vec::new();
+        for class in [1, 4] {
+            session.forward(&[(x, &numbers)]).unwrap();
+            session.backward(&[(scores, &Target::Class(class))]).unwrap();
+            found.extend([x, inner].map(|value| session.gradient(value).unwrap()));
+            found.push(session.activation(scores).unwrap());
+        }
+        let times = session.step_times();
+        assert!(times.iter().all(|step| !step.forward.is_zero() && !step.backward.is_zero()), "{times:?}");
+        found
+    };
+    let expected = run(1);
+    for threads in [2, 3, 8] {
+        assert!(run(threads) == expected, "{threads} threads");
+    }
 }
