@@ -255,6 +255,22 @@ fn classification_and_localisation() {
     assert!(several.get("markers").is_none());
 }
 
+/// Every method that the command line has.
+#[test]
+fn every_method_localises() {
+    let server = Running::new();
+    let mut found = std::collections::BTreeSet::new();
+    for name in deepinside::localise::Method::NAMES {
+        let reply =
+            server.post("/api/v1/localise", &json!({"photograph": "example-cat", "method": name})).ok();
+        let named = format!("--method {name}");
+        assert_eq!(reply["command"].as_str().unwrap().contains(&named), name != "default", "{name}");
+        assert_eq!(reply.get("markers").is_some(), name.starts_with("paper"), "{name}");
+        found.insert(reply["mask"].to_string());
+    }
+    assert!(found.len() > 6, "only {} different masks", found.len());
+}
+
 /// Boxes are in pixels of the photograph, also where it was reduced.
 #[test]
 fn boxes_of_large_photographs_are_in_their_own_pixels() {

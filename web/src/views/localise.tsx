@@ -24,6 +24,9 @@ const METHODS: readonly Option[] = [
     ["mean", "Threshold: multiple of the mean"],
     ["value", "Threshold: share of the range"],
     ["guided-energy", "Guided, share of energy"],
+    ["layer-cam", "LayerCAM, largest expected overlap"],
+    ["grad-cam", "Grad-CAM, share of the range"],
+    ["grad-cam-mean", "Grad-CAM, multiple of the mean"],
 ];
 const CUTS = new Set(["paper", "paper-literal"]);
 const SHOWS: readonly Option[] = [

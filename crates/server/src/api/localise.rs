@@ -34,6 +34,12 @@ pub enum MethodName {
     Value,
     /// Energy, on the map of guided backpropagation.
     GuidedEnergy,
+    /// The largest expected overlap, on LayerCAM of the last layer of each resolution.
+    LayerCam,
+    /// A fifth of the range of the last layer's Grad-CAM, the largest region.
+    GradCam,
+    /// Half as much again as the mean of the last layer's Grad-CAM.
+    GradCamMean,
 }
 
 impl MethodName {
@@ -46,6 +52,9 @@ impl MethodName {
             Self::Mean => "mean",
             Self::Value => "value",
             Self::GuidedEnergy => "guided-energy",
+            Self::LayerCam => "layer-cam",
+            Self::GradCam => "grad-cam",
+            Self::GradCamMean => "grad-cam-mean",
         }
     }
 }
