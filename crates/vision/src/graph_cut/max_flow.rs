@@ -76,6 +76,12 @@ impl Grid {
         }
     }
 
+    /// The row and column of every node, row by row.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (height, width) = (self.height, self.width);
+        (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
+    }
+
     fn node(&self, row: usize, column: usize) -> usize {
         (row + 1) * (self.width + 2) + column + 1
     }

@@ -9,6 +9,8 @@ mod exponential;
 mod max_flow;
 mod mixture;
 
+use rayon::prelude::*;
+
 pub use self::max_flow::Grid;
 pub use self::mixture::{Component, Mixture};
 
@@ -46,6 +48,9 @@ impl Default for CutOptions {
         Self { components: 5, smoothness: 50.0, clamped: true, refinements: 0 }
     }
 }
+
+/// How many pixels a thread looks at before another may take more.
+const PIECE: usize = 4096;
 
 /// A clamped marker's capacity, above all that neighbours together can outweigh (8 γ).
 const CERTAIN: f64 = 9.0;
@@ -91,23 +96,23 @@ pub fn cut(
                 .collect();
             Mixture::learn(&pixels, options.components, 0)
         };
-        // Where all three can be had at the same time.
-        let ((foreground, background), edges) = rayon::join(
+        // All three can be had at the same time.
+        let ((foreground, background), mut grid) = rayon::join(
             || rayon::join(|| learn(true), || learn(false)),
             || {
-                edges.get_or_insert_with(|| {
-                    Edges::new(&colours, photograph.height(), photograph.width(), options.smoothness)
-                })
+                let (height, width) = (photograph.height(), photograph.width());
+                edges.get_or_insert_with(|| Edges::new(&colours, height, width, options.smoothness)).grid()
             },
         );
         let (Some(foreground), Some(background)) = (foreground, background) else {
             return Ok(markers.iter().map(|marker| *marker != Marker::Background).collect());
         };
-        labels = edges.cut(&terminals(&foreground, &background, &colours, |index| match markers[index] {
+        let terminals = terminals(&foreground, &background, &colours, |index| match markers[index] {
             Marker::Foreground if options.clamped => Known::Certain(CERTAIN * options.smoothness),
             Marker::Background if options.clamped => Known::Certain(-CERTAIN * options.smoothness),
             _ => Known::Prior(prior.map_or(0.0, |prior| f64::from(prior[index]))),
-        }));
+        });
+        labels = labels_of(&mut grid, &terminals);
         teaches.fill(true);
     }
     Ok(labels)
@@ -126,27 +131,28 @@ fn terminals(
     foreground: &Mixture,
     background: &Mixture,
     colours: &[[f32; 3]],
-    known: impl Fn(usize) -> Known,
+    known: impl Fn(usize) -> Known + Sync,
 ) -> Vec<f32> {
     let mut result = vec![0.0; colours.len()];
-    let (mut open, mut priors, mut looked_at) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, colour) in colours.iter().enumerate() {
-        match known(index) {
-            Known::Certain(amount) => result[index] = amount as f32,
-            Known::Prior(prior) => {
-                open.push(index);
-                priors.push(prior);
-                looked_at.push(*colour);
+    let pieces = result.par_chunks_mut(PIECE).zip(colours.par_chunks(PIECE));
+    pieces.enumerate().for_each(|(piece, (result, colours))| {
+        let (mut open, mut priors, mut looked_at) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (result, colour)) in result.iter_mut().zip(colours).enumerate() {
+            match known(piece * PIECE + index) {
+                Known::Certain(amount) => *result = amount as f32,
+                Known::Prior(prior) => {
+                    open.push(index);
+                    priors.push(prior);
+                    looked_at.push(*colour);
+                }
             }
         }
-    }
-    let (costs, gains) = rayon::join(
-        || background.negative_log_likelihoods(&looked_at),
-        || foreground.negative_log_likelihoods(&looked_at),
-    );
-    for (((index, prior), cost), gain) in open.into_iter().zip(priors).zip(costs).zip(gains) {
-        result[index] = (cost - gain + prior) as f32;
-    }
+        let costs = background.negative_log_likelihoods(&looked_at);
+        let gains = foreground.negative_log_likelihoods(&looked_at);
+        for (((index, prior), cost), gain) in open.into_iter().zip(priors).zip(costs).zip(gains) {
+            result[index] = (cost - gain + prior) as f32;
+        }
+    });
     result
 }
 
@@ -156,7 +162,8 @@ fn colours(photograph: &Photograph) -> Vec<[f32; 3]> {
     let level = |number: f32| f32::from((255.0 * number + 0.5) as u8);
     photograph
         .data()
-        .chunks_exact(channels)
+        .par_chunks_exact(channels)
+        .with_min_len(PIECE)
         .map(|pixel| std::array::from_fn(|channel| level(pixel[channel.min(channels - 1)])))
         .collect()
 }
@@ -211,20 +218,25 @@ impl Edges {
         Self { height, width, costs }
     }
 
-    /// The cheapest labels; `terminals` is how much more background costs each pixel than foreground.
-    fn cut(&self, terminals: &[f32]) -> Vec<bool> {
+    /// A grid with these borders and without terminals.
+    fn grid(&self) -> Grid {
         let mut grid = Grid::new(self.height, self.width);
-        let places = || (0..self.height).flat_map(|row| (0..self.width).map(move |column| (row, column)));
-        for ((place, costs), &terminal) in places().zip(&self.costs).zip(terminals) {
-            let (row, column) = place;
-            grid.connect_terminals(row, column, terminal);
+        for ((row, column), costs) in grid.places().zip(&self.costs) {
             for (step, &cost) in STEPS.into_iter().zip(costs) {
                 grid.connect(row, column, step, cost);
             }
         }
-        grid.run();
-        places().map(|(row, column)| grid.is_source(row, column)).collect()
+        grid
     }
+}
+
+/// The cheapest labels; `terminals` is how much more background costs each pixel than foreground.
+fn labels_of(grid: &mut Grid, terminals: &[f32]) -> Vec<bool> {
+    for ((row, column), &terminal) in grid.places().zip(terminals) {
+        grid.connect_terminals(row, column, terminal);
+    }
+    grid.run();
+    grid.places().map(|(row, column)| grid.is_source(row, column)).collect()
 }
 
 /// Three channels of 0 to 255.
@@ -316,7 +328,7 @@ mod tests {
                         marker if clamped && marker != 0.0 => Known::Certain(450.0 * f64::from(marker)),
                         _ => Known::Prior(0.0),
                     });
-                let found = edges.cut(&terminals);
+                let found = labels_of(&mut edges.grid(), &terminals);
                 let expected = read(&format!("{case}_labels{}.npy", if clamped { "_clamped" } else { "" }));
                 let wrong = found.iter().zip(expected.data()).filter(|(a, b)| **a != (**b > 0.5)).count();
                 assert_eq!(wrong, 0, "{case}, clamped: {clamped}");
