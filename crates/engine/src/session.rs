@@ -11,7 +11,7 @@ use crate::lower::{TensorId, converted};
 use crate::run::{Done, Run, add};
 use crate::{EngineError, Layout, Plan, Target, Threads};
 
-/// The memory of one run. Sessions are cheap beside their plan: one per thread that wants results at the same time.
+/// The memory in which a network runs. Sessions are cheap beside their plan: one per thread that wants results at the same time.
 pub struct Session {
     plan: Arc<Plan>,
     threads: Threads,
@@ -156,9 +156,9 @@ impl Session {
             done
         };
         let done: Vec<Done> = lanes.into_par_iter().with_max_len(1).flat_map_iter(work).collect();
-        for time in done.iter().flat_map(|done| &done.times) {
-            if let Some(times) = &mut self.times {
-                times[time.0][direction] += time.1 / count;
+        if let Some(times) = &mut self.times {
+            for &(step, time) in done.iter().flat_map(|done| &done.times) {
+                times[step][direction] += time / count;
             }
         }
         // The same for every run.
