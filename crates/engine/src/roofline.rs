@@ -41,13 +41,14 @@ fn operations(threads: usize) -> f64 {
     const INNER: usize = 128;
     const ROWS: usize = 24;
     const ROUNDS: usize = 200;
-    let panels = Panels::pack(INNER, PANEL, |row, column| (row + column) as f32);
+    const COLUMNS: usize = 2 * PANEL;
+    let panels = Panels::pack(INNER, COLUMNS, |row, column| (row + column) as f32);
     let source = vec![1.0; INNER];
-    let (rows, targets) = (vec![0; ROWS], (0..ROWS).map(|row| row * PANEL).collect::<Vec<_>>());
-    let work = threads * ROUNDS * ROWS * INNER * PANEL * 2;
+    let (rows, targets) = (vec![0; ROWS], (0..ROWS).map(|row| row * COLUMNS).collect::<Vec<_>>());
+    let work = threads * ROUNDS * ROWS * INNER * COLUMNS * 2;
     best(work as f64, || {
         (0..threads).into_par_iter().for_each(|_| {
-            let mut result = [0.0; ROWS * PANEL];
+            let mut result = [0.0; ROWS * COLUMNS];
             for _ in 0..ROUNDS {
                 let product = Product {
                     source: &source,
@@ -55,7 +56,7 @@ fn operations(threads: usize) -> f64 {
                     pieces: &[0],
                     length: INNER,
                     panels: &panels,
-                    range: 0..1,
+                    range: 0..panels.count(),
                     targets: Places::new(&targets),
                     bias: None,
                     addend: Addend::Nothing,

@@ -135,7 +135,7 @@ impl Session {
     fn run(&mut self, plan: &Plan, direction: usize) {
         self.times.iter_mut().flatten().for_each(|times| times[direction] = Duration::ZERO);
         let threads = self.threads.clone();
-        threads.run(|| plan.passes[direction].iter().for_each(|pass| self.pass(plan, pass, direction)));
+        threads.run_awake(|| plan.passes[direction].iter().for_each(|pass| self.pass(plan, pass, direction)));
     }
 
     /// Takes the batch through a stage: as many runs at the same time as there are lanes. A thread that computes a whole run finds in

@@ -73,7 +73,7 @@ fn what_is_observed_does_not_change_what_is_computed() {
     let input = noise(216, 3);
     let all = everything(&graph);
     let rules = [BackwardRule::Gradient, BackwardRule::DeconvNet, BackwardRule::Guided, BackwardRule::Smooth];
-    let instructions = [Instructions::Detected, Instructions::Portable];
+    let instructions = Instructions::ALL;
     for (rule, instructions) in rules.into_iter().flat_map(|rule| instructions.map(|set| (rule, set))) {
         let observed = PlanOptions {
             activations: all.clone(),
@@ -283,7 +283,7 @@ fn kernels_that_compute_their_operand_change_no_bit() {
         };
         let graph = b.finish(&[last]);
         let picture = noise(graph.value(x).shape.elements(), 5);
-        for instructions in [Instructions::Detected, Instructions::Portable] {
+        for instructions in Instructions::ALL {
             let results = [vec![last], vec![last, clipped]].map(|activations| {
                 let alone = activations.len() == 1;
                 let options = PlanOptions { activations, instructions, ..PlanOptions::default() };

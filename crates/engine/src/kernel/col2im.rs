@@ -20,7 +20,7 @@ use super::geometry::{Field, Geometry};
 use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
-use crate::simd::{Instructions, LANES, Simd, Work};
+use crate::simd::{Instructions, Simd, Work};
 
 /// The products that are added up at a time, in numbers: a quarter of a megabyte.
 const CACHED: usize = 64 * 1024;
@@ -205,10 +205,10 @@ impl Work for Add<'_> {
 /// Adds numbers to as many others.
 #[inline(always)]
 fn add<S: Simd>(simd: S, sums: &mut [f32], numbers: &[f32]) {
-    let whole = sums.len() / LANES * LANES;
     assert_eq!(sums.len(), numbers.len(), "numbers of a sum");
-    for place in (0..whole).step_by(LANES) {
-        // SAFETY: both slices hold LANES numbers from there on.
+    let whole = sums.len() / S::LANES * S::LANES;
+    for place in (0..whole).step_by(S::LANES) {
+        // SAFETY: both slices hold a vector from there on.
         unsafe {
             let sum = simd.add(simd.load(sums.as_ptr().add(place)), simd.load(numbers.as_ptr().add(place)));
             simd.store(sums.as_mut_ptr().add(place), sum);

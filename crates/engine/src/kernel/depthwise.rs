@@ -23,7 +23,7 @@ use super::geometry::{Field, Geometry, Tap, adjoint_taps, correlation_taps};
 use super::panels::Shared;
 use super::slab::Source;
 use crate::aligned::Aligned;
-use crate::simd::{Instructions, LANES};
+use crate::simd::{Instructions, LINE};
 
 pub(super) use expanded::Expansion;
 use expanded::Strips;
@@ -100,9 +100,9 @@ struct Layout {
     phases: Vec<Phase>,
     /// The lowest and the highest offset of all taps.
     reach: [[isize; 3]; 2],
-    /// Taps × channels, the channels filled up to whole vectors; nothing for maxima.
+    /// Taps × channels, the channels filled up to whole lines; nothing for maxima.
     filters: Vec<f32>,
-    /// With what each channel's sum or maximum begins, filled up to whole vectors.
+    /// With what each channel's sum or maximum begins, filled up to whole lines.
     initial: Vec<f32>,
     activation: Activation,
 }
@@ -262,7 +262,7 @@ impl Layout {
         finish: Finish,
     ) -> Self {
         let volume = geometry.kernel.iter().product::<usize>();
-        let padded = result.channels.next_multiple_of(LANES);
+        let padded = result.channels.next_multiple_of(LINE);
         let mut packed = vec![0.0; filters.len() / result.channels.max(1) * padded];
         for (channel, filter) in filters.chunks_exact(volume.max(1)).enumerate() {
             for (tap, &number) in filter.iter().enumerate() {

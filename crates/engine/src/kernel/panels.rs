@@ -2,21 +2,26 @@
 //!
 //! The right matrix is packed once, as *panels* of [`PANEL`] columns whose rows lie side by side. The left one is never
 //! copied into place: each of its rows is some pieces of equal length at given places of the source, which is how a
-//! convolution's windows lie in a channels-last image. A tile of [`ROWS`] rows × one panel is summed in registers over the
-//! whole inner extent on top of its bias, in one fixed order, then rectified and written once.
+//! convolution's windows lie in a channels-last image. A tile of some rows × a *strip* of columns, two vectors, is summed in registers
+//! over the whole inner extent on top of its bias, in one fixed order, then rectified and written once.
 
 mod sparse;
 
 use rayon::prelude::*;
 
 use super::activation::Activation;
-use crate::simd::{Instructions, LANES, Simd, Work};
+use crate::simd::{Instructions, LINE, Simd, Work};
 
-/// The columns of a panel: two vectors.
-pub(crate) const PANEL: usize = 2 * LANES;
+/// The columns of a panel: a cache line.
+pub(crate) const PANEL: usize = LINE;
 
-/// The rows of a tile: with two vectors each they fill twelve of sixteen registers.
-const ROWS: usize = 6;
+/// How many rows ahead a panel's own numbers are asked for, which large ones have in the second-level cache.
+const SOON: usize = 16;
+
+/// The panels of a strip: one of two vectors, or two of one each.
+const fn strip<S: Simd>() -> usize {
+    2 * S::LANES / PANEL
+}
 
 /// One row of a panel: a cache line, at the beginning of one, so that no vector is read from two.
 #[derive(Clone, Copy)]
@@ -48,10 +53,10 @@ impl Panels {
         Self { inner, columns, lines }
     }
 
-    /// The rows of one panel, one after the other.
+    /// The rows of one panel after the other.
     #[inline(always)]
-    pub fn panel(&self, panel: usize) -> &[f32] {
-        let lines = &self.lines[panel * self.inner..][..self.inner];
+    pub fn some(&self, panels: std::ops::Range<usize>) -> &[f32] {
+        let lines = &self.lines[panels.start * self.inner..panels.end * self.inner];
         // SAFETY: lines are arrays of numbers without gaps.
         unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * PANEL) }
     }
@@ -242,8 +247,9 @@ impl Work for Tiles<'_> {
     }
 }
 
-/// What the tiles of a panel share.
+/// What the tiles of a strip share.
 struct Column<S: Simd> {
+    /// The first of its panels.
     panel: usize,
     /// The columns that exist.
     width: usize,
@@ -252,7 +258,7 @@ struct Column<S: Simd> {
     bounds: [S::Vector; 2],
 }
 
-/// Where what is multiplied next is asked for: each tile of a panel asks for its share of the next one, a step after each row.
+/// What is read next is asked for: from a place on, a step further with each row of the panels.
 #[derive(Clone, Copy)]
 struct Ahead {
     place: *const f32,
@@ -260,17 +266,32 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// The tiles among which the next panel is shared; the others ask for the last part again.
-    const TILES: usize = PANEL;
-
     /// The lines of a matrix from which on asking is worth its instructions; what is smaller stays in the nearer caches.
     const LEAST_LINES: usize = 1024;
 
+    /// Asks for one line.
     #[inline(always)]
-    fn new(next: &[f32], tile: usize, tiles: usize) -> Self {
-        let tiles = tiles.min(Self::TILES);
+    fn ask<S: Simd>(&mut self, simd: S) {
+        simd.prefetch(self.place);
+        self.place = self.place.wrapping_add(self.step);
+    }
+
+    /// The numbers of the next tile's rows, as far as they lie behind the first of them.
+    #[inline(always)]
+    fn rows(source: &[f32], next: &[usize], inner: usize) -> Self {
+        let (Some(&first), Some(&last)) = (next.first(), next.last()) else {
+            return Self { place: source.as_ptr(), step: 0 };
+        };
+        let place = source.as_ptr().wrapping_add(first);
+        Self { place, step: last.saturating_sub(first).div_ceil(inner.max(1)) + 1 }
+    }
+
+    /// A tile's share of the next strip, `columns` by `inner`; tiles beyond as many as there are columns ask for the last part again.
+    #[inline(always)]
+    fn strip(next: &[f32], columns: usize, tile: usize, tiles: usize) -> Self {
+        let tiles = tiles.min(columns);
         let first = next.len() * tile.min(tiles - 1) / tiles;
-        Self { place: next[first..].as_ptr(), step: PANEL / tiles }
+        Self { place: next[first..].as_ptr(), step: columns / tiles }
     }
 }
 
@@ -281,85 +302,144 @@ impl Tiles<'_> {
     /// All places lie inside the product's slices, and nobody else touches what is written.
     #[inline(always)]
     unsafe fn tiles<S: Simd, const AHEAD: bool>(&self, simd: S, rows: &[usize], targets: &[usize]) {
-        let tiles = rows.len().div_ceil(ROWS);
-        for panel in self.product.range.clone() {
+        let panels = self.product.range.clone();
+        for panel in panels.clone().step_by(strip::<S>()) {
             let column = self.column(simd, panel);
-            let next = if AHEAD { self.next(panel) } else { &[] };
-            for (tile, (rows, targets)) in rows.chunks(ROWS).zip(targets.chunks(ROWS)).enumerate() {
-                let ahead = Ahead::new(next, tile, tiles);
-                // SAFETY: as promised.
-                unsafe {
-                    match rows.len() {
-                        6 => self.tile::<S, 6, AHEAD>(simd, &column, rows, targets, ahead),
-                        5 => self.tile::<S, 5, AHEAD>(simd, &column, rows, targets, ahead),
-                        4 => self.tile::<S, 4, AHEAD>(simd, &column, rows, targets, ahead),
-                        3 => self.tile::<S, 3, AHEAD>(simd, &column, rows, targets, ahead),
-                        2 => self.tile::<S, 2, AHEAD>(simd, &column, rows, targets, ahead),
-                        _ => self.tile::<S, 1, AHEAD>(simd, &column, rows, targets, ahead),
-                    }
+            let next = if AHEAD { self.next::<S>(panel) } else { &[] };
+            // SAFETY: as promised.
+            unsafe {
+                if panel + strip::<S>() <= panels.end {
+                    self.strip::<S, 2, AHEAD>(simd, &column, next, rows, targets);
+                } else {
+                    self.strip::<S, 1, AHEAD>(simd, &column, next, rows, targets);
                 }
             }
         }
     }
 
-    /// What the tiles of a panel share.
+    /// The tiles of a strip of `V` vectors: of almost equal size, so that none has few sums, each of which waits for its last term.
+    ///
+    /// # Safety
+    /// As for all tiles.
     #[inline(always)]
-    fn column<S: Simd>(&self, simd: S, panel: usize) -> Column<S> {
-        let first = panel * PANEL;
-        let width = PANEL.min(self.product.panels.columns - first);
-        let mut bias = [0.0; PANEL];
-        if let Some(all) = self.product.bias {
-            bias[..width].copy_from_slice(&all[first..first + width]);
+    unsafe fn strip<S: Simd, const V: usize, const AHEAD: bool>(
+        &self,
+        simd: S,
+        column: &Column<S>,
+        next: &[f32],
+        rows: &[usize],
+        targets: &[usize],
+    ) {
+        let tiles = rows.len().div_ceil(S::ROWS);
+        for tile in 0..tiles {
+            let own = tile * rows.len() / tiles..(tile + 1) * rows.len() / tiles;
+            let following = &rows[own.end..(tile + 2).min(tiles) * rows.len() / tiles];
+            let (rows, targets) = (&rows[own.clone()], &targets[own]);
+            let ahead = [
+                Ahead::rows(self.product.source, following, self.product.panels.inner),
+                Ahead::strip(next, strip::<S>() * PANEL, tile, tiles),
+            ];
+            // SAFETY: as promised.
+            unsafe {
+                match rows.len() {
+                    1 => self.tile::<S, 1, V, AHEAD>(simd, column, rows, targets, ahead),
+                    2 => self.tile::<S, 2, V, AHEAD>(simd, column, rows, targets, ahead),
+                    3 => self.tile::<S, 3, V, AHEAD>(simd, column, rows, targets, ahead),
+                    4 => self.tile::<S, 4, V, AHEAD>(simd, column, rows, targets, ahead),
+                    5 => self.tile::<S, 5, V, AHEAD>(simd, column, rows, targets, ahead),
+                    _ if S::ROWS == 6 => self.tile::<S, 6, V, AHEAD>(simd, column, rows, targets, ahead),
+                    6 => self.tile::<S, 6, V, AHEAD>(simd, column, rows, targets, ahead),
+                    7 => self.tile::<S, 7, V, AHEAD>(simd, column, rows, targets, ahead),
+                    8 => self.tile::<S, 8, V, AHEAD>(simd, column, rows, targets, ahead),
+                    9 => self.tile::<S, 9, V, AHEAD>(simd, column, rows, targets, ahead),
+                    10 => self.tile::<S, 10, V, AHEAD>(simd, column, rows, targets, ahead),
+                    11 => self.tile::<S, 11, V, AHEAD>(simd, column, rows, targets, ahead),
+                    12 => self.tile::<S, 12, V, AHEAD>(simd, column, rows, targets, ahead),
+                    13 => self.tile::<S, 13, V, AHEAD>(simd, column, rows, targets, ahead),
+                    _ => self.tile::<S, 14, V, AHEAD>(simd, column, rows, targets, ahead),
+                }
+            }
         }
-        let activation = self.product.activation.unwrap_or(Activation::NONE);
-        // SAFETY: the array holds two vectors.
-        let bias = unsafe { [simd.load(bias.as_ptr()), simd.load(bias.as_ptr().add(LANES))] };
-        let bounds = [simd.splat(activation.minimum), simd.splat(activation.maximum)];
-        Column { panel, width, bias, bounds }
     }
 
-    /// The panel that is multiplied after this one.
+    /// What the tiles of a strip share.
     #[inline(always)]
-    fn next(&self, panel: usize) -> &[f32] {
+    fn column<S: Simd>(&self, simd: S, panel: usize) -> Column<S> {
+        let Product { panels, range, bias: all, activation, .. } = &self.product;
+        let first = panel * PANEL;
+        let end = ((panel + strip::<S>()).min(range.end) * PANEL).min(panels.columns);
+        let mut bias = [0.0; 2 * LINE];
+        if let Some(all) = all {
+            bias[..end - first].copy_from_slice(&all[first..end]);
+        }
+        let activation = activation.unwrap_or(Activation::NONE);
+        // SAFETY: the array holds two vectors of any width.
+        let bias = unsafe { [simd.load(bias.as_ptr()), simd.load(bias.as_ptr().add(S::LANES))] };
+        let bounds = [simd.splat(activation.minimum), simd.splat(activation.maximum)];
+        Column { panel, width: end - first, bias, bounds }
+    }
+
+    /// What is multiplied after a strip: the next one, or the beginning of another matrix.
+    #[inline(always)]
+    fn next<S: Simd>(&self, panel: usize) -> &[f32] {
         let Product { panels, range, next, .. } = &self.product;
+        let following = panel + strip::<S>();
         match next {
-            _ if panel + 1 < range.end => panels.panel(panel + 1),
-            Some((panels, panel)) => panels.panel(*panel),
+            _ if following < range.end => panels.some(following..(following + strip::<S>()).min(range.end)),
+            Some((panels, panel)) => panels.some(*panel..(panel + strip::<S>()).min(panels.count())),
             None => &[],
         }
     }
 
-    /// One tile.
+    /// How far apart the two vectors of a strip's row lie: side by side in a panel, or in two panels.
+    #[inline(always)]
+    fn apart<S: Simd>(&self) -> usize {
+        if strip::<S>() == 1 { S::LANES } else { self.product.panels.inner * PANEL }
+    }
+
+    /// One tile of `R` rows and `V` vectors.
     ///
     /// # Safety
     /// All places of the product lie inside its slices, and nobody else touches what is written.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const R: usize, const AHEAD: bool>(
+    unsafe fn tile<S: Simd, const R: usize, const V: usize, const AHEAD: bool>(
         &self,
         simd: S,
         column: &Column<S>,
         rows: &[usize],
         targets: &[usize],
-        ahead: Ahead,
+        [mut following, mut next]: [Ahead; 2],
     ) {
-        let Product { source, pieces, length, panels, .. } = &self.product;
-        let mut sums = [column.bias; R];
-        let mut place = ahead.place;
-        // SAFETY: the rows, their pieces and the panel lie inside their slices.
+        let Product { source, pieces, length, panels, range, .. } = &self.product;
+        let bias: [S::Vector; V] = std::array::from_fn(|vector| column.bias[vector]);
+        let mut sums = [bias; R];
+        let apart = self.apart::<S>();
+        for &target in targets {
+            let target = self.result.start.wrapping_add(target + (column.panel - range.start) * PANEL);
+            for vector in 0..V {
+                simd.prefetch(target.wrapping_add(vector * S::LANES));
+            }
+        }
+        // SAFETY: the rows, their pieces and the panels lie inside their slices.
         unsafe {
             let mut right = panels.lines.as_ptr().add(column.panel * panels.inner).cast::<f32>();
             let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
             for &piece in *pieces {
                 for index in piece..piece + length {
+                    following.ask(simd);
                     if AHEAD {
-                        simd.prefetch(place);
-                        place = place.wrapping_add(ahead.step);
+                        next.ask(simd);
+                        for vector in 0..V {
+                            simd.prefetch(right.wrapping_add(vector * apart + SOON * PANEL));
+                        }
                     }
-                    let (first, second) = (simd.load(right), simd.load(right.add(LANES)));
+                    let columns: [S::Vector; V] =
+                        std::array::from_fn(|vector| simd.load(right.add(vector * apart)));
                     for row in 0..R {
                         let left = simd.splat(*rows[row].add(index));
-                        sums[row][0] = simd.multiply_add(left, first, sums[row][0]);
-                        sums[row][1] = simd.multiply_add(left, second, sums[row][1]);
+                        for vector in 0..V {
+                            sums[row][vector] = simd.multiply_add(left, columns[vector], sums[row][vector]);
+                        }
                     }
                     right = right.add(PANEL);
                 }
@@ -371,37 +451,39 @@ impl Tiles<'_> {
         }
     }
 
-    /// Adds the addend to the sums of a row's panel, rectifies and writes them.
+    /// Adds the addend to the sums of a row's strip, rectifies and writes them.
     ///
     /// # Safety
     /// As for a tile.
     #[inline(always)]
-    unsafe fn write<S: Simd>(&self, simd: S, column: &Column<S>, mut sums: [S::Vector; 2], target: usize) {
+    unsafe fn write<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        column: &Column<S>,
+        sums: [S::Vector; V],
+        target: usize,
+    ) {
         let [minimum, maximum] = column.bounds;
         let place = target + (column.panel - self.product.range.start) * PANEL;
         // SAFETY: `width` columns behind the row's target lie inside the result and are this thread's own.
         unsafe {
             let target = self.result.start.add(place);
-            if let Some(addend) = self.product.addend.at(self.result, place) {
-                if column.width == PANEL {
-                    sums[0] = simd.add(sums[0], simd.load(addend));
-                    sums[1] = simd.add(sums[1], simd.load(addend.add(LANES)));
-                } else {
-                    let mut numbers = [0.0; PANEL];
-                    std::ptr::copy_nonoverlapping(addend, numbers.as_mut_ptr(), column.width);
-                    sums[0] = simd.add(sums[0], simd.load(numbers.as_ptr()));
-                    sums[1] = simd.add(sums[1], simd.load(numbers.as_ptr().add(LANES)));
+            let addend = self.product.addend.at(self.result, place);
+            for (vector, mut sum) in sums.into_iter().enumerate() {
+                let first = vector * S::LANES;
+                if first + S::LANES <= column.width {
+                    if let Some(addend) = addend {
+                        sum = simd.add(sum, simd.load(addend.add(first)));
+                    }
+                    simd.store(target.add(first), simd.at_most(simd.at_least(sum, minimum), maximum));
+                } else if first < column.width {
+                    let count = column.width - first;
+                    if let Some(addend) = addend {
+                        sum = simd.add(sum, simd.load_first(addend.add(first), count));
+                    }
+                    sum = simd.at_most(simd.at_least(sum, minimum), maximum);
+                    simd.store_first(target.add(first), count, sum);
                 }
-            }
-            let [first, second] = sums.map(|sum| simd.at_most(simd.at_least(sum, minimum), maximum));
-            if column.width == PANEL {
-                simd.store(target, first);
-                simd.store(target.add(LANES), second);
-            } else {
-                let mut numbers = [0.0; PANEL];
-                simd.store(numbers.as_mut_ptr(), first);
-                simd.store(numbers.as_mut_ptr().add(LANES), second);
-                std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, column.width);
             }
         }
     }
@@ -417,8 +499,8 @@ mod tests {
     fn equals_the_sums_in_double_precision() {
         let mut noise = Noise::new(3);
         let (length, pieces) = (5, [40, 0, 17]);
-        for instructions in [Instructions::Detected, Instructions::Portable] {
-            for (count, columns) in [(1, 1), (2, 16), (3, 17), (4, 40), (5, 33), (13, 48)] {
+        for instructions in Instructions::ALL {
+            for (count, columns) in [(1, 1), (2, 16), (3, 17), (4, 40), (5, 33), (13, 48), (45, 64)] {
                 let mut source = noise.numbers(100 + 7 * count);
                 // The first and the last rows are mostly zeros.
                 source[3..20].fill(0.0);

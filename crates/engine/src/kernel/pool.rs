@@ -85,20 +85,6 @@ struct Taps {
     strides: [usize; 3],
 }
 
-impl Taps {
-    /// The places of the elements, row-major.
-    #[inline(always)]
-    fn places(self) -> impl Iterator<Item = usize> {
-        let [planes, rows, columns] = self.counts;
-        let [to_plane, to_row, to_column] = self.strides;
-        (0..planes).flat_map(move |z| {
-            (0..rows).flat_map(move |y| {
-                (0..columns).map(move |x| self.first + z * to_plane + y * to_row + x * to_column)
-            })
-        })
-    }
-}
-
 impl PoolKernel {
     /// The number of input places per picture.
     fn places(&self) -> usize {

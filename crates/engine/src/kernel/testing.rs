@@ -301,9 +301,10 @@ impl<'a> Case<'a> {
         let doubles: Vec<Vec<f64>> = self.operands.iter().map(Array::doubles).collect();
         let expected = (self.reference)(&doubles);
         let differences = self.differences.then(|| self.differences(&doubles, &seeds));
-        let ways = self.layouts.iter().flat_map(|&layout| {
-            [Instructions::Detected, Instructions::Portable].map(|instructions| (layout, instructions))
-        });
+        let ways = self
+            .layouts
+            .iter()
+            .flat_map(|&layout| Instructions::ALL.map(|instructions| (layout, instructions)));
         for (layout, instructions) in ways {
             let outcome = threads(1, || self.run_by(instructions, layout, &seeds));
             let mut compare = |what: String, found: &[f32], expected: &[f64], tolerance: f64| {
@@ -330,6 +331,14 @@ impl<'a> Case<'a> {
             let again = threads(3, || self.run_by(instructions, layout, &seeds));
             if bits(&again) != bits(&outcome) {
                 faults.push(format!("{}, {layout:?}: other bits with three threads", self.name));
+            }
+            // Where both round a product and its sum once.
+            let narrow = Instructions::Narrow;
+            if instructions == Instructions::Detected && narrow.name() != Instructions::Portable.name() {
+                let narrow = threads(1, || self.run_by(narrow, layout, &seeds));
+                if bits(&narrow) != bits(&outcome) {
+                    faults.push(format!("{}, {layout:?}: other bits with narrower vectors", self.name));
+                }
             }
         }
         faults

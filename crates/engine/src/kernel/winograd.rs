@@ -28,7 +28,7 @@ use super::geometry::{Field, Geometry};
 use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
-use crate::simd::{Instructions, LANES, Simd, Work};
+use crate::simd::{Instructions, Simd, Work, load, store};
 
 /// The numbers of one element of all tiles of a chunk, with a cache line of room: the elements of a tile are written and read
 /// together, and at distances of a multiple of 4096 bytes, which are common, they would all fall on the same eight lines of the
@@ -354,32 +354,56 @@ impl Transform<'_> {
                 // The tile's channels of the first element, and those of the last, so that all lie inside.
                 let first = self.target.place(index * channels, channels);
                 self.target.place((SPAN * SPAN - 1) * self.plane + index * channels, channels);
-                for channel in (0..channels).step_by(LANES) {
-                    let zero = simd.splat(0.0);
-                    let mut rows = [[zero; LARGEST]; LARGEST];
-                    for y in 0..SPAN {
-                        let mut numbers = [zero; LARGEST];
-                        for x in 0..SPAN {
-                            let at = (y * self.width + x) * channels + channel;
-                            // SAFETY: the channels are a multiple of LANES, so the vector ends within the square.
-                            numbers[x] = unsafe { simd.load(square.as_ptr().add(at)) };
-                        }
-                        rows[y] = source_transform(simd, tile, numbers);
-                    }
-                    for x in 0..SPAN {
-                        let mut column = [zero; LARGEST];
-                        for y in 0..SPAN {
-                            column[y] = rows[y][x];
-                        }
-                        let column = source_transform(simd, tile, column);
-                        for y in 0..SPAN {
-                            let at = (y * SPAN + x) * self.plane + channel;
-                            // SAFETY: each tile has its own channels of each element, which lie inside the target, are a
-                            // multiple of LANES, and are written by one thread.
-                            unsafe { simd.store(first.add(at), column[y]) };
+                for channel in (0..channels).step_by(S::LANES) {
+                    let count = channels - channel;
+                    let (from, to) = (square[channel..].as_ptr(), first.wrapping_add(channel));
+                    // SAFETY: `count` channels lie inside the square, and behind the place; each tile has its own channels of
+                    // each element, which lie inside the target and are written by one thread.
+                    unsafe {
+                        if count >= S::LANES {
+                            self.vector::<S, SPAN, true>(simd, tile, from, to, count);
+                        } else {
+                            self.vector::<S, SPAN, false>(simd, tile, from, to, count);
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// A vector of channels of one square, whole or only the first `count`.
+    ///
+    /// # Safety
+    /// So many numbers are readable at each position of the square, and writable at each element of the tile.
+    #[inline(always)]
+    unsafe fn vector<S: Simd, const SPAN: usize, const WHOLE: bool>(
+        &self,
+        simd: S,
+        tile: Tile,
+        from: *const f32,
+        to: *mut f32,
+        count: usize,
+    ) {
+        let zero = simd.splat(0.0);
+        let mut rows = [[zero; LARGEST]; LARGEST];
+        for y in 0..SPAN {
+            let mut numbers = [zero; LARGEST];
+            for x in 0..SPAN {
+                // SAFETY: as promised.
+                numbers[x] =
+                    unsafe { load::<S, WHOLE>(simd, from.add((y * self.width + x) * self.channels), count) };
+            }
+            rows[y] = source_transform(simd, tile, numbers);
+        }
+        for x in 0..SPAN {
+            let mut column = [zero; LARGEST];
+            for y in 0..SPAN {
+                column[y] = rows[y][x];
+            }
+            let column = source_transform(simd, tile, column);
+            for y in 0..SPAN {
+                // SAFETY: as promised.
+                unsafe { store::<S, WHOLE>(simd, to.add((y * SPAN + x) * self.plane), count, column[y]) };
             }
         }
     }
@@ -415,62 +439,98 @@ impl TransformBack<'_> {
     #[inline(always)]
     fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
         let Self { pass, width, columns, .. } = *self;
-        let size = SIZE;
         let [down, across] = pass.tiles;
         let [_, height, row_width] = pass.result.spatial;
         let count = self.chunk.len() * across;
         let plane = plane(count, width);
-        let (minimum, maximum) = (simd.splat(pass.activation.minimum), simd.splat(pass.activation.maximum));
         for index in 0..count {
             let row = self.chunk.start + index / across;
-            let (image, top, left) = (row / down, row % down * size, index % across * size);
-            let (rows, columns_here) = (size.min(height - top), size.min(row_width - left));
-            for column in (0..columns).step_by(LANES) {
-                let zero = simd.splat(0.0);
-                let mut sums = [[zero; 4]; LARGEST];
-                for y in 0..SPAN {
-                    let mut numbers = [zero; LARGEST];
-                    for x in 0..SPAN {
-                        let at = (y * SPAN + x) * plane + index * width + column;
-                        let product = &self.products[at..at + LANES];
-                        // SAFETY: the slice holds LANES numbers.
-                        numbers[x] = unsafe { simd.load(product.as_ptr()) };
-                    }
-                    sums[y] = result_transform(simd, tile, numbers);
-                }
-                let bias = match &pass.bias {
-                    Some(bias) => {
-                        let bias = &bias[self.channel + column..][..LANES];
-                        // SAFETY: the slice holds LANES numbers.
-                        unsafe { simd.load(bias.as_ptr()) }
-                    }
-                    None => zero,
-                };
-                for x in 0..columns_here {
-                    let mut own = [zero; LARGEST];
-                    for y in 0..SPAN {
-                        own[y] = sums[y][x];
-                    }
-                    let own = result_transform(simd, tile, own);
-                    for y in 0..rows {
-                        let mut number = simd.add(own[y], bias);
-                        let position = (image * height + top + y) * row_width + left + x;
-                        let Field { first, distance, .. } = pass.result;
-                        let first = position * distance + first + self.channel + column;
-                        let target = self.result.place(first, LANES);
-                        // SAFETY: each position belongs to one tile and each channel to one unit of one group, so no
-                        // other thread reads or writes here; the place holds LANES numbers, and so does an addend's.
-                        unsafe {
-                            if let Some(addend) = self.addend.at(self.result, first) {
-                                number = simd.add(number, simd.load(addend));
-                            }
-                            simd.store(target, simd.at_most(simd.at_least(number, minimum), maximum));
-                        }
-                    }
+            let (image, top, left) = (row / down, row % down * SIZE, index % across * SIZE);
+            let square = Square {
+                index,
+                plane,
+                corner: (image * height + top) * row_width + left,
+                rows: SIZE.min(height - top),
+                columns: SIZE.min(row_width - left),
+            };
+            for column in (0..columns).step_by(S::LANES) {
+                if column + S::LANES <= columns {
+                    self.vector::<S, SPAN, true>(simd, tile, &square, column);
+                } else {
+                    self.vector::<S, SPAN, false>(simd, tile, &square, column);
                 }
             }
         }
     }
+
+    /// A vector of columns of one tile, whole or the last one's first.
+    #[inline(always)]
+    fn vector<S: Simd, const SPAN: usize, const WHOLE: bool>(
+        &self,
+        simd: S,
+        tile: Tile,
+        square: &Square,
+        column: usize,
+    ) {
+        let Self { pass, width, columns, .. } = *self;
+        let count = if WHOLE { S::LANES } else { columns - column };
+        let zero = simd.splat(0.0);
+        let mut sums = [[zero; 4]; LARGEST];
+        for y in 0..SPAN {
+            let mut numbers = [zero; LARGEST];
+            for x in 0..SPAN {
+                let at = (y * SPAN + x) * square.plane + square.index * width + column;
+                // Products are computed for whole panels.
+                let product = &self.products[at..at + S::LANES];
+                // SAFETY: the slice holds a vector.
+                numbers[x] = unsafe { simd.load(product.as_ptr()) };
+            }
+            sums[y] = result_transform(simd, tile, numbers);
+        }
+        let channel = self.channel + column;
+        let bias = match &pass.bias {
+            Some(bias) => {
+                let bias = &bias[channel..][..count];
+                // SAFETY: the slice holds `count` numbers.
+                unsafe { load::<S, WHOLE>(simd, bias.as_ptr(), count) }
+            }
+            None => zero,
+        };
+        let (minimum, maximum) = (simd.splat(pass.activation.minimum), simd.splat(pass.activation.maximum));
+        let Field { first, distance, spatial: [_, _, row_width], .. } = pass.result;
+        for x in 0..square.columns {
+            let mut own = [zero; LARGEST];
+            for y in 0..SPAN {
+                own[y] = sums[y][x];
+            }
+            let own = result_transform(simd, tile, own);
+            for y in 0..square.rows {
+                let mut number = simd.add(own[y], bias);
+                let first = (square.corner + y * row_width + x) * distance + first + channel;
+                let target = self.result.place(first, count);
+                // SAFETY: each position belongs to one tile and each channel to one unit of one group, so no other thread reads
+                // or writes here; the place holds `count` numbers, and so does an addend's.
+                unsafe {
+                    if let Some(addend) = self.addend.at(self.result, first) {
+                        number = simd.add(number, load::<S, WHOLE>(simd, addend, count));
+                    }
+                    let number = simd.at_most(simd.at_least(number, minimum), maximum);
+                    store::<S, WHOLE>(simd, target, count, number);
+                }
+            }
+        }
+    }
+}
+
+/// A tile of the result, as far as it lies inside the image.
+struct Square {
+    /// The tile's place among those of the chunk, and the numbers from element to element.
+    index: usize,
+    plane: usize,
+    /// The position of its first row and column, counted over all images.
+    corner: usize,
+    rows: usize,
+    columns: usize,
 }
 
 /// What a thread needs; kept between runs.

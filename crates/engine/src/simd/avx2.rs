@@ -33,6 +33,10 @@ unsafe fn compiled<W: Work>(token: Avx2, work: W) {
 }
 
 impl Simd for Avx2 {
+    const NAME: &'static str = "avx2-fma";
+    const LANES: usize = 8;
+    const ROWS: usize = 6;
+
     type Vector = __m256;
 
     #[inline(always)]

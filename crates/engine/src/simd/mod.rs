@@ -6,38 +6,82 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 
 use self::portable::Portable;
 
-/// The numbers in a vector. Packed weights depend on it.
-pub(crate) const LANES: usize = 8;
+/// The numbers of a cache line, and of the widest vector: what is packed is packed in lines, whatever the instruction set.
+pub(crate) const LINE: usize = 16;
 
 /// An instruction set, as a token whose existence proves that the processor has it.
+///
+/// Sums are taken number by number in the order of the kernel, so that two sets which both round a product and a sum once give the same
+/// bits, however wide their vectors are.
 pub(crate) trait Simd: Copy {
-    /// [`LANES`] numbers.
+    /// What it is called.
+    const NAME: &'static str;
+
+    /// The numbers of a vector; a line is one vector or some.
+    const LANES: usize;
+
+    /// The rows of a product that are summed together, two vectors each: as many as leave registers for the factors.
+    const ROWS: usize;
+
+    /// [`Self::LANES`] numbers.
     type Vector: Copy;
 
     /// The same number in all lanes.
     fn splat(self, number: f32) -> Self::Vector;
 
-    /// Reads [`LANES`] numbers.
+    /// Reads [`Self::LANES`] numbers.
     ///
     /// # Safety
     /// They are readable from `source` on; no alignment is needed.
     unsafe fn load(self, source: *const f32) -> Self::Vector;
 
-    /// Reads [`LANES`] numbers of half precision, as their bits.
+    /// Reads fewer numbers than a vector has; the others are zero.
+    ///
+    /// # Safety
+    /// `count` numbers are readable from `source` on.
+    #[inline(always)]
+    unsafe fn load_first(self, source: *const f32, count: usize) -> Self::Vector {
+        debug_assert!(count < Self::LANES);
+        let mut numbers = [0.0; LINE];
+        // SAFETY: as promised; a line holds at least a vector.
+        unsafe {
+            std::ptr::copy_nonoverlapping(source, numbers.as_mut_ptr(), count);
+            self.load(numbers.as_ptr())
+        }
+    }
+
+    /// Reads [`Self::LANES`] numbers of half precision, as their bits.
     ///
     /// # Safety
     /// They are readable from `source` on; no alignment beyond theirs is needed.
     unsafe fn load_half(self, source: *const u16) -> Self::Vector;
 
-    /// Writes [`LANES`] numbers.
+    /// Writes [`Self::LANES`] numbers.
     ///
     /// # Safety
     /// They are writable from `target` on; no alignment is needed.
     unsafe fn store(self, target: *mut f32, vector: Self::Vector);
+
+    /// Writes the first numbers of a vector, not all.
+    ///
+    /// # Safety
+    /// `count` numbers are writable from `target` on.
+    #[inline(always)]
+    unsafe fn store_first(self, target: *mut f32, count: usize, vector: Self::Vector) {
+        debug_assert!(count < Self::LANES);
+        let mut numbers = [0.0; LINE];
+        // SAFETY: as promised; a line holds at least a vector.
+        unsafe {
+            self.store(numbers.as_mut_ptr(), vector);
+            std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, count);
+        }
+    }
 
     /// `a + b`.
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -70,6 +114,35 @@ pub(crate) trait Simd: Copy {
     fn run<W: Work>(self, work: W);
 }
 
+/// Reads a vector that is `WHOLE`, or of which only the first `count` numbers exist.
+///
+/// # Safety
+/// They are readable.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd, const WHOLE: bool>(
+    simd: S,
+    source: *const f32,
+    count: usize,
+) -> S::Vector {
+    // SAFETY: as promised.
+    unsafe { if WHOLE { simd.load(source) } else { simd.load_first(source, count) } }
+}
+
+/// Writes a vector that is `WHOLE`, or the first `count` numbers of it.
+///
+/// # Safety
+/// They are writable.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd, const WHOLE: bool>(
+    simd: S,
+    target: *mut f32,
+    count: usize,
+    vector: S::Vector,
+) {
+    // SAFETY: as promised.
+    unsafe { if WHOLE { simd.store(target, vector) } else { simd.store_first(target, count, vector) } }
+}
+
 /// A computation that is generic over the instruction set. `run`, and whatever it calls, carries `#[inline(always)]`.
 pub(crate) trait Work {
     /// Does it.
@@ -82,28 +155,45 @@ pub enum Instructions {
     /// The widest that this processor has.
     #[default]
     Detected,
+    /// Vectors of 256 bits at most: for comparisons, and for tests of that path.
+    Narrow,
     /// What every processor of the architecture has: for comparisons, and for tests of that path.
     Portable,
 }
 
 impl Instructions {
+    /// All choices, of which some may be the same on a processor.
+    pub const ALL: [Self; 3] = [Self::Detected, Self::Narrow, Self::Portable];
+
     /// What it is called: results have the same bits on every processor where it is the same.
     pub fn name(self) -> &'static str {
-        #[cfg(target_arch = "x86_64")]
-        if self == Self::Detected && avx2::Avx2::detect().is_some() {
-            return "avx2-fma";
+        struct Name<'a>(&'a mut &'static str);
+        impl Work for Name<'_> {
+            #[inline(always)]
+            fn run<S: Simd>(self, _simd: S) {
+                *self.0 = S::NAME;
+            }
         }
-        "portable"
+        let mut name = "";
+        self.run(Name(&mut name));
+        name
     }
 
     /// Runs work.
     #[inline]
     pub(crate) fn run<W: Work>(self, work: W) {
         #[cfg(target_arch = "x86_64")]
-        if self == Self::Detected
-            && let Some(token) = avx2::Avx2::detect()
         {
-            return token.run(work);
+            if self == Self::Detected
+                && let Some(token) = avx512::Avx512::detect()
+            {
+                return token.run(work);
+            }
+            if self != Self::Portable
+                && let Some(token) = avx2::Avx2::detect()
+            {
+                return token.run(work);
+            }
         }
         Portable.run(work);
     }
@@ -113,44 +203,71 @@ impl Instructions {
 mod tests {
     use super::*;
 
+    /// Calls with every place where a vector of a line begins.
+    fn parts<S: Simd>() -> impl Iterator<Item = usize> {
+        (0..LINE).step_by(S::LANES)
+    }
+
     struct Everything<'a> {
-        x: &'a [f32; LANES],
-        y: &'a [f32; LANES],
-        found: &'a mut Vec<[f32; LANES]>,
+        x: &'a [f32; LINE],
+        y: &'a [f32; LINE],
+        found: &'a mut [[f32; LINE]; 6],
     }
 
     impl Work for Everything<'_> {
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) {
-            // SAFETY: both arrays hold LANES numbers.
-            let (x, y) = unsafe { (simd.load(self.x.as_ptr()), simd.load(self.y.as_ptr())) };
-            let three = simd.splat(3.0);
-            let vectors = [
-                simd.add(x, y),
-                simd.subtract(x, y),
-                simd.multiply_add(x, y, three),
-                simd.at_least(x, y),
-                simd.at_most(x, y),
-                simd.where_greater(x, y, y, three),
-            ];
-            for vector in vectors {
-                let mut numbers = [0.0; LANES];
-                // SAFETY: the array holds LANES numbers.
-                unsafe { simd.store(numbers.as_mut_ptr(), vector) };
-                self.found.push(numbers);
+            for from in parts::<S>() {
+                // SAFETY: both lines hold a vector there.
+                let (x, y) =
+                    unsafe { (simd.load(self.x[from..].as_ptr()), simd.load(self.y[from..].as_ptr())) };
+                let three = simd.splat(3.0);
+                let vectors = [
+                    simd.add(x, y),
+                    simd.subtract(x, y),
+                    simd.multiply_add(x, y, three),
+                    simd.at_least(x, y),
+                    simd.at_most(x, y),
+                    simd.where_greater(x, y, y, three),
+                ];
+                for (vector, found) in vectors.into_iter().zip(&mut *self.found) {
+                    // SAFETY: the line holds a vector there.
+                    unsafe { simd.store(found[from..].as_mut_ptr(), vector) };
+                }
             }
         }
     }
 
-    struct Halves<'a>(&'a [u16; LANES], &'a mut Vec<[f32; LANES]>);
+    struct Halves<'a>(&'a [u16; LINE], &'a mut [f32; LINE]);
 
     impl Work for Halves<'_> {
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) {
-            let mut numbers = [0.0; LANES];
-            // SAFETY: both arrays hold LANES numbers.
-            unsafe { simd.store(numbers.as_mut_ptr(), simd.load_half(self.0.as_ptr())) };
-            self.1.push(numbers);
+            for from in parts::<S>() {
+                // SAFETY: both lines hold a vector there.
+                unsafe {
+                    let numbers = simd.load_half(self.0[from..].as_ptr());
+                    simd.store(self.1[from..].as_mut_ptr(), numbers);
+                }
+            }
+        }
+    }
+
+    /// Copies the first numbers of one array to another, and then what was read beyond them.
+    struct First<'a>(&'a [f32], &'a mut [f32], &'a mut f32);
+
+    impl Work for First<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let count = self.0.len() % S::LANES;
+            let mut line = [f32::NAN; LINE];
+            // SAFETY: the arrays hold `count` numbers, and the line a vector.
+            unsafe {
+                let numbers = simd.load_first(self.0.as_ptr(), count);
+                simd.store_first(self.1.as_mut_ptr(), count, numbers);
+                simd.store(line.as_mut_ptr(), numbers);
+            }
+            *self.2 = line[count..S::LANES].iter().map(|number| number.abs()).sum();
         }
     }
 
@@ -160,10 +277,10 @@ mod tests {
         let bits = [0x3c00, 0xc000, 0x3555, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00];
         let expected =
             [1.0, -2.0, 0.333_251_95, 65504.0, 2.0f32.powi(-14), 2.0f32.powi(-24), -0.0, f32::INFINITY];
-        for instructions in [Instructions::Detected, Instructions::Portable] {
-            let mut found = Vec::new();
-            instructions.run(Halves(&bits, &mut found));
-            assert_eq!(found, [expected]);
+        for instructions in Instructions::ALL {
+            let mut found = [0.0; LINE];
+            instructions.run(Halves(&std::array::from_fn(|lane| bits[lane % 8]), &mut found));
+            assert_eq!(found, std::array::from_fn(|lane| expected[lane % 8]));
         }
     }
 
@@ -171,8 +288,9 @@ mod tests {
     fn every_instruction_set_computes_the_definitions() {
         let x = [1.0, -2.0, 0.5, f32::NAN, 8.0, -0.25, 3.0, -7.0];
         let y = [2.0, -3.0, 0.5, 1.0, -8.0, 0.75, 0.0, 4.0];
-        for instructions in [Instructions::Detected, Instructions::Portable] {
-            let mut found = Vec::new();
+        let [x, y]: [[f32; LINE]; 2] = [x, y].map(|line| std::array::from_fn(|lane| line[lane % 8]));
+        for instructions in Instructions::ALL {
+            let mut found = [[0.0; LINE]; 6];
             instructions.run(Everything { x: &x, y: &y, found: &mut found });
             let expected: [fn(f32, f32) -> f32; 6] = [
                 |x, y| x + y,
@@ -183,10 +301,23 @@ mod tests {
                 |x, y| if x > y { y } else { 3.0 },
             ];
             for (found, expected) in found.iter().zip(expected) {
-                for lane in 0..LANES {
+                for lane in 0..LINE {
                     let expected = expected(x[lane], y[lane]);
                     assert!(found[lane] == expected || (found[lane].is_nan() && expected.is_nan()));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn no_number_beyond_the_first_ones_is_read_or_written() {
+        let numbers: Vec<f32> = (1..8).map(|number| number as f32).collect();
+        for instructions in Instructions::ALL {
+            for count in 0..8 {
+                let (mut found, mut beyond) = ([9.0; 8], f32::NAN);
+                instructions.run(First(&numbers[..count], &mut found, &mut beyond));
+                assert_eq!((&found[..count], beyond), (&numbers[..count], 0.0));
+                assert_eq!(found[count..], [9.0; 8][count..]);
             }
         }
     }

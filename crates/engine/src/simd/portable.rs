@@ -1,6 +1,9 @@
 //! Plain arrays, which the compiler turns into what every processor of the architecture has.
 
-use super::{LANES, Simd, Work};
+use super::{Simd, Work};
+
+/// A choice that suits vectors of 128 and of 256 bits.
+const LANES: usize = 8;
 
 /// Nothing needs to be proven.
 #[derive(Clone, Copy)]
@@ -13,6 +16,10 @@ fn lanes(function: impl Fn(usize) -> f32) -> [f32; LANES] {
 }
 
 impl Simd for Portable {
+    const NAME: &'static str = "portable";
+    const LANES: usize = LANES;
+    const ROWS: usize = 6;
+
     type Vector = [f32; LANES];
 
     #[inline(always)]

@@ -7,10 +7,10 @@ use super::super::panels::Shared;
 use super::super::slab::Source;
 use super::{Block, Buffers, Cut, Layout, Phase, Reduction, TASKS};
 use crate::BackwardRule;
-use crate::simd::{LANES, Simd, Work};
+use crate::simd::{LINE, Simd, Work};
 
 /// The channels that are copied together: those of one cache line.
-pub(super) const CHUNK: usize = 2 * LANES;
+pub(super) const CHUNK: usize = LINE;
 
 /// The numbers that a copy should have at most: 64 KiB. The rows that a position reads then stay in the first-level cache, and the
 /// whole copy in the second.
@@ -152,10 +152,10 @@ fn copy<S: Simd>(
             };
             assert!((whole - 1) * size + at + (high - low) * CHUNK <= slab.len(), "a copy leaves its slab");
             for step in 0..high - low {
-                for lane in (0..whole * CHUNK).step_by(LANES) {
+                for lane in (0..whole * CHUNK).step_by(S::LANES) {
                     let from = step * distance + lane;
                     let to = lane / CHUNK * size + at + step * CHUNK + lane % CHUNK;
-                    // SAFETY: the numbers, the results and the slab hold LANES numbers there, as checked above.
+                    // SAFETY: the numbers, the results and the slab hold a vector there, as checked above.
                     unsafe {
                         simd.prefetch(numbers.as_ptr().wrapping_add(from + AHEAD * distance));
                         let mut number = simd.load(numbers.as_ptr().add(from));
@@ -296,19 +296,19 @@ impl Chunk<'_> {
         let [furthest, last] = taps.furthest;
         assert!(start + furthest + (COUNT - 1) * step + CHUNK <= self.slab.len(), "a tap leaves its copy");
         assert!(
-            MAXIMA || last + self.first + self.count.next_multiple_of(LANES) <= layout.filters.len(),
+            MAXIMA || last + self.first + self.count.next_multiple_of(S::LANES) <= layout.filters.len(),
             "a tap leaves the filters"
         );
         let target = layout.target(phase, block.image, [block.plane, row, column]) + self.first;
         let distance = layout.result_step[2] * layout.result.distance;
         let (minimum, maximum) =
             (simd.splat(layout.activation.minimum), simd.splat(layout.activation.maximum));
-        let bias = &layout.initial[self.first..][..self.count.next_multiple_of(LANES)];
+        let bias = &layout.initial[self.first..][..self.count.next_multiple_of(S::LANES)];
         self.result.place(target + (COUNT - 1) * distance, self.count);
         let target = self.result.place(target, self.count);
-        for lane in (0..self.count).step_by(LANES) {
+        for lane in (0..self.count).step_by(S::LANES) {
             let channel = self.first + lane;
-            // SAFETY: the slice holds LANES numbers there.
+            // SAFETY: the slice holds a vector there.
             let mut sums = [unsafe { simd.load(bias.as_ptr().add(lane)) }; COUNT];
             for &[place, filter] in taps.places {
                 // SAFETY: checked above for the tap and the position that lie furthest.
@@ -326,19 +326,17 @@ impl Chunk<'_> {
                     }
                 }
             }
-            let count = LANES.min(self.count - lane);
+            let count = S::LANES.min(self.count - lane);
             for (position, sum) in sums.into_iter().enumerate() {
                 let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
                 // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are
                 // this thread's own, and `count` of them lie inside the result, as those of the last position do.
                 unsafe {
                     let target = target.add(position * distance + lane);
-                    if count == LANES {
+                    if count == S::LANES {
                         simd.store(target, sum);
                     } else {
-                        let mut numbers = [0.0; LANES];
-                        simd.store(numbers.as_mut_ptr(), sum);
-                        std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, count);
+                        simd.store_first(target, count, sum);
                     }
                 }
             }

@@ -7,7 +7,7 @@ use super::super::geometry::Field;
 use super::super::panels::Shared;
 use super::super::slab::{Box3, Source, copy_box};
 use super::{Block, Buffers, Cut, Layout, Phase, TASKS};
-use crate::simd::{LANES, Simd, Work};
+use crate::simd::{LINE, Simd, Work, load, store};
 
 /// The numbers that a block reads: 128 KiB, beside which its result stays in the second-level cache.
 const CACHED: usize = 32 * 1024;
@@ -26,8 +26,8 @@ pub(super) fn cut(layout: &Layout, batch: usize) -> Cut {
         batch * planes * height.div_ceil(rows) * layout.result.channels.div_ceil(channels)
     };
     while tasks(rows, channels) < TASKS {
-        if channels >= 8 * LANES {
-            channels = (channels / 2).next_multiple_of(LANES);
+        if channels >= 4 * LINE {
+            channels = (channels / 2).next_multiple_of(LINE);
         } else if rows > 2 {
             rows = rows.div_ceil(2);
         } else {
@@ -189,25 +189,25 @@ impl Rows<'_> {
             assert!(
                 first >= 0 && first as usize + (POSITIONS - 1) * distance + channels <= view.numbers.len()
             );
-            assert!(tap.filter + channels.next_multiple_of(LANES) <= filters.len());
+            assert!(tap.filter + channels.next_multiple_of(S::LANES) <= filters.len());
         }
         let target = layout.target(phase, block.image, [block.plane, row, column]) + block.channels.start;
         let target_distance = layout.result_step[2] * layout.result.distance;
         let place = Place { taps, distance, start, target, target_distance };
-        let whole = channels / LANES * LANES;
+        let whole = channels / S::LANES * S::LANES;
         let mut channel = 0;
         // SAFETY: checked above, here and below.
         unsafe {
             // A position by itself leaves registers for several vectors, so that no sum waits for its last addend.
             if POSITIONS == 1 {
-                while channel + 4 * LANES <= whole {
+                while channel + 4 * S::LANES <= whole {
                     self.vectors::<S, POSITIONS, 4, true>(simd, &place, channel);
-                    channel += 4 * LANES;
+                    channel += 4 * S::LANES;
                 }
             }
             while channel < whole {
                 self.vectors::<S, POSITIONS, 1, true>(simd, &place, channel);
-                channel += LANES;
+                channel += S::LANES;
             }
             if whole < channels {
                 self.vectors::<S, POSITIONS, 1, false>(simd, &place, whole);
@@ -227,23 +227,23 @@ impl Rows<'_> {
         channel: usize,
     ) {
         let Self { layout, block, view, .. } = self;
-        let count = if WHOLE { LANES } else { block.channels.len() - channel };
+        let count = if WHOLE { S::LANES } else { block.channels.len() - channel };
         let own = block.channels.start + channel;
-        let bias = &layout.initial[own..][..VECTORS * LANES];
+        let bias = &layout.initial[own..][..VECTORS * S::LANES];
         // SAFETY: the slice holds as many numbers.
-        let bias = std::array::from_fn(|vector| unsafe { simd.load(bias.as_ptr().add(vector * LANES)) });
+        let bias = std::array::from_fn(|vector| unsafe { simd.load(bias.as_ptr().add(vector * S::LANES)) });
         let mut sums: [[S::Vector; VECTORS]; POSITIONS] = [bias; POSITIONS];
         for tap in place.taps {
             // SAFETY: as promised.
             unsafe {
                 let filters = layout.filters.as_ptr().add(tap.filter + own);
                 let filters: [S::Vector; VECTORS] =
-                    std::array::from_fn(|vector| simd.load(filters.add(vector * LANES)));
+                    std::array::from_fn(|vector| simd.load(filters.add(vector * S::LANES)));
                 let first = view.numbers.as_ptr().offset(place.start + tap.place).add(channel);
                 for (position, sums) in sums.iter_mut().enumerate() {
                     let first = first.add(position * place.distance);
                     for (vector, sum) in sums.iter_mut().enumerate() {
-                        let number = load::<S, WHOLE>(simd, first.add(vector * LANES), count);
+                        let number = load::<S, WHOLE>(simd, first.add(vector * S::LANES), count);
                         *sum = simd.multiply_add(filters[vector], number, *sum);
                     }
                 }
@@ -255,7 +255,7 @@ impl Rows<'_> {
             let target = place.target + channel + position * place.target_distance;
             for (vector, sum) in sums.into_iter().enumerate() {
                 let sum = simd.at_most(simd.at_least(sum, minimum), maximum);
-                let target = self.result.place(target + vector * LANES, count);
+                let target = self.result.place(target + vector * S::LANES, count);
                 // SAFETY: every position belongs to one phase of one block and every channel to one block: these numbers are
                 // this thread's own.
                 unsafe { store::<S, WHOLE>(simd, target, count, sum) };
@@ -273,40 +273,4 @@ struct Place<'a> {
     /// The first position's first channel in the result, and from position to position.
     target: usize,
     target_distance: usize,
-}
-
-/// Reads a vector of which only `count` numbers exist.
-///
-/// # Safety
-/// They are readable.
-#[inline(always)]
-unsafe fn load<S: Simd, const WHOLE: bool>(simd: S, source: *const f32, count: usize) -> S::Vector {
-    if WHOLE {
-        // SAFETY: as promised.
-        return unsafe { simd.load(source) };
-    }
-    let mut numbers = [0.0; LANES];
-    // SAFETY: as promised; the array holds LANES numbers.
-    unsafe {
-        std::ptr::copy_nonoverlapping(source, numbers.as_mut_ptr(), count);
-        simd.load(numbers.as_ptr())
-    }
-}
-
-/// Writes the first `count` numbers of a vector.
-///
-/// # Safety
-/// They are writable.
-#[inline(always)]
-unsafe fn store<S: Simd, const WHOLE: bool>(simd: S, target: *mut f32, count: usize, vector: S::Vector) {
-    if WHOLE {
-        // SAFETY: as promised.
-        return unsafe { simd.store(target, vector) };
-    }
-    let mut numbers = [0.0; LANES];
-    // SAFETY: as promised; the array holds LANES numbers.
-    unsafe {
-        simd.store(numbers.as_mut_ptr(), vector);
-        std::ptr::copy_nonoverlapping(numbers.as_ptr(), target, count);
-    }
 }

@@ -7,13 +7,13 @@
 use rayon::prelude::*;
 
 use crate::kernel::panels::Shared;
-use crate::simd::{Instructions, LANES, Simd, Work};
+use crate::simd::{Instructions, LINE, Simd, Work};
 
-/// The outputs of a panel: two vectors.
-pub(super) const OUTPUTS: usize = 16;
+/// The outputs of a panel.
+pub(super) const OUTPUTS: usize = LINE;
 
-/// The pictures whose numbers lie side by side: two vectors.
-const PICTURES: usize = 16;
+/// The pictures whose numbers lie side by side.
+const PICTURES: usize = LINE;
 
 /// The panels that one piece of work takes forward, so that numbers of pictures are read from the cache for all but the first.
 const PANELS: usize = 4;
@@ -21,11 +21,14 @@ const PANELS: usize = 4;
 /// The inputs after which the next panel takes its turn: so many rows of weights stay in the first-level cache for all pictures.
 const INPUTS: usize = 256;
 
-/// The rows of a tile of sums: with two vectors each, a vector or two of factors and a broadcast they fill the registers.
-const ROWS: usize = 6;
+/// The rows of a tile of sums, which with the factors fill sixteen registers of two to a line, or suffice that no sum of a line waits for
+/// its last term.
+const fn rows<S: Simd>() -> usize {
+    if S::LANES == LINE { 8 } else { 6 }
+}
 
 /// The inputs whose gradients are one piece of work: sums that stay in the first-level cache while all panels are read.
-const BLOCK: usize = 16 * ROWS;
+const BLOCK: usize = 96;
 
 /// The extents of a layer.
 #[derive(Clone, Copy)]
@@ -113,7 +116,15 @@ struct Sums<'a> {
 impl Work for Sums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let tiles = self.count.div_ceil(ROWS);
+        if S::LANES == LINE { self.tiles::<S, 1>(simd) } else { self.tiles::<S, 2>(simd) }
+    }
+}
+
+impl Sums<'_> {
+    /// All tiles, of `V` vectors to a line.
+    #[inline(always)]
+    fn tiles<S: Simd, const V: usize>(self, simd: S) {
+        let tiles = self.count.div_ceil(rows::<S>());
         for from in (0..self.inputs).step_by(INPUTS) {
             let to = self.inputs.min(from + INPUTS);
             let operand = &self.operand[from * PICTURES..to * PICTURES];
@@ -123,12 +134,15 @@ impl Work for Sums<'_> {
                     let (first, end) = (tile * self.count / tiles, (tile + 1) * self.count / tiles);
                     let sums = &mut sums[first * OUTPUTS..end * OUTPUTS];
                     match end - first {
-                        1 => add_outputs::<S, 1>(simd, panel, operand, first, sums),
-                        2 => add_outputs::<S, 2>(simd, panel, operand, first, sums),
-                        3 => add_outputs::<S, 3>(simd, panel, operand, first, sums),
-                        4 => add_outputs::<S, 4>(simd, panel, operand, first, sums),
-                        5 => add_outputs::<S, 5>(simd, panel, operand, first, sums),
-                        _ => add_outputs::<S, ROWS>(simd, panel, operand, first, sums),
+                        1 => add_outputs::<S, V, 1>(simd, panel, operand, first, sums),
+                        2 => add_outputs::<S, V, 2>(simd, panel, operand, first, sums),
+                        3 => add_outputs::<S, V, 3>(simd, panel, operand, first, sums),
+                        4 => add_outputs::<S, V, 4>(simd, panel, operand, first, sums),
+                        5 => add_outputs::<S, V, 5>(simd, panel, operand, first, sums),
+                        _ if rows::<S>() == 6 => add_outputs::<S, V, 6>(simd, panel, operand, first, sums),
+                        6 => add_outputs::<S, V, 6>(simd, panel, operand, first, sums),
+                        7 => add_outputs::<S, V, 7>(simd, panel, operand, first, sums),
+                        _ => add_outputs::<S, V, 8>(simd, panel, operand, first, sums),
                     }
                 }
             }
@@ -138,14 +152,14 @@ impl Work for Sums<'_> {
 
 /// Adds the products of rows of a panel with the numbers of `N` pictures, from one on, to their sums.
 #[inline(always)]
-fn add_outputs<S: Simd, const N: usize>(
+fn add_outputs<S: Simd, const V: usize, const N: usize>(
     simd: S,
     panel: &[f32],
     operand: &[f32],
     first: usize,
     sums: &mut [f32],
 ) {
-    let mut tile = [[simd.splat(0.0); 2]; N];
+    let mut tile = [[simd.splat(0.0); V]; N];
     assert!(sums.len() == N * OUTPUTS && first + N <= PICTURES);
     for (tile, sums) in tile.iter_mut().zip(sums.chunks_exact(OUTPUTS)) {
         *tile = load(simd, sums);
@@ -153,11 +167,12 @@ fn add_outputs<S: Simd, const N: usize>(
     let (rows, _) = panel.as_chunks::<OUTPUTS>();
     let (numbers, _) = operand.as_chunks::<PICTURES>();
     for (row, numbers) in rows.iter().zip(numbers) {
-        let weights = load(simd, row);
+        let weights: [_; V] = load(simd, row);
         for (index, tile) in tile.iter_mut().enumerate() {
             let number = simd.splat(numbers[first + index]);
-            tile[0] = simd.multiply_add(number, weights[0], tile[0]);
-            tile[1] = simd.multiply_add(number, weights[1], tile[1]);
+            for vector in 0..V {
+                tile[vector] = simd.multiply_add(number, weights[vector], tile[vector]);
+            }
         }
     }
     for (tile, sums) in tile.into_iter().zip(sums.chunks_exact_mut(OUTPUTS)) {
@@ -220,24 +235,36 @@ struct Products<'a> {
 impl Work for Products<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if S::LANES == LINE { self.tiles::<S, 1>(simd) } else { self.tiles::<S, 2>(simd) }
+    }
+}
+
+impl Products<'_> {
+    /// All tiles, of `V` vectors to a line.
+    #[inline(always)]
+    fn tiles<S: Simd, const V: usize>(self, simd: S) {
+        let most = rows::<S>();
         let rows = self.sums.len() / PICTURES * OUTPUTS;
         let panels = self.panels.chunks_exact(self.inputs * OUTPUTS);
         let panels = panels.zip(self.given.chunks(OUTPUTS * PICTURES)).zip(self.live);
         for ((panel, given), _) in panels.filter(|(_, live)| **live) {
             let rows = &panel[self.from * OUTPUTS..][..rows];
-            let tiles = rows.chunks(ROWS * OUTPUTS).zip(self.sums.chunks_mut(ROWS * PICTURES));
+            let tiles = rows.chunks(most * OUTPUTS).zip(self.sums.chunks_mut(most * PICTURES));
             for (rows, sums) in tiles {
                 for row in rows.chunks_exact(OUTPUTS) {
                     // The same row of the next panel is pages away.
                     simd.prefetch(row.as_ptr().wrapping_add(self.inputs * OUTPUTS));
                 }
                 match sums.len() / PICTURES {
-                    1 => add_inputs::<S, 1>(simd, rows, given, sums),
-                    2 => add_inputs::<S, 2>(simd, rows, given, sums),
-                    3 => add_inputs::<S, 3>(simd, rows, given, sums),
-                    4 => add_inputs::<S, 4>(simd, rows, given, sums),
-                    5 => add_inputs::<S, 5>(simd, rows, given, sums),
-                    _ => add_inputs::<S, ROWS>(simd, rows, given, sums),
+                    1 => add_inputs::<S, V, 1>(simd, rows, given, sums),
+                    2 => add_inputs::<S, V, 2>(simd, rows, given, sums),
+                    3 => add_inputs::<S, V, 3>(simd, rows, given, sums),
+                    4 => add_inputs::<S, V, 4>(simd, rows, given, sums),
+                    5 => add_inputs::<S, V, 5>(simd, rows, given, sums),
+                    _ if most == 6 => add_inputs::<S, V, 6>(simd, rows, given, sums),
+                    6 => add_inputs::<S, V, 6>(simd, rows, given, sums),
+                    7 => add_inputs::<S, V, 7>(simd, rows, given, sums),
+                    _ => add_inputs::<S, V, 8>(simd, rows, given, sums),
                 }
             }
         }
@@ -246,19 +273,25 @@ impl Work for Products<'_> {
 
 /// Adds the products of a panel's outputs, all pictures' at a time, to the sums of `N` inputs.
 #[inline(always)]
-fn add_inputs<S: Simd, const N: usize>(simd: S, rows: &[f32], given: &[f32], sums: &mut [f32]) {
+fn add_inputs<S: Simd, const V: usize, const N: usize>(
+    simd: S,
+    rows: &[f32],
+    given: &[f32],
+    sums: &mut [f32],
+) {
     let (rows, _) = rows.as_chunks::<OUTPUTS>();
     assert!(rows.len() == N && sums.len() == N * PICTURES);
-    let mut tile = [[simd.splat(0.0); 2]; N];
+    let mut tile = [[simd.splat(0.0); V]; N];
     for (tile, sums) in tile.iter_mut().zip(sums.chunks_exact(PICTURES)) {
         *tile = load(simd, sums);
     }
     for (output, given) in given.as_chunks::<PICTURES>().0.iter().enumerate() {
-        let given = load(simd, given);
+        let given: [_; V] = load(simd, given);
         for (row, tile) in rows.iter().zip(&mut tile) {
             let weight = simd.splat(row[output]);
-            tile[0] = simd.multiply_add(weight, given[0], tile[0]);
-            tile[1] = simd.multiply_add(weight, given[1], tile[1]);
+            for vector in 0..V {
+                tile[vector] = simd.multiply_add(weight, given[vector], tile[vector]);
+            }
         }
     }
     for (tile, sums) in tile.into_iter().zip(sums.chunks_exact_mut(PICTURES)) {
@@ -266,20 +299,19 @@ fn add_inputs<S: Simd, const N: usize>(simd: S, rows: &[f32], given: &[f32], sum
     }
 }
 
-/// Two vectors.
+/// A line, in `V` vectors.
 #[inline(always)]
-fn load<S: Simd>(simd: S, numbers: &[f32]) -> [S::Vector; 2] {
-    assert!(numbers.len() == 2 * LANES);
-    // SAFETY: the slice holds two vectors.
-    unsafe { [simd.load(numbers.as_ptr()), simd.load(numbers.as_ptr().add(LANES))] }
+fn load<S: Simd, const V: usize>(simd: S, line: &[f32]) -> [S::Vector; V] {
+    assert!(line.len() == V * S::LANES);
+    // SAFETY: the line holds so many vectors.
+    std::array::from_fn(|vector| unsafe { simd.load(line.as_ptr().add(vector * S::LANES)) })
 }
 
 #[inline(always)]
-fn store<S: Simd>(simd: S, vectors: [S::Vector; 2], numbers: &mut [f32]) {
-    assert!(numbers.len() == 2 * LANES);
-    // SAFETY: the slice holds two vectors.
-    unsafe {
-        simd.store(numbers.as_mut_ptr(), vectors[0]);
-        simd.store(numbers.as_mut_ptr().add(LANES), vectors[1]);
+fn store<S: Simd, const V: usize>(simd: S, vectors: [S::Vector; V], line: &mut [f32]) {
+    assert!(line.len() == V * S::LANES);
+    for (vector, lanes) in vectors.into_iter().zip(line.chunks_exact_mut(S::LANES)) {
+        // SAFETY: the part of the line holds a vector.
+        unsafe { simd.store(lanes.as_mut_ptr(), vector) };
     }
 }

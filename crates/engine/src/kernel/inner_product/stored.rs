@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use crate::simd::{LANES, Simd};
+use crate::simd::{LINE, Simd};
 
 /// A number as it is stored.
 pub(super) trait Stored: Copy + Send + Sync + Default {
@@ -15,7 +15,7 @@ pub(super) trait Stored: Copy + Send + Sync + Default {
     /// A vector of numbers.
     ///
     /// # Safety
-    /// [`LANES`] of them are readable from `source` on.
+    /// [`Simd::LANES`] of them are readable from `source` on.
     unsafe fn load<S: Simd>(simd: S, source: *const Self) -> S::Vector;
 }
 
@@ -55,7 +55,7 @@ impl Stored for f16 {
     }
 }
 
-/// The products of some rows with a vector of their length.
+/// The products of some rows with a vector of their length. Each is taken as a line of sums.
 #[inline(always)]
 pub(super) fn products<S: Simd, T: Stored, const ROWS: usize>(
     simd: S,
@@ -63,25 +63,29 @@ pub(super) fn products<S: Simd, T: Stored, const ROWS: usize>(
     vector: &[f32],
 ) -> [f32; ROWS] {
     let mut sums = [[simd.splat(0.0); 2]; ROWS];
-    let whole = vector.len() / (2 * LANES) * (2 * LANES);
+    let whole = vector.len() / LINE * LINE;
     assert!(rows.iter().all(|row| row.len() == vector.len()), "rows as long as the vector");
-    for at in (0..whole).step_by(LANES) {
-        let half = at / LANES % 2;
+    for at in (0..whole).step_by(S::LANES) {
+        let part = at % LINE / S::LANES;
         // SAFETY: the vector and the rows hold `whole` numbers.
         unsafe {
             let number = simd.load(vector.as_ptr().add(at));
             for (sums, row) in sums.iter_mut().zip(&rows) {
-                sums[half] = simd.multiply_add(T::load(simd, row.as_ptr().add(at)), number, sums[half]);
+                sums[part] = simd.multiply_add(T::load(simd, row.as_ptr().add(at)), number, sums[part]);
             }
         }
     }
     std::array::from_fn(|row| {
         let rest = rows[row][whole..].iter().zip(&vector[whole..]);
         let rest = rest.map(|(a, b)| a.number() * b).sum::<f32>();
-        let mut lanes = [0.0; LANES];
-        // SAFETY: the array holds LANES numbers.
-        unsafe { simd.store(lanes.as_mut_ptr(), simd.add(sums[row][0], sums[row][1])) };
-        lanes.iter().sum::<f32>() + rest
+        let mut line = [0.0; LINE];
+        for (part, lanes) in line.chunks_exact_mut(S::LANES).enumerate() {
+            // SAFETY: the part holds a vector.
+            unsafe { simd.store(lanes.as_mut_ptr(), sums[row][part]) };
+        }
+        // In the same order for every width.
+        let (near, far) = line.split_at(LINE / 2);
+        near.iter().zip(far).map(|(a, b)| a + b).sum::<f32>() + rest
     })
 }
 
@@ -92,9 +96,9 @@ pub(super) fn add_rows<S: Simd, T: Stored, const ROWS: usize>(
     sums: &mut [f32],
     rows: [(f32, &[T]); ROWS],
 ) {
-    let whole = sums.len() / LANES * LANES;
+    let whole = sums.len() / S::LANES * S::LANES;
     assert!(rows.iter().all(|(_, row)| row.len() == sums.len()), "rows as long as their sums");
-    for at in (0..whole).step_by(LANES) {
+    for at in (0..whole).step_by(S::LANES) {
         // SAFETY: the sums and the rows hold `whole` numbers.
         unsafe {
             let mut sum = simd.load(sums.as_ptr().add(at));
@@ -104,9 +108,18 @@ pub(super) fn add_rows<S: Simd, T: Stored, const ROWS: usize>(
             simd.store(sums.as_mut_ptr().add(at), sum);
         }
     }
-    for at in whole..sums.len() {
-        for (number, row) in rows {
-            sums[at] += number * row[at].number();
+    let count = sums.len() - whole;
+    if count > 0 {
+        // SAFETY: `count` sums follow the whole vectors, and a line holds at least a vector.
+        unsafe {
+            let rest = sums.as_mut_ptr().add(whole);
+            let mut sum = simd.load_first(rest, count);
+            for (number, row) in rows {
+                let mut line = [T::default(); LINE];
+                line[..count].copy_from_slice(&row[whole..]);
+                sum = simd.multiply_add(simd.splat(number), T::load(simd, line.as_ptr()), sum);
+            }
+            simd.store_first(rest, count, sum);
         }
     }
 }

@@ -3,11 +3,11 @@
 //! Behind maxima and a rectifier most numbers of a gradient are zero, and the gradient of a class score is zero in all channels but one.
 //! Terms of zero add nothing, so only those lines of the panels are read whose factor is not zero, in the same order as in a tile.
 
-use super::{Column, PANEL, Product, Tiles};
-use crate::simd::{LANES, Simd};
+use super::{Column, PANEL, Product, Tiles, strip};
+use crate::simd::Simd;
 
-/// The panels that are summed at a time: their sums, two vectors each, and a factor fill the registers.
-const PANELS: usize = 5;
+/// The strips that are summed at a time: their sums, two vectors each, and a factor fill the registers.
+const STRIPS: usize = 5;
 
 /// The largest share of numbers other than zero with which a row by itself takes no longer than its part of a tile: one of two, as
 /// long as the panels are in the first-level cache.
@@ -21,7 +21,8 @@ impl Tiles<'_> {
     #[inline(always)]
     pub(super) unsafe fn sparse_rows<S: Simd>(&self, simd: S) -> (Vec<usize>, Vec<usize>) {
         let Product { source, rows, targets, pieces, length, panels, range, .. } = &self.product;
-        let columns: Vec<Column<S>> = range.clone().map(|panel| self.column(simd, panel)).collect();
+        let strips = range.clone().step_by(strip::<S>());
+        let columns: Vec<Column<S>> = strips.map(|panel| self.column(simd, panel)).collect();
         // What is written behind the last number is never read.
         let mut active = vec![(0, 0.0); panels.inner + 1];
         let mut others = (Vec::new(), Vec::new());
@@ -45,7 +46,7 @@ impl Tiles<'_> {
                 continue;
             }
             let active = &active[..count];
-            for columns in columns.chunks(PANELS) {
+            for columns in columns.chunks(STRIPS) {
                 // SAFETY: as promised.
                 unsafe {
                     match columns.len() {
@@ -53,7 +54,7 @@ impl Tiles<'_> {
                         2 => self.sparse_row::<S, 2>(simd, columns, active, target),
                         3 => self.sparse_row::<S, 3>(simd, columns, active, target),
                         4 => self.sparse_row::<S, 4>(simd, columns, active, target),
-                        _ => self.sparse_row::<S, PANELS>(simd, columns, active, target),
+                        _ => self.sparse_row::<S, STRIPS>(simd, columns, active, target),
                     }
                 }
             }
@@ -61,7 +62,7 @@ impl Tiles<'_> {
         others
     }
 
-    /// The products of one row, of which the numbers other than zero are given with their lines, with `N` panels.
+    /// The products of one row, of which the numbers other than zero are given with their lines, with `N` strips.
     ///
     /// # Safety
     /// As for a tile.
@@ -73,17 +74,25 @@ impl Tiles<'_> {
         active: &[(usize, f32)],
         target: usize,
     ) {
-        let panels: [&[f32]; N] =
-            std::array::from_fn(|index| self.product.panels.panel(columns[index].panel));
+        let Product { panels, .. } = &self.product;
+        let strips: [&[f32]; N] = std::array::from_fn(|index| {
+            let panel = columns[index].panel;
+            panels.some(panel..(panel + strip::<S>()).min(panels.count()))
+        });
+        // Where a strip has one panel, it is read twice, and what comes of it the second time is not written.
+        let apart: [usize; N] =
+            std::array::from_fn(|index| if columns[index].width > S::LANES { self.apart::<S>() } else { 0 });
         let mut sums: [[S::Vector; 2]; N] = std::array::from_fn(|index| columns[index].bias);
         for &(line, number) in active {
             let number = simd.splat(number);
-            for (sums, panel) in sums.iter_mut().zip(&panels) {
-                let line = &panel[line * PANEL..][..PANEL];
-                // SAFETY: the slice holds two vectors.
-                let line = unsafe { [simd.load(line.as_ptr()), simd.load(line.as_ptr().add(LANES))] };
-                sums[0] = simd.multiply_add(number, line[0], sums[0]);
-                sums[1] = simd.multiply_add(number, line[1], sums[1]);
+            for index in 0..N {
+                let [first, second] = [line * PANEL, line * PANEL + apart[index]];
+                let strip = strips[index];
+                let (first, second) = (&strip[first..][..S::LANES], &strip[second..][..S::LANES]);
+                // SAFETY: each slice holds a vector.
+                let line = unsafe { [simd.load(first.as_ptr()), simd.load(second.as_ptr())] };
+                sums[index][0] = simd.multiply_add(number, line[0], sums[index][0]);
+                sums[index][1] = simd.multiply_add(number, line[1], sums[index][1]);
             }
         }
         for (sums, column) in sums.into_iter().zip(columns) {

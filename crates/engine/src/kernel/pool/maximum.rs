@@ -1,7 +1,7 @@
 //! Maxima over windows, and where they stand.
 
 use super::{NOWHERE, PoolKernel, Taps};
-use crate::simd::{LANES, Simd, Work};
+use crate::simd::{Simd, Work, load, store};
 
 /// The windows of a piece of the result.
 pub(super) struct Maxima<'a> {
@@ -50,32 +50,22 @@ fn one_window<S: Simd, const PLACED: bool>(
 ) {
     let channels = values.len();
     let mut from = 0;
-    while from + 4 * LANES <= channels {
-        vectors::<S, 4, PLACED>(simd, x, taps, from, values, positions);
-        from += 4 * LANES;
+    while from + 4 * S::LANES <= channels {
+        vectors::<S, 4, true, PLACED>(simd, x, taps, from, values, positions);
+        from += 4 * S::LANES;
     }
-    while from + LANES <= channels {
-        vectors::<S, 1, PLACED>(simd, x, taps, from, values, positions);
-        from += LANES;
+    while from + S::LANES <= channels {
+        vectors::<S, 1, true, PLACED>(simd, x, taps, from, values, positions);
+        from += S::LANES;
     }
-    for channel in from..channels {
-        let (mut largest, mut place) = (f32::MIN, NOWHERE);
-        for tap in taps.places() {
-            let number = x[tap * channels + channel];
-            if number > largest || place == NOWHERE {
-                (largest, place) = (number, tap as u32);
-            }
-        }
-        values[channel] = largest;
-        if PLACED {
-            positions[channel] = place;
-        }
+    if from < channels {
+        vectors::<S, 1, false, PLACED>(simd, x, taps, from, values, positions);
     }
 }
 
-/// `N` vectors of channels from `from` on.
+/// `N` vectors of channels from `from` on: whole ones, or the last one's first.
 #[inline(always)]
-fn vectors<S: Simd, const N: usize, const PLACED: bool>(
+fn vectors<S: Simd, const N: usize, const WHOLE: bool, const PLACED: bool>(
     simd: S,
     x: &[f32],
     taps: Taps,
@@ -84,10 +74,13 @@ fn vectors<S: Simd, const N: usize, const PLACED: bool>(
     positions: &mut [u32],
 ) {
     let channels = values.len();
+    let count = if WHOLE { N * S::LANES } else { channels - from };
     let element = |place: usize| {
-        let element = &x[place * channels + from..][..N * LANES];
-        // SAFETY: the element holds N vectors.
-        std::array::from_fn::<_, N, _>(|vector| unsafe { simd.load(element.as_ptr().add(vector * LANES)) })
+        let element = &x[place * channels + from..][..count];
+        // SAFETY: the element holds N vectors, or as much of one as is read.
+        std::array::from_fn::<_, N, _>(|vector| unsafe {
+            load::<S, WHOLE>(simd, element.as_ptr().add(vector * S::LANES), count)
+        })
     };
     let mut largest = [simd.splat(f32::MIN); N];
     let mut places = [simd.splat(f32::from_bits(NOWHERE)); N];
@@ -112,16 +105,17 @@ fn vectors<S: Simd, const N: usize, const PLACED: bool>(
             }
         }
     }
-    let values = &mut values[from..][..N * LANES];
+    let values = &mut values[from..][..count];
     for (vector, largest) in largest.into_iter().enumerate() {
-        // SAFETY: the slice holds N vectors.
-        unsafe { simd.store(values.as_mut_ptr().add(vector * LANES), largest) };
+        // SAFETY: the slice holds N vectors, or as much of one as is written.
+        unsafe { store::<S, WHOLE>(simd, values.as_mut_ptr().add(vector * S::LANES), count, largest) };
     }
     if PLACED {
-        let positions = &mut positions[from..][..N * LANES];
+        let positions = &mut positions[from..][..count];
         for (vector, places) in places.into_iter().enumerate() {
-            // SAFETY: the slice holds N vectors; places are the bits of whole numbers, which any store leaves alone.
-            unsafe { simd.store(positions.as_mut_ptr().cast::<f32>().add(vector * LANES), places) };
+            let target = positions.as_mut_ptr().cast::<f32>().wrapping_add(vector * S::LANES);
+            // SAFETY: as above; places are the bits of whole numbers, which any store leaves alone.
+            unsafe { store::<S, WHOLE>(simd, target, count, places) };
         }
     }
 }

@@ -305,7 +305,7 @@ fn a_forward_pass_alone_keeps_no_positions_and_finds_the_same_maxima() {
         let shape = deepinside_graph::Shape::new(setting.shape).unwrap();
         let result = deepinside_graph::op::Operator::infer(&op, &[&shape]).unwrap().remove(0);
         let x = Array::noise(setting.shape, 53).numbers;
-        for instructions in [Instructions::Detected, Instructions::Portable] {
+        for instructions in Instructions::ALL {
             let run = |backward: bool| {
                 let last = |shape| Operand { shape, layout: Layout::ChannelsLast, weights: None };
                 let lowering = Lowering {

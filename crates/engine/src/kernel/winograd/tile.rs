@@ -1,13 +1,16 @@
 //! The transforms of Winograd's convolutions, and which of them is the fastest.
 
 use super::super::geometry::Geometry;
-use crate::simd::{LANES, Simd};
+use crate::simd::Simd;
 
 /// The largest square of the source that a tile reads.
 pub(super) const LARGEST: usize = 6;
 
 /// The points of the larger transforms besides 0 and ∞: ± each.
 const POINTS: [f32; 2] = [0.75, 1.5];
+
+/// Numbers of channels are multiples of it, so that few vectors are not full.
+const CHANNELS: usize = 8;
 
 /// How many multiplications take as long as what is left of reading one number of the filters from memory, where it is asked for
 /// ahead of time.
@@ -67,7 +70,7 @@ impl Tile {
             && pad[2] < extent
             && large.spatial[0] == 1
             && small.spatial[0] == 1
-            && [large, small].iter().all(|field| (field.channels / groups).is_multiple_of(LANES))
+            && [large, small].iter().all(|field| (field.channels / groups).is_multiple_of(CHANNELS))
     }
 
     /// The filter's extent along one axis.
