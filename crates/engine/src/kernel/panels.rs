@@ -10,7 +10,7 @@ mod sparse;
 use rayon::prelude::*;
 
 use super::activation::Activation;
-use crate::simd::{Instructions, LINE, Simd, Work};
+use crate::simd::{Instructions, LINE, Simd, Work, load_some};
 
 /// The columns of a panel: a cache line.
 pub(crate) const PANEL: usize = LINE;
@@ -374,7 +374,7 @@ impl Tiles<'_> {
         }
         let activation = activation.unwrap_or(Activation::NONE);
         // SAFETY: the array holds two vectors of any width.
-        let bias = unsafe { [simd.load(bias.as_ptr()), simd.load(bias.as_ptr().add(S::LANES))] };
+        let bias = unsafe { load_some(simd, bias.as_ptr(), S::LANES) };
         let bounds = [simd.splat(activation.minimum), simd.splat(activation.maximum)];
         Column { panel, width: end - first, bias, bounds }
     }
@@ -433,8 +433,7 @@ impl Tiles<'_> {
                             simd.prefetch(right.wrapping_add(vector * apart + SOON * PANEL));
                         }
                     }
-                    let columns: [S::Vector; V] =
-                        std::array::from_fn(|vector| simd.load(right.add(vector * apart)));
+                    let columns = load_some::<S, V>(simd, right, apart);
                     for row in 0..R {
                         let left = simd.splat(*rows[row].add(index));
                         for vector in 0..V {

@@ -167,7 +167,8 @@ impl Winograd {
         if self.chunks.len() * self.groups < 8 || numbers > 1 << 20 {
             self.chunks = split(256);
             let panels = self.filters.first().map_or(0, Panels::count);
-            let each = (panels / 8).clamp(1, 4);
+            // Whole strips of two panels, which wide vectors are multiplied in.
+            let each = (panels / 8).next_multiple_of(2).clamp(2, 4);
             self.units =
                 Some((0..panels).step_by(each).map(|first| first..(first + each).min(panels)).collect());
         }

@@ -128,6 +128,25 @@ pub(crate) unsafe fn load<S: Simd, const WHOLE: bool>(
     unsafe { if WHOLE { simd.load(source) } else { simd.load_first(source, count) } }
 }
 
+/// Reads some vectors that lie `apart`. A loop, since the closure of `array::from_fn` would be called and not compiled for the instruction
+/// set.
+///
+/// # Safety
+/// They are readable.
+#[inline(always)]
+pub(crate) unsafe fn load_some<S: Simd, const N: usize>(
+    simd: S,
+    source: *const f32,
+    apart: usize,
+) -> [S::Vector; N] {
+    let mut vectors = [simd.splat(0.0); N];
+    for (index, vector) in vectors.iter_mut().enumerate() {
+        // SAFETY: as promised.
+        *vector = unsafe { simd.load(source.add(index * apart)) };
+    }
+    vectors
+}
+
 /// Writes a vector that is `WHOLE`, or the first `count` numbers of it.
 ///
 /// # Safety
@@ -177,6 +196,20 @@ impl Instructions {
         let mut name = "";
         self.run(Name(&mut name));
         name
+    }
+
+    /// The numbers of a vector.
+    pub(crate) fn lanes(self) -> usize {
+        struct Lanes<'a>(&'a mut usize);
+        impl Work for Lanes<'_> {
+            #[inline(always)]
+            fn run<S: Simd>(self, _simd: S) {
+                *self.0 = S::LANES;
+            }
+        }
+        let mut lanes = 0;
+        self.run(Lanes(&mut lanes));
+        lanes
     }
 
     /// Runs work.

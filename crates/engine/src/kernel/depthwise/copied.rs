@@ -74,11 +74,11 @@ impl Work for Chunks<'_> {
         let extents = [span(layout, 0, 1), span(layout, 1, block.rows.len()), span(layout, 2, width)];
         let size = extents.iter().product::<usize>() * CHUNK;
         slab.resize(size * block.channels.len().div_ceil(CHUNK));
-        place_taps(layout, extents, places);
+        place_taps(layout, extents, CHUNK, places);
         copy(simd, layout, block, source, extents, slab);
         for (first, slab) in block.channels.clone().step_by(CHUNK).zip(slab.chunks_exact(size.max(1))) {
             let count = CHUNK.min(block.channels.end - first);
-            Chunk { layout, block, slab, extents, places, result, first, count }.run(simd);
+            Chunk { layout, block, slab, extents, width: CHUNK, places, result, first, count }.run(simd);
         }
     }
 }
@@ -89,14 +89,15 @@ pub(super) fn origin(layout: &Layout, block: &Block) -> [isize; 3] {
     std::array::from_fn(|axis| (grid[axis] * layout.source_step[axis]) as isize + layout.reach[0][axis])
 }
 
-/// The taps of all phases, in their order: a place in a copy of these extents for the block's first position, and one in the filters.
-pub(super) fn place_taps(layout: &Layout, extents: [usize; 3], places: &mut Vec<[usize; 2]>) {
+/// The taps of all phases, in their order: a place in a copy of these extents, `width` numbers a position, for the block's first position,
+/// and one in the filters.
+pub(super) fn place_taps(layout: &Layout, extents: [usize; 3], width: usize, places: &mut Vec<[usize; 2]>) {
     places.clear();
     for phase in &layout.phases {
         places.extend(phase.taps.iter().map(|tap| {
             let [z, y, x]: [usize; 3] =
                 std::array::from_fn(|axis| (tap.offset[axis] - layout.reach[0][axis]) as usize);
-            [((z * extents[1] + y) * extents[2] + x) * CHUNK, layout.filter(tap)]
+            [((z * extents[1] + y) * extents[2] + x) * width, layout.filter(tap)]
         }));
     }
 }
@@ -201,9 +202,10 @@ fn passed<S: Simd>(simd: S, gate: Gate<'_>, results: S::Vector, gradients: S::Ve
 pub(super) struct Chunk<'a> {
     pub layout: &'a Layout,
     pub block: &'a Block,
-    /// The copy, and its extents.
+    /// The copy, its extents, and the numbers of a position: one line or two.
     pub slab: &'a [f32],
     pub extents: [usize; 3],
+    pub width: usize,
     /// The taps of all phases ([`place_taps`]).
     pub places: &'a [[usize; 2]],
     pub result: Shared<'a>,
@@ -216,14 +218,7 @@ impl Work for Chunk<'_> {
     /// The rows of the block, of all phases.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        // Neighbouring positions read a line or two apart as a rule: then no place has to be computed.
-        match (self.layout.reduction, self.layout.source_step[2]) {
-            (Reduction::Sum, 1) => self.rows::<S, false, 1>(simd),
-            (Reduction::Sum, 2) => self.rows::<S, false, 2>(simd),
-            (Reduction::Sum, _) => self.rows::<S, false, 0>(simd),
-            (Reduction::Maximum, 2) => self.rows::<S, true, 2>(simd),
-            (Reduction::Maximum, _) => self.rows::<S, true, 0>(simd),
-        }
+        if self.width == LINE { self.lines::<S, LINE>(simd) } else { self.lines::<S, { 2 * LINE }>(simd) }
     }
 }
 
@@ -234,10 +229,24 @@ struct Taps<'a> {
 }
 
 impl Chunk<'_> {
+    /// The rows of the block, `WIDTH` numbers a position.
+    #[inline(always)]
+    fn lines<S: Simd, const WIDTH: usize>(&self, simd: S) {
+        assert_eq!(self.width, WIDTH, "the numbers of a position");
+        // Neighbouring positions read one or two apart as a rule: then no place has to be computed.
+        match (self.layout.reduction, self.layout.source_step[2]) {
+            (Reduction::Sum, 1) => self.rows::<S, WIDTH, false, 1>(simd),
+            (Reduction::Sum, 2) => self.rows::<S, WIDTH, false, 2>(simd),
+            (Reduction::Sum, _) => self.rows::<S, WIDTH, false, 0>(simd),
+            (Reduction::Maximum, 2) => self.rows::<S, WIDTH, true, 2>(simd),
+            (Reduction::Maximum, _) => self.rows::<S, WIDTH, true, 0>(simd),
+        }
+    }
+
     /// The rows of the block: maxima or sums. `STEP` is the distance of neighbouring positions in the source, or 0 where that is not
     /// known.
     #[inline(always)]
-    fn rows<S: Simd, const MAXIMA: bool, const STEP: usize>(&self, simd: S) {
+    fn rows<S: Simd, const WIDTH: usize, const MAXIMA: bool, const STEP: usize>(&self, simd: S) {
         let mut places = self.places;
         for phase in &self.layout.phases {
             let (own, others) = places.split_at(phase.taps.len());
@@ -246,7 +255,7 @@ impl Chunk<'_> {
             let taps = Taps { places: own, furthest };
             if self.block.plane < phase.grid[0] {
                 for row in self.block.rows.start..self.block.rows.end.min(phase.grid[1]) {
-                    self.row::<S, MAXIMA, STEP>(simd, phase, &taps, row);
+                    self.row::<S, WIDTH, MAXIMA, STEP>(simd, phase, &taps, row);
                 }
             }
         }
@@ -254,7 +263,7 @@ impl Chunk<'_> {
 
     /// One grid row of a phase.
     #[inline(always)]
-    fn row<S: Simd, const MAXIMA: bool, const STEP: usize>(
+    fn row<S: Simd, const WIDTH: usize, const MAXIMA: bool, const STEP: usize>(
         &self,
         simd: S,
         phase: &Phase,
@@ -267,21 +276,21 @@ impl Chunk<'_> {
         for group in 0..groups {
             let (first, end) = (group * width / groups, (group + 1) * width / groups);
             match end - first {
-                8 => self.positions::<S, MAXIMA, STEP, 8>(simd, phase, taps, row, first),
-                7 => self.positions::<S, MAXIMA, STEP, 7>(simd, phase, taps, row, first),
-                6 => self.positions::<S, MAXIMA, STEP, 6>(simd, phase, taps, row, first),
-                5 => self.positions::<S, MAXIMA, STEP, 5>(simd, phase, taps, row, first),
-                4 => self.positions::<S, MAXIMA, STEP, 4>(simd, phase, taps, row, first),
-                3 => self.positions::<S, MAXIMA, STEP, 3>(simd, phase, taps, row, first),
-                2 => self.positions::<S, MAXIMA, STEP, 2>(simd, phase, taps, row, first),
-                _ => self.positions::<S, MAXIMA, STEP, 1>(simd, phase, taps, row, first),
+                8 => self.positions::<S, WIDTH, MAXIMA, STEP, 8>(simd, phase, taps, row, first),
+                7 => self.positions::<S, WIDTH, MAXIMA, STEP, 7>(simd, phase, taps, row, first),
+                6 => self.positions::<S, WIDTH, MAXIMA, STEP, 6>(simd, phase, taps, row, first),
+                5 => self.positions::<S, WIDTH, MAXIMA, STEP, 5>(simd, phase, taps, row, first),
+                4 => self.positions::<S, WIDTH, MAXIMA, STEP, 4>(simd, phase, taps, row, first),
+                3 => self.positions::<S, WIDTH, MAXIMA, STEP, 3>(simd, phase, taps, row, first),
+                2 => self.positions::<S, WIDTH, MAXIMA, STEP, 2>(simd, phase, taps, row, first),
+                _ => self.positions::<S, WIDTH, MAXIMA, STEP, 1>(simd, phase, taps, row, first),
             }
         }
     }
 
     /// Some neighbouring positions of a row, from `column` on.
     #[inline(always)]
-    fn positions<S: Simd, const MAXIMA: bool, const STEP: usize, const COUNT: usize>(
+    fn positions<S: Simd, const WIDTH: usize, const MAXIMA: bool, const STEP: usize, const COUNT: usize>(
         &self,
         simd: S,
         phase: &Phase,
@@ -290,11 +299,11 @@ impl Chunk<'_> {
         column: usize,
     ) {
         let Self { layout, block, .. } = self;
-        let step = if STEP == 0 { layout.source_step[2] } else { STEP } * CHUNK;
+        let step = if STEP == 0 { layout.source_step[2] } else { STEP } * WIDTH;
         let line = (row - block.rows.start) * layout.source_step[1] * self.extents[2];
-        let start = (line + column * layout.source_step[2]) * CHUNK;
+        let start = (line + column * layout.source_step[2]) * WIDTH;
         let [furthest, last] = taps.furthest;
-        assert!(start + furthest + (COUNT - 1) * step + CHUNK <= self.slab.len(), "a tap leaves its copy");
+        assert!(start + furthest + (COUNT - 1) * step + WIDTH <= self.slab.len(), "a tap leaves its copy");
         assert!(
             MAXIMA || last + self.first + self.count.next_multiple_of(S::LANES) <= layout.filters.len(),
             "a tap leaves the filters"

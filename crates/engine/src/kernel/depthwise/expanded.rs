@@ -11,17 +11,16 @@ use super::super::gather::Finish;
 use super::super::geometry::{Geometry, correlation_taps};
 use super::super::panels::{Addend, Increasing, PANEL, Panels, Product, Shared};
 use super::super::slab::{Box3, Source, copy_box, interleave_box};
-use super::copied::{CHUNK, Chunk, origin, place_taps, span};
+use super::copied::{Chunk, origin, place_taps, span};
 use super::{Block, Buffers, Cut, Layout, TASKS};
 use crate::aligned::Aligned;
 
 /// The source's numbers that a block should read at most: 192 KiB, which stay in the second-level cache for all of its channels.
 const CACHED: usize = 48 * 1024;
 
-/// The numbers of a slab at most: 20 KiB of the 32 of the first-level cache.
-const SLAB: usize = 5 * 1024;
-
-const _: () = assert!(CHUNK == PANEL, "a chunk of channels is what one panel of filters computes");
+/// The positions of a slab at most: a line of channels at each is 20 KiB of the first-level cache's 32, two are 40 of the 48 that most processors
+/// with the widest vectors have.
+const SLAB: usize = 320;
 
 /// A convolution, not in groups, of which no result is kept.
 pub(in crate::kernel) struct Expansion {
@@ -56,7 +55,7 @@ impl Expansion {
     }
 
     /// Rows as many as read a part of the source that stays in the cache, and chunks of channels as many as leave enough work.
-    fn cut(&self, layout: &Layout, batch: usize) -> Cut {
+    fn cut(&self, layout: &Layout, chunk: usize, batch: usize) -> Cut {
         let [planes, height, _] = layout.grid([0; 3]);
         let Geometry { large, stride, .. } = self.geometry;
         let row = span(layout, 0, 1) * stride[0] * stride[1] * large.spatial[2] * large.channels;
@@ -68,10 +67,10 @@ impl Expansion {
         }
         // At least as many rows as are computed twice.
         let rows = rows.max(2 * overlap.div_ceil(step)).min(height.max(1));
-        let chunks = layout.result.channels.div_ceil(CHUNK);
+        let chunks = layout.result.channels.div_ceil(chunk);
         let blocks = batch * planes * height.div_ceil(rows).max(1);
         let together = (chunks * blocks / TASKS).clamp(1, chunks.max(1));
-        Cut { rows, channels: chunks.div_ceil(chunks.div_ceil(together).max(1)).max(1) * CHUNK }
+        Cut { rows, channels: chunks.div_ceil(chunks.div_ceil(together).max(1)).max(1) * chunk }
     }
 }
 
@@ -79,6 +78,8 @@ impl Expansion {
 pub(super) struct Strips {
     expansion: Expansion,
     pub cut: Cut,
+    /// The channels that are computed together: a strip of columns of the product.
+    chunk: usize,
     /// The slab's extents, and how many rows of what is made of it one slab gives.
     extents: [usize; 3],
     held: usize,
@@ -111,11 +112,12 @@ impl View {
 
 impl Strips {
     pub fn new(expansion: Expansion, layout: &Layout, batch: usize) -> Self {
-        let cut = expansion.cut(layout, batch);
+        let chunk = 2 * layout.instructions.lanes();
+        let cut = expansion.cut(layout, chunk, batch);
         let Geometry { large, kernel, stride, dilation, .. } = expansion.geometry;
         let [_, rows, width] = layout.grid([0; 3]);
         let (depth, width) = (span(layout, 0, 1), span(layout, 2, width));
-        let held = (SLAB / (depth * width * CHUNK).max(1)).saturating_sub(span(layout, 1, 1));
+        let held = (SLAB / (depth * width).max(1)).saturating_sub(span(layout, 1, 1));
         let held = (held / layout.source_step[1] + 1).min(cut.rows).min(rows.max(1));
         let extents = [depth, span(layout, 1, held), width];
         let columns = inside(layout.reach[0][2], width, layout.source.spatial[2]);
@@ -135,13 +137,14 @@ impl Strips {
             let view = &view;
             (0..columns.len()).map(move |x| view.place([0, y * stride[1], x * stride[2]]))
         });
-        let results = (0..extents[1]).flat_map(|y| columns.clone().map(move |x| (y * width + x) * CHUNK));
+        let results = (0..extents[1]).flat_map(|y| columns.clone().map(move |x| (y * width + x) * chunk));
         Self {
             windows: Increasing::new(windows),
             results: Increasing::new(results),
             length: if joined { kernel[2] * large.channels } else { large.channels },
             expansion,
             cut,
+            chunk,
             extents,
             held,
             columns,
@@ -160,10 +163,10 @@ impl Strips {
         buffers: &mut Buffers,
     ) {
         let Buffers { slab, places, source: copy } = buffers;
-        let [depth, height, width] = self.extents;
-        let (line, step, beyond) = (width * CHUNK, layout.source_step[1], layout.reduction.beyond());
+        let Self { extents: [depth, height, width], chunk, .. } = *self;
+        let (line, step, beyond) = (width * chunk, layout.source_step[1], layout.reduction.beyond());
         slab.resize(depth * height * line);
-        place_taps(layout, self.extents, places);
+        place_taps(layout, self.extents, chunk, places);
         // Borders to the left and the right, and planes beyond the image, stay as they are: nothing is written there.
         slab.fill(beyond);
         let origin = origin(layout, block);
@@ -172,7 +175,7 @@ impl Strips {
         let corner = [planes.start, inside.start, self.columns.start];
         let corner = std::array::from_fn(|axis| (origin[axis] + corner[axis] as isize).max(0) as usize);
         let numbers = self.numbers(layout, block.image, corner, source, copy);
-        for first in block.channels.clone().step_by(CHUNK) {
+        for first in block.channels.clone().step_by(chunk) {
             for begin in (0..block.rows.len()).step_by(self.held) {
                 let end = (begin + self.held).min(block.rows.len());
                 // The rows that this slab holds, from the block's first on; those that it held before, too, are there.
@@ -194,16 +197,18 @@ impl Strips {
                         self.expand(layout, numbers, at, first / PANEL, to, plane);
                     }
                 }
-                let count = CHUNK.min(block.channels.end - first);
+                let count = chunk.min(block.channels.end - first);
                 let rows = block.rows.start + begin..block.rows.start + end;
                 let block = &Block { rows, channels: block.channels.clone(), ..*block };
                 let extents = self.extents;
-                layout.instructions.run(Chunk { layout, block, slab, extents, places, result, first, count });
+                let chunk =
+                    Chunk { layout, block, slab, extents, width: chunk, places, result, first, count };
+                layout.instructions.run(chunk);
             }
         }
     }
 
-    /// Computes some rows of a plane of the slab, one panel of channels, from the plane and the row of the block that stand `at`.
+    /// Computes some rows of a plane of the slab, a chunk of channels, from the plane and the row of the block that stand `at`.
     fn expand(
         &self,
         layout: &Layout,
@@ -222,7 +227,7 @@ impl Strips {
             pieces: &self.pieces,
             length: self.length,
             panels: filters,
-            range: panel..panel + 1,
+            range: panel..(panel + self.chunk / PANEL).min(filters.count()),
             targets: self.results.part(rows.start * columns..rows.end * columns),
             bias: finish.bias.as_deref(),
             addend: Addend::Nothing,

@@ -7,7 +7,7 @@ use super::super::geometry::Field;
 use super::super::panels::Shared;
 use super::super::slab::{Box3, Source, copy_box};
 use super::{Block, Buffers, Cut, Layout, Phase, TASKS};
-use crate::simd::{LINE, Simd, Work, load, store};
+use crate::simd::{LINE, Simd, Work, load, load_some, store};
 
 /// The numbers that a block reads: 128 KiB, beside which its result stays in the second-level cache.
 const CACHED: usize = 32 * 1024;
@@ -231,14 +231,13 @@ impl Rows<'_> {
         let own = block.channels.start + channel;
         let bias = &layout.initial[own..][..VECTORS * S::LANES];
         // SAFETY: the slice holds as many numbers.
-        let bias = std::array::from_fn(|vector| unsafe { simd.load(bias.as_ptr().add(vector * S::LANES)) });
+        let bias = unsafe { load_some(simd, bias.as_ptr(), S::LANES) };
         let mut sums: [[S::Vector; VECTORS]; POSITIONS] = [bias; POSITIONS];
         for tap in place.taps {
             // SAFETY: as promised.
             unsafe {
                 let filters = layout.filters.as_ptr().add(tap.filter + own);
-                let filters: [S::Vector; VECTORS] =
-                    std::array::from_fn(|vector| simd.load(filters.add(vector * S::LANES)));
+                let filters = load_some::<S, VECTORS>(simd, filters, S::LANES);
                 let first = view.numbers.as_ptr().offset(place.start + tap.place).add(channel);
                 for (position, sums) in sums.iter_mut().enumerate() {
                     let first = first.add(position * place.distance);

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use crate::kernel::panels::Shared;
-use crate::simd::{Instructions, LINE, Simd, Work};
+use crate::simd::{Instructions, LINE, Simd, Work, load_some};
 
 /// The outputs of a panel.
 pub(super) const OUTPUTS: usize = LINE;
@@ -304,7 +304,7 @@ fn add_inputs<S: Simd, const V: usize, const N: usize>(
 fn load<S: Simd, const V: usize>(simd: S, line: &[f32]) -> [S::Vector; V] {
     assert!(line.len() == V * S::LANES);
     // SAFETY: the line holds so many vectors.
-    std::array::from_fn(|vector| unsafe { simd.load(line.as_ptr().add(vector * S::LANES)) })
+    unsafe { load_some(simd, line.as_ptr(), S::LANES) }
 }
 
 #[inline(always)]

@@ -75,9 +75,8 @@ pub(super) fn products<S: Simd, T: Stored, const ROWS: usize>(
             }
         }
     }
-    std::array::from_fn(|row| {
-        let rest = rows[row][whole..].iter().zip(&vector[whole..]);
-        let rest = rest.map(|(a, b)| a.number() * b).sum::<f32>();
+    let mut products = [0.0; ROWS];
+    for (row, product) in products.iter_mut().enumerate() {
         let mut line = [0.0; LINE];
         for (part, lanes) in line.chunks_exact_mut(S::LANES).enumerate() {
             // SAFETY: the part holds a vector.
@@ -85,8 +84,11 @@ pub(super) fn products<S: Simd, T: Stored, const ROWS: usize>(
         }
         // In the same order for every width.
         let (near, far) = line.split_at(LINE / 2);
-        near.iter().zip(far).map(|(a, b)| a + b).sum::<f32>() + rest
-    })
+        let rest = rows[row][whole..].iter().zip(&vector[whole..]);
+        let rest = rest.map(|(a, b)| a.number() * b).sum::<f32>();
+        *product = near.iter().zip(far).map(|(a, b)| a + b).sum::<f32>() + rest;
+    }
+    products
 }
 
 /// Adds some rows, each times a number, to as many sums.

@@ -22,7 +22,10 @@ impl Tiles<'_> {
     pub(super) unsafe fn sparse_rows<S: Simd>(&self, simd: S) -> (Vec<usize>, Vec<usize>) {
         let Product { source, rows, targets, pieces, length, panels, range, .. } = &self.product;
         let strips = range.clone().step_by(strip::<S>());
-        let columns: Vec<Column<S>> = strips.map(|panel| self.column(simd, panel)).collect();
+        let mut columns: Vec<Column<S>> = Vec::with_capacity(strips.len());
+        for panel in strips {
+            columns.push(self.column(simd, panel));
+        }
         // What is written behind the last number is never read.
         let mut active = vec![(0, 0.0); panels.inner + 1];
         let mut others = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! Maxima over windows, and where they stand.
 
 use super::{NOWHERE, PoolKernel, Taps};
-use crate::simd::{Simd, Work, load, store};
+use crate::simd::{Simd, Work, load_some, store};
 
 /// The windows of a piece of the result.
 pub(super) struct Maxima<'a> {
@@ -75,18 +75,12 @@ fn vectors<S: Simd, const N: usize, const WHOLE: bool, const PLACED: bool>(
 ) {
     let channels = values.len();
     let count = if WHOLE { N * S::LANES } else { channels - from };
-    let element = |place: usize| {
-        let element = &x[place * channels + from..][..count];
-        // SAFETY: the element holds N vectors, or as much of one as is read.
-        std::array::from_fn::<_, N, _>(|vector| unsafe {
-            load::<S, WHOLE>(simd, element.as_ptr().add(vector * S::LANES), count)
-        })
-    };
+    let element = |place: usize| &x[place * channels + from..][..count];
     let mut largest = [simd.splat(f32::MIN); N];
     let mut places = [simd.splat(f32::from_bits(NOWHERE)); N];
     if taps.counts.iter().all(|&count| count > 0) {
         // The first element counts whatever it is, so that a window of −∞ has a position.
-        largest = element(taps.first);
+        largest = numbers::<S, N, WHOLE>(simd, element(taps.first));
         places = [simd.splat(f32::from_bits(taps.first as u32)); N];
     }
     for z in 0..taps.counts[0] {
@@ -94,7 +88,8 @@ fn vectors<S: Simd, const N: usize, const WHOLE: bool, const PLACED: bool>(
             let row = taps.first + z * taps.strides[0] + y * taps.strides[1];
             for tap in 0..taps.counts[2] {
                 let place = row + tap * taps.strides[2];
-                let (numbers, own) = (element(place), simd.splat(f32::from_bits(place as u32)));
+                let numbers = numbers::<S, N, WHOLE>(simd, element(place));
+                let own = simd.splat(f32::from_bits(place as u32));
                 for vector in 0..N {
                     let number = numbers[vector];
                     if PLACED {
@@ -116,6 +111,20 @@ fn vectors<S: Simd, const N: usize, const WHOLE: bool, const PLACED: bool>(
             let target = positions.as_mut_ptr().cast::<f32>().wrapping_add(vector * S::LANES);
             // SAFETY: as above; places are the bits of whole numbers, which any store leaves alone.
             unsafe { store::<S, WHOLE>(simd, target, count, places) };
+        }
+    }
+}
+
+/// An element's vectors: `N` whole ones, or as much of one as there is.
+#[inline(always)]
+fn numbers<S: Simd, const N: usize, const WHOLE: bool>(simd: S, element: &[f32]) -> [S::Vector; N] {
+    assert!(!WHOLE || element.len() == N * S::LANES);
+    // SAFETY: the element holds N vectors, or fewer numbers than one has.
+    unsafe {
+        if WHOLE {
+            load_some(simd, element.as_ptr(), S::LANES)
+        } else {
+            [simd.load_first(element.as_ptr(), element.len()); N]
         }
     }
 }
