@@ -214,7 +214,17 @@ fn add<S: Simd>(simd: S, sums: &mut [f32], numbers: &[f32]) {
             simd.store(sums.as_mut_ptr().add(place), sum);
         }
     }
-    for (sum, number) in sums[whole..].iter_mut().zip(&numbers[whole..]) {
+    let (sums, numbers) = (&mut sums[whole..], &numbers[whole..]);
+    if S::MASKS {
+        // SAFETY: both slices hold as many numbers, fewer than a vector.
+        unsafe {
+            let sum = simd.load_first(sums.as_ptr(), sums.len());
+            let sum = simd.add(sum, simd.load_first(numbers.as_ptr(), sums.len()));
+            simd.store_first(sums.as_mut_ptr(), sums.len(), sum);
+        }
+        return;
+    }
+    for (sum, number) in sums.iter_mut().zip(numbers) {
         *sum += number;
     }
 }

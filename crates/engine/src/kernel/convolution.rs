@@ -246,12 +246,9 @@ impl Kernel for ConvolutionKernel {
     fn backward(&self, context: Backward<'_, '_>) {
         let (rule, results, numbers) = (context.rule, context.results[0], context.result_gradients[0]);
         let gate = self.activation.map(|activation| Gate { activation, rule, results });
-        if let (Some(adjoint), Some(gradient)) = (&self.backward, &mut context.operand_gradients[0]) {
-            let addend = if context.accumulates[0] { Addend::Result } else { Addend::Nothing };
-            adjoint.run(Source { numbers, gate }, addend, gradient, context.workspace);
-        }
-        if let (true, Some(gradient)) = (self.adds, context.operand_gradients.get_mut(1)) {
-            let Some(gradient) = gradient else { return };
+        let mut source = Source { numbers, gate };
+        let (own, others) = context.operand_gradients.split_at_mut(1);
+        if let (true, Some(Some(gradient))) = (self.adds, others.first_mut()) {
             match gate {
                 Some(gate) => for_each_piece(
                     gradient,
@@ -261,6 +258,12 @@ impl Kernel for ConvolutionKernel {
                 ),
                 None => copy(numbers, gradient),
             }
+            // What passes the gate need not pass it again.
+            source = Source::plain(gradient);
+        }
+        if let (Some(adjoint), Some(Some(gradient))) = (&self.backward, own.first_mut()) {
+            let addend = if context.accumulates[0] { Addend::Result } else { Addend::Nothing };
+            adjoint.run(source, addend, gradient, context.workspace);
         }
     }
 }

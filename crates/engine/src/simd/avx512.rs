@@ -40,6 +40,7 @@ impl Simd for Avx512 {
     const NAME: &'static str = "avx512";
     const LANES: usize = 16;
     const ROWS: usize = 14;
+    const MASKS: bool = true;
 
     type Vector = __m512;
 

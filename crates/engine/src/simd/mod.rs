@@ -29,6 +29,9 @@ pub(crate) trait Simd: Copy {
     /// The rows of a product that are summed together, two vectors each: as many as leave registers for the factors.
     const ROWS: usize;
 
+    /// Whether the first numbers of a vector are read and written as fast as all.
+    const MASKS: bool = false;
+
     /// [`Self::LANES`] numbers.
     type Vector: Copy;
 

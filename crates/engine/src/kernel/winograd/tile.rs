@@ -14,7 +14,7 @@ const CHANNELS: usize = 8;
 
 /// How many multiplications take as long as what is left of reading one number of the filters from memory, where it is asked for
 /// ahead of time.
-const READING: f64 = 11.0;
+const READING: f64 = 30.0;
 
 /// How many multiplications take as long as transforming one number, forth or back.
 const TRANSFORMING: f64 = 4.0;
