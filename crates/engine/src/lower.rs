@@ -3,9 +3,11 @@
 //! Each value becomes a tensor in the layout in which its producer writes it; where a kernel wants another layout, a
 //! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
 
+mod rectifier;
+
 use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::op::{Eltwise, PoolKind, Unary};
+use deepinside_graph::op::Eltwise;
 use deepinside_graph::pass::Keep;
 use deepinside_graph::{Graph, Inconsistency, Node, NodeId, Op, Shape, ValueId, operations};
 
@@ -160,13 +162,17 @@ impl Lowerer<'_> {
         let result = rectifier.map_or(last.outputs[0], |(fused, _)| self.graph.node(fused).outputs[0]);
         let part = self.parts.get(&result).copied();
         let activation = rectifier.map(|(_, activation)| activation);
-        let placing = Placing { part: part.map(|(_, part)| part), adds: sum.is_some() };
+        let placing = Placing {
+            part: part.map(|(_, part)| part),
+            adds: sum.is_some(),
+            is_open: self.is_stopped_by_maxima(result),
+        };
         let dead_at_zero = self.dead_at_zero(node.inputs[0]);
         let before = self.chains.get(&node.inputs[0]).copied();
         let operand_layout = before.map_or(operand_layout, |(first, _)| self.chain_layout(first));
         let kernel = match before {
             Some(first) => self.chain(first, Link { node, lowering: &lowering, activation }, placing.part),
-            None => self.kernel(&node.op, &lowering, activation, placing, dead_at_zero),
+            None => self.kernel(node, &lowering, activation, placing, dead_at_zero),
         };
         let kernel = kernel.map_err(|cause| EngineError::Unsupported {
             node: node.name.clone(),
@@ -315,22 +321,6 @@ impl Lowerer<'_> {
             && !self.graph.outputs().contains(&value)
     }
 
-    /// The rectifier that is the only one to read the result of a convolution or a sum, where nobody observes that result.
-    fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
-        let (Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op else { return None };
-        // Smooth gates read the rectifier's argument, which a common kernel does not keep.
-        if self.options.rule == BackwardRule::Smooth {
-            return None;
-        }
-        let result = node.outputs[0];
-        let [consumer] = self.consumers[result.index()][..] else { return None };
-        let Op::Unary(function) = &self.graph.node(consumer).op else { return None };
-        if self.options.keep.contains(result) || self.graph.outputs().contains(&result) {
-            return None;
-        }
-        Some((consumer, Activation::of(function)?))
-    }
-
     /// The plain sum of a convolution's result with one other value, where nobody else reads or observes the result: that node,
     /// and the other value, which is there already.
     fn sum_behind(&self, node: &Node) -> Option<(NodeId, ValueId)> {
@@ -401,33 +391,6 @@ impl Lowerer<'_> {
         self.joint.insert(concat, tensor);
         self.fused.insert(concat);
         tensor
-    }
-
-    /// Whether nobody uses the gradient of an element of this value that is zero: on its way back it meets nothing but
-    /// copies and maxima before a rectifier, which stops it there.
-    fn dead_at_zero(&self, mut value: ValueId) -> bool {
-        if !matches!(self.options.rule, BackwardRule::Gradient | BackwardRule::Guided) {
-            return false;
-        }
-        loop {
-            let Some(producer) = self.producers[value.index()] else { return false };
-            if self.options.keep.contains(value) {
-                return false;
-            }
-            let node = self.graph.node(producer);
-            match &node.op {
-                Op::Unary(Unary::Relu { negative_slope: 0.0 }) => return true,
-                Op::Identity(_) | Op::Reshape(_) => value = node.inputs[0],
-                // An average over one element is a copy: so networks say that their size already fits.
-                Op::Pool(pool)
-                    if pool.kind == PoolKind::Maximum
-                        || pool.window.kernel.iter().all(|&extent| extent == 1) =>
-                {
-                    value = node.inputs[0];
-                }
-                _ => return false,
-            }
-        }
     }
 
     /// The shapes of the operands; for elementwise operators brought to one rank by leading ones.
@@ -507,13 +470,13 @@ impl Lowerer<'_> {
 
     fn kernel(
         &self,
-        op: &Op,
+        node: &Node,
         lowering: &Lowering<'_>,
         activation: Option<Activation>,
         placing: Placing,
         dead_at_zero: bool,
     ) -> Result<Box<dyn Kernel>, Inconsistency> {
-        match op {
+        match &node.op {
             Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
             Op::Binary(op) => kernel::binary::lower(op, lowering),
             Op::Concat(op) => kernel::concat::lower(op, lowering),
@@ -530,7 +493,7 @@ impl Lowerer<'_> {
             Op::MeanVarianceNormalization(op) => kernel::mean_variance_normalization::lower(op, lowering),
             Op::Pad(op) => kernel::pad::lower(op, lowering),
             Op::ParametricRelu(op) => kernel::parametric_relu::lower(op, lowering),
-            Op::Pool(op) => kernel::pool::lower(op, lowering),
+            Op::Pool(op) => kernel::pool::lower(op, lowering, self.gate_of_maxima(node)),
             Op::Reduce(op) => kernel::reduce::lower(op, lowering),
             Op::Resample(op) => kernel::resample::lower(op, lowering),
             Op::Reshape(op) => kernel::copy::lower_reshape(op, lowering),

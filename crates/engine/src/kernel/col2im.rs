@@ -93,7 +93,7 @@ impl Col2im {
     /// Computes the result for the whole batch, overwriting it.
     pub fn run(&self, source: Source<'_>, result: &mut [f32]) {
         let result = Shared::new(result);
-        self.blocks.par_iter().for_each(|block| {
+        self.blocks.par_iter().with_max_len(1).for_each(|block| {
             BUFFERS.with_borrow_mut(|buffers| self.block(source, block, result, buffers));
         });
     }

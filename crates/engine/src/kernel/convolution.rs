@@ -37,6 +37,8 @@ pub(crate) struct Placing {
     pub part: Option<Part>,
     /// Whether there is a second operand, channels-last too and of the result's extents, that is added to it.
     pub adds: bool,
+    /// Whether gradients that the rectifier stops never come, so that none has to be stopped here.
+    pub is_open: bool,
 }
 
 /// Where the result lies when it is some channels of a larger array, which several convolutions write together.
@@ -75,7 +77,7 @@ pub(super) fn lower_by(
     op: &Convolution,
     lowering: &Lowering<'_>,
     activation: Option<Activation>,
-    Placing { part, adds }: Placing,
+    Placing { part, adds, is_open }: Placing,
     backward: bool,
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, output) = (&lowering.operands[0], &lowering.results[0]);
@@ -119,7 +121,7 @@ pub(super) fn lower_by(
             format!("{way:?}"),
         ));
     }
-    Ok(Box::new(ConvolutionKernel { forward, backward, activation, adds }))
+    Ok(Box::new(ConvolutionKernel { forward, backward, gate: activation.filter(|_| !is_open), adds }))
 }
 
 /// A packed pass from one field to another.
@@ -212,7 +214,8 @@ pub(super) fn constant(what: &str, operand: &Operand<'_>) -> Result<Vec<f32>, In
 pub(super) struct ConvolutionKernel {
     forward: Box<dyn Pass>,
     backward: Option<Box<dyn Pass>>,
-    activation: Option<Activation>,
+    /// The rectifier that gradients pass.
+    gate: Option<Activation>,
     /// Whether the second operand, which lies as the result does, is added before the rectifier.
     adds: bool,
 }
@@ -220,13 +223,13 @@ pub(super) struct ConvolutionKernel {
 impl ConvolutionKernel {
     /// A kernel for plans without a backward pass.
     pub fn forward_only(forward: impl Pass + 'static) -> Self {
-        Self { forward: Box::new(forward), backward: None, activation: None, adds: false }
+        Self { forward: Box::new(forward), backward: None, gate: None, adds: false }
     }
 }
 
 impl Kernel for ConvolutionKernel {
     fn needs(&self) -> Needs {
-        Needs { operands: false, results: self.activation.is_some() }
+        Needs { operands: false, results: self.gate.is_some() }
     }
 
     fn accumulates(&self, operand: usize) -> bool {
@@ -245,7 +248,7 @@ impl Kernel for ConvolutionKernel {
 
     fn backward(&self, context: Backward<'_, '_>) {
         let (rule, results, numbers) = (context.rule, context.results[0], context.result_gradients[0]);
-        let gate = self.activation.map(|activation| Gate { activation, rule, results });
+        let gate = self.gate.map(|activation| Gate { activation, rule, results });
         let mut source = Source { numbers, gate };
         let (own, others) = context.operand_gradients.split_at_mut(1);
         if let (true, Some(Some(gradient))) = (self.adds, others.first_mut()) {

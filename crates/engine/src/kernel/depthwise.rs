@@ -225,7 +225,7 @@ impl Depthwise {
     /// Computes the result for the whole batch, overwriting it.
     pub fn run(&self, source: Source<'_>, result: &mut [f32]) {
         let result = Shared::new(result);
-        self.blocks.par_iter().for_each(|block| {
+        self.blocks.par_iter().with_max_len(1).for_each(|block| {
             BUFFERS.with_borrow_mut(|buffers| match &self.numbers {
                 Numbers::Read(Reading::InPlace) => {
                     in_place::run(&self.layout, block, source, result, buffers)

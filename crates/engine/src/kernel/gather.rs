@@ -280,9 +280,9 @@ impl Gather {
         let whole: Vec<Unit> =
             (0..self.groups).map(|group| Unit { group, panels: 0..self.panels() }).collect();
         let units = if is_mostly_zero { &whole } else { &self.units };
-        (0..units.len() * blocks).into_par_iter().for_each(|task| {
+        (0..units.len() * blocks).into_par_iter().with_max_len(1).for_each(|task| {
             BUFFERS.with_borrow_mut(|buffers| {
-                let (unit, block) = (&units[task / blocks], &self.blocks[task % blocks]);
+                let (unit, block) = (&units[task % units.len()], &self.blocks[task / units.len()]);
                 let how = How { in_place, skips_zeros: is_mostly_zero };
                 self.run_task(source, (shared, addend), unit, block, how, buffers);
             });
@@ -366,9 +366,9 @@ impl Gather {
                 places.push(view.flat([z, y + (row - block.rows.start) * step[1], x + column * step[2]]));
             }
         }
-        // Where a phase of the block's n-th position goes, unless that lies behind the result.
-        let target = |position: usize, phase: [usize; 3]| {
-            let grid = [block.plane, rows.start + position / pass.grid[2], position % pass.grid[2]];
+        // Where a phase of a grid position goes, unless that lies behind the result.
+        let target = |row: usize, column: usize, phase: [usize; 3]| {
+            let grid = [block.plane, row, column];
             let [z, y, x]: [usize; 3] =
                 std::array::from_fn(|axis| grid[axis] * self.result_step[axis] + phase[axis]);
             let [depth, height, width] = self.result.spatial;
@@ -382,8 +382,11 @@ impl Gather {
         let direct = pass.phases.len() == 1;
         targets.clear();
         if direct {
-            let own = |position| target(position, pass.phases[0]).unwrap_or(0) + columns.start;
-            targets.extend((0..places.len()).map(own));
+            for row in rows {
+                for column in 0..pass.grid[2] {
+                    targets.push(target(row, column, pass.phases[0]).unwrap_or(0) + columns.start);
+                }
+            }
         } else {
             targets.extend((0..places.len()).map(|position| position * width));
             product.resize(places.len() * width);
@@ -412,10 +415,11 @@ impl Gather {
         let across = pass.phases.iter().take_while(|phase| phase[..2] == [0, 0]).count();
         let channels = self.result.channels;
         for (position, products) in product.chunks_exact(width).enumerate() {
-            let left = position % pass.grid[2] * self.result_step[2];
+            let (row, column) = (block.rows.start + position / pass.grid[2], position % pass.grid[2]);
+            let left = column * self.result_step[2];
             let count = across.min(self.result.spatial[2] - left) * channels;
             for (index, phase) in pass.phases.iter().enumerate().step_by(across) {
-                if let Some(target) = target(position, *phase) {
+                if let Some(target) = target(row, column, *phase) {
                     // SAFETY: as above.
                     let target = unsafe { result.slice(target, count) };
                     target.copy_from_slice(&products[index * channels..][..count]);

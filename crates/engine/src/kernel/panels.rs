@@ -18,6 +18,9 @@ pub(crate) const PANEL: usize = LINE;
 /// How many rows ahead a panel's own numbers are asked for, which large ones have in the second-level cache.
 const SOON: usize = 16;
 
+/// The most rows of one vector each: with more, their addresses do not fit registers, and reading them takes longer than multiplying.
+const SINGLE: usize = 10;
+
 /// The panels of a strip: one of two vectors, or two of one each.
 const fn strip<S: Simd>() -> usize {
     2 * S::LANES / PANEL
@@ -330,7 +333,7 @@ impl Tiles<'_> {
         rows: &[usize],
         targets: &[usize],
     ) {
-        let tiles = rows.len().div_ceil(S::ROWS);
+        let tiles = rows.len().div_ceil(if V == 1 { S::ROWS.min(SINGLE) } else { S::ROWS });
         for tile in 0..tiles {
             let own = tile * rows.len() / tiles..(tile + 1) * rows.len() / tiles;
             let following = &rows[own.end..(tile + 2).min(tiles) * rows.len() / tiles];

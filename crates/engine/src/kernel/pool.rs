@@ -19,6 +19,7 @@ use deepinside_graph::op::{Pool, PoolKind};
 
 use self::axis::Axis;
 use self::maximum::Maxima;
+use super::activation::Activation;
 use super::axes::expect_same_order;
 use super::parallel::{GRAIN, for_each_pair, for_each_piece};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Operand, Saved};
@@ -31,8 +32,12 @@ const LANES: usize = 32;
 /// The saved position of a maximum over nothing.
 const NOWHERE: u32 = u32::MAX;
 
-/// Makes the kernel.
-pub(crate) fn lower(op: &Pool, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
+/// Makes the kernel. With a `gate`, the rectifier of what maxima are taken of, the gradient of a maximum that it stops goes nowhere.
+pub(crate) fn lower(
+    op: &Pool,
+    lowering: &Lowering<'_>,
+    gate: Option<Activation>,
+) -> Result<Box<dyn Kernel>, Inconsistency> {
     let input = &lowering.operands[0];
     for operand in lowering.operands.iter().chain(&lowering.results) {
         expect_same_order(operand, &Operand { layout: Layout::ChannelsLast, ..operand.clone() })?;
@@ -54,6 +59,7 @@ pub(crate) fn lower(op: &Pool, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel
         axes: [axis(0), axis(1), axis(2)],
         with_positions: op.with_positions,
         keeps_positions: op.with_positions || lowering.backward,
+        gate: gate.unwrap_or(Activation::NONE),
     };
     // Along an axis on which windows neither reach nor move, elements are as independent as channels, and become some.
     // That is how exported sums over neighbouring channels look. Positions would count other places.
@@ -74,6 +80,8 @@ struct PoolKernel {
     with_positions: bool,
     /// Whether anybody will ask where the maxima stood.
     keeps_positions: bool,
+    /// Maxima beyond its limits have no position.
+    gate: Activation,
 }
 
 /// The elements of one window: the row-major position of the first among the places of the input, and for each axis the

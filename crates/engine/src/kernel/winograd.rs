@@ -192,7 +192,7 @@ impl Winograd {
         assert!(addend.fits(result.len()), "addend of a convolution");
         let result = (Shared::new(result), addend);
         let Some(units) = &self.units else {
-            (0..self.chunks.len() * self.groups).into_par_iter().for_each(|task| {
+            (0..self.chunks.len() * self.groups).into_par_iter().with_max_len(1).for_each(|task| {
                 let (chunk, group) = (&self.chunks[task / self.groups], task % self.groups);
                 BUFFERS.with_borrow_mut(|buffers| {
                     let mut transformed = std::mem::take(&mut buffers.transformed);
@@ -210,13 +210,13 @@ impl Winograd {
             for group in 0..self.groups {
                 let transformed = &mut workspace[..self.transformed(chunk)];
                 let shared = Shared::new(transformed);
-                chunk.clone().into_par_iter().for_each(|row| {
+                chunk.clone().into_par_iter().with_max_len(1).for_each(|row| {
                     BUFFERS.with_borrow_mut(|buffers| {
                         self.transform(source, group, chunk, row..row + 1, shared, &mut buffers.slab);
                     });
                 });
                 let transformed = &*transformed;
-                units.par_iter().for_each(|panels| {
+                units.par_iter().with_max_len(1).for_each(|panels| {
                     BUFFERS.with_borrow_mut(|buffers| {
                         let products = &mut buffers.products;
                         self.multiply(transformed, group, chunk, panels.clone(), result, products);

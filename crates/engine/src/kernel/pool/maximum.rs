@@ -1,5 +1,6 @@
 //! Maxima over windows, and where they stand.
 
+use super::super::activation::Activation;
 use super::{NOWHERE, PoolKernel, Taps};
 use crate::simd::{Simd, Work, load_some, store};
 
@@ -34,7 +35,22 @@ impl Work for Maxima<'_> {
             for (window, (values, positions)) in (first..).zip(outputs) {
                 let (x, taps) = window_of(window);
                 one_window::<S, true>(simd, x, taps, values, positions);
+                kernel.shut(values, positions);
             }
+        }
+    }
+}
+
+impl PoolKernel {
+    /// Takes away the positions of maxima that the rectifier before them stops.
+    #[inline(always)]
+    fn shut(&self, values: &[f32], positions: &mut [u32]) {
+        let Activation { minimum, maximum } = self.gate;
+        if self.gate == Activation::NONE {
+            return;
+        }
+        for (position, &value) in positions.iter_mut().zip(values) {
+            *position = if value > minimum && value < maximum { *position } else { NOWHERE };
         }
     }
 }

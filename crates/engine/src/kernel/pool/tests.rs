@@ -214,7 +214,7 @@ fn windows_are_pooled_as_defined() {
             let case = Case::new(
                 format!("{kind:?} {op} of {:?}", setting.shape),
                 op,
-                |lowering| lower(op, lowering),
+                |lowering| lower(op, lowering, None),
                 vec![x],
                 |x| reference(op, setting.shape, &x[0]),
             )
@@ -230,7 +230,7 @@ fn gradients_of_large_operands_are_scattered_to_the_maxima() {
     let setting = &SETTINGS[13];
     let op = setting.op(PoolKind::Maximum, true);
     let x = Array::noise(setting.shape, 51).map(|x| (x * 9.0).round());
-    let case = Case::new("", &op, |lowering| lower(&op, lowering), vec![x], |_| vec![]);
+    let case = Case::new("", &op, |lowering| lower(&op, lowering, None), vec![x], |_| vec![]);
     let [n, c, h, w] = [2, 43, 41, 37];
     let windows = 21 * 18;
     let g = Array::noise(&[n, c, 21, 18], 52).numbers;
@@ -257,7 +257,7 @@ fn the_first_of_equal_maxima_gets_the_gradient() {
         let case = Case::new(
             "",
             &op,
-            |lowering| lower(&op, lowering),
+            |lowering| lower(&op, lowering, None),
             vec![Array::new(&[1, 1, 2, 2], x)],
             |_| vec![],
         );
@@ -282,7 +282,7 @@ fn plain_layout_and_four_spatial_axes_are_refused() {
         rule: BackwardRule::Gradient,
         backward: true,
     };
-    assert!(lower(&op, &lowering).is_err());
+    assert!(lower(&op, &lowering, None).is_err());
     let window = Window::new([1, 1, 1, 1]);
     let op = Pool { kind: PoolKind::Maximum, window, output: vec![1; 4], with_positions: false };
     let shape = deepinside_graph::Shape::new([1; 6]).unwrap();
@@ -295,7 +295,7 @@ fn plain_layout_and_four_spatial_axes_are_refused() {
         rule: BackwardRule::Gradient,
         backward: true,
     };
-    assert!(lower(&op, &lowering).is_err());
+    assert!(lower(&op, &lowering, None).is_err());
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_forward_pass_alone_keeps_no_positions_and_finds_the_same_maxima() {
                     rule: BackwardRule::Gradient,
                     backward,
                 };
-                let kernel = lower(&op, &lowering).unwrap();
+                let kernel = lower(&op, &lowering, None).unwrap();
                 let mut positions = vec![0; kernel.saved().positions];
                 let mut values = vec![f32::NAN; result.elements()];
                 kernel.forward(Forward {
