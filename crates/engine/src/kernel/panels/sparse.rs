@@ -4,7 +4,7 @@
 //! Terms of zero add nothing, so only those lines of the panels are read whose factor is not zero, in the same order as in a tile.
 
 use super::{Column, PANEL, Product, Tiles, strip};
-use crate::simd::Simd;
+use crate::simd::{Simd, load_some};
 
 /// The strips that are summed at a time: their sums, two vectors each, and a factor fill the registers.
 const STRIPS: usize = 5;
@@ -68,7 +68,7 @@ impl Tiles<'_> {
     /// The products of one row, of which the numbers other than zero are given with their lines, with `N` strips.
     ///
     /// # Safety
-    /// As for a tile.
+    /// As for a tile; the panels have these lines.
     #[inline(always)]
     unsafe fn sparse_row<S: Simd, const N: usize>(
         &self,
@@ -78,10 +78,8 @@ impl Tiles<'_> {
         target: usize,
     ) {
         let Product { panels, .. } = &self.product;
-        let strips: [&[f32]; N] = std::array::from_fn(|index| {
-            let panel = columns[index].panel;
-            panels.some(panel..(panel + strip::<S>()).min(panels.count()))
-        });
+        let strips: [*const f32; N] =
+            std::array::from_fn(|index| panels.some(columns[index].panel..panels.count()).as_ptr());
         // Where a strip has one panel, it is read twice, and what comes of it the second time is not written.
         let apart: [usize; N] =
             std::array::from_fn(|index| if columns[index].width > S::LANES { self.apart::<S>() } else { 0 });
@@ -89,11 +87,8 @@ impl Tiles<'_> {
         for &(line, number) in active {
             let number = simd.splat(number);
             for index in 0..N {
-                let [first, second] = [line * PANEL, line * PANEL + apart[index]];
-                let strip = strips[index];
-                let (first, second) = (&strip[first..][..S::LANES], &strip[second..][..S::LANES]);
-                // SAFETY: each slice holds a vector.
-                let line = unsafe { [simd.load(first.as_ptr()), simd.load(second.as_ptr())] };
+                // SAFETY: the strip's panels have such a line: as many as all pieces have numbers.
+                let line = unsafe { load_some::<S, 2>(simd, strips[index].add(line * PANEL), apart[index]) };
                 sums[index][0] = simd.multiply_add(number, line[0], sums[index][0]);
                 sums[index][1] = simd.multiply_add(number, line[1], sums[index][1]);
             }
