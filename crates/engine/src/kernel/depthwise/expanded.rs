@@ -69,7 +69,9 @@ impl Expansion {
         let rows = rows.max(2 * overlap.div_ceil(step)).min(height.max(1));
         let chunks = layout.result.channels.div_ceil(chunk);
         let blocks = batch * planes * height.div_ceil(rows).max(1);
-        let together = (chunks * blocks / TASKS).clamp(1, chunks.max(1));
+        // Where nothing is copied, many pieces cost nothing, and none is left for one thread alone.
+        let tasks = if self.reads_in_place() { 4 * TASKS } else { TASKS };
+        let together = (chunks * blocks / tasks).clamp(1, chunks.max(1));
         Cut { rows, channels: chunks.div_ceil(chunks.div_ceil(together).max(1)).max(1) * chunk }
     }
 }
