@@ -447,9 +447,24 @@ impl Tiles<'_> {
                 }
             }
         }
+        if column.width < V * S::LANES || !matches!(self.product.addend, Addend::Nothing) {
+            for (sums, &target) in sums.into_iter().zip(targets) {
+                // SAFETY: as promised.
+                unsafe { self.write(simd, column, sums, target) };
+            }
+            return;
+        }
+        // What is written most often, without a question for each vector.
+        let [minimum, maximum] = column.bounds;
         for (sums, &target) in sums.into_iter().zip(targets) {
-            // SAFETY: as promised.
-            unsafe { self.write(simd, column, sums, target) };
+            // SAFETY: whole vectors behind the row's target lie inside the result and are this thread's own.
+            unsafe {
+                let target = self.result.start.add(target + (column.panel - range.start) * PANEL);
+                for (vector, sum) in sums.into_iter().enumerate() {
+                    let number = simd.at_most(simd.at_least(sum, minimum), maximum);
+                    simd.store(target.add(vector * S::LANES), number);
+                }
+            }
         }
     }
 
