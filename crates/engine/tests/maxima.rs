@@ -24,7 +24,7 @@ fn network(rectifier: &Unary, branches: usize) -> (Graph, Vec<ValueId>) {
         let window = Window { pad_begin: vec![1; 2], pad_end: vec![1; 2], ..Window::new([3; 2]) };
         let result = b.node(&name, Convolution { window, groups: 1 }, &[x, weights], &[&name]).unwrap()[0];
         let name = format!("rectified {branch}");
-        rectified.push(b.node(&name, rectifier.clone(), &[result], &[&name]).unwrap()[0]);
+        rectified.push(b.node(&name, *rectifier, &[result], &[&name]).unwrap()[0]);
     }
     let joined = match rectified[..] {
         [alone] => alone,
