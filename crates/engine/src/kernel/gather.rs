@@ -282,6 +282,7 @@ impl Gather {
         let units = if is_mostly_zero { &whole } else { &self.units };
         (0..units.len() * blocks).into_par_iter().with_max_len(1).for_each(|task| {
             BUFFERS.with_borrow_mut(|buffers| {
+                // All channels of a block after each other: the thread that computes them finds them in its caches in the next layer.
                 let (unit, block) = (&units[task % units.len()], &self.blocks[task / units.len()]);
                 let how = How { in_place, skips_zeros: is_mostly_zero };
                 self.run_task(source, (shared, addend), unit, block, how, buffers);

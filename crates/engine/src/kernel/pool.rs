@@ -9,7 +9,8 @@
 //! work. A 3 × 3 window with stride 2 covers each place 2¼ times, so this reads little more than scattering would.
 //!
 //! A window without any element of the input (Caffe's rounding up can make one) has the average 0, and Caffe's lowest
-//! number as its maximum, which has no position; both pass no gradient.
+//! number as its maximum, which has no position; both pass no gradient. Nor has a maximum a position which the rectifier before it stops,
+//! where maxima are told to stop gradients in its place.
 
 mod axis;
 mod maximum;

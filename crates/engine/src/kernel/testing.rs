@@ -5,7 +5,7 @@
 //!
 //! * the results with the reference's;
 //! * the gradients of all operands with central differences of the reference;
-//! * the bits of both with those from another number of threads.
+//! * the bits of both with those from another number of threads, and of the widest vectors with those of narrower ones.
 //!
 //! Buffers are filled with NaN first, so that an element that a kernel does not write shows; what a kernel does not ask
 //! for in [`Needs`] it does not get.

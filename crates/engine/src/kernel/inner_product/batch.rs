@@ -21,8 +21,8 @@ const PANELS: usize = 4;
 /// The inputs after which the next panel takes its turn: so many rows of weights stay in the first-level cache for all pictures.
 const INPUTS: usize = 256;
 
-/// The rows of a tile of sums, which with the factors fill sixteen registers of two to a line, or suffice that no sum of a line waits for
-/// its last term.
+/// The rows of a tile of sums: where a line is two vectors, as many as fill sixteen registers together with the factors; where it is one, as
+/// many as it takes that no sum waits for its last term.
 const fn rows<S: Simd>() -> usize {
     if S::LANES == LINE { 8 } else { 6 }
 }
