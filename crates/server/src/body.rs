@@ -33,6 +33,7 @@ impl<T: DeserializeOwned> FromRequest<SharedState> for JsonBody<T> {
                 "a body of type application/json is expected, found '{kind}'"
             )));
         }
+        expect_length(request.headers(), JSON_LIMIT)?;
         let bytes = read(request.into_body(), JSON_LIMIT, shared.options.limits.body_time).await?;
         let mut value = serde_json::from_slice::<Value>(&bytes)
             .map_err(|error| Problem::malformed(format!("the body is no JSON: {error}")))?;

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 use crate::connections::{Connections, Requests};
+use crate::lingering::Lingering;
 use crate::{SharedState, api};
 
 /// How long requests may take to finish once the server is to end.
@@ -83,12 +84,13 @@ fn connection(
         let answer = router.clone().oneshot(request.map(axum::body::Body::new));
         async move { Ok::<_, Infallible>(answer.await?.map(|body| answering.until_the_end_of(body))) }
     });
+    let time = shared.options.limits.read_time;
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(shared.options.limits.read_time)
+        .header_read_timeout(time)
         .max_headers(64)
         .max_buf_size(64 << 10)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(Lingering::new(stream, time)), TowerToHyperService::new(service))
 }
 
 /// Now and then drops what nobody uses.

@@ -329,6 +329,23 @@ fn a_computation_that_takes_too_long_is_stopped() {
 }
 
 #[test]
+fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let server = Running::new();
+    let request =
+        server.request("POST", "/api/v1/classify", &[("Content-Type", "application/json")], &vec![b' '; 8 << 20]);
+    let mut stream = server.connect();
+    // The length alone is refused; the body comes when the answer has been sent.
+    let (head, body) = request.split_at(request.len() - (8 << 20));
+    stream.write_all(head).unwrap();
+    assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+    std::thread::sleep(Duration::from_millis(100));
+    for piece in body.chunks(1 << 20) {
+        stream.write_all(piece).unwrap();
+    }
+    Reply::read(&mut stream).refused(413, "too_large");
+}
+
+#[test]
 fn slow_clients_are_let_go() {
     let limits = Limits {
         read_time: Duration::from_millis(300),

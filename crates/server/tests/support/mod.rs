@@ -149,8 +149,7 @@ pub struct Reply {
 impl Reply {
     pub fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
-        // A server that refuses a body may reset the connection after its answer.
-        let _ = stream.read_to_end(&mut bytes);
+        stream.read_to_end(&mut bytes).unwrap();
         Self::parse(&bytes)
     }
 

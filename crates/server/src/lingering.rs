@@ -1,0 +1,91 @@
+//! Ending connections so that the last answer arrives.
+//!
+//! A body that is refused need not have arrived. Were the connection closed at once, whatever still arrives would be answered by
+//! a reset, which takes the refusal away from a client before it has read it (RFC 9112, section 9.6). So only the sending side is
+//! closed at first, and what comes in is thrown away until the client closes its side, too, or a time has passed.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+/// How much is read at once to be thrown away, in bytes.
+const SCRATCH: usize = 16 << 10;
+
+/// A connection whose end does not reset it.
+pub struct Lingering {
+    stream: TcpStream,
+    time: Duration,
+    /// Until when what comes in is thrown away; none before the sending side is closed.
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl Lingering {
+    /// Waits for the client to close for no longer than `time`.
+    pub fn new(stream: TcpStream, time: Duration) -> Self {
+        Self { stream, time, until: None }
+    }
+}
+
+impl AsyncRead for Lingering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let until = match &mut this.until {
+            Some(until) => until,
+            none => {
+                ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+                none.insert(Box::pin(tokio::time::sleep(this.time)))
+            }
+        };
+        let mut scratch = [0; SCRATCH];
+        loop {
+            if until.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
