@@ -331,8 +331,12 @@ fn a_computation_that_takes_too_long_is_stopped() {
 #[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = Running::new();
-    let request =
-        server.request("POST", "/api/v1/classify", &[("Content-Type", "application/json")], &vec![b' '; 8 << 20]);
+    let request = server.request(
+        "POST",
+        "/api/v1/classify",
+        &[("Content-Type", "application/json")],
+        &vec![b' '; 8 << 20],
+    );
     let mut stream = server.connect();
     // The length alone is refused; the body comes when the answer has been sent.
     let (head, body) = request.split_at(request.len() - (8 << 20));
