@@ -346,6 +346,8 @@ impl Transform<'_> {
     #[inline(always)]
     fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
         let (size, channels) = (SIZE, self.channels);
+        // Made once: clearing it for every vector takes as long as a part of the transform.
+        let mut rows = [[simd.splat(0.0); LARGEST]; LARGEST];
         for row in 0..self.tiles[0] {
             for column in 0..self.tiles[1] {
                 let corner = (row * size * self.width + column * size) * channels;
@@ -362,9 +364,9 @@ impl Transform<'_> {
                     // each element, which lie inside the target and are written by one thread.
                     unsafe {
                         if count >= S::LANES {
-                            self.vector::<S, SPAN, true>(simd, tile, from, to, count);
+                            self.vector::<S, SPAN, true>(simd, tile, from, to, count, &mut rows);
                         } else {
-                            self.vector::<S, SPAN, false>(simd, tile, from, to, count);
+                            self.vector::<S, SPAN, false>(simd, tile, from, to, count, &mut rows);
                         }
                     }
                 }
@@ -384,9 +386,9 @@ impl Transform<'_> {
         from: *const f32,
         to: *mut f32,
         count: usize,
+        rows: &mut [[S::Vector; LARGEST]; LARGEST],
     ) {
         let zero = simd.splat(0.0);
-        let mut rows = [[zero; LARGEST]; LARGEST];
         for y in 0..SPAN {
             let mut numbers = [zero; LARGEST];
             for x in 0..SPAN {
@@ -444,6 +446,7 @@ impl TransformBack<'_> {
         let [_, height, row_width] = pass.result.spatial;
         let count = self.chunk.len() * across;
         let plane = plane(count, width);
+        let mut sums = [[simd.splat(0.0); 4]; LARGEST];
         for index in 0..count {
             let row = self.chunk.start + index / across;
             let (image, top, left) = (row / down, row % down * SIZE, index % across * SIZE);
@@ -456,9 +459,9 @@ impl TransformBack<'_> {
             };
             for column in (0..columns).step_by(S::LANES) {
                 if column + S::LANES <= columns {
-                    self.vector::<S, SPAN, true>(simd, tile, &square, column);
+                    self.vector::<S, SPAN, true>(simd, tile, &square, column, &mut sums);
                 } else {
-                    self.vector::<S, SPAN, false>(simd, tile, &square, column);
+                    self.vector::<S, SPAN, false>(simd, tile, &square, column, &mut sums);
                 }
             }
         }
@@ -472,11 +475,11 @@ impl TransformBack<'_> {
         tile: Tile,
         square: &Square,
         column: usize,
+        sums: &mut [[S::Vector; 4]; LARGEST],
     ) {
         let Self { pass, width, columns, .. } = *self;
         let count = if WHOLE { S::LANES } else { columns - column };
         let zero = simd.splat(0.0);
-        let mut sums = [[zero; 4]; LARGEST];
         for y in 0..SPAN {
             let mut numbers = [zero; LARGEST];
             for x in 0..SPAN {
