@@ -13,6 +13,8 @@
 //!
 //! The adjoint of such a convolution is one again, with turned filters and inputs and outputs exchanged.
 
+mod result;
+mod source;
 mod tile;
 
 use std::cell::RefCell;
@@ -20,15 +22,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use self::result::TransformBack;
 pub(super) use self::tile::Tile;
-use self::tile::{LARGEST, result_transform, source_transform};
 use super::activation::Activation;
 use super::gather::Finish;
 use super::geometry::{Field, Geometry};
 use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
-use super::slab::{Box3, Source, copy_box};
+use super::slab::Source;
 use crate::aligned::Aligned;
-use crate::simd::{Instructions, Simd, Work, load, store};
+use crate::simd::Instructions;
 
 /// The numbers of one element of all tiles of a chunk, with a cache line of room: the elements of a tile are written and read
 /// together, and at distances of a multiple of 4096 bytes, which are common, they would all fall on the same eight lines of the
@@ -226,42 +228,6 @@ impl Winograd {
         }
     }
 
-    /// Transforms the source of some rows of a chunk's tiles; `target` holds element × tile × channel.
-    fn transform(
-        &self,
-        source: Source<'_>,
-        group: usize,
-        chunk: &Range<usize>,
-        rows: Range<usize>,
-        target: Shared<'_>,
-        slab: &mut Aligned,
-    ) {
-        let [down, across] = self.tiles;
-        let (size, span) = (self.tile.size(), self.tile.span());
-        let channels = self.source.channels / self.groups;
-        let own = group * channels..(group + 1) * channels;
-        let mut row = rows.start;
-        while row < rows.end {
-            // The rows of one image.
-            let here = (rows.end - row).min(down - row % down);
-            let extents = [1, (here - 1) * size + span, (across - 1) * size + span];
-            let first = (row % down * size) as isize - self.pad[0] as isize;
-            let region = Box3 { image: row / down, origin: [0, first, -(self.pad[1] as isize)], extents };
-            copy_box(self.instructions, source, self.source, region, own.clone(), slab);
-            self.instructions.run(Transform {
-                tile: self.tile,
-                slab,
-                width: extents[2],
-                channels,
-                tiles: [here, across],
-                target,
-                first: (row - chunk.start) * across,
-                plane: plane(chunk.len() * across, channels),
-            });
-            row += here;
-        }
-    }
-
     /// Multiplies a chunk's transformed tiles with some filters, and writes what is transformed back.
     fn multiply(
         &self,
@@ -313,228 +279,6 @@ impl Winograd {
             addend,
         });
     }
-}
-
-/// Transforms squares of a slab.
-struct Transform<'a> {
-    tile: Tile,
-    slab: &'a [f32],
-    /// The slab's columns.
-    width: usize,
-    channels: usize,
-    /// Rows and columns of tiles.
-    tiles: [usize; 2],
-    target: Shared<'a>,
-    /// The first tile's index, and the numbers from element to element.
-    first: usize,
-    plane: usize,
-}
-
-impl Work for Transform<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.tile {
-            Tile::Two => self.squares::<S, 4, 2>(simd, Tile::Two),
-            Tile::Four => self.squares::<S, 6, 4>(simd, Tile::Four),
-            Tile::TwoOfFive => self.squares::<S, 6, 2>(simd, Tile::TwoOfFive),
-        }
-    }
-}
-
-impl Transform<'_> {
-    /// `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
-    #[inline(always)]
-    fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
-        let (size, channels) = (SIZE, self.channels);
-        // Made once: clearing it for every vector takes as long as a part of the transform.
-        let mut rows = [[simd.splat(0.0); LARGEST]; LARGEST];
-        for row in 0..self.tiles[0] {
-            for column in 0..self.tiles[1] {
-                let corner = (row * size * self.width + column * size) * channels;
-                let reach = ((SPAN - 1) * self.width + SPAN) * channels;
-                let square = &self.slab[corner..corner + reach];
-                let index = self.first + row * self.tiles[1] + column;
-                // The tile's channels of the first element, and those of the last, so that all lie inside.
-                let first = self.target.place(index * channels, channels);
-                self.target.place((SPAN * SPAN - 1) * self.plane + index * channels, channels);
-                for channel in (0..channels).step_by(S::LANES) {
-                    let count = channels - channel;
-                    let (from, to) = (square[channel..].as_ptr(), first.wrapping_add(channel));
-                    // SAFETY: `count` channels lie inside the square, and behind the place; each tile has its own channels of
-                    // each element, which lie inside the target and are written by one thread.
-                    unsafe {
-                        if count >= S::LANES {
-                            self.vector::<S, SPAN, true>(simd, tile, from, to, count, &mut rows);
-                        } else {
-                            self.vector::<S, SPAN, false>(simd, tile, from, to, count, &mut rows);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// A vector of channels of one square, whole or only the first `count`.
-    ///
-    /// # Safety
-    /// So many numbers are readable at each position of the square, and writable at each element of the tile.
-    #[inline(always)]
-    unsafe fn vector<S: Simd, const SPAN: usize, const WHOLE: bool>(
-        &self,
-        simd: S,
-        tile: Tile,
-        from: *const f32,
-        to: *mut f32,
-        count: usize,
-        rows: &mut [[S::Vector; LARGEST]; LARGEST],
-    ) {
-        let zero = simd.splat(0.0);
-        for y in 0..SPAN {
-            let mut numbers = [zero; LARGEST];
-            for x in 0..SPAN {
-                // SAFETY: as promised.
-                numbers[x] =
-                    unsafe { load::<S, WHOLE>(simd, from.add((y * self.width + x) * self.channels), count) };
-            }
-            rows[y] = source_transform(simd, tile, numbers);
-        }
-        for x in 0..SPAN {
-            let mut column = [zero; LARGEST];
-            for y in 0..SPAN {
-                column[y] = rows[y][x];
-            }
-            let column = source_transform(simd, tile, column);
-            for y in 0..SPAN {
-                // SAFETY: as promised.
-                unsafe { store::<S, WHOLE>(simd, to.add((y * SPAN + x) * self.plane), count, column[y]) };
-            }
-        }
-    }
-}
-
-/// Transforms products back, and writes them with bias and rectifier.
-struct TransformBack<'a> {
-    pass: &'a Winograd,
-    products: &'a [f32],
-    chunk: &'a Range<usize>,
-    /// The numbers of one tile in one element's product.
-    width: usize,
-    /// The columns of the result, the first of which is this channel.
-    columns: usize,
-    channel: usize,
-    result: Shared<'a>,
-    addend: Addend<'a>,
-}
-
-impl Work for TransformBack<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.pass.tile {
-            Tile::Two => self.squares::<S, 4, 2>(simd, Tile::Two),
-            Tile::Four => self.squares::<S, 6, 4>(simd, Tile::Four),
-            Tile::TwoOfFive => self.squares::<S, 6, 2>(simd, Tile::TwoOfFive),
-        }
-    }
-}
-
-impl TransformBack<'_> {
-    /// `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
-    #[inline(always)]
-    fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
-        let Self { pass, width, columns, .. } = *self;
-        let [down, across] = pass.tiles;
-        let [_, height, row_width] = pass.result.spatial;
-        let count = self.chunk.len() * across;
-        let plane = plane(count, width);
-        let mut sums = [[simd.splat(0.0); 4]; LARGEST];
-        for index in 0..count {
-            let row = self.chunk.start + index / across;
-            let (image, top, left) = (row / down, row % down * SIZE, index % across * SIZE);
-            let square = Square {
-                index,
-                plane,
-                corner: (image * height + top) * row_width + left,
-                rows: SIZE.min(height - top),
-                columns: SIZE.min(row_width - left),
-            };
-            for column in (0..columns).step_by(S::LANES) {
-                if column + S::LANES <= columns {
-                    self.vector::<S, SPAN, true>(simd, tile, &square, column, &mut sums);
-                } else {
-                    self.vector::<S, SPAN, false>(simd, tile, &square, column, &mut sums);
-                }
-            }
-        }
-    }
-
-    /// A vector of columns of one tile, whole or the last one's first.
-    #[inline(always)]
-    fn vector<S: Simd, const SPAN: usize, const WHOLE: bool>(
-        &self,
-        simd: S,
-        tile: Tile,
-        square: &Square,
-        column: usize,
-        sums: &mut [[S::Vector; 4]; LARGEST],
-    ) {
-        let Self { pass, width, columns, .. } = *self;
-        let count = if WHOLE { S::LANES } else { columns - column };
-        let zero = simd.splat(0.0);
-        for y in 0..SPAN {
-            let mut numbers = [zero; LARGEST];
-            for x in 0..SPAN {
-                let at = (y * SPAN + x) * square.plane + square.index * width + column;
-                // Products are computed for whole panels.
-                let product = &self.products[at..at + S::LANES];
-                // SAFETY: the slice holds a vector.
-                numbers[x] = unsafe { simd.load(product.as_ptr()) };
-            }
-            sums[y] = result_transform(simd, tile, numbers);
-        }
-        let channel = self.channel + column;
-        let bias = match &pass.bias {
-            Some(bias) => {
-                let bias = &bias[channel..][..count];
-                // SAFETY: the slice holds `count` numbers.
-                unsafe { load::<S, WHOLE>(simd, bias.as_ptr(), count) }
-            }
-            None => zero,
-        };
-        let (minimum, maximum) = (simd.splat(pass.activation.minimum), simd.splat(pass.activation.maximum));
-        let Field { first, distance, spatial: [_, _, row_width], .. } = pass.result;
-        for x in 0..square.columns {
-            let mut own = [zero; LARGEST];
-            for y in 0..SPAN {
-                own[y] = sums[y][x];
-            }
-            let own = result_transform(simd, tile, own);
-            for y in 0..square.rows {
-                let mut number = simd.add(own[y], bias);
-                let first = (square.corner + y * row_width + x) * distance + first + channel;
-                let target = self.result.place(first, count);
-                // SAFETY: each position belongs to one tile and each channel to one unit of one group, so no other thread reads
-                // or writes here; the place holds `count` numbers, and so does an addend's.
-                unsafe {
-                    if let Some(addend) = self.addend.at(self.result, first) {
-                        number = simd.add(number, load::<S, WHOLE>(simd, addend, count));
-                    }
-                    let number = simd.at_most(simd.at_least(number, minimum), maximum);
-                    store::<S, WHOLE>(simd, target, count, number);
-                }
-            }
-        }
-    }
-}
-
-/// A tile of the result, as far as it lies inside the image.
-struct Square {
-    /// The tile's place among those of the chunk, and the numbers from element to element.
-    index: usize,
-    plane: usize,
-    /// The position of its first row and column, counted over all images.
-    corner: usize,
-    rows: usize,
-    columns: usize,
 }
 
 /// What a thread needs; kept between runs.
