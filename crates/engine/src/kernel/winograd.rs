@@ -22,7 +22,6 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use self::result::TransformBack;
 pub(super) use self::tile::Tile;
 use super::activation::Activation;
 use super::gather::Finish;
@@ -56,8 +55,8 @@ pub(super) struct Winograd {
     activation: Activation,
     /// Rows of tiles, counted over all images, that are worked on together.
     chunks: Vec<Range<usize>>,
-    /// Panels that are worked on together, where a chunk's tiles are transformed once for all of them.
-    units: Option<Vec<Range<usize>>>,
+    /// Whether threads share out the elements of one chunk after the other, and not chunks.
+    by_elements: bool,
 }
 
 impl Winograd {
@@ -144,15 +143,16 @@ impl Winograd {
             bias: finish.bias,
             activation: finish.activation.unwrap_or(Activation::NONE),
             chunks: Vec::new(),
-            units: None,
+            by_elements: false,
         };
         winograd.cut(batch);
         winograd
     }
 
     /// Cuts the work. Many tiles: each chunk of them is for itself, with what it transforms in the second-level cache. Few
-    /// tiles, and thus many channels: a chunk is as large as reading the filters once asks for, and the filters are shared
-    /// out. The cut depends on the extents alone.
+    /// tiles, and thus many channels: a chunk is as large as reading the filters once asks for, and its elements are shared
+    /// out, so that each thread reads its own filters, one after the other, and few of the tiles' numbers. The cut depends on the
+    /// extents alone.
     fn cut(&mut self, batch: usize) {
         const NUMBERS: usize = 128 * 1024;
         let [down, across] = self.tiles;
@@ -166,118 +166,106 @@ impl Winograd {
         self.chunks = split(cached);
         // Filters of more than four megabytes would come from memory anew for every chunk.
         let numbers = self.filters.iter().map(|panels| panels.inner * panels.columns).sum::<usize>();
-        if self.chunks.len() * self.groups < 8 || numbers > 1 << 20 {
+        self.by_elements = self.chunks.len() * self.groups < 8 || numbers > 1 << 20;
+        if self.by_elements {
             self.chunks = split(256);
-            let panels = self.filters.first().map_or(0, Panels::count);
-            // Whole strips of two panels, which wide vectors are multiplied in.
-            let each = (panels / 8).next_multiple_of(2).clamp(2, 4);
-            self.units =
-                Some((0..panels).step_by(each).map(|first| first..(first + each).min(panels)).collect());
         }
     }
 
-    /// The numbers of a chunk's transformed source.
-    fn transformed(&self, chunk: &Range<usize>) -> usize {
-        self.tile.elements() * plane(chunk.len() * self.tiles[1], self.source.channels / self.groups)
+    /// The numbers from element to element of a chunk's transformed source, and of its products.
+    fn planes(&self, chunk: &Range<usize>) -> [usize; 2] {
+        let tiles = chunk.len() * self.tiles[1];
+        let columns = self.filters.first().map_or(0, Panels::count) * PANEL;
+        [self.source.channels / self.groups, columns].map(|width| plane(tiles, width))
     }
 
     /// The numbers of working memory that all threads share.
     pub fn workspace(&self) -> usize {
-        match self.units {
-            Some(_) => self.chunks.iter().map(|chunk| self.transformed(chunk)).max().unwrap_or(0),
-            None => 0,
-        }
+        let numbers = |chunk| self.tile.elements() * self.planes(chunk).into_iter().sum::<usize>();
+        if self.by_elements { self.chunks.iter().map(numbers).max().unwrap_or(0) } else { 0 }
     }
 
     /// Computes the result for the whole batch. An addend is added before the rectifier.
     pub fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], workspace: &mut [f32]) {
         assert!(addend.fits(result.len()), "addend of a convolution");
         let result = (Shared::new(result), addend);
-        let Some(units) = &self.units else {
+        let elements = self.tile.elements();
+        if !self.by_elements {
             (0..self.chunks.len() * self.groups).into_par_iter().with_max_len(1).for_each(|task| {
                 let (chunk, group) = (&self.chunks[task / self.groups], task % self.groups);
                 BUFFERS.with_borrow_mut(|buffers| {
-                    let mut transformed = std::mem::take(&mut buffers.transformed);
-                    transformed.resize(self.transformed(chunk));
-                    let shared = Shared::new(&mut transformed);
-                    self.transform(source, group, chunk, chunk.clone(), shared, &mut buffers.slab);
-                    let panels = 0..self.filters[0].count();
-                    self.multiply(&transformed, group, chunk, panels, result, &mut buffers.products);
-                    buffers.transformed = transformed;
+                    let Buffers { slab, transformed, products, tiles } = buffers;
+                    let [source_plane, product_plane] = self.planes(chunk);
+                    transformed.resize(elements * source_plane);
+                    products.resize(elements * product_plane);
+                    self.transform(source, group, chunk, chunk.clone(), Shared::new(transformed), slab);
+                    for element in 0..elements {
+                        self.multiply(transformed, group, chunk, element, Shared::new(products), tiles);
+                    }
+                    self.transform_back(products, group, chunk, chunk.clone(), result);
                 });
             });
             return;
-        };
+        }
         for chunk in &self.chunks {
+            let [source_plane, product_plane] = self.planes(chunk);
+            let (transformed, products) = workspace.split_at_mut(elements * source_plane);
+            let products = &mut products[..elements * product_plane];
             for group in 0..self.groups {
-                let transformed = &mut workspace[..self.transformed(chunk)];
                 let shared = Shared::new(transformed);
                 chunk.clone().into_par_iter().with_max_len(1).for_each(|row| {
-                    BUFFERS.with_borrow_mut(|buffers| {
-                        self.transform(source, group, chunk, row..row + 1, shared, &mut buffers.slab);
+                    BUFFERS.with_borrow_mut(|Buffers { slab, .. }| {
+                        self.transform(source, group, chunk, row..row + 1, shared, slab);
                     });
                 });
-                let transformed = &*transformed;
-                units.par_iter().with_max_len(1).for_each(|panels| {
-                    BUFFERS.with_borrow_mut(|buffers| {
-                        let products = &mut buffers.products;
-                        self.multiply(transformed, group, chunk, panels.clone(), result, products);
+                let shared = Shared::new(products);
+                (0..elements).into_par_iter().with_max_len(1).for_each(|element| {
+                    BUFFERS.with_borrow_mut(|Buffers { tiles, .. }| {
+                        self.multiply(transformed, group, chunk, element, shared, tiles);
                     });
+                });
+                chunk.clone().into_par_iter().with_max_len(1).for_each(|row| {
+                    self.transform_back(products, group, chunk, row..row + 1, result);
                 });
             }
         }
     }
 
-    /// Multiplies a chunk's transformed tiles with some filters, and writes what is transformed back.
+    /// Multiplies one element of all of a chunk's transformed tiles with its filters.
     fn multiply(
         &self,
         transformed: &[f32],
         group: usize,
         chunk: &Range<usize>,
-        panels: Range<usize>,
-        (result, addend): (Shared<'_>, Addend<'_>),
-        products: &mut Products,
+        element: usize,
+        products: Shared<'_>,
+        Tiles { rows, targets }: &mut Tiles,
     ) {
-        let (channels, outputs) = (self.source.channels / self.groups, self.result.channels / self.groups);
+        let channels = self.source.channels / self.groups;
         let tiles = chunk.len() * self.tiles[1];
-        let width = panels.len() * PANEL;
-        let Products { rows, targets, numbers } = products;
+        let [source_plane, product_plane] = self.planes(chunk);
+        let filters = &self.filters[group * self.tile.elements()..][..self.tile.elements()];
+        let width = filters[element].count() * PANEL;
         rows.clear();
         rows.extend((0..tiles).map(|tile| tile * channels));
         targets.clear();
-        targets.extend((0..tiles).map(|tile| tile * width));
-        let (rows, targets) = (Places::new(rows), Places::new(targets));
-        numbers.resize(self.tile.elements() * plane(tiles, width));
-        for (element, numbers) in numbers.chunks_exact_mut(plane(tiles, width)).enumerate() {
-            let filters = &self.filters[group * self.tile.elements()..][..self.tile.elements()];
-            let product = Product {
-                source: &transformed[element * plane(tiles, channels)..][..tiles * channels],
-                rows,
-                pieces: &[0],
-                length: channels,
-                panels: &filters[element],
-                range: panels.clone(),
-                targets,
-                bias: None,
-                addend: Addend::Nothing,
-                activation: None,
-                next: filters.get(element + 1).map(|filters| (filters, panels.start)),
-                skips_zeros: false,
-            };
-            // SAFETY: the buffer is this thread's own.
-            unsafe { product.run(self.instructions, Shared::new(numbers)) };
-        }
-        let first = panels.start * PANEL;
-        self.instructions.run(TransformBack {
-            pass: self,
-            products: numbers,
-            chunk,
-            width,
-            columns: width.min(outputs - first),
-            channel: group * outputs + first,
-            result,
-            addend,
-        });
+        targets.extend((0..tiles).map(|tile| element * product_plane + tile * width));
+        let product = Product {
+            source: &transformed[element * source_plane..][..tiles * channels],
+            rows: Places::new(rows),
+            pieces: &[0],
+            length: channels,
+            panels: &filters[element],
+            range: 0..filters[element].count(),
+            targets: Places::new(targets),
+            bias: None,
+            addend: Addend::Nothing,
+            activation: None,
+            next: filters.get(element + 1).map(|filters| (filters, 0)),
+            skips_zeros: false,
+        };
+        // SAFETY: each element's products are computed by one thread.
+        unsafe { product.run(self.instructions, products) };
     }
 }
 
@@ -286,14 +274,15 @@ impl Winograd {
 struct Buffers {
     slab: Aligned,
     transformed: Aligned,
-    products: Products,
+    products: Aligned,
+    tiles: Tiles,
 }
 
+/// Where the numbers of a chunk's tiles lie.
 #[derive(Default)]
-struct Products {
+struct Tiles {
     rows: Vec<usize>,
     targets: Vec<usize>,
-    numbers: Aligned,
 }
 
 thread_local! {

@@ -3,23 +3,46 @@
 use std::ops::Range;
 
 use super::super::geometry::Field;
-use super::super::panels::{Addend, Shared};
+use super::super::panels::{Addend, PANEL, Shared};
+use super::Winograd;
 use super::tile::{LARGEST, Tile, result_transform};
-use super::{Winograd, plane};
 use crate::simd::{Simd, Work, load, store};
 
-/// Transforms products back, and writes them with bias and rectifier.
-pub(super) struct TransformBack<'a> {
-    pub pass: &'a Winograd,
-    pub products: &'a [f32],
-    pub chunk: &'a Range<usize>,
-    /// The numbers of one tile in one element's product.
-    pub width: usize,
-    /// The columns of the result, the first of which is this channel.
-    pub columns: usize,
-    pub channel: usize,
-    pub result: Shared<'a>,
-    pub addend: Addend<'a>,
+impl Winograd {
+    /// Transforms the products of some rows of a chunk's tiles back, and writes them with bias and rectifier.
+    pub(super) fn transform_back(
+        &self,
+        products: &[f32],
+        group: usize,
+        chunk: &Range<usize>,
+        rows: Range<usize>,
+        (result, addend): (Shared<'_>, Addend<'_>),
+    ) {
+        let [_, plane] = self.planes(chunk);
+        self.instructions.run(TransformBack {
+            pass: self,
+            products,
+            plane,
+            group,
+            chunk,
+            rows,
+            result,
+            addend,
+        });
+    }
+}
+
+/// Transforms products back.
+struct TransformBack<'a> {
+    pass: &'a Winograd,
+    /// Element × tile of the chunk × column, and the numbers from element to element.
+    products: &'a [f32],
+    plane: usize,
+    group: usize,
+    chunk: &'a Range<usize>,
+    rows: Range<usize>,
+    result: Shared<'a>,
+    addend: Addend<'a>,
 }
 
 impl Work for TransformBack<'_> {
@@ -37,18 +60,19 @@ impl TransformBack<'_> {
     /// `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
     #[inline(always)]
     fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
-        let Self { pass, width, columns, .. } = *self;
+        let Self { pass, .. } = *self;
         let [down, across] = pass.tiles;
         let [_, height, row_width] = pass.result.spatial;
-        let count = self.chunk.len() * across;
-        let plane = plane(count, width);
+        let columns = pass.result.channels / pass.groups;
+        let width = columns.next_multiple_of(PANEL);
         let mut sums = [[simd.splat(0.0); 4]; LARGEST];
-        for index in 0..count {
+        for index in
+            (self.rows.start - self.chunk.start) * across..(self.rows.end - self.chunk.start) * across
+        {
             let row = self.chunk.start + index / across;
             let (image, top, left) = (row / down, row % down * SIZE, index % across * SIZE);
             let square = Square {
-                index,
-                plane,
+                first: index * width,
                 corner: (image * height + top) * row_width + left,
                 rows: SIZE.min(height - top),
                 columns: SIZE.min(row_width - left),
@@ -73,13 +97,14 @@ impl TransformBack<'_> {
         column: usize,
         sums: &mut [[S::Vector; 4]; LARGEST],
     ) {
-        let Self { pass, width, columns, .. } = *self;
+        let Self { pass, .. } = *self;
+        let columns = pass.result.channels / pass.groups;
         let count = if WHOLE { S::LANES } else { columns - column };
         let zero = simd.splat(0.0);
         for y in 0..SPAN {
             let mut numbers = [zero; LARGEST];
             for x in 0..SPAN {
-                let at = (y * SPAN + x) * square.plane + square.index * width + column;
+                let at = (y * SPAN + x) * self.plane + square.first + column;
                 // Products are computed for whole panels.
                 let product = &self.products[at..at + S::LANES];
                 // SAFETY: the slice holds a vector.
@@ -87,7 +112,7 @@ impl TransformBack<'_> {
             }
             sums[y] = result_transform(simd, tile, numbers);
         }
-        let channel = self.channel + column;
+        let channel = self.group * columns + column;
         let bias = match &pass.bias {
             Some(bias) => {
                 let bias = &bias[channel..][..count];
@@ -124,9 +149,8 @@ impl TransformBack<'_> {
 
 /// A tile of the result, as far as it lies inside the image.
 struct Square {
-    /// The tile's place among those of the chunk, and the numbers from element to element.
-    index: usize,
-    plane: usize,
+    /// Where its first element's products are.
+    first: usize,
     /// The position of its first row and column, counted over all images.
     corner: usize,
     rows: usize,
