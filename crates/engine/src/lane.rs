@@ -118,7 +118,7 @@ pub(crate) struct Lane {
 impl Lane {
     pub fn new(sizes: &Sizes) -> Self {
         Self {
-            slots: sizes.slots.iter().map(|&size| Aligned::zeros(size)).collect(),
+            slots: Aligned::several(&sizes.slots),
             position_slots: sizes.position_slots.iter().map(|&size| vec![0; size]).collect(),
         }
     }

@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use self::batch::Extents;
 use self::stored::{Stored, add_rows, products};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
+use crate::aligned::Aligned;
 use crate::simd::{Instructions, Simd, Work};
 use crate::{Layout, Precision};
 
@@ -58,7 +59,7 @@ pub(crate) fn lower(
     let panel = if pictures <= ROW_BY_ROW { PANEL } else { batch::OUTPUTS };
     let mut panels = None;
     if lowering.precision == Precision::Fast && pictures <= ROW_BY_ROW {
-        let half: Vec<f16> = pack(weights, [inputs, outputs], op.transposed, channels, PANEL);
+        let half: Aligned<f16> = pack(weights, [inputs, outputs], op.transposed, channels, PANEL);
         // Weights beyond the range of half precision, which no trained layer has, are kept as they are.
         panels = half.iter().all(|number| number.is_finite()).then_some(Panels::Half(half));
     }
@@ -77,9 +78,9 @@ pub(crate) fn lower(
 
 /// Packed weights.
 enum Panels {
-    Single(Vec<f32>),
+    Single(Aligned),
     /// For a few pictures alone: with more, reading weights is not what takes long.
-    Half(Vec<f16>),
+    Half(Aligned<f16>),
 }
 
 /// Packs `O × K` (or `K × O`) weights into panels of so many outputs; where that is the width of a [`STRIP`], the last is
@@ -91,9 +92,9 @@ fn pack<T: Stored>(
     transposed: bool,
     channels: usize,
     panel: usize,
-) -> Vec<T> {
+) -> Aligned<T> {
     let filled = if panel == STRIP { outputs.next_multiple_of(STRIP) } else { outputs };
-    let mut panels = vec![T::default(); inputs * filled];
+    let mut panels = Aligned::pooled(inputs * filled);
     if panels.is_empty() {
         return panels;
     }

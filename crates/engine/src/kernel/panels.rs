@@ -10,6 +10,7 @@ mod sparse;
 use rayon::prelude::*;
 
 use super::activation::Activation;
+use crate::aligned::Aligned;
 use crate::simd::{Instructions, LINE, Simd, Work, load_some};
 
 /// The columns of a panel: a cache line.
@@ -26,42 +27,36 @@ const fn strip<S: Simd>() -> usize {
     2 * S::LANES / PANEL
 }
 
-/// One row of a panel: a cache line, at the beginning of one, so that no vector is read from two.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; PANEL]);
-
 /// A packed matrix.
 pub(crate) struct Panels {
     /// The rows.
     pub inner: usize,
     /// The columns; the last panel is filled up with zeros.
     pub columns: usize,
-    lines: Vec<Line>,
+    /// Rows of a panel are cache lines, so that no vector is read from two.
+    numbers: Aligned,
 }
 
 impl Panels {
     /// Packs `element(row, column)`, on several threads.
     pub fn pack(inner: usize, columns: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Self {
-        let mut lines = vec![Line([0.0; PANEL]); inner * columns.div_ceil(PANEL)];
-        lines.par_chunks_mut(inner.max(1)).enumerate().for_each(|(panel, lines)| {
+        let mut numbers = Aligned::pooled(inner * columns.next_multiple_of(PANEL));
+        numbers.par_chunks_mut((inner * PANEL).max(1)).enumerate().for_each(|(panel, numbers)| {
             let first = panel * PANEL;
             let count = PANEL.min(columns - first);
-            for (row, line) in lines.iter_mut().enumerate() {
-                for (column, number) in line.0[..count].iter_mut().enumerate() {
+            for (row, line) in numbers.chunks_exact_mut(PANEL).enumerate() {
+                for (column, number) in line[..count].iter_mut().enumerate() {
                     *number = element(row, first + column);
                 }
             }
         });
-        Self { inner, columns, lines }
+        Self { inner, columns, numbers }
     }
 
     /// The rows of one panel after the other.
     #[inline(always)]
     pub fn some(&self, panels: std::ops::Range<usize>) -> &[f32] {
-        let lines = &self.lines[panels.start * self.inner..panels.end * self.inner];
-        // SAFETY: lines are arrays of numbers without gaps.
-        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * PANEL) }
+        &self.numbers[panels.start * self.inner * PANEL..panels.end * self.inner * PANEL]
     }
 
     /// The number of panels.
@@ -241,7 +236,7 @@ impl Work for Tiles<'_> {
         }
         // SAFETY: as above.
         unsafe {
-            if self.product.next.is_some() || self.product.panels.lines.len() >= Ahead::LEAST_LINES {
+            if self.product.next.is_some() || self.product.panels.numbers.len() >= Ahead::LEAST {
                 self.tiles::<S, true>(simd, rows, targets);
             } else {
                 self.tiles::<S, false>(simd, rows, targets);
@@ -269,8 +264,8 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// The lines of a matrix from which on asking is worth its instructions; what is smaller stays in the nearer caches.
-    const LEAST_LINES: usize = 1024;
+    /// The numbers of a matrix from which on asking is worth its instructions; what is smaller stays in the nearer caches.
+    const LEAST: usize = 16 * 1024;
 
     /// Asks for one line.
     #[inline(always)]
@@ -425,7 +420,7 @@ impl Tiles<'_> {
         }
         // SAFETY: the rows, their pieces and the panels lie inside their slices.
         unsafe {
-            let mut right = panels.lines.as_ptr().add(column.panel * panels.inner).cast::<f32>();
+            let mut right = panels.numbers.as_ptr().add(column.panel * panels.inner * PANEL);
             let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
             for &piece in *pieces {
                 for index in piece..piece + length {

@@ -2,10 +2,11 @@
 
 use half::f16;
 
+use crate::aligned::Number;
 use crate::simd::{LINE, Simd};
 
 /// A number as it is stored.
-pub(super) trait Stored: Copy + Send + Sync + Default {
+pub(super) trait Stored: Number + Default {
     /// The nearest that can be stored.
     fn of(number: f32) -> Self;
 
