@@ -36,9 +36,10 @@ pub struct Mixture {
     pub components: Vec<Component>,
 }
 
-/// Added to the variance of each colour: what the rounding to whole levels adds, and what keeps a constant colour's
-/// covariance invertible.
-const REGULARISATION: f64 = 1.0 / 12.0 + 0.25;
+/// Added to the variance of each colour, in levels²: about what JPEG files and sensors leave of noise. Clusters of nearly one colour would
+/// otherwise be so narrow that the same surface, a little lighter, is not theirs (`docs/methods/localise.md`); and a constant
+/// colour's covariance could not be inverted.
+const REGULARISATION: f64 = 6.0;
 
 /// The rounds of k-means at most.
 const ROUNDS: usize = 10;
