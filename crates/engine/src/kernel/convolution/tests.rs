@@ -259,7 +259,8 @@ fn large_images_equal_the_definition_both_ways() {
     }
 }
 
-/// Tiles that are cut or whole, few and many, and more filters than stay in the caches, with groups, both directions.
+/// Tiles that are cut or whole, few and many, rows of them that are read where they lie, and more filters than stay in the caches,
+/// with groups, both directions.
 #[test]
 fn winograds_of_many_tiles_equal_the_definition() {
     let settings = [
@@ -270,6 +271,10 @@ fn winograds_of_many_tiles_equal_the_definition() {
         (Tile::Two, [1, 8, 57, 60], 8, 1, 3),
         (Tile::TwoOfFive, [1, 8, 27, 60], 8, 1, 5),
         (Tile::TwoOfFive, [2, 16, 19, 27], 32, 2, 5),
+        (Tile::Four, [2, 16, 10, 380], 8, 1, 3),
+        (Tile::Four, [1, 32, 9, 380], 16, 2, 3),
+        (Tile::Two, [1, 24, 7, 380], 8, 1, 3),
+        (Tile::TwoOfFive, [1, 16, 7, 380], 8, 1, 5),
     ];
     let operators = settings.map(|(_, _, _, groups, kernel)| {
         let pad = vec![kernel / 2; 2];
