@@ -63,7 +63,7 @@ struct Part {
     first: NonNull<Line>,
     count: usize,
     /// Unmapped with its last part.
-    _map: Arc<MmapMut>,
+    map: Arc<MmapMut>,
 }
 
 // SAFETY: a part is the only one that touches its lines, as a vector is.
@@ -145,13 +145,13 @@ impl Part {
         let _ = map.advise(memmap2::Advice::HugePage);
         // Pages begin at a line.
         let first = NonNull::new(map.as_mut_ptr().cast())?;
-        Some(Self { first, count: lines, _map: Arc::new(map) })
+        Some(Self { first, count: lines, map: Arc::new(map) })
     }
 
     /// Takes the first of the lines away.
     fn cut(&mut self, lines: usize) -> Self {
         assert!(lines <= self.count, "more lines than are left");
-        let cut = Self { first: self.first, count: lines, _map: Arc::clone(&self._map) };
+        let cut = Self { first: self.first, count: lines, map: Arc::clone(&self.map) };
         // SAFETY: the map holds all lines of the part.
         self.first = unsafe { self.first.add(lines) };
         self.count -= lines;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::super::geometry::Field;
 use super::super::panels::{Addend, PANEL, Shared};
 use super::Winograd;
-use super::tile::{LARGEST, Tile, result_transform};
-use crate::simd::{Simd, Work, load, store};
+use super::tile::{LARGEST, OfTile, Squares, Tile, result_transform};
+use crate::simd::{Simd, load, store};
 
 impl Winograd {
     /// Transforms the products of some rows of a chunk's tiles back, and writes them with bias and rectifier.
@@ -19,16 +19,8 @@ impl Winograd {
         (result, addend): (Shared<'_>, Addend<'_>),
     ) {
         let [_, plane] = self.planes(chunk);
-        self.instructions.run(TransformBack {
-            pass: self,
-            products,
-            plane,
-            group,
-            chunk,
-            rows,
-            result,
-            addend,
-        });
+        let squares = TransformBack { pass: self, products, plane, group, chunk, rows, result, addend };
+        self.instructions.run(OfTile(self.tile, squares));
     }
 }
 
@@ -45,19 +37,7 @@ struct TransformBack<'a> {
     addend: Addend<'a>,
 }
 
-impl Work for TransformBack<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.pass.tile {
-            Tile::Two => self.squares::<S, 4, 2>(simd, Tile::Two),
-            Tile::Four => self.squares::<S, 6, 4>(simd, Tile::Four),
-            Tile::TwoOfFive => self.squares::<S, 6, 2>(simd, Tile::TwoOfFive),
-        }
-    }
-}
-
-impl TransformBack<'_> {
-    /// `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
+impl Squares for TransformBack<'_> {
     #[inline(always)]
     fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
         let Self { pass, .. } = *self;
@@ -86,7 +66,9 @@ impl TransformBack<'_> {
             }
         }
     }
+}
 
+impl TransformBack<'_> {
     /// A vector of columns of one tile, whole or the last one's first.
     #[inline(always)]
     fn vector<S: Simd, const SPAN: usize, const WHOLE: bool>(

@@ -9,10 +9,10 @@ use std::ops::Range;
 use super::super::geometry::Field;
 use super::super::panels::Shared;
 use super::super::slab::{Box3, Source, copy_box};
-use super::tile::{LARGEST, Tile, source_transform};
+use super::tile::{LARGEST, OfTile, Squares, Tile, source_transform};
 use super::{Winograd, plane};
 use crate::aligned::Aligned;
-use crate::simd::{Simd, Work, load, store};
+use crate::simd::{Simd, load, store};
 
 /// The numbers that a row of tiles reads, from which on copying them is worth avoiding: more than a first-level cache holds.
 const IN_PLACE: usize = 32 * 1024;
@@ -40,17 +40,16 @@ impl Winograd {
             let (image, top) = (row / down, row % down);
             // The rows of one image that are read in the same way, and which of their columns are read in place.
             let left = (rows.end - row).min(down - top);
-            let (here, in_place) = if rows_inside.contains(&top) {
-                (left.min(rows_inside.end - top), columns_inside.clone())
+            let (until, in_place) = if rows_inside.contains(&top) {
+                (rows_inside.end, columns_inside.clone())
+            } else if top < rows_inside.start {
+                (rows_inside.start, across..across)
             } else {
-                (
-                    left.min(if top < rows_inside.start { rows_inside.start - top } else { left }),
-                    across..across,
-                )
+                (down, across..across)
             };
+            let here = left.min(until - top);
             let transform = |numbers: &[f32], steps: [usize; 2], columns: Range<usize>| {
-                self.instructions.run(Transform {
-                    tile: self.tile,
+                let squares = Transform {
                     numbers,
                     steps,
                     channels,
@@ -59,7 +58,8 @@ impl Winograd {
                     first: (row - chunk.start) * across + columns.start,
                     across,
                     plane: plane(chunk.len() * across, channels),
-                });
+                };
+                self.instructions.run(OfTile(self.tile, squares));
             };
             let origin = |tile: usize, axis: usize| (tile * size) as isize - self.pad[axis] as isize;
             for columns in [0..in_place.start, in_place.end..across] {
@@ -95,7 +95,6 @@ impl Winograd {
 
 /// Transforms squares.
 struct Transform<'a> {
-    tile: Tile,
     /// From the first square's corner on.
     numbers: &'a [f32],
     /// The numbers from row to row, and from column to column.
@@ -110,19 +109,7 @@ struct Transform<'a> {
     plane: usize,
 }
 
-impl Work for Transform<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.tile {
-            Tile::Two => self.squares::<S, 4, 2>(simd, Tile::Two),
-            Tile::Four => self.squares::<S, 6, 4>(simd, Tile::Four),
-            Tile::TwoOfFive => self.squares::<S, 6, 2>(simd, Tile::TwoOfFive),
-        }
-    }
-}
-
-impl Transform<'_> {
-    /// `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
+impl Squares for Transform<'_> {
     #[inline(always)]
     fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile) {
         let (size, channels, [down, right]) = (SIZE, self.channels, self.steps);
@@ -153,7 +140,9 @@ impl Transform<'_> {
             }
         }
     }
+}
 
+impl Transform<'_> {
     /// A vector of channels of one square, whole or only the first `count`.
     ///
     /// # Safety

@@ -1,7 +1,7 @@
 //! The transforms of Winograd's convolutions, and which of them is the fastest.
 
 use super::super::geometry::Geometry;
-use crate::simd::Simd;
+use crate::simd::{Simd, Work};
 
 /// The largest square of the source that a tile reads.
 pub(super) const LARGEST: usize = 6;
@@ -141,6 +141,27 @@ impl Tile {
             }
         }
         transformed
+    }
+}
+
+/// What is done with all squares of some tiles.
+pub(super) trait Squares {
+    /// Does it. `SPAN` and `SIZE` are the tile's span and size, known to the compiler.
+    fn squares<S: Simd, const SPAN: usize, const SIZE: usize>(&self, simd: S, tile: Tile);
+}
+
+/// The squares of this kind of tile.
+pub(super) struct OfTile<T>(pub Tile, pub T);
+
+impl<T: Squares> Work for OfTile<T> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self(tile, squares) = self;
+        match tile {
+            Tile::Two => squares.squares::<S, 4, 2>(simd, Tile::Two),
+            Tile::Four => squares.squares::<S, 6, 4>(simd, Tile::Four),
+            Tile::TwoOfFive => squares.squares::<S, 6, 2>(simd, Tile::TwoOfFive),
+        }
     }
 }
 
