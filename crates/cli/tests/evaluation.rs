@@ -115,6 +115,34 @@ fn classes_that_the_network_lacks_are_named() {
     );
 }
 
+/// A network that was trained on keeps its name, and often its length.
+#[test]
+fn kept_results_of_a_network_that_was_written_anew_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (truth, details, network) = (path("truth.json"), path("details.jsonl"), path("shifted.prototxt"));
+    let picture = serde_json::to_string(&example("cat.png")).unwrap();
+    std::fs::write(&truth, format!(r#"[{{"file": {picture}, "width": 1, "height": 1, "class_index": 1, "boxes": []}}]"#)).unwrap();
+    let run = |shift: u8| {
+        let layers = format!(
+            r#"
+            layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 3 dim: 8 dim: 8 }} }} }}
+            layer {{ name: "up" type: "Power" bottom: "data" top: "up" power_param {{ shift: {shift} }} }}
+            layer {{ name: "mean" type: "Pooling" bottom: "up" top: "mean" pooling_param {{ pool: AVE global_pooling: true }} }}
+            "#
+        );
+        std::fs::write(&network, layers).unwrap();
+        let arguments = ["evaluate", "classification", "-m", &network, "--ground-truth", &truth];
+        deepinside(arguments.into_iter().chain(["--details", &details]))
+    };
+    for _ in 0..2 {
+        let output = run(5);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let refused = stderr(&run(6));
+    assert!(refused.contains("other settings (model_files:"), "{refused}");
+}
+
 #[test]
 fn a_stopped_evaluation_goes_on_and_other_settings_are_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -134,6 +134,17 @@ fn a_record_says_what_was_used_and_decided() {
     assert_eq!(names, ["model.prototxt", "weights.caffemodel"]);
     let output = &recorded["outputs"][0];
     assert_eq!(output["bytes"].as_u64(), Some(std::fs::metadata(&picture).unwrap().len()));
+
+    let cut = ["--method", "paper", "--refinements", "2", "--crops", "ten", "--smooth-grad", "2", "--seed", "7"];
+    let photograph = at(folder.path(), "a.png");
+    let recorded = record(folder.path(), &[&["localise", &photograph, "-o", &picture], &cut[..]].concat());
+    let method = &recorded["resolved"]["method"];
+    assert_eq!(method["rule"]["cut"]["foreground"], 0.95);
+    assert_eq!(method["rule"]["cut"]["cut"]["refinements"], 2);
+    assert_eq!(method["evidence"]["rules"], serde_json::json!(["gradient"]));
+    assert_eq!(method["evidence"]["crops"][9], "mirrored-centre");
+    assert_eq!(method["evidence"]["noise"]["seed"], 7);
+    assert_eq!(method["keep"], "largest");
 }
 
 #[test]

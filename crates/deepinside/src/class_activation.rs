@@ -8,13 +8,15 @@
 
 use deepinside_graph::{Op, ValueId};
 use deepinside_vision::Array;
+use serde::Serialize;
 
 use crate::layers::leads_to;
 use crate::score::no_such_value;
 use crate::{Error, Model, Result};
 
 /// How channels are weighed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Weighting {
     /// By the mean of their gradient: Grad-CAM.
     GradCam,
@@ -23,7 +25,8 @@ pub enum Weighting {
 }
 
 /// The layers that maps are made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Layers {
     /// The last one before the score that has positions: in SqueezeNet `fire9/concat`.
     Last,
@@ -34,7 +37,7 @@ pub enum Layers {
 }
 
 /// Class activation maps as a source of evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ActivationMap {
     /// How channels are weighed.
     pub weighting: Weighting,

@@ -5,6 +5,7 @@ use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur};
 use rayon::prelude::*;
+use serde::{Serialize, Serializer};
 
 use crate::class_activation::ActivationMap;
 use crate::classify::{mean_scores, predictions};
@@ -13,10 +14,11 @@ use crate::source::Source;
 use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores};
 
 /// How saliency is gathered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvidenceOptions {
     /// What rectifiers do on the way back. Of several rules' maps the geometric mean is taken: what one rule alone shows, such
     /// as the gradient's speckles or the edges that guided backpropagation restores everywhere, fades.
+    #[serde(serialize_with = "names")]
     pub rules: Vec<BackwardRule>,
     /// A class activation map, which is one more factor of the geometric mean; the only one where there is no rule.
     pub activations: Option<ActivationMap>,
@@ -31,7 +33,7 @@ pub struct EvidenceOptions {
 }
 
 /// SmoothGrad (Smilkov and others 2017): the mean gradient over pictures with added normal noise.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Noise {
     /// How many pictures.
     pub samples: usize,
@@ -39,6 +41,10 @@ pub struct Noise {
     pub deviation: f64,
     /// The random seed.
     pub seed: u64,
+}
+
+fn names<S: Serializer>(rules: &[BackwardRule], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(rules.iter().map(|rule| rule.name()))
 }
 
 impl Default for EvidenceOptions {

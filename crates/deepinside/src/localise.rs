@@ -7,6 +7,7 @@ use deepinside_vision::expected_overlap::most_overlapping_box;
 use deepinside_vision::graph_cut::{self, CutOptions, Marker};
 use deepinside_vision::regions::{PixelBox, connected_regions};
 use deepinside_vision::{Array, Photograph};
+use serde::Serialize;
 
 use crate::class_activation::{ActivationMap, Layers, Weighting};
 use crate::classify::{Prediction, prediction, predictions};
@@ -14,7 +15,8 @@ use crate::evidence::{EvidenceOptions, Gatherer};
 use crate::{BackwardRule, Error, Model, Result};
 
 /// How pixels are chosen from a map.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rule {
     /// A graph cut from the most and the least salient pixels.
     Cut(CutRule),
@@ -30,7 +32,7 @@ pub enum Rule {
 }
 
 /// A graph cut from markers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CutRule {
     /// Pixels strictly above this quantile of the map are foreground.
     pub foreground: f64,
@@ -46,7 +48,8 @@ pub struct CutRule {
 }
 
 /// Which of the chosen pixels count, and are enclosed by the box where the rule does not find one by itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Keep {
     /// The largest connected region (the paper).
     Largest,
@@ -57,7 +60,7 @@ pub enum Keep {
 }
 
 /// A way to localise.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Method {
     /// What the name on the command line is.
     pub name: &'static str,

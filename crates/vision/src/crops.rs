@@ -10,7 +10,8 @@ use std::str::FromStr;
 use crate::{Array, Error, Photograph, Result, Transformer, resize};
 
 /// One part of a photograph, by its usual name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Crop {
     /// The middle.
     #[default]

@@ -7,7 +7,8 @@
 use crate::{Array, Error, Result};
 
 /// How values become `[0, 1]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scaling {
     /// Zero to 0 and the largest value to 1, for maps that are never negative: the original project's saliency.
     /// Negative values become 0.

@@ -33,6 +33,9 @@ pub struct MethodArguments {
     /// The deviation of their noise, as a share of the input's range.
     #[arg(long, default_value_t = 0.15, value_name = "0…1")]
     pub noise: f64,
+    /// The random seed of their noise.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
     /// The deviation of the Gaussian that smooths the map, as a share of the photograph's longer side.
     #[arg(long, value_name = "SHARE")]
     pub smoothing: Option<f64>,

@@ -16,7 +16,6 @@ use serde_json::Value;
 use super::class_model::{message, recipe};
 use crate::arguments::AtlasArguments;
 use crate::failure::{Failure, Outcome};
-use crate::record::HashedFile;
 use crate::{output, progress, record};
 
 /// Where a folder of tiles says what they were made with.
@@ -71,7 +70,7 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         deepinside: env!("CARGO_PKG_VERSION"),
         instructions: deepinside::Instructions::default().name(),
         model: &model.name,
-        files: hashes(&model)?,
+        files: super::hashes(&model)?,
         choices: model.assumptions.iter().map(|choice| (choice.what, &choice.value[..])).collect(),
         recipe: &recipe,
         seed: arguments.seed,
@@ -196,19 +195,6 @@ fn classes(model: &Model, list: &str) -> Outcome<Vec<usize>> {
         return Err(Failure::Message("--classes names no class".to_owned()));
     }
     Ok(classes)
-}
-
-/// The hashes of the model's files.
-fn hashes(model: &Model) -> Outcome<BTreeMap<String, String>> {
-    if let Some(hash) = model.built_in {
-        return Ok(BTreeMap::from([(model.name.clone(), hash.to_owned())]));
-    }
-    let mut hashes = BTreeMap::new();
-    for file in &model.files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        hashes.insert(name, HashedFile::read(file)?.sha256);
-    }
-    Ok(hashes)
 }
 
 /// Makes sure that a folder holds tiles of these settings and no others: writes the settings down in a new one, compares them

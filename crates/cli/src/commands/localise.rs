@@ -226,7 +226,7 @@ pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
         noise: match arguments.smooth_grad {
             None => noise,
             Some(0) => None,
-            Some(samples) => Some(Noise { samples, deviation: arguments.noise, seed: 0 }),
+            Some(samples) => Some(Noise { samples, deviation: arguments.noise, seed: arguments.seed }),
         },
         smoothing: arguments.smoothing.unwrap_or(smoothing),
     };
@@ -263,7 +263,7 @@ pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
         (Some(KeepChoice::All), None) => Keep::All,
     };
     let method = Method { name: named.name, evidence, rule, keep };
-    record::resolved("method", &format!("{method:?}"))?;
+    record::resolved("method", &method)?;
     Ok(method)
 }
 

@@ -18,12 +18,15 @@ pub mod saliency;
 pub mod serve;
 pub mod trace;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use deepinside::{Model, Settings};
+use serde_json::{Value, json};
 
 use crate::arguments::ModelArguments;
 use crate::failure::{Failure, Outcome};
+use crate::record::HashedFile;
 use crate::{progress, record};
 
 /// Opens the model; what is suspicious, and what was cut off to get at the score, goes to standard error.
@@ -60,18 +63,33 @@ fn record_model(model: &Model) -> Outcome {
             record::input(file)?;
         }
     }
-    let choices: std::collections::BTreeMap<&str, &str> =
+    record::resolved("model", &description(model))
+}
+
+/// What is used of a model's files and how it is fed: every choice, said or assumed.
+fn description(model: &Model) -> Value {
+    let choices: BTreeMap<&str, &str> =
         model.assumptions.iter().map(|choice| (choice.what, choice.value.as_str())).collect();
-    record::resolved(
-        "model",
-        &serde_json::json!({
-            "name": model.name,
-            "built_in_sha256": model.built_in,
-            "score": model.graph.value(model.score.value).name,
-            "crop": model.crop.to_string(),
-            "choices": choices,
-        }),
-    )
+    json!({
+        "name": model.name,
+        "built_in_sha256": model.built_in,
+        "score": model.graph.value(model.score.value).name,
+        "crop": model.crop.to_string(),
+        "choices": choices,
+    })
+}
+
+/// The SHA-256 of a model's files by their names, or of the built-in one.
+fn hashes(model: &Model) -> Outcome<BTreeMap<String, String>> {
+    if let Some(hash) = model.built_in {
+        return Ok(BTreeMap::from([(model.name.clone(), hash.to_owned())]));
+    }
+    let mut hashes = BTreeMap::new();
+    for file in &model.files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        hashes.insert(name, HashedFile::read(file)?.sha256);
+    }
+    Ok(hashes)
 }
 
 /// The network that is used where none is named.

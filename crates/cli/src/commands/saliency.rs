@@ -213,7 +213,7 @@ fn displayed(map: &Array, class: &Prediction, arguments: &SaliencyArguments) -> 
         (None, GradientRecipe::Original) => Scaling::Maximum,
         (None, GradientRecipe::Plain) => Scaling::Quantile(0.99),
     };
-    record::resolved("scaling", &format!("{scaling:?}"))?;
+    record::resolved("scaling", &scaling)?;
     let scaled = normalise(map, scaling)?;
     if scaled.not_finite > 0 {
         return Err(Failure::Message(format!(

@@ -30,7 +30,7 @@ pub enum Marker {
 }
 
 /// How pixels are labelled.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct CutOptions {
     /// The Gaussians of each of the two mixtures.
     pub components: usize,

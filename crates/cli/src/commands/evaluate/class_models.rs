@@ -10,7 +10,7 @@ use deepinside::evaluation::{Details, Keyed};
 use deepinside::{Settings, Threads};
 use serde::{Deserialize, Serialize};
 
-use super::details_file;
+use super::details;
 use crate::arguments::EvaluateClassModelsArguments;
 use crate::commands::{self, class_model};
 use crate::failure::{Failure, Outcome};
@@ -66,10 +66,9 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
     if let Some(folder) = &arguments.output {
         output::make_folder(folder)?;
     }
-    let how = format!("{recipe:?}, seed {}, judged by {}", arguments.seed, judge_model.name);
-    let settings = super::settings("class models", &model, how);
+    let how = (&recipe, arguments.seed);
     let mut details: Option<Details<Kept>> =
-        details_file(arguments.details.as_deref()).map(|path| Details::open(path, &settings)).transpose()?;
+        details(arguments.details.as_deref(), "class models", &[&model, &judge_model], &how)?;
     let bar = progress::bar(arguments.count, "class models");
     let mut results: Vec<Kept> = Vec::new();
     for class in random_classes(model.score.classes, arguments.count, arguments.seed) {

@@ -1,12 +1,12 @@
 //! `deepinside evaluate classification`.
 
 use deepinside::Threads;
-use deepinside::evaluation::{Details, Rate, classify_all};
+use deepinside::evaluation::{Rate, classify_all};
 use deepinside::vision::Crop;
 use serde::Serialize;
 
 use super::table::{self, Row};
-use super::{details_file, objects, settings};
+use super::{details, objects};
 use crate::arguments::{CropChoice, EvaluateClassificationArguments};
 use crate::failure::Outcome;
 use crate::{commands, output, progress};
@@ -41,10 +41,7 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
     };
     let objects = objects(&arguments.ground_truth, &model)?;
     let threads = Threads::new(arguments.run.threads)?;
-    let settings = settings("classification", &model, format!("{crops:?}"));
-    let mut details = details_file(arguments.report.details.as_deref())
-        .map(|path| Details::open(path, &settings))
-        .transpose()?;
+    let mut details = details(arguments.report.details.as_deref(), "classification", &[&model], &crops)?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = classify_all(&model, &crops, &objects, &threads, details.as_mut(), || bar.inc(1))?;
     bar.finish_and_clear();

@@ -1,14 +1,14 @@
 //! `deepinside evaluate localisation`.
 
 use deepinside::evaluation::{
-    Details, PictureResult, Rate, Summary, TrueObject, compare, expect_boxes, localise_all,
+    PictureResult, Rate, Summary, TrueObject, compare, expect_boxes, localise_all,
 };
 use deepinside::localise::Method;
 use deepinside::{Model, Threads};
 use serde::Serialize;
 
 use super::table::{self, Row};
-use super::{details_file, html, objects, settings};
+use super::{details, html, objects};
 use crate::arguments::EvaluateLocalisationArguments;
 use crate::commands;
 use crate::failure::{Failure, Outcome};
@@ -150,10 +150,7 @@ pub fn measured(
     let objects = objects(&arguments.ground_truth, model)?;
     expect_boxes(&objects)?;
     let threads = Threads::new(arguments.run.threads)?;
-    let settings = settings(measure, model, format!("{method:?}"));
-    let mut details = details_file(arguments.report.details.as_deref())
-        .map(|path| Details::open(path, &settings))
-        .transpose()?;
+    let mut details = details(arguments.report.details.as_deref(), measure, &[model], method)?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = localise_all(model, method, &objects, &threads, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();

@@ -10,9 +10,12 @@ mod table;
 use std::path::Path;
 
 use deepinside::Model;
-use deepinside::evaluation::{GroundTruth, Settings, TrueObject, ground_truth};
-use serde_json::Value;
+use deepinside::evaluation::{Details, GroundTruth, Keyed, Settings, TrueObject, ground_truth};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
+use super::{description, hashes};
 use crate::arguments::{EvaluateCommand, GroundTruthArguments};
 use crate::failure::Outcome;
 use crate::{progress, record};
@@ -47,26 +50,26 @@ fn objects(arguments: &GroundTruthArguments, model: &Model) -> Outcome<Vec<TrueO
     Ok(objects)
 }
 
-/// The file that keeps the result of every picture. It holds times and grows with each run that goes on with it, so it is no
-/// result of a single one: records leave it out, and a replay computes every picture again.
-fn details_file(path: Option<&Path>) -> Option<&Path> {
-    path.filter(|_| !record::is_replay())
-}
-
-/// What the results of single pictures depend on: the program, the network and how it is fed, and how results are made.
-fn settings(measure: &str, model: &Model, how: String) -> Settings {
-    let files = model.files.iter().map(|file| {
-        let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
-        Value::from(format!("{} ({size} bytes)", file.display()))
-    });
-    let entries: [(&str, Value); 7] = [
-        ("measure", measure.into()),
-        ("version", env!("CARGO_PKG_VERSION").into()),
-        ("model", model.name.clone().into()),
-        ("files", files.collect::<Vec<_>>().into()),
-        ("input", format!("{:?}", model.transformer).chars().take(400).collect::<String>().into()),
-        ("resize", format!("{:?}, {:?}", model.resize, model.crop).into()),
-        ("how", how.into()),
-    ];
-    Settings { settings: entries.map(|(name, value)| (name.to_owned(), value)).into_iter().collect() }
+/// Opens the file that keeps the result of every picture, where one is named: it belongs to one measure of these models, made in
+/// one way. It holds times and grows with each run that goes on with it, so it is no result of a single one: records leave it out,
+/// and a replay computes every picture again.
+fn details<T: Keyed + Serialize + DeserializeOwned>(
+    path: Option<&Path>,
+    measure: &str,
+    models: &[&Model],
+    how: &impl Serialize,
+) -> Outcome<Option<Details<T>>> {
+    let Some(path) = path.filter(|_| !record::is_replay()) else {
+        return Ok(None);
+    };
+    let mut settings = Map::from_iter([
+        ("measure".to_owned(), Value::from(measure)),
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").into()),
+        ("how".to_owned(), json!(how)),
+    ]);
+    for (model, role) in models.iter().zip(["model", "judge"]) {
+        settings.insert(role.to_owned(), description(model));
+        settings.insert(format!("{role}_files"), json!(hashes(model)?));
+    }
+    Ok(Some(Details::open(path, &Settings { settings })?))
 }
