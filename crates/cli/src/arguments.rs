@@ -374,10 +374,10 @@ pub struct SaliencyArguments {
     #[arg(long, value_name = "N", conflicts_with_all = ["raw_gradient", "recipe"])]
     pub smooth_grad: Option<usize>,
     /// The deviation of their noise, as a share of the input's range.
-    #[arg(long, default_value_t = 0.15, value_name = "0…1")]
+    #[arg(long, default_value_t = 0.15, value_name = "0…1", requires = "smooth_grad")]
     pub noise: f64,
     /// The random seed of their noise.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "smooth_grad")]
     pub seed: u64,
     /// Smooth the map with a Gaussian whose deviation is this share of the photograph's longer side; the map is as large as the
     /// photograph.

@@ -1,7 +1,9 @@
 //! Results on standard output, and where files go.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use deepinside::vision::animation::{self, AnimationFormat};
 use deepinside::vision::{Array, Picture, npy, whole_file};
@@ -57,9 +59,25 @@ pub fn animation(path: &Path, format: AnimationFormat, frames: &[Picture], durat
     written(path, |path| Ok(animation::write(path, format, frames, duration)?))
 }
 
-/// Writes a file and reports it. All files that commands make go through here, so that none is missing in a record.
+/// The files that this process has written: a command runs once in it.
+static WRITTEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Writes a file and reports it. All files that commands make go through here, so that none is missing in a record, none of the
+/// inputs is lost and no two results have one name.
 fn written(path: &Path, write: impl FnOnce(&Path) -> Outcome) -> Outcome {
     let place = record::place(path)?;
+    if record::is_input(&place)? {
+        return Err(Failure::Message(format!(
+            "{} was read by this run and would be overwritten; give the result another name",
+            path.display()
+        )));
+    }
+    if !WRITTEN.lock().unwrap_or_else(PoisonError::into_inner).insert(record::absolute(&place)?) {
+        return Err(Failure::Message(format!(
+            "{} holds another result of this run; give each a name of its own",
+            path.display()
+        )));
+    }
     if place != path
         && let Some(folder) = place.parent()
     {
@@ -87,11 +105,22 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// For that many results; a folder that does not exist is made.
-    pub fn new(named: Option<&Path>, results: usize) -> Outcome<Self> {
+    /// For that many results, of which files end so; a folder that does not exist is made.
+    pub fn new(named: Option<&Path>, results: usize, endings: &[&str]) -> Outcome<Self> {
         let is_folder = named.is_some_and(|path| results > 1 || path.is_dir() || ends_in_separator(path));
-        if let Some(folder) = named.filter(|_| is_folder) {
-            make_folder(folder)?;
+        if let Some(path) = named {
+            let has_ending = endings.iter().any(|ending| has_ending(path, ending)) && !path.is_dir();
+            if is_folder && (has_ending || path.is_file()) && !ends_in_separator(path) {
+                return Err(Failure::Message(format!(
+                    "{} names one file, and there are {results} results: give a folder",
+                    path.display()
+                )));
+            }
+            if is_folder {
+                make_folder(path)?;
+            } else {
+                expect_ending(path, endings)?;
+            }
         }
         Ok(Self { named: named.map(Path::to_owned), is_folder })
     }
@@ -105,6 +134,22 @@ impl Destination {
             None => PathBuf::from(name),
         }
     }
+}
+
+/// Refuses a name whose ending promises another kind of file; one without an ending promises nothing.
+///
+/// # Errors
+/// When it ends otherwise.
+pub fn expect_ending(path: &Path, endings: &[&str]) -> Outcome {
+    if path.extension().is_none() || endings.iter().any(|ending| has_ending(path, ending)) {
+        return Ok(());
+    }
+    let known: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
+    Err(Failure::Message(format!("{}: what is written there ends in {}", path.display(), known.join(" or "))))
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
 }
 
 /// Makes a folder and those above it.

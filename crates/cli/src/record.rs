@@ -4,8 +4,8 @@
 //! writes a file reports it here: [`input`], [`resolved`] and the functions of [`crate::output`]. Commands return nothing to
 //! the recorder and ask it nothing. Without a recording all of this does nothing.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -160,8 +160,25 @@ fn start(replay: Option<Option<Redirection>>) {
     });
 }
 
+/// The files that this process reads, whether they are recorded or not.
+static INPUTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn inputs() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    INPUTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a file is one that was read; links are followed.
+pub fn is_input(path: &Path) -> Outcome<bool> {
+    Ok(inputs().contains(&followed(path)?))
+}
+
+fn followed(path: &Path) -> Outcome<PathBuf> {
+    path.canonicalize().or_else(|_| absolute(path))
+}
+
 /// A file is about to be read.
 pub fn input(path: &Path) -> Outcome {
+    inputs().insert(followed(path)?);
     let mut recording = recording();
     let Some(recording) = recording.as_mut() else { return Ok(()) };
     let path = absolute(path)?;

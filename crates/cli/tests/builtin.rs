@@ -100,7 +100,10 @@ fn saliency_of_several_passes_is_as_large_as_the_photograph() {
         assert!(map.data().iter().any(|number| *number > 0.0));
     }
     let refused = deepinside(["saliency", &example("coffee.png"), "--smoothing=-1", "-o", &picture]);
-    assert!(!refused.status.success() && stderr(&refused).contains("deviation"), "{}", stderr(&refused));
+    assert!(!refused.status.success() && stderr(&refused).contains("smoothing"), "{}", stderr(&refused));
+    let object =
+        &json(&deepinside(["saliency", &example("coffee.png"), "--ten-crops", "--json", "-o", &picture]))[0];
+    assert_eq!(object["unseen"], 0.0, "{object}");
 }
 
 /// SmoothGrad is a mean: without noise it is the gradient itself, however many copies there are.

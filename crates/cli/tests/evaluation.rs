@@ -122,7 +122,11 @@ fn kept_results_of_a_network_that_was_written_anew_are_refused() {
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let (truth, details, network) = (path("truth.json"), path("details.jsonl"), path("shifted.prototxt"));
     let picture = serde_json::to_string(&example("cat.png")).unwrap();
-    std::fs::write(&truth, format!(r#"[{{"file": {picture}, "width": 1, "height": 1, "class_index": 1, "boxes": []}}]"#)).unwrap();
+    std::fs::write(
+        &truth,
+        format!(r#"[{{"file": {picture}, "width": 1, "height": 1, "class_index": 1, "boxes": []}}]"#),
+    )
+    .unwrap();
     let run = |shift: u8| {
         let layers = format!(
             r#"
@@ -182,6 +186,13 @@ fn a_stopped_evaluation_goes_on_and_other_settings_are_refused() {
         "{}",
         stderr(&refused)
     );
+    // Other boxes of the same picture: what is kept is not theirs.
+    let moved =
+        std::fs::read_to_string(&truth).unwrap().replacen("0.2, 0.2, 0.8, 0.9", "0.0, 0.0, 0.1, 0.1", 1);
+    std::fs::write(&truth, moved).unwrap();
+    let third = json(&run("grad-cam"))[0].clone();
+    assert!(third["localisation"]["gt_known_error"].as_f64().unwrap() >= 0.5, "{third}");
+    assert_eq!(std::fs::read_to_string(&details).unwrap().lines().count(), 4);
     let csv = std::fs::read_to_string(path("table.csv")).unwrap();
     assert!(csv.starts_with("measure,value,low95,high95\n") && csv.contains("\ngt_known_error,"), "{csv}");
     assert!(std::fs::read_to_string(path("table.md")).unwrap().contains("| box of the known class |"));
@@ -202,6 +213,9 @@ fn lists_that_mean_nothing_are_refused_with_a_reason() {
         (good.replace("2.5", "-1"), "left < right"),
         (good.replace("[[0, 1, 2.5, 3]]", "[]"), "at least one box"),
         (good.replace("\"width\": 4", "\"width\": 0"), "needs a size"),
+        // Wholly outside of the picture.
+        (good.replace("[[0, 1, 2.5, 3]]", "[[9, 1, 12, 3]]"), "within the picture"),
+        (good.replace("2.5", "1e308"), "1 boxes reach beyond"),
         (good.to_owned(), "a.png"),
     ] {
         std::fs::write(&path, &text).unwrap();

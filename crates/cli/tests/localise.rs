@@ -38,8 +38,7 @@ fn every_method_gives_a_box_within_the_photograph_and_the_same_each_time() {
     for method in deepinside::localise::Method::NAMES {
         let run = |threads: &str| {
             let arguments = ["localise", &example("cat.png"), "--method", method, "--threads", threads];
-            let output = ["-o", &picture, "--json", "--refinements", "1"];
-            json(&deepinside(arguments.into_iter().chain(output)))[0]["boxes"].clone()
+            json(&deepinside(arguments.into_iter().chain(["-o", &picture, "--json"])))[0]["boxes"].clone()
         };
         let boxes = run("1");
         assert_eq!(boxes, run("2"), "{method}");
@@ -87,7 +86,29 @@ fn what_makes_no_sense_is_refused() {
     assert!(refused(&["--method", "magic"]).contains("paper"));
     assert!(refused(&["--energy", "1.5"]).contains("between 0 and 1"));
     assert!(refused(&["--cut", "--foreground-quantile=-0.5"]).contains("quantile"));
-    assert!(refused(&["--smoothing=-1"]).contains("deviation"));
+    for beyond in ["--smoothing=-1", "--smoothing=1e30", "--smoothing=NaN"] {
+        assert!(refused(&[beyond]).contains("smoothing"), "{beyond}");
+    }
+    for noise in ["--noise=NaN", "--noise=inf", "--noise=-1"] {
+        assert!(refused(&["--smooth-grad", "2", noise]).contains("noise"), "{noise}");
+    }
+    assert!(refused(&["--smooth-grad", "0"]).contains("at least one noisy copy"));
+    for alone in ["--noise=0.2", "--seed=3"] {
+        assert!(refused(&[alone]).contains("--smooth-grad"), "{alone}");
+    }
+    assert!(refused(&["--class", "285", "--top", "2"]).contains("--top"));
+    for multiple in ["--mean-multiple=NaN", "--mean-multiple=-1", "--mean-multiple=inf"] {
+        assert!(refused(&[multiple]).contains("multiple of the mean"), "{multiple}");
+    }
+    for strong in ["--strong=NaN", "--strong=-1", "--strong=1e9"] {
+        assert!(refused(&["--method", "energy", strong]).contains("strongest"), "{strong}");
+    }
+    assert!(
+        refused(&["--cut", "--foreground-quantile=0.2", "--background-quantile=0.8"]).contains("quantile")
+    );
+    for flag in ["--refinements=1", "--clamped=false", "--background-quantile=0.2", "--smoothness=9"] {
+        assert!(refused(&["--method", "energy", flag]).contains("--cut"), "{flag}");
+    }
     assert!(refused(&["--cut", "--smoothness=-5"]).contains("border"));
     assert!(refused(&["--cut", "--saliency-weight=1", "--neutral=0"]).contains("mean"));
     assert!(refused(&["--top", "0"]).contains("--top"));
@@ -99,6 +120,63 @@ fn what_makes_no_sense_is_refused() {
         refused(&["--cut", "--rules", "gradient", "--cam", "none", "--method", "grad-cam", "--layer", "x"])
             .contains("--cam")
     );
+}
+
+/// Every result keeps the name it was given: no input is lost, no file holds another result than the one it is called after.
+#[test]
+fn results_neither_overwrite_inputs_nor_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let photograph = path("cat.png");
+    std::fs::copy(example("cat.png"), &photograph).unwrap();
+    let before = std::fs::read(&photograph).unwrap();
+    let refused = |flags: &[&str]| {
+        let output = deepinside([&["localise", &photograph, "--method", "mean"], flags].concat());
+        assert!(!output.status.success(), "{flags:?}");
+        stderr(&output)
+    };
+    assert!(refused(&["-o", &photograph]).contains("was read by this run"));
+    assert!(refused(&["-o", &path("x.png"), "--mask", &path("x.png")]).contains("another result"));
+    assert!(refused(&["-o", &path("x.jpg")]).contains("ends in .png"));
+    assert!(refused(&["-o", &path("x.png"), "--raw", &path("x.txt")]).contains("ends in .npy"));
+    assert!(refused(&[&example("rocket.jpg"), "-o", &path("both.png")]).contains("give a folder"));
+    assert!(!Path::new(&path("both.png")).exists());
+    assert_eq!(std::fs::read(&photograph).unwrap(), before);
+}
+
+/// COCO's area, run lengths and box are of one thing.
+#[test]
+fn the_mask_lies_in_the_box_and_methods_that_were_changed_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let run = |flags: &[&str]| {
+        let files =
+            ["localise", &example("rocket.jpg"), "-o", &path("x.png"), "--mask", &path("mask.png"), "--json"];
+        json(&deepinside([&files, flags].concat())).remove(0)
+    };
+    let result = run(&[]);
+    assert_eq!(result["method"], "default");
+    let mask =
+        deepinside::vision::photograph::load(path("mask.png"), deepinside::vision::Colour::Grey).unwrap();
+    let edge = |index: usize| result["boxes"][0]["box"][index].as_f64().unwrap() as usize;
+    let inside = |index: usize| {
+        let (column, row) = (index % mask.width(), index / mask.width());
+        (edge(0)..edge(2)).contains(&column) && (edge(1)..edge(3)).contains(&row)
+    };
+    let object: Vec<usize> = (0..mask.data().len()).filter(|&index| mask.data()[index] > 0.5).collect();
+    assert!(object.len() > 1000 && object.iter().all(|&index| inside(index)), "{}", object.len());
+
+    let changed = run(&["--method", "mean", "--mean-multiple", "1e9"]);
+    assert_eq!(changed["method"], "mean (changed)");
+    assert_eq!(changed["boxes"][0]["nothing_chosen"], true, "{changed}");
+    assert_eq!(changed["boxes"][0]["box"], serde_json::json!([0.0, 0.0, 640.0, 427.0]));
+    // A wide photograph has pixels that none of the ten crops shows.
+    let wide = deepinside::vision::Picture::new(60, 600, [90, 160, 20].repeat(36000)).unwrap();
+    wide.write_png(path("wide.png")).unwrap();
+    let output =
+        deepinside(["localise", &path("wide.png"), "--crops", "ten", "-o", &path("y.png"), "--json"]);
+    let share = json(&output)[0]["unseen"].as_f64().unwrap();
+    assert!((0.2..0.8).contains(&share) && stderr(&output).contains("of the photograph unseen"), "{share}");
 }
 
 #[test]

@@ -135,7 +135,8 @@ fn a_record_says_what_was_used_and_decided() {
     let output = &recorded["outputs"][0];
     assert_eq!(output["bytes"].as_u64(), Some(std::fs::metadata(&picture).unwrap().len()));
 
-    let cut = ["--method", "paper", "--refinements", "2", "--crops", "ten", "--smooth-grad", "2", "--seed", "7"];
+    let cut =
+        ["--method", "paper", "--refinements", "2", "--crops", "ten", "--smooth-grad", "2", "--seed", "7"];
     let photograph = at(folder.path(), "a.png");
     let recorded = record(folder.path(), &[&["localise", &photograph, "-o", &picture], &cut[..]].concat());
     let method = &recorded["resolved"]["method"];

@@ -10,14 +10,13 @@ pub mod details;
 mod ground_truth;
 mod rate;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use deepinside_vision::regions::intersection_over_union;
 use serde::{Deserialize, Serialize};
 
 use self::box_accuracy::{OVERLAPS, best_accuracy, overlaps_by_threshold};
-pub use self::details::{Details, Keyed, Settings};
+pub use self::details::{Details, Key, Keyed, Settings};
 pub use self::ground_truth::{GroundTruth, TrueObject, expect_boxes, ground_truth};
 pub use self::rate::Rate;
 use crate::classify::{mean_scores, predictions};
@@ -34,10 +33,9 @@ const TOLERANCE: f64 = 15.0;
 /// What came out for one picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PictureResult {
-    /// The picture.
-    pub file: PathBuf,
-    /// The true class.
-    pub class_index: usize,
+    /// The picture and its true class.
+    #[serde(flatten)]
+    pub key: Key,
     /// How many classes score above the true one.
     pub rank: usize,
     /// The box from the map of the true class: left, top, right, bottom.
@@ -68,8 +66,8 @@ impl PictureResult {
 }
 
 impl Keyed for PictureResult {
-    fn key(&self) -> (PathBuf, usize) {
-        (self.file.clone(), self.class_index)
+    fn key(&self) -> Key {
+        self.key.clone()
     }
 }
 
@@ -112,8 +110,7 @@ pub fn localise_true_class(
     };
     let order = predictions(model, &evidence.scores, evidence.scores.scores.len());
     Ok(PictureResult {
-        file: object.file.clone(),
-        class_index: object.class_index,
+        key: Key { file: object.file.clone(), class_index: object.class_index, digest: String::new() },
         rank: order.iter().take_while(|prediction| prediction.index != object.class_index).count(),
         bounds,
         overlap: overlap(bounds),
@@ -146,11 +143,12 @@ pub fn localise_all(
     let mut gatherer = Gatherer::new(model, method.evidence.clone(), threads)?;
     let mut results = Vec::new();
     for object in objects {
-        let key = (object.file.clone(), object.class_index);
+        let key = key(object, details.is_some())?;
         let result = match details.as_mut().and_then(|details| details.take(&key)) {
             Some(known) => known,
             None => {
-                let result = localise_true_class(model, &mut gatherer, method, object)?;
+                let result =
+                    PictureResult { key, ..localise_true_class(model, &mut gatherer, method, object)? };
                 if let Some(details) = details.as_mut() {
                     details.add(&result)?;
                 }
@@ -161,6 +159,12 @@ pub fn localise_all(
         each();
     }
     Ok(results)
+}
+
+/// What a result is of; what the object's picture and boxes hash to is only found out where that is kept.
+fn key(object: &TrueObject, is_kept: bool) -> Result<Key> {
+    let digest = if is_kept { object.digest()? } else { String::new() };
+    Ok(Key { file: object.file.clone(), class_index: object.class_index, digest })
 }
 
 /// Figures over all pictures.
@@ -231,10 +235,9 @@ pub fn compare_pointing(first: &[PictureResult], second: &[PictureResult]) -> [R
 /// The class of one picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassResult {
-    /// The picture.
-    pub file: PathBuf,
-    /// The true class.
-    pub class_index: usize,
+    /// The picture and its true class.
+    #[serde(flatten)]
+    pub key: Key,
     /// How many classes are more probable than the true one.
     pub rank: usize,
     /// What the network says.
@@ -244,8 +247,8 @@ pub struct ClassResult {
 }
 
 impl Keyed for ClassResult {
-    fn key(&self) -> (PathBuf, usize) {
-        (self.file.clone(), self.class_index)
+    fn key(&self) -> Key {
+        self.key.clone()
     }
 }
 
@@ -264,7 +267,7 @@ pub fn classify_all(
     let mut runner = ScoreRunner::new(model, None, threads)?;
     let mut results = Vec::new();
     for object in objects {
-        let key = (object.file.clone(), object.class_index);
+        let key = key(object, details.is_some())?;
         if let Some(known) = details.as_mut().and_then(|details| details.take(&key)) {
             results.push(known);
             each();
@@ -280,8 +283,7 @@ pub fn classify_all(
             mean_scores(&scores).ok_or_else(|| Error::Option("at least one crop is needed".to_owned()))?;
         let order = predictions(model, &scores, scores.scores.len());
         let result = ClassResult {
-            file: object.file.clone(),
-            class_index: object.class_index,
+            key,
             rank: order.iter().take_while(|prediction| prediction.index != object.class_index).count(),
             named: order.first().map(|best| best.index).unwrap_or_default(),
             seconds: start.elapsed().as_secs_f64(),

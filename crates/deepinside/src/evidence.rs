@@ -61,6 +61,31 @@ impl Default for EvidenceOptions {
     }
 }
 
+impl EvidenceOptions {
+    /// # Errors
+    /// When they ask for no crop or no map, or a number is out of its range.
+    pub fn check(&self) -> Result<()> {
+        if self.crops.is_empty() || (self.rules.is_empty() && self.activations.is_none()) {
+            return Err(Error::Option("saliency needs at least one crop, and one rule or layer".to_owned()));
+        }
+        let expect = |what: &str, found: f64| {
+            if (0.0..=1.0).contains(&found) {
+                Ok(())
+            } else {
+                Err(Error::Option(format!("{what} lies between 0 and 1, found {found}")))
+            }
+        };
+        expect("the smoothing, a share of the photograph's longer side,", self.smoothing)?;
+        if let Some(noise) = self.noise {
+            expect("the deviation of SmoothGrad's noise, a share of the input's range,", noise.deviation)?;
+            if noise.samples == 0 {
+                return Err(Error::Option("SmoothGrad needs at least one noisy copy, found 0".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a network sees, and where.
 #[derive(Debug, Clone)]
 pub struct Evidence {
@@ -70,6 +95,8 @@ pub struct Evidence {
     pub classes: Vec<usize>,
     /// Per class that was asked for the map, height × width of the photograph, 0 or more; 0 where no crop reaches.
     pub maps: Vec<Array>,
+    /// The share of the photograph's pixels that no crop reaches.
+    pub unseen: f64,
 }
 
 /// Gathers evidence with one prepared network.
@@ -83,11 +110,9 @@ impl Gatherer {
     /// Prepares a model.
     ///
     /// # Errors
-    /// When a layer cannot be computed, or the options ask for no crop or no map.
+    /// When a layer cannot be computed, or as [`EvidenceOptions::check`].
     pub fn new(model: &Model, options: EvidenceOptions, threads: &Threads) -> Result<Self> {
-        if options.crops.is_empty() || (options.rules.is_empty() && options.activations.is_none()) {
-            return Err(Error::Option("saliency needs at least one crop, and one rule or layer".to_owned()));
-        }
+        options.check()?;
         let mut layers = match &options.activations {
             Some(activations) => activations.values(model)?,
             None => Vec::new(),
@@ -109,16 +134,13 @@ impl Gatherer {
     /// The same prepared network with other crops, noise or smoothing.
     ///
     /// # Errors
-    /// When the options ask for no crop, or for other rules or layers than the network was prepared for.
+    /// When the options ask for other rules or layers than the network was prepared for, or as [`EvidenceOptions::check`].
     pub fn set_options(&mut self, options: EvidenceOptions) -> Result<()> {
-        let is_prepared =
-            options.rules == self.options.rules && options.activations == self.options.activations;
-        if !is_prepared || options.crops.is_empty() {
+        options.check()?;
+        if options.rules != self.options.rules || options.activations != self.options.activations {
             return Err(Error::Option(format!(
-                "the network was prepared for the rules {:?}, its layers and at least one crop; found {:?} and {} crops",
-                self.options.rules,
-                options.rules,
-                options.crops.len()
+                "the network was prepared for the rules {:?} and its layers; found {:?}",
+                self.options.rules, options.rules
             )));
         }
         self.options = options;
@@ -198,10 +220,13 @@ impl Gatherer {
         let mut scores = Vec::new();
         // Per class the logarithm of the product of the maps.
         let mut products = vec![vec![0.0f32; height * width]; classes.len()];
-        let mut factors = 0;
+        let (mut factors, mut unseen) = (0, 0.0);
         for source in &mut self.sources {
-            let (own, maps) = framed(source, seen, classes, &self.options, &self.threads)?;
+            let Framed { scores: own, maps, unseen: missed } =
+                framed(source, seen, classes, &self.options, &self.threads)?;
             scores.extend(own);
+            // Every source looks at the same crops.
+            unseen = missed;
             let of_input = usize::from(source.reads_input());
             factors += of_input + usize::from(source.maps() > of_input);
             for (product, maps) in products.iter_mut().zip(maps) {
@@ -224,6 +249,7 @@ impl Gatherer {
             scores: mean(&scores)?,
             classes: classes.to_vec(),
             maps: products.into_iter().map(map).collect::<Result<_>>()?,
+            unseen,
         })
     }
 }
@@ -251,6 +277,16 @@ fn sum_of_shares(maps: &[Vec<f32>]) -> Vec<f32> {
 /// One class's maps in the photograph's frame: that of the picture, if it is read, and one for each layer.
 type ClassMaps = Vec<Vec<f32>>;
 
+/// What one source sees of a photograph.
+struct Framed {
+    /// Of each crop.
+    scores: Vec<Scores>,
+    /// Of each class.
+    maps: Vec<ClassMaps>,
+    /// The share of pixels that no crop reaches.
+    unseen: f64,
+}
+
 /// One source's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel.
 fn framed(
     source: &mut Source,
@@ -258,7 +294,7 @@ fn framed(
     classes: &[usize],
     options: &EvidenceOptions,
     threads: &Threads,
-) -> Result<(Vec<Scores>, Vec<ClassMaps>)> {
+) -> Result<Framed> {
     let [height, width] = seen.size;
     let mut sums = vec![vec![vec![0.0f32; height * width]; source.maps()]; classes.len()];
     let mut counts = vec![0.0f32; height * width];
@@ -280,7 +316,8 @@ fn framed(
             *number /= count.max(1.0);
         }
     }
-    Ok((scores, sums))
+    let unseen = counts.iter().filter(|count| **count == 0.0).count() as f64 / counts.len() as f64;
+    Ok(Framed { scores, maps: sums, unseen })
 }
 
 /// A photograph as the network sees it: crop by crop.
@@ -321,7 +358,15 @@ impl Seen {
 }
 
 fn mean(scores: &[Scores]) -> Result<Scores> {
-    mean_scores(scores).ok_or_else(|| Error::Option("saliency needs at least one crop".to_owned()))
+    let mean =
+        mean_scores(scores).ok_or_else(|| Error::Option("saliency needs at least one crop".to_owned()))?;
+    match mean.scores.iter().position(|score| !score.is_finite()) {
+        None => Ok(mean),
+        Some(class) => Err(Error::Option(format!(
+            "the score of class {class} is {}: the network's weights or what becomes of the photograph (its mean and scale) are wrong",
+            mean.scores[class]
+        ))),
+    }
 }
 
 pub(crate) fn add(sum: &mut [f32], numbers: &[f32]) {

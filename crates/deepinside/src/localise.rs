@@ -133,6 +133,12 @@ impl Method {
         let name = Self::NAMES.into_iter().find(|known| *known == name).unwrap_or_default();
         Ok(Self { name, evidence, rule, keep })
     }
+
+    /// The name, and that the method is another one where anything was changed.
+    pub fn title(&self) -> String {
+        let is_changed = Self::named(self.name).is_ok_and(|named| named != *self);
+        if is_changed { format!("{} (changed)", self.name) } else { self.name.to_owned() }
+    }
 }
 
 /// An object.
@@ -146,8 +152,12 @@ pub struct Localisation {
     pub markers: Option<Vec<Marker>>,
     /// The object's pixels, row-major.
     pub mask: Vec<bool>,
-    /// The box around them; the whole photograph where the mask is empty.
+    /// The box: the whole photograph where nothing is chosen.
     pub bounds: PixelBox,
+    /// Whether nothing is chosen, so that the box says nothing.
+    pub is_empty: bool,
+    /// The share of the photograph's pixels that no crop reaches; there the map is 0.
+    pub unseen: f64,
 }
 
 impl Localisation {
@@ -181,8 +191,8 @@ pub fn localise(
         // A graph cut makes no pass through the network that would heed it.
         gatherer.check_interrupt()?;
         let class = prediction(model, &evidence.scores, class);
-        let Choice { mask, markers, bounds } = choose(photograph, &map, method)?;
-        Ok(Localisation { class, map, markers, mask, bounds })
+        let Choice { mask, markers, bounds, is_empty } = choose(photograph, &map, method)?;
+        Ok(Localisation { class, map, markers, mask, bounds, is_empty, unseen: evidence.unseen })
     });
     objects.collect()
 }
@@ -196,6 +206,8 @@ pub struct Choice {
     pub markers: Option<Vec<Marker>>,
     /// The box: the whole photograph where nothing is chosen.
     pub bounds: PixelBox,
+    /// Whether nothing is chosen, so that the box says nothing.
+    pub is_empty: bool,
 }
 
 /// The object's pixels and box for a map of the photograph's size.
@@ -225,6 +237,9 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
             (numbers.iter().map(|&number| number >= threshold).collect(), None)
         }
         Rule::Mean(multiple) => {
+            if !(multiple >= 0.0 && multiple.is_finite()) {
+                return Err(Error::Option(format!("a multiple of the mean is 0 or more, found {multiple}")));
+            }
             (numbers.iter().map(|&number| f64::from(number) >= multiple * mean).collect(), None)
         }
         Rule::Energy(share) => {
@@ -252,11 +267,22 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
             };
             let probabilities: Vec<f32> = numbers.iter().map(probability).collect();
             best_box = most_overlapping_box(&probabilities, photograph.width())?;
-            (probabilities.iter().map(|&probability| probability > 0.5).collect(), None)
+            let is_in_box = |index: usize| {
+                best_box
+                    .is_none_or(|best| best.contains(index % photograph.width(), index / photograph.width()))
+            };
+            let object = probabilities.iter().enumerate();
+            (object.map(|(index, &probability)| probability > 0.5 && is_in_box(index)).collect(), None)
         }
         Rule::Cut(rule) => {
             let above = quantile(numbers, within(rule.foreground, "a quantile")?);
             let below = quantile(numbers, within(rule.background, "a quantile")?);
+            if rule.foreground < rule.background {
+                return Err(Error::Option(format!(
+                    "the object's quantile is at least the background's, found {} below {}",
+                    rule.foreground, rule.background
+                )));
+            }
             let marker = |&number: &f32| match () {
                 () if f64::from(number) > above => Marker::Foreground,
                 () if f64::from(number) < below => Marker::Background,
@@ -287,6 +313,7 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
             marked(largest, mask.len())
         }
         Keep::Strong(share) => {
+            let share = within(share, "a share of the strongest region")?;
             let regions = connected_regions(&mask, photograph.width());
             let strength =
                 |region: &Vec<usize>| region.iter().map(|&index| f64::from(numbers[index])).sum::<f64>();
@@ -296,8 +323,8 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
         }
     };
     let whole = PixelBox { x0: 0, y0: 0, x1: photograph.width(), y1: photograph.height() };
-    let bounds = best_box.or_else(|| PixelBox::around(&mask, photograph.width())).unwrap_or(whole);
-    Ok(Choice { mask, markers, bounds })
+    let found = best_box.or_else(|| PixelBox::around(&mask, photograph.width()));
+    Ok(Choice { mask, markers, bounds: found.unwrap_or(whole), is_empty: found.is_none() })
 }
 
 /// A mask of some regions.

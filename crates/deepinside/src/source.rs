@@ -146,13 +146,12 @@ impl Source {
         options: &EvidenceOptions,
         Noise { samples, deviation, seed }: Noise,
     ) -> Result<Vec<Vec<Array>>> {
-        let samples = samples.max(1);
         self.hire(samples);
         let Self { workers, reads_input, layers, threads } = self;
         let (low, high) = input
             .iter()
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-        let deviation = deviation as f32 * (high - low).max(0.0);
+        let deviation = deviation as f32 * (high - low);
         let mut random = Random::new(seed);
         let work = |worker: &mut Worker, _: usize, input: &[f32]| {
             worker.last = None;

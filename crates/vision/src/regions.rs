@@ -25,6 +25,11 @@ impl PixelBox {
         found
     }
 
+    /// Whether it holds the pixel in this column and row.
+    pub fn contains(self, column: usize, row: usize) -> bool {
+        (self.x0..self.x1).contains(&column) && (self.y0..self.y1).contains(&row)
+    }
+
     /// The smallest box around both.
     pub fn joined(self, other: Self) -> Self {
         Self {

@@ -31,10 +31,10 @@ pub struct MethodArguments {
     #[arg(long, value_name = "N")]
     pub smooth_grad: Option<usize>,
     /// The deviation of their noise, as a share of the input's range.
-    #[arg(long, default_value_t = 0.15, value_name = "0…1")]
+    #[arg(long, default_value_t = 0.15, value_name = "0…1", requires = "smooth_grad")]
     pub noise: f64,
     /// The random seed of their noise.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "smooth_grad")]
     pub seed: u64,
     /// The deviation of the Gaussian that smooths the map, as a share of the photograph's longer side.
     #[arg(long, value_name = "SHARE")]
@@ -132,7 +132,7 @@ pub struct LocaliseArguments {
     #[arg(short, long)]
     pub class: Option<String>,
     /// How many of the most probable classes get a box.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "class")]
     pub top: usize,
     #[command(flatten)]
     pub method: MethodArguments,

@@ -75,11 +75,12 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
     let threads = Threads::new(arguments.run.threads)?;
     let subjects = subjects(&model, arguments, &threads)?;
     let results = subjects.len() * copies;
-    let to = Destination::new(arguments.output.as_deref(), results)?;
-    let destination = |path: &Option<std::path::PathBuf>| {
-        path.as_deref().map(|path| Destination::new(Some(path), results)).transpose()
+    let to = Destination::new(arguments.output.as_deref(), results, &["png"])?;
+    let destination = |path: &Option<std::path::PathBuf>, endings: &[&str]| {
+        path.as_deref().map(|path| Destination::new(Some(path), results, endings)).transpose()
     };
-    let (raw, frames) = (destination(&arguments.raw)?, destination(&arguments.frames)?);
+    let raw = destination(&arguments.raw, &["npy"])?;
+    let frames = destination(&arguments.frames, &["gif", "png", "webp"])?;
     let animated = frames.as_ref().map(|frames| frame_file(frames, "any")).transpose()?;
 
     let wishes: Vec<(String, Wish)> = subjects

@@ -65,7 +65,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         runners.push(UnitRunner::new(&model, value, rule, &threads)?);
     }
     let draws = arguments.output.is_some() || !arguments.table;
-    let to = Destination::new(arguments.output.as_deref(), paths.len())?;
+    let to = Destination::new(arguments.output.as_deref(), paths.len(), &["png"])?;
     pictures::each(&paths, |path| {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;

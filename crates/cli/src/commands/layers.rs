@@ -60,7 +60,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
         let folder = match (&arguments.output, paths.len()) {
             (Some(folder), 1) => folder.clone(),
             (Some(folder), _) => folder.join(&stem),
-            (None, _) => Destination::new(None, 1)?.file(&stem, "-layers"),
+            (None, _) => Destination::new(None, 1, &[])?.file(&stem, "-layers"),
         };
         make_folder(&folder)?;
         let first = result.class.name.split(',').next().unwrap_or(&result.class.name);

@@ -9,7 +9,7 @@ use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::localise::{CutRule, Keep, Localisation, Method, Rule, localise};
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::graph_cut::CutOptions;
-use deepinside::vision::normalise::{Scaling, normalise};
+use deepinside::vision::normalise::Scaling;
 use deepinside::vision::{ColourMap, Crop, Photograph, Picture, annotate};
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -26,6 +26,8 @@ const COLOURS: [[u8; 3]; 5] = [[255, 210, 0], [0, 200, 255], [255, 80, 160], [12
 struct Result<'a> {
     image: &'a str,
     method: &'a str,
+    /// The share of the photograph that no crop shows.
+    unseen: f64,
     boxes: Vec<Box<'a>>,
     output: String,
     seconds: f64,
@@ -40,6 +42,8 @@ struct Box<'a> {
     bounds: [f64; 4],
     /// Whether its map is the same everywhere, so that the box means nothing.
     constant_map: bool,
+    /// Whether the method chooses nothing of its map; the box is then the whole photograph.
+    nothing_chosen: bool,
 }
 
 pub fn run(arguments: &LocaliseArguments) -> Outcome {
@@ -50,21 +54,18 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     pictures::expect_distinct_names(&paths)?;
     let method = method(&arguments.method)?;
     if arguments.markers.is_some() && !matches!(method.rule, Rule::Cut(_)) {
-        return Err(Failure::Message(format!(
-            "--markers: the method '{}' makes no graph cut; add --cut, or --method paper",
-            method.name
-        )));
+        return Err(no_cut("--markers", method.name));
     }
     let model = super::open(&arguments.model, false)?;
     let class = arguments.class.as_deref().map(|class| model.class(class)).transpose()?;
     let threads = Threads::new(arguments.run.threads)?;
     let mut gatherer = Gatherer::new(&model, method.evidence.clone(), &threads)?;
-    let destination = |path: &Option<std::path::PathBuf>| {
-        path.as_deref().map(|path| Destination::new(Some(path), paths.len())).transpose()
+    let destination = |path: &Option<std::path::PathBuf>, ending: &str| {
+        path.as_deref().map(|path| Destination::new(Some(path), paths.len(), &[ending])).transpose()
     };
-    let to = Destination::new(arguments.output.as_deref(), paths.len())?;
-    let (masks, raw) = (destination(&arguments.mask)?, destination(&arguments.raw)?);
-    let markers = destination(&arguments.markers)?;
+    let to = Destination::new(arguments.output.as_deref(), paths.len(), &["png"])?;
+    let (masks, raw) = (destination(&arguments.mask, "png")?, destination(&arguments.raw, "npy")?);
+    let markers = destination(&arguments.markers, "png")?;
     if let Some(folder) = &arguments.voc {
         output::make_folder(folder)?;
     }
@@ -94,12 +95,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         }
         collected.add(path, &photograph, &objects);
         output::png(&file, &picture)?;
-        for object in objects.iter().filter(|object| object.is_constant()) {
-            progress::note(format_args!(
-                "note: the map of '{}' is the same everywhere: no pixel changes its score, and its box is the whole photograph",
-                object.class.name
-            ));
-        }
+        say(&objects, &method);
         if arguments.run.json {
             let boxes = objects.iter().map(|object| Box {
                 index: object.class.index,
@@ -107,10 +103,12 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
                 score: object.class.score,
                 bounds: object.bounds.edges(),
                 constant_map: object.is_constant(),
+                nothing_chosen: object.is_empty,
             });
             return output::json(&Result {
                 image: &path.to_string_lossy(),
-                method: method.name,
+                method: &method.title(),
+                unseen: objects.first().map_or(0.0, |best| best.unseen),
                 boxes: boxes.collect(),
                 output: file.to_string_lossy().into_owned(),
                 seconds: start.elapsed().as_secs_f64(),
@@ -128,6 +126,24 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         collected.write(path)?;
     }
     outcome
+}
+
+/// Says which boxes mean nothing, and what was not looked at.
+fn say(objects: &[Localisation], method: &Method) {
+    for object in objects {
+        let name = &object.class.name;
+        if object.is_constant() {
+            progress::note(format_args!(
+                "note: the map of '{name}' is the same everywhere: no pixel changes its score more than another, and its box is the whole photograph"
+            ));
+        } else if object.is_empty {
+            progress::note(format_args!(
+                "note: the method '{}' chooses nothing of the map of '{name}': its box is the whole photograph",
+                method.title()
+            ));
+        }
+    }
+    super::say_unseen(objects.first().map_or(0.0, |best| best.unseen));
 }
 
 /// The boxes of one photograph as PASCAL VOC's XML; classes by synset where they have one, as in ImageNet's files.
@@ -188,6 +204,13 @@ impl Collected {
     }
 }
 
+/// A flag that is for graph cuts only.
+fn no_cut(flag: &str, method: &str) -> Failure {
+    Failure::Message(format!(
+        "{flag}: the method '{method}' makes no graph cut; add --cut, or --method paper"
+    ))
+}
+
 /// A named method with what the flags change.
 pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
     let named = Method::named(&arguments.method)?;
@@ -223,11 +246,9 @@ pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
             Some(CropChoice::One(crop)) => vec![crop],
             Some(CropChoice::Ten) => Crop::TEN.to_vec(),
         },
-        noise: match arguments.smooth_grad {
-            None => noise,
-            Some(0) => None,
-            Some(samples) => Some(Noise { samples, deviation: arguments.noise, seed: arguments.seed }),
-        },
+        noise: arguments.smooth_grad.map_or(noise, |samples| {
+            Some(Noise { samples, deviation: arguments.noise, seed: arguments.seed })
+        }),
         smoothing: arguments.smoothing.unwrap_or(smoothing),
     };
     let flags = [
@@ -254,7 +275,21 @@ pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
                 ..rule.cut
             },
         }),
-        other => other,
+        other => {
+            let flags = [
+                ("--foreground-quantile", arguments.foreground_quantile.is_some()),
+                ("--background-quantile", arguments.background_quantile.is_some()),
+                ("--refinements", arguments.refinements.is_some()),
+                ("--clamped", arguments.clamped.is_some()),
+                ("--smoothness", arguments.smoothness.is_some()),
+                ("--saliency-weight", arguments.saliency_weight.is_some()),
+                ("--neutral", arguments.neutral.is_some()),
+            ];
+            if let Some((flag, _)) = flags.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(no_cut(flag, named.name));
+            }
+            other
+        }
     };
     let keep = match (arguments.keep, arguments.strong) {
         (None, None) => named.keep,
@@ -273,7 +308,7 @@ fn picture(model: &Model, photograph: &Photograph, objects: &[Localisation]) -> 
         return Err(Failure::Message(format!("'{}' has no class", model.name)));
     };
     let name = best.class.name.split(',').next().unwrap_or(&best.class.name);
-    let scaled = normalise(&best.map, Scaling::Quantile(0.99))?;
+    let scaled = super::scaled(&best.map, Scaling::Quantile(0.99))?;
     let mut panels = vec![Panel {
         title: format!("saliency of {name} (p = {:.3})", best.class.probability),
         picture: ColourMap::Grey.apply(&scaled.values)?,

@@ -21,6 +21,8 @@ pub mod trace;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use deepinside::vision::Array;
+use deepinside::vision::normalise::{Normalised, Scaling, normalise};
 use deepinside::{Model, Settings};
 use serde_json::{Value, json};
 
@@ -90,6 +92,31 @@ fn hashes(model: &Model) -> Outcome<BTreeMap<String, String>> {
         hashes.insert(name, HashedFile::read(file)?.sha256);
     }
     Ok(hashes)
+}
+
+/// A map in [0, 1].
+///
+/// # Errors
+/// When it holds numbers that are not finite.
+fn scaled(map: &Array, scaling: Scaling) -> Outcome<Normalised> {
+    let scaled = normalise(map, scaling)?;
+    if scaled.not_finite > 0 {
+        return Err(Failure::Message(format!(
+            "the saliency map holds {} numbers that are not finite: the network's weights or the picture do",
+            scaled.not_finite
+        )));
+    }
+    Ok(scaled)
+}
+
+/// Says how much of a photograph no crop shows.
+fn say_unseen(share: f64) {
+    if share > 0.0 {
+        progress::note(format_args!(
+            "note: the crops leave {:.0} % of the photograph unseen; there the map is 0",
+            (100.0 * share).max(1.0)
+        ));
+    }
 }
 
 /// The network that is used where none is named.

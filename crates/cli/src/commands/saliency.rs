@@ -8,14 +8,14 @@ use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliencies};
 use deepinside::vision::crops::Region;
 use deepinside::vision::figure::{Figure, Panel};
-use deepinside::vision::normalise::{Content, Scaling, normalise};
+use deepinside::vision::normalise::{Content, Scaling};
 use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
 use deepinside::vision::{Array, ColourMap, Crop, Photograph, Picture};
 use deepinside::{Model, ScoreRunner, Threads};
 use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, SaliencyArguments, View};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output::{self, Destination};
 use crate::{pictures, progress, record};
 
@@ -28,6 +28,8 @@ struct Result<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     minus: Option<String>,
     crop: &'a str,
+    /// The share of the map that no crop shows, where it is 0.
+    unseen: f64,
     /// Whether the map is the same everywhere, so that the picture shows nothing.
     constant_map: bool,
     output: String,
@@ -54,7 +56,16 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
     let wanted = match arguments.top {
         Some(count) => Wanted::Top(usize::from(count)),
         None if arguments.class.is_empty() => Wanted::Top(1),
-        None => Wanted::Classes(arguments.class.iter().map(class).collect::<deepinside::Result<_>>()?),
+        None => {
+            let mut classes: Vec<usize> = Vec::new();
+            for class in arguments.class.iter().map(class) {
+                let class = class?;
+                if !classes.contains(&class) {
+                    classes.push(class);
+                }
+            }
+            Wanted::Classes(classes)
+        }
     };
     let minus = arguments.minus.as_ref().map(class).transpose()?;
     let maps = match &wanted {
@@ -63,10 +74,10 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
     };
     let results = paths.len() * maps;
     let destination = |path: &Option<PathBuf>| {
-        path.as_deref().map(|path| Destination::new(Some(path), results)).transpose()
+        path.as_deref().map(|path| Destination::new(Some(path), results, &["npy"])).transpose()
     };
     let task = Task {
-        to: Destination::new(arguments.output.as_deref(), results)?,
+        to: Destination::new(arguments.output.as_deref(), results, &["png"])?,
         raw: destination(&arguments.raw)?,
         gradients: destination(&arguments.raw_gradient)?,
         model: &model,
@@ -86,6 +97,7 @@ struct Made<'a> {
     crop: &'a str,
     map: &'a Array,
     gradient: Option<&'a Array>,
+    unseen: f64,
     picture: Picture,
 }
 
@@ -111,11 +123,9 @@ impl Task<'_> {
                 let picture = picture(self.model, &photograph, &result, arguments)?;
                 let Saliency { class, top, crop, map, gradient, .. } = &result;
                 let crop = crop.to_string();
-                self.keep(
-                    path,
-                    start,
-                    Made { class, top, crop: &crop, map, gradient: Some(gradient), picture },
-                )?;
+                let gradient = Some(gradient);
+                let made = Made { class, top, crop: &crop, map, gradient, unseen: 0.0, picture };
+                self.keep(path, start, made)?;
             }
             Ok(())
         })
@@ -146,6 +156,7 @@ impl Task<'_> {
             let start = Instant::now();
             let photograph = model.load_photograph(path)?;
             let evidence = gatherer.gather_wanted(model, &photograph, &self.wanted)?;
+            super::say_unseen(evidence.unseen);
             let top = predictions(model, &evidence.scores, 5);
             for (&class, map) in evidence.classes.iter().zip(&evidence.maps) {
                 let class = prediction(model, &evidence.scores, class);
@@ -160,11 +171,10 @@ impl Task<'_> {
                         figure(seen, &name, &class, &scaled, arguments.colour_map)?
                     }
                 };
-                self.keep(
-                    path,
-                    start,
-                    Made { class: &class, top: &top, crop: &name, map, gradient: None, picture },
-                )?;
+                let unseen = evidence.unseen;
+                let made =
+                    Made { class: &class, top: &top, crop: &name, map, gradient: None, unseen, picture };
+                self.keep(path, start, made)?;
             }
             Ok(())
         })
@@ -199,6 +209,7 @@ impl Task<'_> {
             class: made.class,
             minus: self.minus.map(|minus| self.model.class_name(minus)),
             crop: made.crop,
+            unseen: made.unseen,
             constant_map: made.map.data().iter().all(|number| Some(number) == made.map.data().first()),
             output,
             seconds: start.elapsed().as_secs_f64(),
@@ -214,16 +225,11 @@ fn displayed(map: &Array, class: &Prediction, arguments: &SaliencyArguments) -> 
         (None, GradientRecipe::Plain) => Scaling::Quantile(0.99),
     };
     record::resolved("scaling", &scaling)?;
-    let scaled = normalise(map, scaling)?;
-    if scaled.not_finite > 0 {
-        return Err(Failure::Message(format!(
-            "the saliency map holds {} numbers that are not finite: the network's weights or the picture do",
-            scaled.not_finite
-        )));
-    }
+    let scaled = super::scaled(map, scaling)?;
     if let Content::Constant(number) = scaled.content {
+        let more = if number == 0.0 { "" } else { " more than another" };
         progress::note(format_args!(
-            "note: the saliency map is {number} everywhere: no pixel changes the score of '{}'",
+            "note: the saliency map is {number} everywhere: no pixel changes the score of '{}'{more}",
             class.name
         ));
     }

@@ -74,8 +74,9 @@ pub fn read(text: &str) -> std::result::Result<Annotation, String> {
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
                 let text = content.trim();
                 let number = || {
-                    text.parse::<f64>()
-                        .map_err(|_| format!("a number is expected in <{}>, found '{text}'", names.join("/")))
+                    text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
+                        format!("a number is expected in <{}>, found '{text}'", names.join("/"))
+                    })
                 };
                 match names[..] {
                     ["annotation", "filename"] => annotation.file = text.to_owned(),
@@ -201,6 +202,10 @@ mod tests {
             (
                 "<annotation><size><width>wide</width></size></annotation>",
                 "a number is expected in <annotation/size/width>",
+            ),
+            (
+                "<annotation><object><name>cat</name><bndbox><xmin>NaN</xmin></bndbox></object></annotation>",
+                "a number is expected in <annotation/object/bndbox/xmin>",
             ),
             ("<annotation><object>", "no whole <annotation>"),
             ("<annotation></object>", "no XML"),

@@ -176,9 +176,8 @@ impl Canvas {
         }
         if recipe.clip_contribution > 0.0 {
             let before = self.parameters.clone();
-            clip_smallest(&mut self.parameters, planes, recipe.clip_contribution, |index| {
-                (before[index] * f64::from(slopes[index])).abs()
-            });
+            let contribution = |index: usize| before[index] * f64::from(slopes[index]);
+            clip_smallest(&mut self.parameters, planes, recipe.clip_contribution, contribution);
         }
     }
 

@@ -46,11 +46,11 @@ pub(super) fn subtract_total_variation(
     }
 }
 
-/// Sets the share of pixels to zero at which `size` of their channels' numbers, summed, is smallest.
-pub(super) fn clip_smallest(picture: &mut [f64], planes: Planes, share: f64, size: impl Fn(usize) -> f64) {
+/// Sets the share of pixels to zero at which the sum of `part` over their channels is smallest in magnitude.
+pub(super) fn clip_smallest(picture: &mut [f64], planes: Planes, share: f64, part: impl Fn(usize) -> f64) {
     let area = planes.rows * planes.columns;
-    let sum = |pixel: usize| (0..planes.channels).map(|channel| size(channel * area + pixel)).sum();
-    let sizes: Vec<f64> = (0..area).map(sum).collect();
+    let sum = |pixel: usize| (0..planes.channels).map(|channel| part(channel * area + pixel)).sum::<f64>();
+    let sizes: Vec<f64> = (0..area).map(|pixel| sum(pixel).abs()).collect();
     let mut order: Vec<usize> = (0..area).collect();
     // Of equal pixels the first goes: the same picture every time.
     order.sort_by(|&a, &b| sizes[a].total_cmp(&sizes[b]).then(a.cmp(&b)));
@@ -112,5 +112,14 @@ mod tests {
         let planes = Planes { channels: 2, rows: 2, columns: 2 };
         clip_smallest(&mut picture, planes, 0.5, |index| original[index].abs());
         assert_eq!(picture, [1.0, 4.0, 0.0, 0.0, -5.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn contributions_of_channels_cancel() {
+        let mut picture = [1.0; 6];
+        let contributions = [5.0, 1.0, -3.0, -5.0, 1.0, -1.0];
+        let planes = Planes { channels: 2, rows: 1, columns: 3 };
+        clip_smallest(&mut picture, planes, 0.34, |index| contributions[index]);
+        assert_eq!(picture, [0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
     }
 }

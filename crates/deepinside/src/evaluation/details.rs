@@ -20,24 +20,36 @@ pub struct Settings {
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Which picture a result is of.
+/// What the result of one picture is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// The picture; empty where there is none.
+    pub file: PathBuf,
+    /// The true class.
+    pub class_index: usize,
+    /// A hash of what is known of the picture and of its bytes ([`super::TrueObject::digest`]); empty where there is none.
+    #[serde(default)]
+    pub digest: String,
+}
+
+/// What belongs to a key.
 pub trait Keyed {
-    /// The picture's file and class.
-    fn key(&self) -> (PathBuf, usize);
+    /// The key.
+    fn key(&self) -> Key;
 }
 
 /// A file of results.
 pub struct Details<T> {
     path: PathBuf,
     file: File,
-    kept: HashMap<(PathBuf, usize), T>,
+    kept: HashMap<Key, T>,
 }
 
 impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
     /// Opens a file, or makes it. A last line that was not finished is dropped.
     ///
     /// # Errors
-    /// When the file holds something else or was made with other settings, or cannot be written.
+    /// When the file holds something else, which is left as it is, or was made with other settings, or cannot be written.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
         let text = match std::fs::read_to_string(path) {
@@ -46,15 +58,20 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
             Err(error) => return Err(io(error)),
         };
         let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let foreign = || {
+            Error::Option(format!(
+                "{}: its first line holds no settings; it is no file of this command",
+                path.display()
+            ))
+        };
+        // What was stopped within its first line has nothing to go on with.
+        if whole.is_empty() && !json(settings)?.starts_with(&text) {
+            return Err(foreign());
+        }
         let mut lines = whole.lines().enumerate();
         let mut kept = HashMap::new();
         if let Some((_, first)) = lines.next() {
-            let found: Settings = serde_json::from_str(first).map_err(|_| {
-                Error::Option(format!(
-                    "{}: its first line holds no settings; it is no file of this command",
-                    path.display()
-                ))
-            })?;
+            let found: Settings = serde_json::from_str(first).map_err(|_| foreign())?;
             if found != *settings {
                 return Err(Error::Option(format!(
                     "{} was made with other settings ({}); name another file, or delete it to start anew",
@@ -81,7 +98,7 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
     }
 
     /// What is known of a picture already.
-    pub fn take(&mut self, key: &(PathBuf, usize)) -> Option<T> {
+    pub fn take(&mut self, key: &Key) -> Option<T> {
         self.kept.remove(key)
     }
 
@@ -117,12 +134,16 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-    struct Line(PathBuf, usize, f64);
+    struct Line(Key, f64);
 
     impl Keyed for Line {
-        fn key(&self) -> (PathBuf, usize) {
-            (self.0.clone(), self.1)
+        fn key(&self) -> Key {
+            self.0.clone()
         }
+    }
+
+    fn key(file: &str, class_index: usize) -> Key {
+        Key { file: file.into(), class_index, digest: "1f".to_owned() }
     }
 
     fn settings(method: &str) -> Settings {
@@ -134,19 +155,36 @@ mod tests {
     fn a_stopped_run_goes_on_and_other_settings_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("details.jsonl");
-        let lines = [Line("a.png".into(), 3, 0.1), Line("b.png".into(), 4, 0.2)];
+        let lines = [Line(key("a.png", 3), 0.1), Line(key("b.png", 4), 0.2)];
         let mut details = Details::open(&path, &settings("mean")).unwrap();
         lines.iter().for_each(|line| details.add(line).unwrap());
         // Stopped within a line.
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.clone() + "[\"c.pn").unwrap();
         let mut details: Details<Line> = Details::open(&path, &settings("mean")).unwrap();
-        assert_eq!(details.take(&("a.png".into(), 3)), Some(lines[0].clone()));
-        assert_eq!(details.take(&("c.png".into(), 3)), None);
+        assert_eq!(details.take(&key("a.png", 3)), Some(lines[0].clone()));
+        assert_eq!(details.take(&key("c.png", 3)), None);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         let Err(error) = Details::<Line>::open(&path, &settings("energy")) else { panic!("other settings") };
         assert!(error.to_string().contains("method: \"mean\", not \"energy\""), "{error}");
-        std::fs::write(&path, "something else\n").unwrap();
-        assert!(Details::<Line>::open(&path, &settings("mean")).is_err());
+        // Another boxes' result is not this picture's.
+        let other = Key { digest: "2e".to_owned(), ..key("b.png", 4) };
+        assert_eq!(details.take(&other), None);
+    }
+
+    #[test]
+    fn files_of_something_else_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("precious.json");
+        for text in ["something else\n", r#"[{"file": "a.png"}]"#, "no end of a line"] {
+            std::fs::write(&path, text).unwrap();
+            let Err(error) = Details::<Line>::open(&path, &settings("mean")) else { panic!("{text}") };
+            assert!(error.to_string().contains("no file of this command"), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        // Stopped within the settings.
+        std::fs::write(&path, &json(&settings("mean")).unwrap()[..20]).unwrap();
+        Details::<Line>::open(&path, &settings("mean")).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with('\n'));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::annotations::{coco, text, voc};
 use crate::{Error, Label, Model, Result};
@@ -22,6 +23,21 @@ pub struct TrueObject {
     /// Left, top, right, bottom in pixels.
     #[serde(default)]
     pub boxes: Vec<[f64; 4]>,
+}
+
+impl TrueObject {
+    /// SHA-256 of the picture's bytes, the size and the boxes, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the picture cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        let io = |source| Error::Io { path: self.file.clone(), source };
+        let mut hash = Sha256::new_with_prefix(std::fs::read(&self.file).map_err(io)?);
+        for number in [self.width, self.height].iter().chain(self.boxes.as_flattened()) {
+            hash.update(number.to_le_bytes());
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 /// All pictures, and what has to be said about them.
@@ -45,7 +61,7 @@ pub struct GroundTruth {
 /// # Errors
 /// When a file cannot be read or means something else, a box is none, or no class is one of the network's.
 pub fn ground_truth(path: &Path, pictures: Option<&Path>, model: &Model) -> Result<GroundTruth> {
-    let truth = if path.is_dir() {
+    let mut truth = if path.is_dir() {
         xml_folder(path, pictures, model)?
     } else {
         let content = text(path)?;
@@ -56,6 +72,10 @@ pub fn ground_truth(path: &Path, pictures: Option<&Path>, model: &Model) -> Resu
             list(path, &content, folder)?
         }
     };
+    let cut = truth.objects.iter_mut().map(cut_to_picture).sum::<usize>();
+    if cut > 0 {
+        truth.notes.push(format!("{cut} boxes reach beyond their pictures and are cut to them"));
+    }
     if truth.objects.is_empty() {
         let why = truth.notes.iter().map(|note| format!("; {note}")).collect::<String>();
         return Err(Error::Option(format!("{} lists no picture that can be used{why}", path.display())));
@@ -63,7 +83,24 @@ pub fn ground_truth(path: &Path, pictures: Option<&Path>, model: &Model) -> Resu
     Ok(truth)
 }
 
-/// Boxes must be there, and lie within a size.
+/// Cuts boxes to their picture where its size is stated; says how many reached beyond it.
+fn cut_to_picture(object: &mut TrueObject) -> usize {
+    let TrueObject { width, height, boxes, .. } = object;
+    if !(*width > 0.0 && *height > 0.0) {
+        return 0;
+    }
+    let mut count = 0;
+    for bounds in boxes {
+        let [x0, y0, x1, y1] = *bounds;
+        let inside =
+            [x0.clamp(0.0, *width), y0.clamp(0.0, *height), x1.clamp(0.0, *width), y1.clamp(0.0, *height)];
+        count += usize::from(inside != *bounds);
+        *bounds = inside;
+    }
+    count
+}
+
+/// Boxes must be there, and something of each lie in the picture.
 ///
 /// # Errors
 /// Where they are not.
@@ -72,7 +109,7 @@ pub fn expect_boxes(objects: &[TrueObject]) -> Result<()> {
         let whole = *width > 0.0 && *height > 0.0;
         if boxes.is_empty() || !whole || !boxes.iter().all(|[x0, y0, x1, y1]| x0 < x1 && y0 < y1) {
             return Err(Error::Option(format!(
-                "{} needs a size, and at least one box of left < right and top < bottom",
+                "{} needs a size, and at least one box; of each left < right and top < bottom within the picture",
                 file.display()
             )));
         }

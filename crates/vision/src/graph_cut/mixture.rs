@@ -63,11 +63,12 @@ impl Mixture {
         Self { components: components.into_iter().filter(|component| component.weight > 0.0).collect() }
     }
 
-    /// Learns a mixture: one Gaussian for each cluster of colours that k-means finds (Lloyd 1982). Of several k-means++ starts (Arthur
-    /// and Vassilvitskii 2007), tried with some of the pixels, the one with the tightest clusters is taken. None where there are no
-    /// pixels.
+    /// Learns a mixture of `components` Gaussians, at least 1: one of all pixels, whose weight is one share among them, and one for
+    /// each cluster of colours that k-means finds (Lloyd 1982). Of several k-means++ starts (Arthur and Vassilvitskii 2007), tried with
+    /// some of the pixels, the one with the tightest clusters is taken. None where there are no pixels.
     ///
-    /// Expectation–maximisation from there on makes the mixture likelier and the cut no better (`docs/methods/localise.md`).
+    /// Markers show a part of what they mark. The Gaussian of all pixels is there for colours in between, which no cluster has. Of
+    /// expectation–maximisation the mixture becomes likelier and the cut no better (`docs/methods/localise.md`).
     pub fn learn(pixels: &[[f32; 3]], components: usize, seed: u64) -> Option<Self> {
         let pixels = at_most(PIXELS, pixels);
         if pixels.is_empty() {
@@ -75,13 +76,22 @@ impl Mixture {
         }
         let some = at_most(SAMPLE, &pixels);
         let (all_blocks, some_blocks) = (blocks(&pixels), blocks(&some));
+        let clusters = components.saturating_sub(1);
+        let everything = Self::estimate(&pixels, &vec![0; pixels.len()], 1);
+        if clusters == 0 {
+            return Some(everything);
+        }
         let mut uniform = uniform(seed);
-        let starts: Vec<_> = (0..ATTEMPTS).map(|_| spread(&some, components.max(1), &mut uniform)).collect();
+        let starts: Vec<_> = (0..ATTEMPTS).map(|_| spread(&some, clusters, &mut uniform)).collect();
         let attempts: Vec<Clusters> =
             starts.into_par_iter().map(|centres| k_means(some.len(), &some_blocks, centres)).collect();
         let tightest = attempts.into_iter().min_by(|a, b| a.spread.total_cmp(&b.spread))?;
-        let clusters = k_means(pixels.len(), &all_blocks, tightest.centres);
-        Some(Self::estimate(&pixels, &clusters.assigned, components.max(1)))
+        let assigned = k_means(pixels.len(), &all_blocks, tightest.centres).assigned;
+        let tight = Self::estimate(&pixels, &assigned, clusters);
+        let share = 1.0 / components as f64;
+        let weighed =
+            |mixture: Self, share: f64| mixture.components.into_iter().map(move |own| own.times(share));
+        Some(Self { components: weighed(tight, 1.0 - share).chain(weighed(everything, share)).collect() })
     }
 
     /// The weights, means and covariances of assigned pixels; components without pixels are left out.
@@ -177,6 +187,11 @@ impl Component {
     pub fn new(weight: f64, mean: [f64; 3], covariance: [[f64; 3]; 3]) -> Self {
         let (precision, determinant) = inverse(covariance);
         Self { weight, mean, precision, determinant, cost: determinant.ln() - 2.0 * weight.ln() }
+    }
+
+    /// The same Gaussian with this multiple of the weight.
+    fn times(self, factor: f64) -> Self {
+        Self { weight: factor * self.weight, cost: self.cost - 2.0 * factor.ln(), ..self }
     }
 
     /// Twice the negative logarithm of the weighted density at each pixel: the squared Mahalanobis distance, and
@@ -338,13 +353,18 @@ mod tests {
             pixels.push([50.0 + noise, 60.0 + other, 70.0 + 0.5 * noise]);
             pixels.push([200.0 + other, 20.0 + noise, 20.0]);
         }
-        let mixture = Mixture::learn(&pixels, 2, 0).unwrap();
-        let mut means: Vec<[f64; 3]> = mixture.components.iter().map(|component| component.mean).collect();
+        let mixture = Mixture::learn(&pixels, 3, 0).unwrap();
+        let (everything, tight) = mixture.components.split_last().unwrap();
+        let mut means: Vec<[f64; 3]> = tight.iter().map(|component| component.mean).collect();
         means.sort_by(|a, b| a[0].total_cmp(&b[0]));
         for (found, expected) in means.iter().flatten().zip([50.0, 60.0, 70.0, 200.0, 20.0, 20.0]) {
             assert!((found - expected).abs() < 0.01, "{means:?}");
         }
-        assert!(mixture.components.iter().all(|component| (component.weight - 0.5).abs() < 1e-12));
+        assert!(mixture.components.iter().all(|component| (component.weight - 1.0 / 3.0).abs() < 1e-12));
+        // The variance of two halves around means that lie 150 apart.
+        assert!((everything.mean[0] - 125.0).abs() < 0.01);
+        let covariance = inverse(everything.precision).0;
+        assert!((covariance[0][0] - (75.0 * 75.0 + 33.25 + REGULARISATION)).abs() < 0.1, "{covariance:?}");
         let costs = mixture.negative_log_likelihoods(&[[52.0, 61.0, 71.0], [120.0, 120.0, 120.0]]);
         assert!(costs[0] < costs[1]);
     }
@@ -421,7 +441,8 @@ mod tests {
     fn one_colour_and_none_are_no_trouble() {
         assert_eq!(Mixture::learn(&[], 5, 0), None);
         let mixture = Mixture::learn(&[[7.0, 8.0, 9.0]; 30], 5, 0).unwrap();
-        assert_eq!(mixture.components.len(), 1);
+        assert_eq!(mixture.components.len(), 2);
+        assert_eq!(Mixture::learn(&[[7.0, 8.0, 9.0]; 30], 1, 0).unwrap().components.len(), 1);
         let costs = mixture.negative_log_likelihoods(&[[7.0, 8.0, 9.0], [255.0, 0.0, 0.0]]);
         assert!(costs.iter().all(|cost| cost.is_finite()), "{costs:?}");
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use deepinside::class_model::judge::{Judge, Verdict, random_classes, summary};
 use deepinside::class_model::{Objective, Wish, ascend, picture};
-use deepinside::evaluation::{Details, Keyed};
+use deepinside::evaluation::{Details, Key, Keyed};
 use deepinside::{Settings, Threads};
 use serde::{Deserialize, Serialize};
 
@@ -44,10 +44,14 @@ struct Kept {
     seconds: f64,
 }
 
+/// Class models are of no file.
+fn of_class(class_index: usize) -> Key {
+    Key { file: PathBuf::new(), class_index, digest: String::new() }
+}
+
 impl Keyed for Kept {
-    /// Class models are of no file.
-    fn key(&self) -> (PathBuf, usize) {
-        (PathBuf::new(), self.verdict.class)
+    fn key(&self) -> Key {
+        of_class(self.verdict.class)
     }
 }
 
@@ -73,7 +77,7 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
     let mut results: Vec<Kept> = Vec::new();
     for class in random_classes(model.score.classes, arguments.count, arguments.seed) {
         // A picture that is to be written, and is not there, is made again.
-        let known = details.as_mut().and_then(|details| details.take(&(PathBuf::new(), class)));
+        let known = details.as_mut().and_then(|details| details.take(&of_class(class)));
         let file = arguments.output.as_ref().map(|folder| folder.join(format!("{class}-class-model.png")));
         match known.filter(|_| file.as_ref().is_none_or(|file| file.exists())) {
             Some(known) => results.push(known),

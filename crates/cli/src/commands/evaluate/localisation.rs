@@ -1,8 +1,6 @@
 //! `deepinside evaluate localisation`.
 
-use deepinside::evaluation::{
-    PictureResult, Rate, Summary, TrueObject, compare, expect_boxes, localise_all,
-};
+use deepinside::evaluation::{PictureResult, Rate, Summary, TrueObject, compare, expect_boxes, localise_all};
 use deepinside::localise::Method;
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -89,7 +87,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
         "{} on {} pictures, method {}; errors in % with 95 % intervals",
         model.name,
         results.len(),
-        method.name
+        method.title()
     );
     let rows = rows(&summary, versus.as_ref());
     table::write(&arguments.report, &title, &rows)?;
@@ -106,7 +104,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     let Summary { classification, localisation: [top1, top5, known], baselines, pointing, .. } = &summary;
     output::json(&Result {
         images: results.len(),
-        method: method.name,
+        method: &method.title(),
         classification: Classification {
             top1_error: classification[0].rate,
             top5_error: classification[1].rate,

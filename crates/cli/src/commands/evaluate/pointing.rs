@@ -67,7 +67,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
         "{} on {} pictures, method {}; hits in % with 95 % intervals",
         model.name,
         results.len(),
-        method.name
+        method.title()
     );
     table::write(&arguments.report, &title, &rows)?;
     if let Some(path) = &arguments.html {
@@ -82,7 +82,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     }
     output::json(&Result {
         images: results.len(),
-        method: method.name,
+        method: &method.title(),
         pointing: Hits { hit_rate: exact, hit_rate_within_15_pixels: near },
         centre: Hits { hit_rate: centre, hit_rate_within_15_pixels: near_centre },
         constant_maps: summary.constant_maps,
