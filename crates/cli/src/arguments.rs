@@ -13,7 +13,7 @@ mod serve;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use deepinside::vision::normalise::Scaling;
 use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
 use deepinside::{BackwardRule, InputSettings, MeanSetting, Precision, ScaleSetting, Settings, Size};
@@ -47,6 +47,18 @@ macro_rules! examples {
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The command line. A number below zero is a flag's value, which the command may refuse by name, and no unknown flag.
+pub fn program() -> clap::Command {
+    fn with_negative_numbers(command: clap::Command) -> clap::Command {
+        let allow = |argument: clap::Arg| {
+            let is_flag_with_value = !argument.is_positional() && argument.get_action().takes_values();
+            if is_flag_with_value { argument.allow_negative_numbers(true) } else { argument }
+        };
+        command.mut_args(allow).mut_subcommands(with_negative_numbers)
+    }
+    with_negative_numbers(Arguments::command())
 }
 
 #[derive(Debug, Subcommand)]
@@ -344,7 +356,8 @@ pub struct SaliencyArguments {
     /// Also write the unscaled map (height × width) as .npy: a file, or for several photographs a folder.
     #[arg(long, value_name = "PATH")]
     pub raw: Option<PathBuf>,
-    /// Also write the signed gradient (channels × height × width) as .npy: a file, or a folder.
+    /// Also write the signed gradient as .npy, channels × height × width of the network's input: a file, or a folder. With
+    /// --ten-crops, --smooth-grad or --smoothing crops × channels × height × width; of noisy copies the mean gradient.
     #[arg(long, value_name = "PATH")]
     pub raw_gradient: Option<PathBuf>,
     /// The class whose score is differentiated, by index, synset or name; by default the most probable one. May be given several
@@ -368,10 +381,10 @@ pub struct SaliencyArguments {
     #[arg(long, value_name = "0…1")]
     pub quantile: Option<f32>,
     /// Average the maps of Caffe's ten crops, mirrored back and in their places: the paper's map, as large as the photograph.
-    #[arg(long, conflicts_with_all = ["crop", "raw_gradient", "recipe"])]
+    #[arg(long, conflicts_with_all = ["crop", "recipe"])]
     pub ten_crops: bool,
     /// Average the gradients of so many noisy copies (SmoothGrad); the map is as large as the photograph.
-    #[arg(long, value_name = "N", conflicts_with_all = ["raw_gradient", "recipe"])]
+    #[arg(long, value_name = "N", conflicts_with = "recipe")]
     pub smooth_grad: Option<usize>,
     /// The deviation of their noise, as a share of the input's range.
     #[arg(long, default_value_t = 0.15, value_name = "0…1", requires = "smooth_grad")]
@@ -381,7 +394,7 @@ pub struct SaliencyArguments {
     pub seed: u64,
     /// Smooth the map with a Gaussian whose deviation is this share of the photograph's longer side; the map is as large as the
     /// photograph.
-    #[arg(long, value_name = "SHARE", conflicts_with_all = ["raw_gradient", "recipe"])]
+    #[arg(long, value_name = "SHARE", conflicts_with = "recipe")]
     pub smoothing: Option<f64>,
     #[command(flatten)]
     pub gradient: GradientArguments,

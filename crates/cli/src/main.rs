@@ -13,13 +13,13 @@ mod record;
 
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, FromArgMatches as _};
 
-use crate::arguments::{Arguments, Command};
-use crate::failure::Outcome;
+use crate::arguments::{Arguments, Command, program};
+use crate::failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
-    let matches = Arguments::command().get_matches();
+    let matches = program().get_matches();
     let result = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => run(arguments.command, &matches),
         Err(error) => error.exit(),
@@ -36,8 +36,16 @@ fn main() -> ExitCode {
 /// Runs a command, and writes down what it did if that is asked for.
 fn run(command: Command, matches: &ArgMatches) -> Outcome {
     let Some(file) = options::record_file(matches) else { return dispatch(command) };
-    let mut program = Arguments::command();
+    let mut program = program();
     program.build();
+    // Found out now and not after hours.
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(Failure::Message(format!(
+            "--record {}: there is no folder {}; make it first",
+            file.display(),
+            folder.display()
+        )));
+    }
     let (names, options) = options::of(&program, matches)?;
     record::begin();
     dispatch(command)?;

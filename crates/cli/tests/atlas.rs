@@ -59,10 +59,13 @@ fn interrupted_and_resumed_equals_uninterrupted() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // And one is lost besides.
+    // And one is lost besides, and another is not whole.
     std::fs::remove_file(&tile).unwrap();
+    std::fs::write(parts.path().join("sheet-tiles/0001.png"), &expected["sheet-tiles/0001.png"][..60])
+        .unwrap();
     let output = deepinside(arguments(parts.path(), &USUAL));
     stdout(&output);
+    assert!(stderr(&output).contains("is no whole picture"), "{}", stderr(&output));
     let mut found = files(parts.path());
     // What a killed process was writing may lie about, under a name that no picture has.
     found.retain(|name, _| !name.contains(".deepinside-"));
@@ -148,5 +151,21 @@ fn classes_that_do_not_exist_are_refused() {
             "{list}: {said}"
         );
         assert!(!folder.path().join("sheet.png").exists());
+    }
+}
+
+/// A sheet that cannot be drawn was refused only after all its pictures had been made.
+#[test]
+fn a_sheet_that_cannot_be_drawn_is_refused_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, cause) in [
+        (["--columns", "0"], "at least one column"),
+        (["--cell-size", "15"], "at least 16 pixels"),
+        (["--cell-size", "100000"], "200000000 pixels"),
+    ] {
+        let output = deepinside(arguments(folder.path(), &flags));
+        let said = stderr(&output);
+        assert!(!output.status.success() && said.contains(cause) && !said.contains("Some("), "{said}");
+        assert!(!folder.path().join("sheet-tiles").exists());
     }
 }

@@ -106,6 +106,28 @@ fn saliency_of_several_passes_is_as_large_as_the_photograph() {
     assert_eq!(object["unseen"], 0.0, "{object}");
 }
 
+/// Signed gradients can be had of everything that a map is made of.
+#[test]
+fn gradients_of_several_passes_are_written_with_their_signs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let run = |flags: &[&str], name: &str| {
+        let file = path(name);
+        let arguments = ["saliency", &example("coffee.png"), "-o", &path("map.png"), "--raw-gradient", &file];
+        stdout(&deepinside([&arguments, flags].concat()));
+        deepinside::vision::npy::read(&file).unwrap()
+    };
+    let [crops, plain, mean] = [
+        (&["--ten-crops"][..], "crops.npy"),
+        (&["--crop", "whole"], "plain.npy"),
+        (&["--crop", "whole", "--smooth-grad", "2", "--noise", "0"], "mean.npy"),
+    ]
+    .map(|(flags, name)| run(flags, name));
+    assert_eq!((crops.shape(), plain.shape()), (&[10, 3, 224, 224][..], &[3, 224, 224][..]));
+    assert_eq!((mean.shape(), mean.data()), (&[1, 3, 224, 224][..], plain.data()));
+    assert!(plain.data().iter().any(|number| *number < 0.0));
+}
+
 /// SmoothGrad is a mean: without noise it is the gradient itself, however many copies there are.
 #[test]
 fn the_mean_over_copies_without_noise_is_the_gradient() {

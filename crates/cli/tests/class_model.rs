@@ -68,6 +68,27 @@ fn silent_rectifiers_are_passed_at_first_and_that_is_said() {
     assert!(object["class"]["score"].as_f64().unwrap() > 0.0, "{object}");
     let note = object["notes"][0].as_str().unwrap();
     assert!(note.contains("DeconvNets") && stderr(&output).contains(note), "{note}");
+
+    // What is the same whatever the picture shows is no matter of rectifiers.
+    let flags =
+        ["class-model", "1", "--minus", "1", "-m", &network, "--iterations", "2", "--json", "-o", &picture];
+    let object = json(&deepinside(flags)).remove(0);
+    let note = object["notes"][0].as_str().unwrap();
+    assert!(note.contains("may not depend on the picture") && !note.contains("DeconvNets"), "{note}");
+}
+
+#[test]
+fn a_number_below_zero_is_a_value_and_a_picture_without_numbers_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, picture) = (text(&silent_network(folder.path())), text(&folder.path().join("one.png")));
+    let refused = |flags: &[&str]| {
+        let output = deepinside([&["class-model", "1", "-m", &network, "-o", &picture], flags].concat());
+        assert!(!output.status.success() && !Path::new(&picture).exists(), "{flags:?}");
+        stderr(&output)
+    };
+    assert!(refused(&["--lambda", "-1"]).contains("zero or a positive number"));
+    let unbounded = ["--total-variation", "1e30", "--iterations", "20", "--set", "start=normal"];
+    assert!(refused(&unbounded).contains("left the range of numbers"), "{}", refused(&unbounded));
 }
 
 #[test]

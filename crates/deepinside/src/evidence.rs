@@ -30,6 +30,9 @@ pub struct EvidenceOptions {
     pub noise: Option<Noise>,
     /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
     pub smoothing: f64,
+    /// Whether the signed gradients that maps are made of are wanted as well.
+    #[serde(skip)]
+    pub keeps_gradients: bool,
 }
 
 /// SmoothGrad (Smilkov and others 2017): the mean gradient over pictures with added normal noise.
@@ -57,6 +60,7 @@ impl Default for EvidenceOptions {
             crops: vec![Crop::Whole],
             noise: None,
             smoothing: 0.0,
+            keeps_gradients: false,
         }
     }
 }
@@ -97,6 +101,9 @@ pub struct Evidence {
     pub maps: Vec<Array>,
     /// The share of the photograph's pixels that no crop reaches.
     pub unseen: f64,
+    /// Per class the gradients of all crops under the first rule, crops × C × H × W of the network's input: the mean ones over noisy
+    /// copies where there are some. None unless [`EvidenceOptions::keeps_gradients`].
+    pub gradients: Vec<Array>,
 }
 
 /// Gathers evidence with one prepared network.
@@ -220,10 +227,13 @@ impl Gatherer {
         let mut scores = Vec::new();
         // Per class the logarithm of the product of the maps.
         let mut products = vec![vec![0.0f32; height * width]; classes.len()];
-        let (mut factors, mut unseen) = (0, 0.0);
+        let (mut factors, mut unseen, mut gradients) = (0, 0.0, Vec::new());
         for source in &mut self.sources {
-            let Framed { scores: own, maps, unseen: missed } =
+            let Framed { scores: own, maps, unseen: missed, gradients: own_gradients } =
                 framed(source, seen, classes, &self.options, &self.threads)?;
+            if gradients.is_empty() {
+                gradients = own_gradients;
+            }
             scores.extend(own);
             // Every source looks at the same crops.
             unseen = missed;
@@ -250,6 +260,7 @@ impl Gatherer {
             classes: classes.to_vec(),
             maps: products.into_iter().map(map).collect::<Result<_>>()?,
             unseen,
+            gradients,
         })
     }
 }
@@ -285,6 +296,8 @@ struct Framed {
     maps: Vec<ClassMaps>,
     /// The share of pixels that no crop reaches.
     unseen: f64,
+    /// Of each class, if they are wanted: crops × C × H × W.
+    gradients: Vec<Array>,
 }
 
 /// One source's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel.
@@ -299,7 +312,13 @@ fn framed(
     let mut sums = vec![vec![vec![0.0f32; height * width]; source.maps()]; classes.len()];
     let mut counts = vec![0.0f32; height * width];
     let inputs: Vec<&[f32]> = seen.inputs().collect();
-    let scores = source.for_each(&inputs, classes, options, |crop, maps| {
+    let mut gradients = vec![Vec::new(); if options.keeps_gradients { classes.len() } else { 0 }];
+    let mut shape = Vec::new();
+    let scores = source.for_each(&inputs, classes, options, |crop, maps, own| {
+        for (all, own) in gradients.iter_mut().zip(own) {
+            shape = own.shape().to_vec();
+            all.extend_from_slice(own.data());
+        }
         let frame = |map: &Array| into_photograph_frame(map, seen.regions[crop], height, width, 0.0);
         add(&mut counts, frame(&Array::filled(seen.extents(), 1.0)?)?.data());
         threads.run(|| {
@@ -317,7 +336,11 @@ fn framed(
         }
     }
     let unseen = counts.iter().filter(|count| **count == 0.0).count() as f64 / counts.len() as f64;
-    Ok(Framed { scores, maps: sums, unseen })
+    let with_crops = |numbers| Ok(Array::new([&[inputs.len()], &shape[..]].concat(), numbers)?);
+    let is_read = source.reads_input();
+    let gradients =
+        gradients.into_iter().filter(|_| is_read).map(with_crops).collect::<Result<Vec<Array>>>()?;
+    Ok(Framed { scores, maps: sums, unseen, gradients })
 }
 
 /// A photograph as the network sees it: crop by crop.

@@ -102,7 +102,8 @@ impl Source {
     }
 
     /// Hands over the maps of some pictures, one after the other, with the position of the picture: per class the saliency of the
-    /// gradient, or of the mean gradient over noisy copies, and the (mean) class activation map of each layer. Returns the scores.
+    /// gradient, or of the mean gradient over noisy copies, and the (mean) class activation map of each layer; and per class that
+    /// gradient itself, if it is read. Returns the scores.
     ///
     /// # Errors
     /// When a picture does not fit, somebody asked to stop, or whoever takes the maps fails.
@@ -111,13 +112,14 @@ impl Source {
         inputs: &[&[f32]],
         classes: &[usize],
         options: &EvidenceOptions,
-        mut take: impl FnMut(usize, &[Vec<Array>]) -> Result<()>,
+        mut take: impl FnMut(usize, &[Vec<Array>], Vec<Array>) -> Result<()>,
     ) -> Result<Vec<Scores>> {
         let mut all = Vec::new();
         if let Some(noise) = options.noise {
             for (index, input) in inputs.iter().enumerate() {
                 all.push(self.workers[0].scores(index, input)?);
-                take(index, &self.mean_over_noise(input, classes, options, noise)?)?;
+                let (found, gradients) = self.mean_over_noise(input, classes, options, noise)?;
+                take(index, &found, gradients)?;
             }
             return Ok(all);
         }
@@ -126,26 +128,24 @@ impl Source {
         let work = |worker: &mut Worker, index: usize, input: &[f32]| {
             let scores = worker.scores(index, input)?;
             let mut found = maps(&mut worker.runner, layers, classes, options)?;
-            for own in &mut found {
-                finish(own, *reads_input)?;
-            }
-            Ok((scores, found))
+            let gradients = finish(&mut found, *reads_input)?;
+            Ok((scores, found, gradients))
         };
-        each(workers, threads, inputs, work, |index, (scores, found)| {
+        each(workers, threads, inputs, work, |index, (scores, found, gradients)| {
             all.push(scores);
-            take(index, &found)
+            take(index, &found, gradients)
         })?;
         Ok(all)
     }
 
-    /// The mean maps over noisy copies of a picture.
+    /// The mean maps over noisy copies of a picture, and the mean gradients.
     fn mean_over_noise(
         &mut self,
         input: &[f32],
         classes: &[usize],
         options: &EvidenceOptions,
         Noise { samples, deviation, seed }: Noise,
-    ) -> Result<Vec<Vec<Array>>> {
+    ) -> Result<(Vec<Vec<Array>>, Vec<Array>)> {
         self.hire(samples);
         let Self { workers, reads_input, layers, threads } = self;
         let (low, high) = input
@@ -180,9 +180,9 @@ impl Source {
         let share = 1.0 / samples as f32;
         for own in &mut sums {
             own.iter_mut().flat_map(|sum| sum.data_mut()).for_each(|number| *number *= share);
-            finish(own, *reads_input)?;
         }
-        Ok(sums)
+        let gradients = finish(&mut sums, *reads_input)?;
+        Ok((sums, gradients))
     }
 
     /// Takes memory for so many pictures at the same time, one for each thread at most.
@@ -238,12 +238,16 @@ fn maps(
     Ok(all)
 }
 
-/// Makes saliency of the gradient, or drops it.
-fn finish(maps: &mut Vec<Array>, reads_input: bool) -> Result<()> {
-    if reads_input {
-        maps[0] = largest_magnitude(&maps[0])?;
-    } else {
-        maps.remove(0);
+/// Makes saliency of each class's gradient, or drops it; the gradients are returned if they are read.
+fn finish(all: &mut [Vec<Array>], reads_input: bool) -> Result<Vec<Array>> {
+    let mut gradients = Vec::new();
+    for maps in all {
+        if reads_input {
+            let saliency = largest_magnitude(&maps[0])?;
+            gradients.push(std::mem::replace(&mut maps[0], saliency));
+        } else {
+            maps.remove(0);
+        }
     }
-    Ok(())
+    Ok(gradients)
 }

@@ -49,7 +49,8 @@ impl ContactSheet {
             return Err(Error::Empty { what: "a contact sheet", shape: vec![0] });
         }
         if self.cell_size < 16 || self.columns == Some(0) {
-            let found = format!("{} pixels and {:?} columns", self.cell_size, self.columns);
+            let columns = self.columns.map_or_else(String::new, |columns| format!(" in {columns} columns"));
+            let found = format!("{} pixels{columns}", self.cell_size);
             let expected = "cells of at least 16 pixels in at least one column";
             return Err(Error::Parameter { name: "the contact sheet's layout", expected, found });
         }

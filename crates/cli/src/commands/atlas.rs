@@ -8,6 +8,7 @@ use std::time::Instant;
 use deepinside::class_model::{Objective, Recipe, Wish, ascend, picture};
 use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::Panel;
+use deepinside::vision::picture::WHITE;
 use deepinside::vision::{Colour, Picture, photograph};
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -61,6 +62,11 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         Some(list) => classes(&model, list)?,
         None => (0..model.score.classes).collect(),
     };
+    output::expect_ending(&arguments.output, &["png"])?;
+    // A sheet that cannot be drawn is refused before hours of work, not after.
+    let [height, width] = [model.transformer.height, model.transformer.width];
+    let blank = Panel { title: String::new(), picture: Picture::filled(width, height, WHITE)? };
+    sheet_of(vec![blank; classes.len()], arguments).render()?;
     let threads = Threads::new(arguments.run.threads)?;
     let folder = arguments.folder.clone().unwrap_or_else(|| {
         arguments.output.with_file_name(format!("{}-tiles", output::stem(&arguments.output)))
@@ -83,7 +89,12 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
     let mut done = Vec::new();
     for tile in &tiles {
         // A replay makes everything again.
-        done.push(!record::is_replay() && record::place(tile)?.is_file());
+        let is_there = !record::is_replay() && record::place(tile)?.is_file();
+        let is_whole = is_there && photograph::load(record::place(tile)?, Colour::Rgb).is_ok();
+        if is_there && !is_whole {
+            progress::note(format_args!("note: {} is no whole picture and is made again", tile.display()));
+        }
+        done.push(is_whole);
     }
     let open = done.iter().filter(|done| !**done).count();
     if open < tiles.len() {
@@ -159,13 +170,12 @@ fn sheet(
         let name = name.split(',').next().unwrap_or(&name);
         panels.push(Panel { title: format!("{class} {name}"), picture });
     }
-    let sheet = ContactSheet {
-        columns: arguments.columns,
-        cell_size: arguments.cell_size,
-        ..ContactSheet::new(panels)
-    };
-    output::png(&arguments.output, &sheet.render()?)?;
+    output::png(&arguments.output, &sheet_of(panels, arguments).render()?)?;
     Ok(constant)
+}
+
+fn sheet_of(panels: Vec<Panel>, arguments: &AtlasArguments) -> ContactSheet {
+    ContactSheet { columns: arguments.columns, cell_size: arguments.cell_size, ..ContactSheet::new(panels) }
 }
 
 /// The classes of a list such as `0-99,151,goose`, in its order, each once.

@@ -214,7 +214,8 @@ fn no_cut(flag: &str, method: &str) -> Failure {
 /// A named method with what the flags change.
 pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
     let named = Method::named(&arguments.method)?;
-    let EvidenceOptions { rules, activations, minus, crops, noise, smoothing } = named.evidence;
+    let EvidenceOptions { rules, activations, minus, crops, noise, smoothing, keeps_gradients } =
+        named.evidence;
     let weighting = match arguments.cam {
         None => activations.as_ref().map(|own| own.weighting),
         Some(CamChoice::None) => None,
@@ -250,6 +251,7 @@ pub fn method(arguments: &MethodArguments) -> Outcome<Method> {
             Some(Noise { samples, deviation: arguments.noise, seed: arguments.seed })
         }),
         smoothing: arguments.smoothing.unwrap_or(smoothing),
+        keeps_gradients,
     };
     let flags = [
         arguments.value.map(Rule::Value),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 use serde::Serialize;
 
-use crate::arguments::{Arguments, Command, ReplayArguments};
+use crate::arguments::{Arguments, Command, ReplayArguments, program};
 use crate::failure::{Failure, Outcome};
 use crate::record::{HashedFile, Record, Redirection};
 use crate::{options, output, progress, record};
@@ -45,7 +45,7 @@ enum Comparison {
 pub fn run(arguments: &ReplayArguments, dispatch: fn(Command) -> Outcome) -> Outcome {
     let recorded = Record::read(&arguments.recorded)?;
     let into = arguments.into.as_deref().map(record::absolute).transpose()?;
-    let mut program = Arguments::command();
+    let mut program = program();
     let line = {
         let mut built = program.clone();
         built.build();

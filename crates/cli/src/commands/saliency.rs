@@ -148,6 +148,7 @@ impl Task<'_> {
                 seed: arguments.seed,
             }),
             smoothing: arguments.smoothing.unwrap_or(0.0),
+            keeps_gradients: self.gradients.is_some(),
             ..EvidenceOptions::default()
         };
         let name = if arguments.ten_crops { "ten crops".to_owned() } else { options.crops[0].to_string() };
@@ -158,7 +159,7 @@ impl Task<'_> {
             let evidence = gatherer.gather_wanted(model, &photograph, &self.wanted)?;
             super::say_unseen(evidence.unseen);
             let top = predictions(model, &evidence.scores, 5);
-            for (&class, map) in evidence.classes.iter().zip(&evidence.maps) {
+            for (index, (&class, map)) in evidence.classes.iter().zip(&evidence.maps).enumerate() {
                 let class = prediction(model, &evidence.scores, class);
                 let scaled = displayed(map, &class, arguments)?;
                 let picture = match arguments.view {
@@ -172,8 +173,8 @@ impl Task<'_> {
                     }
                 };
                 let unseen = evidence.unseen;
-                let made =
-                    Made { class: &class, top: &top, crop: &name, map, gradient: None, unseen, picture };
+                let gradient = evidence.gradients.get(index);
+                let made = Made { class: &class, top: &top, crop: &name, map, gradient, unseen, picture };
                 self.keep(path, start, made)?;
             }
             Ok(())

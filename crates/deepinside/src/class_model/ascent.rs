@@ -262,6 +262,12 @@ impl<'a> Ascent<'a> {
             });
         }
         self.iteration += 1;
+        if !self.pictures.iter().all(|picture| picture.canvas.is_finite()) {
+            return Err(Error::Option(format!(
+                "the picture left the range of numbers after {} steps; use a smaller learning rate, or weaker regularisers",
+                self.iteration
+            )));
+        }
         Ok(progress)
     }
 
@@ -365,16 +371,13 @@ impl<'a> Ascent<'a> {
         if self.iteration >= REDIRECTED_STEPS || !gradients.chunks_exact(size).any(is_silent) {
             return Ok(gradients);
         }
-        if self.redirected.is_none() {
+        let is_first = self.redirected.is_none();
+        if is_first {
             let (wishes, rule) = (&self.wishes, BackwardRule::DeconvNet);
             self.redirected =
                 Some(session(self.model, wishes, self.views, self.diversity, rule, &self.threads)?);
-            self.notes.push(format!(
-                "nothing flowed back to the picture after {} steps, since rectifiers on the way were silent; in the first \
-                 {REDIRECTED_STEPS} steps such gradients were passed on as DeconvNets do",
-                self.iteration
-            ));
         }
+        let mut passes = false;
         if let Some(redirected) = &mut self.redirected {
             redirected.forward(&[(self.model.input, input)])?;
             redirected.backward(&targets)?;
@@ -382,8 +385,22 @@ impl<'a> Ascent<'a> {
             for (gradient, other) in gradients.chunks_exact_mut(size).zip(others.chunks_exact(size)) {
                 if is_silent(gradient) {
                     gradient.copy_from_slice(other);
+                    passes |= !is_silent(other);
                 }
             }
+        }
+        if is_first && passes {
+            self.notes.push(format!(
+                "nothing flowed back to the picture after {} steps, since rectifiers on the way were silent; in the first \
+                 {REDIRECTED_STEPS} steps such gradients were passed on as DeconvNets do",
+                self.iteration
+            ));
+        } else if is_first {
+            self.notes.push(format!(
+                "nothing flowed back to the picture after {} steps, not even past silent rectifiers: there its gradient is zero, and \
+                 what is maximised may not depend on the picture at all",
+                self.iteration
+            ));
         }
         Ok(gradients)
     }

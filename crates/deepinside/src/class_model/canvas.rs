@@ -80,6 +80,11 @@ impl Canvas {
         self.picture_of(&self.parameters)
     }
 
+    /// Whether all its numbers are.
+    pub fn is_finite(&self) -> bool {
+        self.parameters.iter().all(|number| number.is_finite())
+    }
+
     /// The picture that is shown: that of the average over the steps where one is kept.
     pub fn shown(&self) -> Vec<f32> {
         match &self.average {
