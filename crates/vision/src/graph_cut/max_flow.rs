@@ -240,18 +240,18 @@ impl Grid {
     ///
     /// Flow from the source that passes through a node may as well enter at the next one: all cuts change by the same amount.
     fn sweep(&mut self) -> f64 {
-        let before = self.from_source();
+        let before = self.source_flow();
         for direction in [0, 2, 4, 6] {
             (0..self.links.len()).for_each(|node| self.pass_on(node, direction));
         }
         for direction in [1, 3, 5, 7] {
             (0..self.links.len()).rev().for_each(|node| self.pass_on(node, direction));
         }
-        before - self.from_source()
+        before - self.source_flow()
     }
 
     /// What can still flow from the source to nodes that are not decided.
-    fn from_source(&self) -> f64 {
+    fn source_flow(&self) -> f64 {
         let open = self.terminals.iter().zip(&self.links).filter(|(_, link)| **link == FREE);
         open.map(|(&terminal, _)| f64::from(terminal.max(0.0))).sum()
     }
