@@ -60,6 +60,7 @@ export interface SaliencyMap {
 export interface Saliency {
     readonly maps: readonly SaliencyMap[];
     readonly region: Box;
+    readonly unseen: number;
     readonly top: readonly ScoredClass[];
     readonly command: string;
     readonly seconds: number;

@@ -197,6 +197,8 @@ fn a_margin_over_ten_crops() {
         json!({"photograph": "example-cat", "classes": [0], "minus": 2, "crops": "ten", "smoothing": 0.02});
     let reply = server.post("/api/v1/saliency", &body).ok();
     assert!(reply["command"].as_str().unwrap().ends_with("--class 0 --minus 2 --ten-crops --smoothing 0.02"));
+    // The network takes the whole photograph, and so do all of its crops.
+    assert_eq!(reply["unseen"], 0.0);
     let model = model();
     let options = EvidenceOptions {
         minus: Some(2),
@@ -249,6 +251,8 @@ fn classification_and_localisation() {
     let bounds: Vec<f64> =
         reply["objects"][0]["box"].as_array().unwrap().iter().map(|edge| edge.as_f64().unwrap()).collect();
     assert!(bounds[0] < bounds[2] && bounds[2] <= 451.0 && bounds[3] <= 300.0);
+    let object = &reply["objects"][0];
+    assert_eq!((&object["is_constant"], &object["nothing_chosen"]), (&json!(false), &json!(false)));
     let several =
         server.post("/api/v1/localise", &json!({"photograph": "example-cat", "classes": [4, 2]})).ok();
     assert_eq!((&several["objects"][0]["index"], &several["objects"][1]["index"]), (&json!(4), &json!(2)));

@@ -142,6 +142,7 @@ export function SaliencyView() {
                         isBusy={answer.isRunning}
                     />
                 )}
+                {(answer.result?.unseen ?? 0) > 0 && <p class="notice">The ten crops leave {percent(answer.result?.unseen ?? 0)} of this photograph unseen; the map is zero there.</p>}
                 {chosen?.is_constant && <p class="notice">The map is the same everywhere: the score of this class does not hang on any pixel here.</p>}
                 {maps.length > 1 && (
                     <div class="multiples" role="group" aria-label="The classes' maps">

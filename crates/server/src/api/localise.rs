@@ -97,7 +97,7 @@ fn one() -> u32 {
 
 /// An object.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"index": 285, "name": "Egyptian cat", "score": 8.4, "box": [40.0, 0.0, 451.0, 300.0]}))]
+#[schema(example = json!({"index": 285, "name": "Egyptian cat", "score": 8.4, "box": [40.0, 0.0, 451.0, 300.0], "is_constant": false, "nothing_chosen": false}))]
 pub struct FoundObject {
     /// Its class.
     index: usize,
@@ -108,6 +108,10 @@ pub struct FoundObject {
     /// Left, top, right, bottom, in pixels of the photograph.
     #[schema(min_items = 4, max_items = 4)]
     r#box: [f64; 4],
+    /// Whether its map is the same everywhere: then no pixel changes the score, and the box is the whole photograph.
+    is_constant: bool,
+    /// Whether the method chooses nothing of its map, so that the box is the whole photograph.
+    nothing_chosen: bool,
 }
 
 /// Where objects are.
@@ -226,6 +230,8 @@ pub async fn localise(
                 name: object.class.name.clone(),
                 score: object.class.score,
                 r#box: [left * across, top * down, right * across, bottom * down],
+                is_constant: object.is_constant(),
+                nothing_chosen: object.is_empty,
             }
         };
         let mask: Vec<u8> = first.mask.iter().map(|&is_object| u8::from(is_object)).collect();

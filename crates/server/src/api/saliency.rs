@@ -150,6 +150,9 @@ pub struct SaliencyAnswer {
     /// Where the maps lie in the photograph: left, top, right, bottom, in its pixels.
     #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
+    /// The share of the photograph that none of several crops shows; the maps are 0 there.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    unseen: f64,
     /// The most probable classes.
     top: Vec<ClassScore>,
     /// The command lines that do the same, one a line. For photographs of more than 1024 pixels a side, maps that are averaged over
@@ -165,6 +168,8 @@ pub struct Maps {
     pub maps: Vec<(Prediction, Array, Option<Array>)>,
     /// Left, top, right, bottom in pixels of the photograph.
     pub region: [f64; 4],
+    /// The share of the photograph that none of several crops shows.
+    pub unseen: f64,
     /// What the network thinks.
     pub scores: Scores,
 }
@@ -208,7 +213,7 @@ pub fn make_maps(
             }
             maps.push((prediction(model, &scores, class), map, Some(signed)));
         }
-        Ok(Maps { maps, region: region(model, &photograph, crop)?, scores })
+        Ok(Maps { maps, region: region(model, &photograph, crop)?, unseen: 0.0, scores })
     })
 }
 
@@ -242,7 +247,7 @@ fn in_photograph(
         let maps = maps.map(|(&class, map)| (prediction(model, &found.scores, class), map, None)).collect();
         let whole = &subject.kept.photograph;
         let region = [0.0, 0.0, whole.width() as f64, whole.height() as f64];
-        Ok(Maps { maps, region, scores: found.scores })
+        Ok(Maps { maps, region, unseen: found.unseen, scores: found.scores })
     })
 }
 
@@ -340,6 +345,7 @@ pub async fn saliency(
             top: predictions(subject.model, &made.scores, 5).into_iter().map(Into::into).collect(),
             maps: made.maps.into_iter().map(answered).collect(),
             region: made.region,
+            unseen: made.unseen,
             seconds: subject.seconds(),
         })
     })
