@@ -49,6 +49,12 @@ fn run(command: Command, matches: &ArgMatches) -> Outcome {
     let (names, options) = options::of(&program, matches)?;
     record::begin();
     dispatch(command)?;
+    if record::is_input(&file)? {
+        return Err(Failure::Message(format!(
+            "--record {}: the run has read that file, which is left as it is",
+            file.display()
+        )));
+    }
     record::finish(names, options)?.write(&file)
 }
 

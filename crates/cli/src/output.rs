@@ -125,6 +125,20 @@ impl Destination {
         Ok(Self { named: named.map(Path::to_owned), is_folder })
     }
 
+    /// Refuses two results of one name, before the work that they take.
+    pub fn expect_distinct<'a>(all: impl IntoIterator<Item = &'a Self>) -> Outcome {
+        let mut named = BTreeSet::new();
+        for path in all.into_iter().filter(|own| !own.is_folder).filter_map(|own| own.named.as_ref()) {
+            if !named.insert(record::absolute(path)?) {
+                return Err(Failure::Message(format!(
+                    "{} is to hold two results; give each a name of its own",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The file for a result called `stem`, with an ending such as "-saliency.png".
     pub fn file(&self, stem: &str, ending: &str) -> PathBuf {
         let name = format!("{}{ending}", file_name(stem));

@@ -136,7 +136,12 @@ fn results_neither_overwrite_inputs_nor_each_other() {
         stderr(&output)
     };
     assert!(refused(&["-o", &photograph]).contains("was read by this run"));
-    assert!(refused(&["-o", &path("x.png"), "--mask", &path("x.png")]).contains("another result"));
+    assert!(refused(&["-o", &path("x.png"), "--mask", &path("x.png")]).contains("two results"));
+    assert!(
+        refused(&["-o", &path("x.png"), "--voc", &path("."), "--coco", &path("cat.xml")])
+            .contains("another result")
+    );
+    assert!(refused(&["-o", &path("x.png"), "--record", &photograph]).contains("has read"));
     assert!(refused(&["-o", &path("x.jpg")]).contains("ends in .png"));
     assert!(refused(&["-o", &path("x.png"), "--raw", &path("x.txt")]).contains("ends in .npy"));
     assert!(refused(&[&example("rocket.jpg"), "-o", &path("both.png")]).contains("give a folder"));

@@ -81,6 +81,7 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
     };
     let raw = destination(&arguments.raw, &["npy"])?;
     let frames = destination(&arguments.frames, &["gif", "png", "webp"])?;
+    Destination::expect_distinct([Some(&to), raw.as_ref(), frames.as_ref()].into_iter().flatten())?;
     let animated = frames.as_ref().map(|frames| frame_file(frames, "any")).transpose()?;
 
     let wishes: Vec<(String, Wish)> = subjects

@@ -86,6 +86,8 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
         minus,
         arguments,
     };
+    let named = [Some(&task.to), task.raw.as_ref(), task.gradients.as_ref()];
+    Destination::expect_distinct(named.into_iter().flatten())?;
     let threads = Threads::new(arguments.run.threads)?;
     if arguments.in_photograph() { task.in_photograph(&threads) } else { task.of_crop(&threads) }
 }

@@ -1,6 +1,8 @@
 //! Pictures whose answers are known: a list of our own, a folder of XML files, or a COCO file.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -32,7 +34,17 @@ impl TrueObject {
     /// When the picture cannot be read.
     pub fn digest(&self) -> Result<String> {
         let io = |source| Error::Io { path: self.file.clone(), source };
-        let mut hash = Sha256::new_with_prefix(std::fs::read(&self.file).map_err(io)?);
+        let mut hash = Sha256::new();
+        let mut picture = BufReader::new(File::open(&self.file).map_err(io)?);
+        loop {
+            let piece = picture.fill_buf().map_err(io)?;
+            if piece.is_empty() {
+                break;
+            }
+            hash.update(piece);
+            let length = piece.len();
+            picture.consume(length);
+        }
         for number in [self.width, self.height].iter().chain(self.boxes.as_flattened()) {
             hash.update(number.to_le_bytes());
         }
