@@ -5,6 +5,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
+use deepinside::vision::{Colour, Picture, photograph};
 use support::{deepinside, json, stderr, stdout};
 
 fn text(path: &Path) -> String {
@@ -89,6 +90,25 @@ fn a_number_below_zero_is_a_value_and_a_picture_without_numbers_none() {
     assert!(refused(&["--lambda", "-1"]).contains("zero or a positive number"));
     let unbounded = ["--total-variation", "1e30", "--iterations", "20", "--set", "start=normal"];
     assert!(refused(&unbounded).contains("left the range of numbers"), "{}", refused(&unbounded));
+}
+
+/// Three small steps change no pixel by half a grey level: the picture is one colour, and that is said.
+#[test]
+fn a_picture_that_shows_nothing_yet_is_said_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = text(&folder.path().join("goose.png"));
+    let said = |flags: &[&str]| {
+        let output =
+            deepinside([&["class-model", "goose", "--recipe", "paper", "-o", &picture], flags].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output).contains("less than a grey level")
+    };
+    let is_one_colour = || {
+        let shown = photograph::load(&picture, Colour::Rgb).unwrap();
+        Picture::from_photograph(&shown).unwrap().is_one_colour()
+    };
+    assert!(said(&["--iterations", "3", "--learning-rate", "100"]) && is_one_colour());
+    assert!(!said(&["--iterations", "3", "--learning-rate", "1e7"]) && !is_one_colour());
 }
 
 #[test]

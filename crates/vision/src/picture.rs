@@ -91,6 +91,13 @@ impl Picture {
         &self.rgb
     }
 
+    /// Whether all pixels are alike: the picture shows nothing.
+    pub fn is_one_colour(&self) -> bool {
+        let mut pixels = self.rgb.chunks_exact(3);
+        let first = pixels.next();
+        pixels.all(|pixel| Some(pixel) == first)
+    }
+
     /// Three bytes a pixel, row after row, without a copy.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb

@@ -159,9 +159,7 @@ fn sheet(
     let mut constant = Vec::new();
     for (&class, tile) in classes.iter().zip(tiles) {
         let picture = Picture::from_photograph(&photograph::load(record::place(tile)?, Colour::Rgb)?)?;
-        let mut pixels = picture.rgb().chunks_exact(3);
-        let first = pixels.next();
-        if pixels.all(|pixel| Some(pixel) == first) {
+        if picture.is_one_colour() {
             constant.push(class);
             progress::note(format_args!("note: the picture of class {class} is one colour"));
         }

@@ -123,7 +123,14 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
                 let (file, format) = frame_file(frames, stem)?;
                 output::animation(&file, format, growing, FRAME_DURATION)?;
             }
-            output::png(&file, &picture(&model, &made.image, recipe.display)?)?;
+            let shown = picture(&model, &made.image, recipe.display)?;
+            if constant.is_none() && shown.is_one_colour() {
+                progress::note(format_args!(
+                    "note: {stem}: the image varies by less than a grey level, and its picture is one colour; more steps or a larger \
+                     learning rate change more"
+                ));
+            }
+            output::png(&file, &shown)?;
             if !arguments.run.json {
                 output::line(file.display());
                 continue;
