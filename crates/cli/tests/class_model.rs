@@ -173,9 +173,12 @@ fn feature_inversion_meets_what_it_inverts() {
 fn an_ascent_becomes_an_animation() {
     let folder = tempfile::tempdir().unwrap();
     let network = text(&silent_network(folder.path()));
-    for (name, start) in
-        [("growing.gif", &b"GIF89a"[..]), ("growing.png", b"\x89PNG"), ("growing.webp", b"RIFF")]
-    {
+    for (name, start) in [
+        ("growing.gif", &b"GIF89a"[..]),
+        ("growing.png", b"\x89PNG"),
+        ("growing.apng", b"\x89PNG"),
+        ("growing.webp", b"RIFF"),
+    ] {
         let frames = folder.path().join(name);
         let picture = text(&folder.path().join("picture.png"));
         let flags = ["-m", &network, "--iterations", "6", "--frame-every", "2", "-o", &picture];

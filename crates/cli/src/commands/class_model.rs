@@ -80,7 +80,7 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
         path.as_deref().map(|path| Destination::new(Some(path), results, endings)).transpose()
     };
     let raw = destination(&arguments.raw, &["npy"])?;
-    let frames = destination(&arguments.frames, &["gif", "png", "webp"])?;
+    let frames = destination(&arguments.frames, &["gif", "png", "apng", "webp"])?;
     Destination::expect_distinct([Some(&to), raw.as_ref(), frames.as_ref()].into_iter().flatten())?;
     let animated = frames.as_ref().map(|frames| frame_file(frames, "any")).transpose()?;
 
