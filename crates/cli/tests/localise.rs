@@ -175,6 +175,9 @@ fn the_mask_lies_in_the_box_and_methods_that_were_changed_say_so() {
     assert_eq!(changed["method"], "mean (changed)");
     assert_eq!(changed["boxes"][0]["nothing_chosen"], true, "{changed}");
     assert_eq!(changed["boxes"][0]["box"], serde_json::json!([0.0, 0.0, 640.0, 427.0]));
+    let all = ["--method", "paper", "--foreground-quantile", "1", "--background-quantile", "0"];
+    assert_eq!(run(&all)["boxes"][0]["nothing_chosen"], true);
+    assert_eq!(run(&["--method", "paper"])["boxes"][0]["nothing_chosen"], false);
     // A wide photograph has pixels that none of the ten crops shows.
     let wide = deepinside::vision::Picture::new(60, 600, [90, 160, 20].repeat(36000)).unwrap();
     wide.write_png(path("wide.png")).unwrap();

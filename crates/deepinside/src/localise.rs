@@ -206,7 +206,7 @@ pub struct Choice {
     pub markers: Option<Vec<Marker>>,
     /// The box: the whole photograph where nothing is chosen.
     pub bounds: PixelBox,
-    /// Whether nothing is chosen, so that the box says nothing.
+    /// Whether nothing is chosen, or a cut had markers of one kind only, so that the box says nothing.
     pub is_empty: bool,
 }
 
@@ -324,7 +324,12 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
     };
     let whole = PixelBox { x0: 0, y0: 0, x1: photograph.width(), y1: photograph.height() };
     let found = best_box.or_else(|| PixelBox::around(&mask, photograph.width()));
-    Ok(Choice { mask, markers, bounds: found.unwrap_or(whole), is_empty: found.is_none() })
+    // Where one kind of markers is missing a cut tells nothing apart.
+    let has_both = markers
+        .as_ref()
+        .is_none_or(|all| [Marker::Foreground, Marker::Background].iter().all(|kind| all.contains(kind)));
+    let is_empty = found.is_none() || !has_both;
+    Ok(Choice { mask, markers, bounds: found.unwrap_or(whole), is_empty })
 }
 
 /// A mask of some regions.
