@@ -38,14 +38,8 @@ fn run(command: Command, matches: &ArgMatches) -> Outcome {
     let Some(file) = options::record_file(matches) else { return dispatch(command) };
     let mut program = program();
     program.build();
-    // Found out now and not after hours.
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        return Err(Failure::Message(format!(
-            "--record {}: there is no folder {}; make it first",
-            file.display(),
-            folder.display()
-        )));
-    }
+    output::expect_places([file.as_path()])?;
+    output::claim(&file)?;
     let (names, options) = options::of(&program, matches)?;
     record::begin();
     dispatch(command)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use deepinside::vision::animation::{self, AnimationFormat};
 use deepinside::vision::{Array, Picture, npy, whole_file};
@@ -59,8 +59,24 @@ pub fn animation(path: &Path, format: AnimationFormat, frames: &[Picture], durat
     written(path, |path| Ok(animation::write(path, format, frames, duration)?))
 }
 
-/// The files that this process has written: a command runs once in it.
-static WRITTEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// The files that this process writes: a command runs once in it.
+static CLAIMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Takes a file's name for one result.
+///
+/// # Errors
+/// When another result of the run has it.
+pub fn claim(path: &Path) -> Outcome {
+    if claimed().insert(record::absolute(path)?) { Ok(()) } else { Err(two_results(path)) }
+}
+
+fn claimed() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    CLAIMED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn two_results(path: &Path) -> Failure {
+    Failure::Message(format!("{} is to hold two results; give each a name of its own", path.display()))
+}
 
 /// Writes a file and reports it. All files that commands make go through here, so that none is missing in a record, none of the
 /// inputs is lost and no two results have one name.
@@ -72,12 +88,7 @@ fn written(path: &Path, write: impl FnOnce(&Path) -> Outcome) -> Outcome {
             path.display()
         )));
     }
-    if !WRITTEN.lock().unwrap_or_else(PoisonError::into_inner).insert(record::absolute(&place)?) {
-        return Err(Failure::Message(format!(
-            "{} holds another result of this run; give each a name of its own",
-            path.display()
-        )));
-    }
+    claim(&place)?;
     if place != path
         && let Some(folder) = place.parent()
     {
@@ -125,18 +136,9 @@ impl Destination {
         Ok(Self { named: named.map(Path::to_owned), is_folder })
     }
 
-    /// Refuses two results of one name, before the work that they take.
-    pub fn expect_distinct<'a>(all: impl IntoIterator<Item = &'a Self>) -> Outcome {
-        let mut named = BTreeSet::new();
-        for path in all.into_iter().filter(|own| !own.is_folder).filter_map(|own| own.named.as_ref()) {
-            if !named.insert(record::absolute(path)?) {
-                return Err(Failure::Message(format!(
-                    "{} is to hold two results; give each a name of its own",
-                    path.display()
-                )));
-            }
-        }
-        Ok(())
+    /// The file that it is, unless it is a folder or has no name.
+    pub fn single_file(&self) -> Option<&Path> {
+        self.named.as_deref().filter(|_| !self.is_folder)
     }
 
     /// The file for a result called `stem`, with an ending such as "-saliency.png".
@@ -169,6 +171,31 @@ fn has_ending(path: &Path, ending: &str) -> bool {
 /// Makes a folder and those above it.
 pub fn make_folder(folder: &Path) -> Outcome {
     make_folder_at(&record::place(folder)?)
+}
+
+/// Looks at where a run's results are to go, before the work that they take. A replay makes its own folders.
+///
+/// # Errors
+/// When a folder does not exist, or two results would have one name.
+pub fn expect_places<'a>(files: impl IntoIterator<Item = &'a Path>) -> Outcome {
+    if record::is_replay() {
+        return Ok(());
+    }
+    let mut taken = claimed().clone();
+    for file in files {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Failure::Message(format!(
+                "{}: there is no folder {}; make it first",
+                file.display(),
+                folder.display()
+            )));
+        }
+        if !taken.insert(record::absolute(file)?) {
+            return Err(two_results(file));
+        }
+    }
+    Ok(())
 }
 
 fn make_folder_at(folder: &Path) -> Outcome {

@@ -244,3 +244,24 @@ fn a_second_network_judges() {
     let output = deepinside(["evaluate", "class-models", "-m", &network, "--count", "2"]);
     assert!(!output.status.success() && stderr(&output).contains("cannot judge"), "{}", stderr(&output));
 }
+
+/// A value without axes has one unit.
+#[test]
+fn the_only_unit_of_a_single_number_can_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = folder.path().join("sum.prototxt");
+    let layers = r#"
+        input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }
+        layer { name: "sum" type: "Reduction" bottom: "data" top: "sum" }
+        layer { name: "score" type: "Pooling" bottom: "data" top: "score" pooling_param { pool: AVE global_pooling: true } }
+    "#;
+    std::fs::write(&network, layers).unwrap();
+    let (network, picture) = (text(&network), text(&folder.path().join("out.png")));
+    let run = |neuron: &str| {
+        let objective = ["--layer", "sum", "--neuron", neuron, "--iterations", "1"];
+        deepinside([&["class-model", "-m", &network, "-o", &picture], &objective[..]].concat())
+    };
+    assert!(run("0").status.success(), "{}", stderr(&run("0")));
+    let output = run("1");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+}

@@ -139,7 +139,7 @@ fn results_neither_overwrite_inputs_nor_each_other() {
     assert!(refused(&["-o", &path("x.png"), "--mask", &path("x.png")]).contains("two results"));
     assert!(
         refused(&["-o", &path("x.png"), "--voc", &path("."), "--coco", &path("cat.xml")])
-            .contains("another result")
+            .contains("two results")
     );
     assert!(refused(&["-o", &path("x.png"), "--record", &photograph]).contains("has read"));
     assert!(refused(&["-o", &path("x.jpg")]).contains("ends in .png"));

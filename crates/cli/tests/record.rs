@@ -268,3 +268,54 @@ fn a_trace_records_the_files_beside_an_onnx_file() {
     let has = |name: &str| inputs.iter().any(|input| input["path"].as_str().unwrap().ends_with(name));
     assert!(has("model.onnx") && has("weights.bin") && has("images.npy"), "{inputs:?}");
 }
+
+/// Such numbers come back one unit in the last place off where JSON is not read exactly.
+#[test]
+fn numbers_of_many_digits_are_replayed() {
+    let folder = workshop();
+    let [photograph, picture] = ["a.png", "out.png"].map(|name| at(folder.path(), name));
+    for quantile in ["0.96", "0.9123456789012345"] {
+        record(folder.path(), &["saliency", &photograph, "-o", &picture, "--quantile", quantile]);
+        let output = replay(folder.path(), &[]);
+        assert!(stdout(&output).contains("all results are equal"), "{quantile}: {}", stderr(&output));
+    }
+    for smoothing in ["0.012345678901234566", "0.06543210987654321"] {
+        let arguments =
+            ["localise", &photograph, "-o", &picture, "--method", "mean", "--smoothing", smoothing];
+        record(folder.path(), &arguments);
+        let output = replay(folder.path(), &[]);
+        assert!(stdout(&output).contains("all results are equal"), "{smoothing}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_record_takes_no_result_s_place() {
+    let folder = workshop();
+    let [photograph, run, table] = ["a.png", "run.json", "table"].map(|name| at(folder.path(), name));
+    let [network, weights] = ["model.prototxt", "weights.caffemodel"].map(|name| at(folder.path(), name));
+    let model = ["-m", &network, "--weights", &weights];
+    let truth = at(folder.path(), "truth.json");
+    let picture =
+        r#"[{"file": "a.png", "width": 90, "height": 80, "class_index": 1, "boxes": [[1, 2, 50, 60]]}]"#;
+    std::fs::write(&truth, picture).unwrap();
+    let evaluate = ["evaluate", "localisation", "--method", "mean", "--ground-truth", &truth];
+    let refused: [Vec<&str>; 4] = [
+        vec!["saliency", &photograph, "-o", &run, "--record", &run],
+        [&evaluate[..], &["--details", &run, "--record", &run]].concat(),
+        [&evaluate[..], &["--details", &table, "--csv", &table]].concat(),
+        [&evaluate[..], &["--csv", &table, "--markdown", &table]].concat(),
+    ];
+    for arguments in refused {
+        let output = deepinside([&arguments[..], &model].concat());
+        let text = stderr(&output);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(text.contains("is to hold two results") || text.contains("ends in .png"), "{text}");
+        assert!(!Path::new(&run).exists() && !Path::new(&table).exists(), "{arguments:?}");
+    }
+    // Before the work, so nothing is kept.
+    let (details, nowhere) = (at(folder.path(), "details"), at(folder.path(), "nowhere/table"));
+    let arguments = [&evaluate[..], &["--details", &details, "--csv", &nowhere]].concat();
+    let output = deepinside([&arguments[..], &model].concat());
+    assert!(stderr(&output).contains("there is no folder"), "{}", stderr(&output));
+    assert!(!Path::new(&details).exists());
+}

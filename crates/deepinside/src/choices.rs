@@ -37,7 +37,7 @@ impl Resize {
             Self::Exact(extents) => extents,
             Self::ShorterSide(side) => {
                 let longer = |longer: usize, shorter: usize| {
-                    // Rounded to the nearest; one never overflows, since a photograph has at most 2³² pixels.
+                    // Rounded to the nearest. Nothing overflows: settings have sides of at most 2¹⁵, photographs 2³² pixels.
                     (longer * side + shorter / 2) / shorter.max(1)
                 };
                 if height <= width { [side, longer(width, height)] } else { [longer(height, width), side] }

@@ -12,6 +12,8 @@ mod rate;
 
 use std::time::Instant;
 
+use deepinside_vision::Photograph;
+use deepinside_vision::photograph::LoadOptions;
 use deepinside_vision::regions::intersection_over_union;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +79,24 @@ pub fn boxes_in_photograph(object: &TrueObject, width: f64, height: f64) -> Vec<
     object.boxes.iter().map(|[x0, y0, x1, y1]| [x0 * sx, y0 * sy, x1 * sx, y1 * sy]).collect()
 }
 
+/// Loads the picture of an object as its boxes count: as it is stored, which is how people's boxes mostly do and other programs read
+/// pictures; turned as its EXIF orientation says where only that has the stated proportions.
+///
+/// # Errors
+/// When the file is no readable picture.
+pub fn photograph_of(object: &TrueObject, model: &Model) -> Result<Photograph> {
+    let load = |apply_orientation: bool| {
+        model.load_photograph_with(&object.file, LoadOptions { apply_orientation, ..LoadOptions::default() })
+    };
+    let is_wide = |photograph: &Photograph| photograph.width() > photograph.height();
+    let stored = load(false)?;
+    if object.width == object.height || is_wide(&stored) == (object.width > object.height) {
+        return Ok(stored);
+    }
+    let turned = load(true)?;
+    Ok(if is_wide(&turned) == (object.width > object.height) { turned } else { stored })
+}
+
 /// Localises the true class of one picture and compares with its boxes.
 ///
 /// # Errors
@@ -87,7 +107,7 @@ pub fn localise_true_class(
     method: &Method,
     object: &TrueObject,
 ) -> Result<PictureResult> {
-    let photograph = model.load_photograph(&object.file)?;
+    let photograph = photograph_of(object, model)?;
     let start = Instant::now();
     let evidence = gatherer.gather(model, &photograph, &[object.class_index])?;
     let Some(map) = evidence.maps.first() else {
@@ -273,12 +293,12 @@ pub fn classify_all(
             each();
             continue;
         }
-        let photograph = model.load_photograph(&object.file)?;
+        let photograph = photograph_of(object, model)?;
         let start = Instant::now();
-        let mut scores = Vec::new();
-        for &crop in crops {
-            scores.push(runner.forward(model.inputs(&photograph, &[crop])?.data())?);
-        }
+        let inputs = model.inputs(&photograph, crops)?;
+        let size = inputs.shape()[1..].iter().product::<usize>().max(1);
+        let scores = inputs.data().chunks_exact(size).map(|input| runner.forward(input));
+        let scores = scores.collect::<Result<Vec<_>>>()?;
         let scores =
             mean_scores(&scores).ok_or_else(|| Error::Option("at least one crop is needed".to_owned()))?;
         let order = predictions(model, &scores, scores.scores.len());

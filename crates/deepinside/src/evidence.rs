@@ -35,10 +35,11 @@ pub struct EvidenceOptions {
     pub keeps_gradients: bool,
 }
 
-/// SmoothGrad (Smilkov and others 2017): the mean gradient over pictures with added normal noise.
+/// SmoothGrad (Smilkov and others 2017): the mean gradient over pictures with added normal noise, which comes in pairs of opposite sign
+/// (antithetic variates, Hammersley and Morton 1956): what the gradient has of the noise in proportion cancels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Noise {
-    /// How many pictures.
+    /// How many pictures. The last of an odd number has no partner.
     pub samples: usize,
     /// The noise's deviation, as a share of the range of the network's input.
     pub deviation: f64,
@@ -111,6 +112,8 @@ pub struct Gatherer {
     sources: Vec<Source>,
     options: EvidenceOptions,
     threads: Threads,
+    /// How many numbers of maps are gathered at the same time.
+    together: usize,
 }
 
 impl Gatherer {
@@ -135,7 +138,7 @@ impl Gatherer {
         if !layers.is_empty() {
             sources.push(source(BackwardRule::Gradient, layers, false)?);
         }
-        Ok(Self { sources, options, threads: threads.clone() })
+        Ok(Self { sources, options, threads: threads.clone(), together: TOGETHER })
     }
 
     /// The same prepared network with other crops, noise or smoothing.
@@ -228,24 +231,30 @@ impl Gatherer {
         // Per class the logarithm of the product of the maps.
         let mut products = vec![vec![0.0f32; height * width]; classes.len()];
         let (mut factors, mut unseen, mut gradients) = (0, 0.0, Vec::new());
-        for source in &mut self.sources {
-            let Framed { scores: own, maps, unseen: missed, gradients: own_gradients } =
-                framed(source, seen, classes, &self.options, &self.threads)?;
-            if gradients.is_empty() {
-                gradients = own_gradients;
-            }
-            scores.extend(own);
-            // Every source looks at the same crops.
-            unseen = missed;
+        for (first, source) in self.sources.iter_mut().enumerate() {
             let of_input = usize::from(source.reads_input());
             factors += of_input + usize::from(source.maps() > of_input);
-            for (product, maps) in products.iter_mut().zip(maps) {
-                let (of_input, of_layers) = maps.split_at(of_input);
-                for map in of_input {
-                    multiply(product, map.iter().copied());
+            let together =
+                (self.together / (source.maps() * height * width).max(1)).clamp(1, classes.len().max(1));
+            for start in (0..classes.len().max(1)).step_by(together) {
+                let chunk = start..classes.len().min(start + together);
+                let found = framed(source, seen, &classes[chunk.clone()], &self.options, &self.threads)?;
+                if first == 0 {
+                    gradients.extend(found.gradients);
                 }
-                if !of_layers.is_empty() {
-                    multiply(product, sum_of_shares(of_layers).into_iter());
+                if start == 0 {
+                    scores.extend(found.scores);
+                }
+                // Every source looks at the same crops.
+                unseen = found.unseen;
+                for (product, maps) in products[chunk].iter_mut().zip(found.maps) {
+                    let (of_input, of_layers) = maps.split_at(of_input);
+                    for map in of_input {
+                        multiply(product, map.iter().copied());
+                    }
+                    if !of_layers.is_empty() {
+                        multiply(product, sum_of_shares(of_layers).into_iter());
+                    }
                 }
             }
         }
@@ -253,7 +262,10 @@ impl Gatherer {
         let deviation = self.options.smoothing * height.max(width) as f64;
         let map = |product: Vec<f32>| -> Result<Array> {
             let numbers: Vec<f32> = product.iter().map(|number| (number / count).exp()).collect();
-            Ok(blur::gaussian(&Array::new([height, width], numbers)?, deviation)?)
+            let mut smoothed = blur::gaussian(&Array::new([height, width], numbers)?, deviation)?;
+            // Wide Gaussians are interpolated, which may leave a little less than nothing.
+            smoothed.data_mut().iter_mut().for_each(|number| *number = number.max(0.0));
+            Ok(smoothed)
         };
         Ok(Evidence {
             scores: mean(&scores)?,
@@ -264,6 +276,9 @@ impl Gatherer {
         })
     }
 }
+
+/// How many numbers of maps are gathered at the same time, 256 MiB; the classes of large photographs take turns.
+const TOGETHER: usize = 64 << 20;
 
 /// Adds the logarithms of a map to those of a product.
 fn multiply(product: &mut [f32], map: impl Iterator<Item = f32>) {
@@ -395,5 +410,41 @@ fn mean(scores: &[Scores]) -> Result<Scores> {
 pub(crate) fn add(sum: &mut [f32], numbers: &[f32]) {
     for (sum, number) in sum.iter_mut().zip(numbers) {
         *sum += number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+    use crate::class_activation::{Layers, Weighting};
+
+    /// What large photographs need: 64 million numbers are too many for a test.
+    #[test]
+    fn classes_that_take_turns_have_the_maps_that_they_have_together() {
+        let network = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/tests/fixtures/onnx/residual/model.onnx");
+        let model = Model::open(network.as_ref(), Settings::default()).unwrap();
+        let numbers = (0..40 * 50 * 3).map(|index| (index * 37 % 101) as f32 / 100.0).collect();
+        let photograph = Photograph::new(40, 50, 3, numbers).unwrap();
+        let threads = Threads::new(2).unwrap();
+        let plain = EvidenceOptions { keeps_gradients: true, ..EvidenceOptions::default() };
+        let noise = Some(Noise { samples: 3, deviation: 0.1, seed: 1 });
+        let activations = Some(ActivationMap { layers: Layers::Stages, weighting: Weighting::LayerCam });
+        let rules = vec![BackwardRule::Gradient, BackwardRule::Guided];
+        for options in [
+            plain.clone(),
+            EvidenceOptions { noise, crops: Crop::TEN.to_vec(), ..plain.clone() },
+            EvidenceOptions { rules, activations, crops: Crop::TEN.to_vec(), ..plain },
+        ] {
+            let gather = |together: usize| {
+                let mut gatherer = Gatherer::new(&model, options.clone(), &threads).unwrap();
+                gatherer.together = together;
+                gatherer.gather(&model, &photograph, &[2, 0, 1]).unwrap()
+            };
+            let (all, alone) = (gather(TOGETHER), gather(1));
+            assert_eq!((&all.maps, &all.gradients), (&alone.maps, &alone.gradients));
+            assert_eq!((&all.scores, &all.classes), (&alone.scores, &alone.classes));
+            assert_eq!(all.gradients.len(), 3);
+        }
     }
 }

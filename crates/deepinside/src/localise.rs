@@ -243,7 +243,9 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
             (numbers.iter().map(|&number| f64::from(number) >= multiple * mean).collect(), None)
         }
         Rule::Energy(share) => {
-            let wanted = within(share, "a share of the sum")? * sum;
+            let is_constant = numbers.iter().all(|number| *number == numbers[0]);
+            // Of equal pixels none holds more than another: nothing is chosen.
+            let wanted = within(share, "a share of the sum")? * if is_constant { 0.0 } else { sum };
             let mut order: Vec<usize> = (0..numbers.len()).collect();
             order.sort_by(|&a, &b| numbers[b].total_cmp(&numbers[a]));
             let mut mask = vec![false; numbers.len()];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use deepinside_engine::{Plan, PlanOptions, Session, Threads};
 use deepinside_graph::pass::channels_first;
 use deepinside_graph::{Graph, ValueId};
+use deepinside_vision::photograph::LoadOptions;
 use deepinside_vision::{Array, ChannelOrder, Colour, Crop, Photograph, Transformer, crops};
 
 use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
@@ -76,7 +77,8 @@ impl Model {
     pub fn built_in(settings: Settings) -> Result<Self> {
         let name = deepinside_builtin::NAME;
         let settings = settings.or(Settings::parse(deepinside_builtin::SETTINGS, Path::new(name))?);
-        Self::from_onnx(bytes::Bytes::from_static(deepinside_builtin::NETWORK), name, settings)
+        let model = Self::from_onnx(bytes::Bytes::from_static(deepinside_builtin::NETWORK), name, settings)?;
+        Ok(Self { built_in: Some(deepinside_builtin::SHA256), ..model })
     }
 
     /// Reads an ONNX network that lies in memory, under this name. It cannot refer to other files.
@@ -89,8 +91,7 @@ impl Model {
         let model = deepinside_onnx::Model::from_bytes(bytes).map_err(failed)?;
         let options = OpenOptions { size: settings.input.size, ..OpenOptions::default() };
         let opened = network::import_onnx(&model, &options).map_err(failed)?;
-        let model = Self::from_network(opened, path, settings)?;
-        Ok(Self { built_in: Some(deepinside_builtin::SHA256), ..model })
+        Self::from_network(opened, path, settings)
     }
 
     fn from_network(network: Network, path: &Path, settings: Settings) -> Result<Self> {
@@ -172,9 +173,17 @@ impl Model {
     /// # Errors
     /// When the file is no readable picture.
     pub fn load_photograph(&self, path: &Path) -> Result<Photograph> {
+        self.load_photograph_with(path, LoadOptions::default())
+    }
+
+    /// Loads a photograph as the network's input needs it, in one's own way.
+    ///
+    /// # Errors
+    /// When the file is no readable picture.
+    pub fn load_photograph_with(&self, path: &Path, options: LoadOptions) -> Result<Photograph> {
         let colour =
             if self.transformer.channel_order == ChannelOrder::Grey { Colour::Grey } else { Colour::Rgb };
-        Ok(deepinside_vision::photograph::load(path, colour)?)
+        Ok(deepinside_vision::photograph::load_with(path, colour, options)?)
     }
 
     /// The network's input for crops of a photograph: crops × C × H × W.

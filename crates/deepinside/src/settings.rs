@@ -69,7 +69,7 @@ pub struct InputSettings {
     pub interpolation: Option<Interpolation>,
 }
 
-/// One number, or height and width.
+/// One number, or height and width, each 1 to 32,768.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Size {
@@ -78,6 +78,9 @@ pub enum Size {
     /// Height and width.
     Rectangle([usize; 2]),
 }
+
+/// The lengths that a side may have.
+const SIDES: std::ops::RangeInclusive<usize> = 1..=1 << 15;
 
 impl Size {
     /// Height and width of a square or a rectangle.
@@ -94,10 +97,9 @@ impl std::str::FromStr for Size {
 
     /// Reads `256` or `256x300` (height first).
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        const LARGEST: usize = 1 << 15;
         let number = |text: &str| {
-            text.trim().parse::<usize>().ok().filter(|side| (1..=LARGEST).contains(side)).ok_or_else(|| {
-                format!("expected HEIGHTxWIDTH or one number, each 1 to {LARGEST}, found '{text}'")
+            text.trim().parse::<usize>().ok().filter(|side| SIDES.contains(side)).ok_or_else(|| {
+                format!("expected HEIGHTxWIDTH or one number, each 1 to {}, found '{text}'", SIDES.end())
             })
         };
         match text.split_once(['x', '×']) {
@@ -208,10 +210,16 @@ impl Settings {
 
     /// Reads the text of a `model.toml`; `path` is for errors.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|error| Error::ModelFile {
-            path: path.to_owned(),
-            message: error.to_string().trim().to_owned(),
-        })
+        let failed = |message| Error::ModelFile { path: path.to_owned(), message };
+        let settings: Self =
+            toml::from_str(text).map_err(|error| failed(error.to_string().trim().to_owned()))?;
+        for (name, size) in [("size", settings.input.size), ("resize", settings.input.resize)] {
+            let sides = size.map(Size::extents).unwrap_or([1, 1]);
+            if let Some(side) = sides.into_iter().find(|side| !SIDES.contains(side)) {
+                return Err(failed(format!("'{name}' is {side}; sides are 1 to {}", SIDES.end())));
+            }
+        }
+        Ok(settings)
     }
 
     /// Finds the files of a model: of a network itself, of a `model.toml`, or of a folder with a `model.toml` or exactly one
@@ -367,6 +375,15 @@ mod tests {
         assert_eq!(settings.input.size.unwrap().extents(), [227, 227]);
         assert_eq!(settings.input.crop, Some(Crop::MirroredCentre));
         assert_eq!(settings.input.mean, Some(MeanSetting::Pixel(vec![104.0, 117.0, 123.5])));
+    }
+
+    #[test]
+    fn sides_have_a_limit() {
+        for text in ["resize = 9000000000000000000", "size = [0, 4]", "resize = [4, 32769]"] {
+            let error = Settings::parse(&format!("[input]\n{text}"), Path::new("model.toml")).unwrap_err();
+            assert!(error.to_string().contains("sides are 1 to 32768"), "{error}");
+        }
+        assert!(Settings::parse("[input]\nresize = [4, 32768]", Path::new("model.toml")).is_ok());
     }
 
     #[test]

@@ -116,9 +116,10 @@ impl Source {
     ) -> Result<Vec<Scores>> {
         let mut all = Vec::new();
         if let Some(noise) = options.noise {
+            let mut random = Random::new(noise.seed);
             for (index, input) in inputs.iter().enumerate() {
                 all.push(self.workers[0].scores(index, input)?);
-                let (found, gradients) = self.mean_over_noise(input, classes, options, noise)?;
+                let (found, gradients) = self.mean_over_noise(input, classes, options, noise, &mut random)?;
                 take(index, &found, gradients)?;
             }
             return Ok(all);
@@ -144,7 +145,8 @@ impl Source {
         input: &[f32],
         classes: &[usize],
         options: &EvidenceOptions,
-        Noise { samples, deviation, seed }: Noise,
+        Noise { samples, deviation, .. }: Noise,
+        random: &mut Random,
     ) -> Result<(Vec<Vec<Array>>, Vec<Array>)> {
         self.hire(samples);
         let Self { workers, reads_input, layers, threads } = self;
@@ -152,7 +154,7 @@ impl Source {
             .iter()
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
         let deviation = deviation as f32 * (high - low);
-        let mut random = Random::new(seed);
+        let mut noise = vec![0.0; input.len()];
         let work = |worker: &mut Worker, _: usize, input: &[f32]| {
             worker.last = None;
             worker.runner.forward(input)?;
@@ -160,11 +162,16 @@ impl Source {
         };
         let mut sums: Vec<Vec<Array>> = Vec::new();
         for first in (0..samples).step_by(threads.count()) {
-            let mut copy = || -> Vec<f32> {
-                input.iter().map(|number| number + deviation * random.normal() as f32).collect()
+            let mut copy = |index: usize| -> Vec<f32> {
+                for number in &mut noise {
+                    // Every second copy has the opposite noise.
+                    *number =
+                        if index.is_multiple_of(2) { deviation * random.normal() as f32 } else { -*number };
+                }
+                input.iter().zip(&noise).map(|(number, noise)| number + noise).collect()
             };
             let copies: Vec<Vec<f32>> =
-                (first..samples.min(first + threads.count())).map(|_| copy()).collect();
+                (first..samples.min(first + threads.count())).map(&mut copy).collect();
             let copies: Vec<&[f32]> = copies.iter().map(Vec::as_slice).collect();
             each(workers, threads, &copies, work, |_, found| {
                 if sums.is_empty() {

@@ -40,8 +40,8 @@ impl AnimationFormat {
     }
 }
 
-/// Writes pictures of one size as an animation that repeats for ever, each shown for that many milliseconds (1 to 10,000), the
-/// last ten times as long. The file appears whole or not at all.
+/// Writes pictures of one size as an animation that repeats for ever, each shown for that many milliseconds (1 to 10,000; GIF counts in
+/// hundredths of a second), the last ten times as long. The file appears whole or not at all.
 ///
 /// # Errors
 /// [`Error::Empty`] without pictures, [`Error::Parameter`] when they differ in size or the duration is out of its range,

@@ -34,6 +34,9 @@ pub fn most_overlapping_box(probabilities: &[f32], width: usize) -> Result<Optio
         let (name, expected) = ("a pixel's probability", "between 0 and 1");
         return Err(Error::Parameter { name, expected, found: outside.to_string() });
     }
+    if probabilities.is_empty() {
+        return Ok(None);
+    }
     let sums = Sums::new(probabilities, height, width);
     if sums.total() <= 0.0 {
         return Ok(None);

@@ -63,6 +63,7 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         None => (0..model.score.classes).collect(),
     };
     output::expect_ending(&arguments.output, &["png"])?;
+    output::expect_places([arguments.output.as_path()])?;
     // A sheet that cannot be drawn is refused before hours of work, not after.
     let [height, width] = [model.transformer.height, model.transformer.width];
     let blank = Panel { title: String::new(), picture: Picture::filled(width, height, WHITE)? };

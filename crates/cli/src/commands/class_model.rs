@@ -81,7 +81,8 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
     };
     let raw = destination(&arguments.raw, &["npy"])?;
     let frames = destination(&arguments.frames, &["gif", "png", "apng", "webp"])?;
-    Destination::expect_distinct([Some(&to), raw.as_ref(), frames.as_ref()].into_iter().flatten())?;
+    let named = [Some(&to), raw.as_ref(), frames.as_ref()];
+    output::expect_places(named.into_iter().flatten().filter_map(Destination::single_file))?;
     let animated = frames.as_ref().map(|frames| frame_file(frames, "any")).transpose()?;
 
     let wishes: Vec<(String, Wish)> = subjects
@@ -255,7 +256,7 @@ fn of_layer(
     }
     if !arguments.neuron.is_empty() {
         let shape = &model.graph.value(value).shape;
-        let position = match (arguments.neuron.as_slice(), &shape.extents()[1..]) {
+        let position = match (arguments.neuron.as_slice(), shape.extents().get(1..).unwrap_or_default()) {
             (&[position], _) => position,
             (indices, extents) if indices.len() == extents.len() => {
                 if indices.iter().zip(extents).any(|(index, extent)| index >= extent) {

@@ -66,6 +66,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
     }
     let draws = arguments.output.is_some() || !arguments.table;
     let to = Destination::new(arguments.output.as_deref(), paths.len(), &["png"])?;
+    output::expect_places(to.single_file())?;
     pictures::each(&paths, |path| {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;

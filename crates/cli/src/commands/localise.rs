@@ -66,9 +66,9 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     let to = Destination::new(arguments.output.as_deref(), paths.len(), &["png"])?;
     let (masks, raw) = (destination(&arguments.mask, "png")?, destination(&arguments.raw, "npy")?);
     let markers = destination(&arguments.markers, "png")?;
-    Destination::expect_distinct(
-        [Some(&to), masks.as_ref(), raw.as_ref(), markers.as_ref()].into_iter().flatten(),
-    )?;
+    let named = [Some(&to), masks.as_ref(), raw.as_ref(), markers.as_ref()];
+    let named = named.into_iter().flatten().filter_map(Destination::single_file);
+    output::expect_places(named.chain(arguments.coco.as_deref()))?;
     if let Some(folder) = &arguments.voc {
         output::make_folder(folder)?;
     }

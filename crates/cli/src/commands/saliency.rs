@@ -87,7 +87,7 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
         arguments,
     };
     let named = [Some(&task.to), task.raw.as_ref(), task.gradients.as_ref()];
-    Destination::expect_distinct(named.into_iter().flatten())?;
+    output::expect_places(named.into_iter().flatten().filter_map(Destination::single_file))?;
     let threads = Threads::new(arguments.run.threads)?;
     if arguments.in_photograph() { task.in_photograph(&threads) } else { task.of_crop(&threads) }
 }

@@ -193,9 +193,12 @@ impl Canvas {
             return;
         }
         let enlarging = Frame { view: next.canvas, density: self.frame.density / next.density, ..self.frame };
+        let corners = View::straight(&enlarging).corners(&enlarging);
         let picture: Vec<f32> = self.parameters.iter().map(|&number| number as f32).collect();
-        let enlarged = View::straight(&enlarging).corners(&enlarging).look(&picture);
-        self.parameters = enlarged.into_iter().map(f64::from).collect();
+        // Outside there is nothing: at the border the part inside counts for all.
+        let inside = corners.look(&vec![1.0; picture.len()]);
+        let number = |(sum, share): (f32, f32)| if share > 0.0 { f64::from(sum / share) } else { 0.0 };
+        self.parameters = corners.look(&picture).into_iter().zip(inside).map(number).collect();
         self.frame = next;
         self.memory = Memory::default();
         self.average = None;
@@ -322,6 +325,18 @@ mod tests {
         assert_eq!((canvas.shown(), canvas.picture()), (vec![expected], vec![2.0]));
         canvas.remember(0.0);
         assert_eq!(canvas.shown(), [2.0]);
+    }
+
+    #[test]
+    fn octaves_do_not_fade_at_the_border() {
+        for ratio in [1.4, 2.0, 3.0] {
+            let recipe = Recipe { octaves: 2, octave_ratio: ratio, margin: 0, ..Recipe::paper() };
+            let mut canvas = Canvas::new(&recipe, 1, [9, 12], 0, &mut Random::new(0)).unwrap();
+            canvas.parameters.fill(50.0);
+            canvas.enlarge(&recipe, 1);
+            assert_eq!(canvas.parameters.len(), 108);
+            assert!(canvas.parameters.iter().all(|number| (number - 50.0).abs() < 1e-3), "{ratio}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rand_mt::Mt;
 use super::{ClassModel, Recipe, picture};
 use crate::classify::predictions;
 use crate::evaluation::Rate;
-use crate::vision::{Crop, Photograph};
+use crate::vision::{ChannelOrder, Crop, Photograph};
 use crate::{Error, Model, Result, ScoreRunner, Threads};
 
 /// Another network's opinion of class models.
@@ -77,8 +77,9 @@ impl<'a> Judge<'a> {
         recipe: &Recipe,
     ) -> Result<Verdict> {
         let shown = picture(judged, &made.image, recipe.display)?;
-        let numbers = shown.rgb().iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        let photograph = Photograph::new(shown.height(), shown.width(), 3, numbers)?;
+        let photograph = Photograph::from_samples(shown.height(), shown.width(), 3, shown.rgb().to_vec())?;
+        let sees_grey = self.model.transformer.channel_order == ChannelOrder::Grey;
+        let photograph = if sees_grey { photograph.to_grey()? } else { photograph };
         let input = self.model.inputs(&photograph, &[Crop::Whole])?;
         let rank = |model: &Model, scores| {
             let order = predictions(model, scores, model.score.classes);

@@ -52,20 +52,22 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
     /// When the file holds something else, which is left as it is, or was made with other settings, or cannot be written.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(io(error)),
         };
-        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         let foreign = || {
             Error::Option(format!(
                 "{}: its first line holds no settings; it is no file of this command",
                 path.display()
             ))
         };
+        // A last line that was not finished may end within a letter.
+        let whole = std::str::from_utf8(&bytes[..end]).map_err(|_| foreign())?;
         // What was stopped within its first line has nothing to go on with.
-        if whole.is_empty() && !json(settings)?.starts_with(&text) {
+        if whole.is_empty() && !json(settings)?.as_bytes().starts_with(&bytes) {
             return Err(foreign());
         }
         let mut lines = whole.lines().enumerate();
@@ -86,7 +88,7 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
                 kept.insert(result.key(), result);
             }
         }
-        if whole.len() < text.len() {
+        if whole.len() < bytes.len() {
             let file = File::options().write(true).open(path).map_err(io)?;
             file.set_len(whole.len() as u64).map_err(io)?;
         }
@@ -158,13 +160,16 @@ mod tests {
         let lines = [Line(key("a.png", 3), 0.1), Line(key("b.png", 4), 0.2)];
         let mut details = Details::open(&path, &settings("mean")).unwrap();
         lines.iter().for_each(|line| details.add(line).unwrap());
-        // Stopped within a line.
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.clone() + "[\"c.pn").unwrap();
+        // Stopped within a line, and within a letter.
+        let text = std::fs::read(&path).unwrap();
+        for unfinished in ["[\"c.pn".as_bytes(), &"é".as_bytes()[..1]] {
+            std::fs::write(&path, [&text, unfinished].concat()).unwrap();
+            let mut details: Details<Line> = Details::open(&path, &settings("mean")).unwrap();
+            assert_eq!(details.take(&key("a.png", 3)), Some(lines[0].clone()));
+            assert_eq!(details.take(&key("c.png", 3)), None);
+            assert_eq!(std::fs::read(&path).unwrap(), text);
+        }
         let mut details: Details<Line> = Details::open(&path, &settings("mean")).unwrap();
-        assert_eq!(details.take(&key("a.png", 3)), Some(lines[0].clone()));
-        assert_eq!(details.take(&key("c.png", 3)), None);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         let Err(error) = Details::<Line>::open(&path, &settings("energy")) else { panic!("other settings") };
         assert!(error.to_string().contains("method: \"mean\", not \"energy\""), "{error}");
         // Another boxes' result is not this picture's.
@@ -176,11 +181,16 @@ mod tests {
     fn files_of_something_else_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("precious.json");
-        for text in ["something else\n", r#"[{"file": "a.png"}]"#, "no end of a line"] {
+        for text in [
+            b"something else\n".as_slice(),
+            br#"[{"file": "a.png"}]"#,
+            b"no end of a line",
+            b"\x89PNG\r\n\xff",
+        ] {
             std::fs::write(&path, text).unwrap();
-            let Err(error) = Details::<Line>::open(&path, &settings("mean")) else { panic!("{text}") };
+            let Err(error) = Details::<Line>::open(&path, &settings("mean")) else { panic!("{text:?}") };
             assert!(error.to_string().contains("no file of this command"), "{error}");
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(std::fs::read(&path).unwrap(), text);
         }
         // Stopped within the settings.
         std::fs::write(&path, &json(&settings("mean")).unwrap()[..20]).unwrap();

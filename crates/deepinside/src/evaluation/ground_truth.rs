@@ -84,6 +84,16 @@ pub fn ground_truth(path: &Path, pictures: Option<&Path>, model: &Model) -> Resu
             list(path, &content, folder)?
         }
     };
+    for TrueObject { file, class_index, .. } in &truth.objects {
+        if *class_index >= model.score.classes {
+            return Err(Error::Option(format!(
+                "{}: the network has the classes 0 to {}, {} is said to be of class {class_index}",
+                path.display(),
+                model.score.classes - 1,
+                file.display()
+            )));
+        }
+    }
     let cut = truth.objects.iter_mut().map(cut_to_picture).sum::<usize>();
     if cut > 0 {
         truth.notes.push(format!("{cut} boxes reach beyond their pictures and are cut to them"));

@@ -41,6 +41,10 @@ pub struct Mixture {
 /// colour's covariance could not be inverted.
 const REGULARISATION: f64 = 6.0;
 
+/// How far the covariances of clusters that are learnt again are moved towards their mean, weighted by pixels (after Friedman 1989): a cut's
+/// labels are guesses, and clusters as narrow as theirs would only confirm them (`docs/methods/localise.md`).
+const SHRINKAGE: f64 = 0.35;
+
 /// The rounds of k-means at most.
 const ROUNDS: usize = 10;
 
@@ -63,8 +67,8 @@ impl Mixture {
         Self { components: components.into_iter().filter(|component| component.weight > 0.0).collect() }
     }
 
-    /// Learns a mixture of `components` Gaussians, at least 1: one of all pixels, whose weight is one share among them, and one for
-    /// each cluster of colours that k-means finds (Lloyd 1982). Of several k-means++ starts (Arthur and Vassilvitskii 2007), tried with
+    /// Learns a mixture of `components` Gaussians, at least 1: one for each cluster of colours that k-means finds (Lloyd 1982), and the
+    /// last of all pixels, whose weight is one share among them. Of several k-means++ starts (Arthur and Vassilvitskii 2007), tried with
     /// some of the pixels, the one with the tightest clusters is taken. None where there are no pixels.
     ///
     /// Markers show a part of what they mark. The Gaussian of all pixels is there for colours in between, which no cluster has. Of
@@ -74,28 +78,39 @@ impl Mixture {
         if pixels.is_empty() {
             return None;
         }
-        let some = at_most(SAMPLE, &pixels);
-        let (all_blocks, some_blocks) = (blocks(&pixels), blocks(&some));
         let clusters = components.saturating_sub(1);
-        let everything = Self::estimate(&pixels, &vec![0; pixels.len()], 1);
-        if clusters == 0 {
-            return Some(everything);
-        }
-        let mut uniform = uniform(seed);
-        let starts: Vec<_> = (0..ATTEMPTS).map(|_| spread(&some, clusters, &mut uniform)).collect();
-        let attempts: Vec<Clusters> =
-            starts.into_par_iter().map(|centres| k_means(some.len(), &some_blocks, centres)).collect();
-        let tightest = attempts.into_iter().min_by(|a, b| a.spread.total_cmp(&b.spread))?;
-        let assigned = k_means(pixels.len(), &all_blocks, tightest.centres).assigned;
-        let tight = Self::estimate(&pixels, &assigned, clusters);
-        let share = 1.0 / components as f64;
-        let weighed =
-            |mixture: Self, share: f64| mixture.components.into_iter().map(move |own| own.times(share));
-        Some(Self { components: weighed(tight, 1.0 - share).chain(weighed(everything, share)).collect() })
+        let centres =
+            if clusters == 0 { Vec::new() } else { tightest(&at_most(SAMPLE, &pixels), clusters, seed) };
+        Some(Self::around(&pixels, centres, 1.0 / components.max(1) as f64, 0.0))
     }
 
-    /// The weights, means and covariances of assigned pixels; components without pixels are left out.
-    fn estimate(pixels: &[[f32; 3]], assigned: &[usize], components: usize) -> Self {
+    /// Learns the mixture of other pixels, such as those of new labels: its clusters begin where this mixture's are, and chance has no
+    /// part in it. None where there are no pixels.
+    pub fn learn_again(&self, pixels: &[[f32; 3]]) -> Option<Self> {
+        let (everything, clusters) = self.components.split_last()?;
+        let pixels = at_most(PIXELS, pixels);
+        let centres = clusters.iter().map(|cluster| cluster.mean).collect();
+        (!pixels.is_empty()).then(|| Self::around(&pixels, centres, everything.weight, SHRINKAGE))
+    }
+
+    /// The Gaussians of clusters around some centres, shrunk towards what they have in common, and the one of all pixels with this weight;
+    /// 1 where there are no centres.
+    fn around(pixels: &[[f32; 3]], centres: Vec<[f64; 3]>, share: f64, shrinkage: f64) -> Self {
+        let everything = Self::estimate(pixels, &vec![0; pixels.len()], 1, 0.0);
+        if centres.is_empty() {
+            return everything;
+        }
+        let clusters = centres.len();
+        let assigned = k_means(pixels.len(), &blocks(pixels), centres).assigned;
+        let tight = Self::estimate(pixels, &assigned, clusters, shrinkage);
+        let weighed =
+            |mixture: Self, share: f64| mixture.components.into_iter().map(move |own| own.times(share));
+        Self { components: weighed(tight, 1.0 - share).chain(weighed(everything, share)).collect() }
+    }
+
+    /// The weights, means and covariances of assigned pixels, these moved towards their mean by a share; components without pixels are left
+    /// out.
+    fn estimate(pixels: &[[f32; 3]], assigned: &[usize], components: usize, shrinkage: f64) -> Self {
         let mut counts = vec![0.0; components];
         let mut sums = vec![[0.0; 3]; components];
         let mut products = vec![[[0.0; 3]; 3]; components];
@@ -109,19 +124,31 @@ impl Mixture {
                 }
             }
         }
-        let component = |index: usize| {
-            let count: f64 = counts[index];
-            let mean = sums[index].map(|sum: f64| sum / count);
-            let mut covariance = [[0.0; 3]; 3];
+        let found: Vec<usize> = (0..components).filter(|&index| counts[index] > 0.0).collect();
+        let means: Vec<[f64; 3]> =
+            found.iter().map(|&index| sums[index].map(|sum: f64| sum / counts[index])).collect();
+        let total = pixels.len() as f64;
+        // The components' products about their means, and of all together.
+        let mut pooled = [[0.0; 3]; 3];
+        for (&index, mean) in found.iter().zip(&means) {
             for row in 0..3 {
                 for column in 0..3 {
-                    covariance[row][column] = products[index][row][column] / count - mean[row] * mean[column];
+                    products[index][row][column] -= counts[index] * mean[row] * mean[column];
+                    pooled[row][column] += products[index][row][column] / total;
                 }
-                covariance[row][row] += REGULARISATION;
             }
-            Component::new(count / pixels.len() as f64, mean, covariance)
+        }
+        let component = |(&index, &mean): (&usize, &[f64; 3])| {
+            let covariance = std::array::from_fn(|row| {
+                std::array::from_fn(|column| {
+                    let own = products[index][row][column] / counts[index];
+                    let noise = if row == column { REGULARISATION } else { 0.0 };
+                    (1.0 - shrinkage) * own + shrinkage * pooled[row][column] + noise
+                })
+            });
+            Component::new(counts[index] / total, mean, covariance)
         };
-        Self { components: (0..components).filter(|&index| counts[index] > 0.0).map(component).collect() }
+        Self { components: found.iter().zip(&means).map(component).collect() }
     }
 
     /// `−ln p(colour)` of each pixel without the constant `(2π)^{3/2}`, at most 690.8.
@@ -221,6 +248,17 @@ struct Clusters {
     assigned: Vec<usize>,
     /// The sum of the squared distances of all pixels from their centres.
     spread: f64,
+}
+
+/// The centres of the tightest of some attempts to find so many clusters, at least 1.
+fn tightest(pixels: &[[f32; 3]], clusters: usize, seed: u64) -> Vec<[f64; 3]> {
+    let blocks = blocks(pixels);
+    let mut uniform = uniform(seed);
+    let starts: Vec<_> = (0..ATTEMPTS).map(|_| spread(pixels, clusters, &mut uniform)).collect();
+    let attempts: Vec<Clusters> =
+        starts.into_par_iter().map(|centres| k_means(pixels.len(), &blocks, centres)).collect();
+    let tightest = attempts.into_iter().min_by(|a, b| a.spread.total_cmp(&b.spread));
+    tightest.map_or_else(Vec::new, |tightest| tightest.centres)
 }
 
 /// Assigns `count` pixels to the nearest of some centres, moves these to the means of theirs, and so on.
@@ -367,6 +405,56 @@ mod tests {
         assert!((covariance[0][0] - (75.0 * 75.0 + 33.25 + REGULARISATION)).abs() < 0.1, "{covariance:?}");
         let costs = mixture.negative_log_likelihoods(&[[52.0, 61.0, 71.0], [120.0, 120.0, 120.0]]);
         assert!(costs[0] < costs[1]);
+    }
+
+    /// One cluster is wide along red, one along green and has half the pixels.
+    #[test]
+    fn shrunk_covariances_lie_between_their_own_and_the_mean_one() {
+        let pixel = |index: usize, [red, green]: [f32; 2]| {
+            let offset = [-1.0, 0.0, 1.0][index % 3];
+            [100.0 + red * offset, 100.0 + green * offset, 50.0]
+        };
+        let pixels: Vec<[f32; 3]> =
+            (0..90).map(|index| pixel(index, if index < 60 { [9.0, 0.0] } else { [0.0, 6.0] })).collect();
+        let assigned: Vec<usize> = (0..90).map(|index| usize::from(index >= 60)).collect();
+        let own = [81.0 * 2.0 / 3.0, 36.0 * 2.0 / 3.0];
+        let mean = [own[0] * 2.0 / 3.0, own[1] / 3.0];
+        let mixture = Mixture::estimate(&pixels, &assigned, 2, 0.25);
+        for (cluster, component) in mixture.components.iter().enumerate() {
+            let covariance = inverse(component.precision).0;
+            for channel in 0..2 {
+                let own = if channel == cluster { own[channel] } else { 0.0 };
+                let expected = 0.75 * own + 0.25 * mean[channel] + REGULARISATION;
+                assert!((covariance[channel][channel] - expected).abs() < 1e-6, "{covariance:?}");
+            }
+            assert!((covariance[2][2] - REGULARISATION).abs() < 1e-6 && covariance[0][1].abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn what_is_learnt_again_follows_its_colours() {
+        let square = |centre: [f32; 3]| {
+            (0..100).map(move |index| {
+                [centre[0] + (index % 10) as f32, centre[1] + (index / 10) as f32, centre[2]]
+            })
+        };
+        let before: Vec<[f32; 3]> = square([40.0; 3]).chain(square([160.0; 3])).collect();
+        let after: Vec<[f32; 3]> = square([50.0; 3]).chain(square([150.0; 3]).take(50)).collect();
+        let mixture = Mixture::learn(&before, 3, 0).unwrap();
+        assert_eq!(mixture.learn_again(&before), Some(mixture.clone()));
+        let again = mixture.learn_again(&after).unwrap();
+        // In the order that they had; the last is that of all pixels.
+        let is_dark = |component: &Component| component.mean[2] < 100.0;
+        let order = |mixture: &Mixture| mixture.components.iter().map(is_dark).collect::<Vec<_>>();
+        assert_eq!(order(&again)[..2], order(&mixture)[..2]);
+        let dark = again.components.iter().find(|component| is_dark(component)).unwrap();
+        assert!((dark.weight - 2.0 / 3.0 * 2.0 / 3.0).abs() < 1e-12, "{again:?}");
+        assert!((dark.mean[0] - 54.5).abs() < 1e-9 && (dark.mean[2] - 50.0).abs() < 1e-9, "{again:?}");
+        let everything = again.components.last().unwrap();
+        assert!((everything.weight - 1.0 / 3.0).abs() < 1e-12);
+        assert!((everything.mean[2] - (50.0 * 2.0 + 150.0) / 3.0).abs() < 1e-9);
+        assert_eq!(mixture.learn_again(&[]), None);
+        assert_eq!(Mixture::of([]).learn_again(&before), None);
     }
 
     /// By the definition, for more pixels than lie side by side, a tie, and a centre without pixels.

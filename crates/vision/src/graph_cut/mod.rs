@@ -52,17 +52,26 @@ impl Default for CutOptions {
 /// How many pixels a thread looks at before another may take more.
 const PIECE: usize = 4096;
 
-/// A clamped marker's capacity, above all that neighbours together can outweigh (8 γ).
-const CERTAIN: f64 = 9.0;
+/// A clamped marker's capacity, above all that neighbours together can outweigh (8 γ); where borders cost nothing, one.
+fn certain(smoothness: f64) -> f64 {
+    (9.0 * smoothness).max(1.0)
+}
+
+/// The most that a border may cost: single precision still tells such a sum from one and a pixel's cost more.
+const SMOOTHNESS_LIMIT: f64 = 1e6;
+
+/// The most refinements: what changes after so many goes back and forth.
+const REFINEMENTS_LIMIT: usize = 1000;
 
 /// Labels each pixel: true where it is foreground, row-major.
 ///
 /// `prior` is added to what background costs and subtracted from what foreground does, per pixel, where it is given: evidence
-/// besides the colour, in nats.
+/// besides the colour, in nats. Where one of the kinds of markers is missing there is nothing to tell apart, and everything that is not
+/// marked as background is foreground; where a cut leaves one of the labels to no pixel, there is nothing to refine.
 ///
 /// # Errors
-/// [`Error::Parameter`] where there are not as many markers or priors as pixels, or the smoothness is negative. Where one of the kinds of markers is missing there
-/// is nothing to tell apart, and everything that is not marked as background is foreground.
+/// [`Error::Parameter`] where there are not as many markers or priors as pixels, the smoothness is not within 0 and 1e6, or there are more than
+/// 1000 refinements.
 pub fn cut(
     photograph: &Photograph,
     markers: &[Marker],
@@ -80,11 +89,16 @@ pub fn cut(
             });
         }
     }
-    if !(options.smoothness >= 0.0 && options.smoothness.is_finite()) {
-        let (name, expected) = ("what a border costs", "a number of 0 or more");
+    if !(0.0..=SMOOTHNESS_LIMIT).contains(&options.smoothness) {
+        let (name, expected) = ("what a border costs", "a number of 0 to 1e6");
         return Err(Error::Parameter { name, expected, found: options.smoothness.to_string() });
     }
+    if options.refinements > REFINEMENTS_LIMIT {
+        let (name, expected) = ("the number of refinements", "1000 or fewer");
+        return Err(Error::Parameter { name, expected, found: options.refinements.to_string() });
+    }
     let mut edges = None;
+    let mut mixtures: Option<[Mixture; 2]> = None;
     let mut labels: Vec<bool> = markers.iter().map(|marker| *marker == Marker::Foreground).collect();
     let mut teaches: Vec<bool> = markers.iter().map(|marker| *marker != Marker::Unknown).collect();
     for _ in 0..=options.refinements {
@@ -94,7 +108,10 @@ pub fn cut(
                 .filter(|((label, teaches), _)| **label == wanted && **teaches)
                 .map(|(_, colour)| *colour)
                 .collect();
-            Mixture::learn(&pixels, options.components, 0)
+            match &mixtures {
+                None => Mixture::learn(&pixels, options.components, 0),
+                Some(mixtures) => mixtures[usize::from(wanted)].learn_again(&pixels),
+            }
         };
         // All three can be had at the same time.
         let ((foreground, background), mut grid) = rayon::join(
@@ -105,15 +122,18 @@ pub fn cut(
             },
         );
         let (Some(foreground), Some(background)) = (foreground, background) else {
-            return Ok(markers.iter().map(|marker| *marker != Marker::Background).collect());
+            let is_cut = mixtures.is_some();
+            let unmarked = || markers.iter().map(|marker| *marker != Marker::Background).collect();
+            return Ok(if is_cut { labels } else { unmarked() });
         };
         let terminals = terminals(&foreground, &background, &colours, |index| match markers[index] {
-            Marker::Foreground if options.clamped => Known::Certain(CERTAIN * options.smoothness),
-            Marker::Background if options.clamped => Known::Certain(-CERTAIN * options.smoothness),
+            Marker::Foreground if options.clamped => Known::Certain(certain(options.smoothness)),
+            Marker::Background if options.clamped => Known::Certain(-certain(options.smoothness)),
             _ => Known::Prior(prior.map_or(0.0, |prior| f64::from(prior[index]))),
         });
         labels = labels_of(&mut grid, &terminals);
         teaches.fill(true);
+        mixtures = Some([background, foreground]);
     }
     Ok(labels)
 }
@@ -348,5 +368,59 @@ mod tests {
         let labels = cut(&photograph, &markers, None, &options).unwrap();
         assert!(labels[0] && !labels[8]);
         assert!(cut(&photograph, &unknown[1..], None, &options).is_err());
+    }
+
+    /// A grey step, its two halves marked in the middle, the other way round at the border.
+    fn step() -> (Photograph, Vec<Marker>) {
+        let (height, width) = (6, 12);
+        let is_bright = |index: usize| index % width >= width / 2;
+        let data = (0..height * width).map(|index| if is_bright(index) { 0.9 } else { 0.1 }).collect();
+        let marker = |index: usize| match index {
+            0 => Marker::Foreground,
+            11 => Marker::Background,
+            index if index / width != 3 => Marker::Unknown,
+            index if is_bright(index) => Marker::Foreground,
+            _ => Marker::Background,
+        };
+        let markers = (0..height * width).map(marker).collect();
+        (Photograph::new(height, width, 1, data).unwrap(), markers)
+    }
+
+    #[test]
+    fn markers_keep_their_labels_where_borders_cost_nothing() {
+        let (photograph, markers) = step();
+        for smoothness in [0.0, 1e-9, 50.0, 1e6] {
+            let labels =
+                cut(&photograph, &markers, None, &CutOptions { smoothness, ..CutOptions::default() })
+                    .unwrap();
+            for (label, marker) in labels.iter().zip(&markers) {
+                assert!(*marker == Marker::Unknown || *label == (*marker == Marker::Foreground));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_one_label_only_is_not_refined() {
+        let (photograph, markers) = step();
+        let labels = |refinements: usize| {
+            let options =
+                CutOptions { smoothness: 1e5, clamped: false, refinements, ..CutOptions::default() };
+            cut(&photograph, &markers, None, &options).unwrap()
+        };
+        assert!(labels(0).iter().all(|label| *label == labels(0)[0]));
+        assert_eq!(labels(5), labels(0));
+    }
+
+    #[test]
+    fn senseless_numbers_are_refused() {
+        let (photograph, markers) = step();
+        for smoothness in [-1.0, f64::NAN, f64::INFINITY, 1e39] {
+            assert!(
+                cut(&photograph, &markers, None, &CutOptions { smoothness, ..CutOptions::default() })
+                    .is_err()
+            );
+        }
+        let options = CutOptions { refinements: usize::MAX, ..CutOptions::default() };
+        assert!(cut(&photograph, &markers, None, &options).is_err());
     }
 }

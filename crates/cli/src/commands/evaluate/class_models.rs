@@ -10,11 +10,11 @@ use deepinside::evaluation::{Details, Key, Keyed};
 use deepinside::{Settings, Threads};
 use serde::{Deserialize, Serialize};
 
-use super::details;
+use super::{details, kept};
 use crate::arguments::EvaluateClassModelsArguments;
 use crate::commands::{self, class_model};
 use crate::failure::{Failure, Outcome};
-use crate::{output, progress};
+use crate::{output, progress, record};
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -56,6 +56,7 @@ impl Keyed for Kept {
 }
 
 pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
+    output::expect_places(arguments.details.as_deref())?;
     let recipe = class_model::recipe(&arguments.recipe)?;
     let model = commands::open(&arguments.model, false)?;
     let judge_model = commands::open_named(arguments.judge.as_deref(), Settings::default())?;
@@ -80,12 +81,17 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
         let known = details.as_mut().and_then(|details| details.take(&of_class(class)));
         let file = arguments.output.as_ref().map(|folder| folder.join(format!("{class}-class-model.png")));
         match known.filter(|_| file.as_ref().is_none_or(|file| file.exists())) {
-            Some(known) => results.push(known),
+            Some(known) => {
+                if let Some(file) = &file {
+                    record::output(file)?;
+                }
+                results.push(known);
+            }
             None => {
                 let start = Instant::now();
                 let wish = Wish { objective: Objective::Class(class), seed: u64::from(arguments.seed) };
-                let made =
-                    ascend(&model, &[wish], &recipe, None, &threads, |_, _| ControlFlow::Continue(()))?;
+                let made = ascend(&model, &[wish], &recipe, None, &threads, |_, _| ControlFlow::Continue(()));
+                let made = kept(made, arguments.details.as_deref())?;
                 for made in &made {
                     let verdict = judge.judge(&model, made, class, &recipe)?;
                     if let Some(file) = &file {

@@ -6,7 +6,7 @@ use deepinside::vision::Crop;
 use serde::Serialize;
 
 use super::table::{self, Row};
-use super::{details, objects};
+use super::{details, expect_places, kept, objects};
 use crate::arguments::{CropChoice, EvaluateClassificationArguments};
 use crate::failure::Outcome;
 use crate::{commands, output, progress};
@@ -33,6 +33,7 @@ struct Intervals {
 }
 
 pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
+    expect_places(&arguments.report, None)?;
     let model = commands::open(&arguments.model, false)?;
     let crops = match arguments.crop {
         None => vec![model.crop],
@@ -43,8 +44,9 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
     let threads = Threads::new(arguments.run.threads)?;
     let mut details = details(arguments.report.details.as_deref(), "classification", &[&model], &crops)?;
     let bar = progress::bar(objects.len(), "pictures");
-    let results = classify_all(&model, &crops, &objects, &threads, details.as_mut(), || bar.inc(1))?;
+    let results = classify_all(&model, &crops, &objects, &threads, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();
+    let results = kept(results, arguments.report.details.as_deref())?;
     let first = Rate::of(results.iter().map(|result| result.rank > 0));
     let fifth = Rate::of(results.iter().map(|result| result.rank > 4));
     let seconds = results.iter().map(|result| result.seconds).sum::<f64>() / results.len().max(1) as f64;

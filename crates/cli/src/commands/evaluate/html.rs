@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deepinside::Model;
-use deepinside::evaluation::{PictureResult, TrueObject, boxes_in_photograph};
+use deepinside::evaluation::{PictureResult, TrueObject, boxes_in_photograph, photograph_of};
 use deepinside::vision::regions::PixelBox;
 use deepinside::vision::resize::resize_image;
 use deepinside::vision::{Interpolation, annotate};
@@ -27,8 +27,34 @@ td.number{text-align:right;font-variant-numeric:tabular-nums}\
 figure{margin:0}figure img{max-width:100%;display:block}figcaption{font-size:.85em;overflow-wrap:anywhere}\
 @media(prefers-color-scheme:dark){body{color:#e4e7eb;background:#15181c}td,th{border-color:#3a4048}}";
 
+/// What a report is of.
+pub struct Measure {
+    heading: &'static str,
+    legend: &'static str,
+    /// The smaller, the better.
+    error: fn(&PictureResult) -> f64,
+    caption: fn(&PictureResult) -> String,
+}
+
+/// How much boxes overlap.
+pub const LOCALISATION: Measure = Measure {
+    heading: "Localisation",
+    legend: "Green boxes are true, yellow ones found; under each picture its class and the overlap.",
+    error: |result| -result.overlap,
+    caption: |result| format!("{:.2}", result.overlap),
+};
+
+/// How far maxima lie from boxes.
+pub const POINTING: Measure = Measure {
+    heading: "Pointing game",
+    legend: "Green boxes are true, yellow ones found; under each picture its class, and how far from the nearest true box the map's maximum lies.",
+    error: |result| result.distance,
+    caption: |result| format!("{:.0} pixels", result.distance),
+};
+
 /// The whole file.
 pub fn report(
+    measure: &Measure,
     model: &Model,
     title: &str,
     rows: &[Row],
@@ -36,15 +62,17 @@ pub fn report(
     results: &[PictureResult],
 ) -> Outcome<String> {
     let mut order: Vec<usize> = (0..results.len()).collect();
-    order.sort_by(|&a, &b| results[b].overlap.total_cmp(&results[a].overlap).then(a.cmp(&b)));
+    let error = |index: usize| (measure.error)(&results[index]);
+    order.sort_by(|&a, &b| error(a).total_cmp(&error(b)).then(a.cmp(&b)));
     let best: Vec<usize> = order.iter().copied().take(SHOWN).collect();
     let worst: Vec<usize> =
         order.iter().rev().copied().take(SHOWN).filter(|index| !best.contains(index)).collect();
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{0}</title><style>{STYLE}</style></head>\n<body><h1>Localisation</h1><p>{0}</p>\n<table><tr><th>measure</th>\
+         <title>{0}</title><style>{STYLE}</style></head>\n<body><h1>{1}</h1><p>{0}</p>\n<table><tr><th>measure</th>\
          <th>%</th><th>95 % interval</th></tr>\n",
-        escaped(title)
+        escaped(title),
+        measure.heading
     );
     for row in rows {
         text += &format!(
@@ -54,22 +82,22 @@ pub fn report(
             row.interval_text()
         );
     }
-    text += "</table>\n<p>Green boxes are true, yellow ones found; under each picture its class and the overlap.</p>\n";
+    text += &format!("</table>\n<p>{}</p>\n", measure.legend);
     for (heading, indices) in [("The best", best), ("The worst", worst)] {
         if indices.is_empty() {
             continue;
         }
         text += &format!("<h2>{heading}</h2>\n<div class=\"pictures\">\n");
         for index in indices {
-            text += &figure(model, &objects[index], &results[index])?;
+            text += &figure(measure, model, &objects[index], &results[index])?;
         }
         text += "</div>\n";
     }
     Ok(text + "</body></html>\n")
 }
 
-fn figure(model: &Model, object: &TrueObject, result: &PictureResult) -> Outcome<String> {
-    let photograph = model.load_photograph(&object.file)?;
+fn figure(measure: &Measure, model: &Model, object: &TrueObject, result: &PictureResult) -> Outcome<String> {
+    let photograph = photograph_of(object, model)?;
     let (height, width) = (photograph.height(), photograph.width());
     let scale = (SIDE as f64 / height.max(width) as f64).min(1.0);
     let [small_height, small_width] =
@@ -89,10 +117,10 @@ fn figure(model: &Model, object: &TrueObject, result: &PictureResult) -> Outcome
     let name = model.class_name(object.class_index);
     let file = object.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(format!(
-        "<figure><img alt=\"{file}\" src=\"data:image/png;base64,{}\"><figcaption>{}, {:.2}<br>{file}</figcaption></figure>\n",
+        "<figure><img alt=\"{file}\" src=\"data:image/png;base64,{}\"><figcaption>{}, {}<br>{file}</figcaption></figure>\n",
         STANDARD.encode(png),
         escaped(&name),
-        result.overlap,
+        (measure.caption)(result),
         file = escaped(&file),
     ))
 }

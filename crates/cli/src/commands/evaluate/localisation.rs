@@ -6,10 +6,10 @@ use deepinside::{Model, Threads};
 use serde::Serialize;
 
 use super::table::{self, Row};
-use super::{details, html, objects};
+use super::{details, expect_places, html, kept, objects};
 use crate::arguments::EvaluateLocalisationArguments;
 use crate::commands;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::{output, progress};
 
 #[derive(Serialize)]
@@ -71,6 +71,7 @@ struct Versus<'a> {
 }
 
 pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
+    expect_places(&arguments.report, arguments.html.as_deref())?;
     let method = commands::localise::method(&arguments.method)?;
     let other = arguments.versus.as_deref().map(Method::named).transpose()?;
     let model = commands::open(&arguments.model, false)?;
@@ -92,7 +93,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     let rows = rows(&summary, versus.as_ref());
     table::write(&arguments.report, &title, &rows)?;
     if let Some(path) = &arguments.html {
-        let text = html::report(&model, &title, &rows, &objects, &results)?;
+        let text = html::report(&html::LOCALISATION, &model, &title, &rows, &objects, &results)?;
         output::whole_file(path, text.as_bytes())?;
     }
     say_constant(&summary);
@@ -152,13 +153,7 @@ pub fn measured(
     let bar = progress::bar(objects.len(), "pictures");
     let results = localise_all(model, method, &objects, &threads, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();
-    let results = results.map_err(|error| match &arguments.report.details {
-        Some(path) => {
-            Failure::Message(format!("{error} (what is done so far is kept in {})", path.display()))
-        }
-        None => Failure::Library(error),
-    })?;
-    Ok((objects, results))
+    Ok((objects, kept(results, arguments.report.details.as_deref())?))
 }
 
 /// The results of another method on the same pictures; no details are kept of it.

@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{description, hashes};
-use crate::arguments::{EvaluateCommand, GroundTruthArguments};
-use crate::failure::Outcome;
-use crate::{progress, record};
+use crate::arguments::{EvaluateCommand, GroundTruthArguments, ReportArguments};
+use crate::failure::{Failure, Outcome};
+use crate::{output, progress, record};
 
 pub fn run(command: &EvaluateCommand) -> Outcome {
     match command {
@@ -27,6 +27,12 @@ pub fn run(command: &EvaluateCommand) -> Outcome {
         EvaluateCommand::Classification(arguments) => classification::run(arguments),
         EvaluateCommand::ClassModels(arguments) => class_models::run(arguments),
     }
+}
+
+/// Looks at where the figures are to go, before they are found.
+fn expect_places(report: &ReportArguments, html: Option<&Path>) -> Outcome {
+    let files = [report.details.as_deref(), report.csv.as_deref(), report.markdown.as_deref(), html];
+    output::expect_places(files.into_iter().flatten())
 }
 
 /// The pictures; what cannot be used of them is said.
@@ -50,6 +56,16 @@ fn objects(arguments: &GroundTruthArguments, model: &Model) -> Outcome<Vec<TrueO
     Ok(objects)
 }
 
+/// Says with a failure where what was found before it is kept.
+fn kept<T>(results: deepinside::Result<T>, details: Option<&Path>) -> Outcome<T> {
+    results.map_err(|error| match details {
+        Some(path) => {
+            Failure::Message(format!("{error} (what is done so far is kept in {})", path.display()))
+        }
+        None => Failure::Library(error),
+    })
+}
+
 /// Opens the file that keeps the result of every picture, where one is named: it belongs to one measure of these models, made in
 /// one way. It holds times and grows with each run that goes on with it, so it is no result of a single one: records leave it out,
 /// and a replay computes every picture again.
@@ -62,6 +78,7 @@ fn details<T: Keyed + Serialize + DeserializeOwned>(
     let Some(path) = path.filter(|_| !record::is_replay()) else {
         return Ok(None);
     };
+    output::claim(path)?;
     let mut settings = Map::from_iter([
         ("measure".to_owned(), Value::from(measure)),
         ("version".to_owned(), env!("CARGO_PKG_VERSION").into()),

@@ -4,9 +4,9 @@ use deepinside::evaluation::{Rate, Summary, compare_pointing};
 use deepinside::localise::Method;
 use serde::Serialize;
 
-use super::html;
 use super::localisation::{measured, measured_again, say_constant};
 use super::table::{self, Row};
+use super::{expect_places, html};
 use crate::arguments::EvaluateLocalisationArguments;
 use crate::failure::Outcome;
 use crate::{commands, output};
@@ -23,10 +23,28 @@ struct Result<'a> {
     seconds_per_image: f64,
 }
 
+/// As in the result of `evaluate localisation`, with intervals.
 #[derive(Serialize)]
 struct Hits {
-    hit_rate: Rate,
-    hit_rate_within_15_pixels: Rate,
+    hit_rate: f64,
+    hit_rate_within_15_pixels: f64,
+    interval95: Intervals,
+}
+
+#[derive(Serialize)]
+struct Intervals {
+    hit_rate: [f64; 2],
+    hit_rate_within_15_pixels: [f64; 2],
+}
+
+impl From<[Rate; 2]> for Hits {
+    fn from([exact, near]: [Rate; 2]) -> Self {
+        Self {
+            hit_rate: exact.rate,
+            hit_rate_within_15_pixels: near.rate,
+            interval95: Intervals { hit_rate: exact.interval95, hit_rate_within_15_pixels: near.interval95 },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -37,6 +55,7 @@ struct Versus<'a> {
 }
 
 pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
+    expect_places(&arguments.report, arguments.html.as_deref())?;
     let method = commands::localise::method(&arguments.method)?;
     let other = arguments.versus.as_deref().map(Method::named).transpose()?;
     let model = commands::open(&arguments.model, false)?;
@@ -71,7 +90,7 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     );
     table::write(&arguments.report, &title, &rows)?;
     if let Some(path) = &arguments.html {
-        let text = html::report(&model, &title, &rows, &objects, &results)?;
+        let text = html::report(&html::POINTING, &model, &title, &rows, &objects, &results)?;
         output::whole_file(path, text.as_bytes())?;
     }
     say_constant(&summary);
@@ -83,8 +102,8 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
     output::json(&Result {
         images: results.len(),
         method: &method.title(),
-        pointing: Hits { hit_rate: exact, hit_rate_within_15_pixels: near },
-        centre: Hits { hit_rate: centre, hit_rate_within_15_pixels: near_centre },
+        pointing: summary.pointing.into(),
+        centre: summary.centre_pointing.into(),
         constant_maps: summary.constant_maps,
         versus,
         seconds_per_image: summary.seconds_per_picture,
