@@ -1,95 +1,16 @@
 //! Class saliency in the photograph's own frame: from one crop or many, smoothed, for several classes at once.
 
+use crate::classify::{mean_scores, predictions};
+use crate::saliency::Wanted;
+use crate::source::{Source, add};
+use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores};
 use deepinside_engine::Threads;
 use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur};
 use rayon::prelude::*;
-use serde::{Serialize, Serializer};
 
-use crate::class_activation::ActivationMap;
-use crate::classify::{mean_scores, predictions};
-use crate::saliency::Wanted;
-use crate::source::Source;
-use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores};
-
-/// How saliency is gathered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EvidenceOptions {
-    /// What rectifiers do on the way back. Of several rules' maps the geometric mean is taken: what one rule alone shows, such
-    /// as the gradient's speckles or the edges that guided backpropagation restores everywhere, fades.
-    #[serde(serialize_with = "names")]
-    pub rules: Vec<BackwardRule>,
-    /// A class activation map, which is one more factor of the geometric mean; the only one where there is no rule.
-    pub activations: Option<ActivationMap>,
-    /// The class whose score is subtracted from that of the class asked for: the map is then of the margin between the two.
-    pub minus: Option<usize>,
-    /// The parts of the photograph whose maps are averaged, mirrored back and in their places.
-    pub crops: Vec<Crop>,
-    /// Gradients of noisy copies are averaged, where it is given.
-    pub noise: Option<Noise>,
-    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
-    pub smoothing: f64,
-    /// Whether the signed gradients that maps are made of are wanted as well.
-    #[serde(skip)]
-    pub keeps_gradients: bool,
-}
-
-/// SmoothGrad (Smilkov and others 2017): the mean gradient over pictures with added normal noise, which comes in pairs of opposite sign
-/// (antithetic variates, Hammersley and Morton 1956): what the gradient has of the noise in proportion cancels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Noise {
-    /// How many pictures. The last of an odd number has no partner.
-    pub samples: usize,
-    /// The noise's deviation, as a share of the range of the network's input.
-    pub deviation: f64,
-    /// The random seed.
-    pub seed: u64,
-}
-
-fn names<S: Serializer>(rules: &[BackwardRule], serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_seq(rules.iter().map(|rule| rule.name()))
-}
-
-impl Default for EvidenceOptions {
-    /// The paper's map: one pass, nothing smoothed; of the whole photograph.
-    fn default() -> Self {
-        Self {
-            rules: vec![BackwardRule::Gradient],
-            activations: None,
-            minus: None,
-            crops: vec![Crop::Whole],
-            noise: None,
-            smoothing: 0.0,
-            keeps_gradients: false,
-        }
-    }
-}
-
-impl EvidenceOptions {
-    /// # Errors
-    /// When they ask for no crop or no map, or a number is out of its range.
-    pub fn check(&self) -> Result<()> {
-        if self.crops.is_empty() || (self.rules.is_empty() && self.activations.is_none()) {
-            return Err(Error::Option("saliency needs at least one crop, and one rule or layer".to_owned()));
-        }
-        let expect = |what: &str, found: f64| {
-            if (0.0..=1.0).contains(&found) {
-                Ok(())
-            } else {
-                Err(Error::Option(format!("{what} lies between 0 and 1, found {found}")))
-            }
-        };
-        expect("the smoothing, a share of the photograph's longer side,", self.smoothing)?;
-        if let Some(noise) = self.noise {
-            expect("the deviation of SmoothGrad's noise, a share of the input's range,", noise.deviation)?;
-            if noise.samples == 0 {
-                return Err(Error::Option("SmoothGrad needs at least one noisy copy, found 0".to_owned()));
-            }
-        }
-        Ok(())
-    }
-}
+pub use crate::evidence_options::{EvidenceOptions, Noise};
 
 /// What a network sees, and where.
 #[derive(Debug, Clone)]
@@ -220,10 +141,8 @@ impl Gatherer {
     }
 
     fn gather_seen(&mut self, model: &Model, seen: &Seen, classes: &[usize]) -> Result<Evidence> {
-        let asked = classes.iter().chain(&self.options.minus);
-        if let Some(&index) =
-            asked.copied().collect::<Vec<_>>().iter().find(|&&class| class >= model.score.classes)
-        {
+        let mut asked = classes.iter().chain(&self.options.minus);
+        if let Some(&index) = asked.find(|class| **class >= model.score.classes) {
             return Err(Error::ClassOutOfRange { index, classes: model.score.classes });
         }
         let [height, width] = seen.size;
@@ -407,17 +326,11 @@ fn mean(scores: &[Scores]) -> Result<Scores> {
     }
 }
 
-pub(crate) fn add(sum: &mut [f32], numbers: &[f32]) {
-    for (sum, number) in sum.iter_mut().zip(numbers) {
-        *sum += number;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class_activation::{ActivationMap, Layers, Weighting};
     use crate::Settings;
-    use crate::class_activation::{Layers, Weighting};
 
     /// What large photographs need: 64 million numbers are too many for a test.
     #[test]

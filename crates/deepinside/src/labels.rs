@@ -142,7 +142,7 @@ impl Labels {
 }
 
 /// Whether a word is a WordNet noun offset, as `n02123045`.
-fn is_synset(word: &str) -> bool {
+pub(crate) fn is_synset(word: &str) -> bool {
     word.strip_prefix('n')
         .is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }

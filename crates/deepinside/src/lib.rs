@@ -48,6 +48,7 @@ pub mod diagram;
 mod error;
 pub mod evaluation;
 pub mod evidence;
+mod evidence_options;
 mod labels;
 pub mod layers;
 pub mod localise;

@@ -6,7 +6,7 @@ use deepinside_vision::Array;
 use rayon::prelude::*;
 
 use crate::class_activation::class_activation_map;
-use crate::evidence::{EvidenceOptions, Noise, add};
+use crate::evidence_options::{EvidenceOptions, Noise};
 use crate::random::Random;
 use crate::saliency::largest_magnitude;
 use crate::{BackwardRule, Interrupt, Model, Result, ScoreRunner, Scores};
@@ -257,4 +257,11 @@ fn finish(all: &mut [Vec<Array>], reads_input: bool) -> Result<Vec<Array>> {
         }
     }
     Ok(gradients)
+}
+
+/// Adds numbers to sums.
+pub(crate) fn add(sum: &mut [f32], numbers: &[f32]) {
+    for (sum, number) in sum.iter_mut().zip(numbers) {
+        *sum += number;
+    }
 }

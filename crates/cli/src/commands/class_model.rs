@@ -29,7 +29,6 @@ const FRAME_DURATION: u32 = 60;
 
 #[derive(Serialize)]
 struct Result<'a> {
-    image: Option<&'a str>,
     objective: &'a str,
     top: &'a [Prediction],
     class: Option<Prediction>,
@@ -137,7 +136,6 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
                 continue;
             }
             output::json(&Result {
-                image: None,
                 objective: &wish.objective.describe(&model),
                 top: &predictions(&model, &made.result, 5),
                 class: wish.objective.class().map(|class| prediction(&model, &made.result, class)),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::annotations::{coco, text, voc};
+use crate::labels::is_synset;
 use crate::{Error, Label, Model, Result};
 
 /// One picture with the boxes of one of its classes.
@@ -271,10 +272,6 @@ fn coco_file(path: &Path, content: &str, folder: &Path, model: &Model) -> Result
         notes.push(format!("{crowds} boxes around crowds are left out"));
     }
     Ok(GroundTruth { objects, notes })
-}
-
-fn is_synset(word: &str) -> bool {
-    word.len() == 9 && word.starts_with('n') && word[1..].bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn xml_folder(folder: &Path, pictures: Option<&Path>, model: &Model) -> Result<GroundTruth> {

@@ -43,7 +43,7 @@ const REGULARISATION: f64 = 6.0;
 
 /// How far the covariances of clusters that are learnt again are moved towards their mean, weighted by pixels (after Friedman 1989): a cut's
 /// labels are guesses, and clusters as narrow as theirs would only confirm them (`docs/methods/localise.md`).
-const SHRINKAGE: f64 = 0.35;
+const SHRINKAGE: f64 = 0.5;
 
 /// The rounds of k-means at most.
 const ROUNDS: usize = 10;

@@ -58,7 +58,7 @@ impl Keyed for Kept {
 pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
     output::expect_places(arguments.details.as_deref())?;
     let recipe = class_model::recipe(&arguments.recipe)?;
-    let model = commands::open(&arguments.model, false)?;
+    let model = commands::open(&arguments.model, recipe.name == "original")?;
     let judge_model = commands::open_named(arguments.judge.as_deref(), Settings::default())?;
     if !(1..=model.score.classes).contains(&arguments.count) {
         return Err(Failure::Message(format!(

@@ -1,0 +1,85 @@
+//! How evidence is gathered.
+
+use deepinside_vision::Crop;
+use serde::{Serialize, Serializer};
+
+use crate::class_activation::ActivationMap;
+use crate::{BackwardRule, Error, Result};
+
+/// How saliency is gathered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvidenceOptions {
+    /// What rectifiers do on the way back. Of several rules' maps the geometric mean is taken: what one rule alone shows, such
+    /// as the gradient's speckles or the edges that guided backpropagation restores everywhere, fades.
+    #[serde(serialize_with = "names")]
+    pub rules: Vec<BackwardRule>,
+    /// A class activation map, which is one more factor of the geometric mean; the only one where there is no rule.
+    pub activations: Option<ActivationMap>,
+    /// The class whose score is subtracted from that of the class asked for: the map is then of the margin between the two.
+    pub minus: Option<usize>,
+    /// The parts of the photograph whose maps are averaged, mirrored back and in their places.
+    pub crops: Vec<Crop>,
+    /// Gradients of noisy copies are averaged, where it is given.
+    pub noise: Option<Noise>,
+    /// The deviation of a Gaussian that smooths the map, as a share of the photograph's longer side.
+    pub smoothing: f64,
+    /// Whether the signed gradients that maps are made of are wanted as well.
+    #[serde(skip)]
+    pub keeps_gradients: bool,
+}
+
+/// SmoothGrad (Smilkov and others 2017): the mean gradient over pictures with added normal noise, which comes in pairs of opposite sign
+/// (antithetic variates, Hammersley and Morton 1956): what the gradient has of the noise in proportion cancels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Noise {
+    /// How many pictures. The last of an odd number has no partner.
+    pub samples: usize,
+    /// The noise's deviation, as a share of the range of the network's input.
+    pub deviation: f64,
+    /// The random seed.
+    pub seed: u64,
+}
+
+fn names<S: Serializer>(rules: &[BackwardRule], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(rules.iter().map(|rule| rule.name()))
+}
+
+impl Default for EvidenceOptions {
+    /// The paper's map: one pass, nothing smoothed; of the whole photograph.
+    fn default() -> Self {
+        Self {
+            rules: vec![BackwardRule::Gradient],
+            activations: None,
+            minus: None,
+            crops: vec![Crop::Whole],
+            noise: None,
+            smoothing: 0.0,
+            keeps_gradients: false,
+        }
+    }
+}
+
+impl EvidenceOptions {
+    /// # Errors
+    /// When they ask for no crop or no map, or a number is out of its range.
+    pub fn check(&self) -> Result<()> {
+        if self.crops.is_empty() || (self.rules.is_empty() && self.activations.is_none()) {
+            return Err(Error::Option("saliency needs at least one crop, and one rule or layer".to_owned()));
+        }
+        let expect = |what: &str, found: f64| {
+            if (0.0..=1.0).contains(&found) {
+                Ok(())
+            } else {
+                Err(Error::Option(format!("{what} lies between 0 and 1, found {found}")))
+            }
+        };
+        expect("the smoothing, a share of the photograph's longer side,", self.smoothing)?;
+        if let Some(noise) = self.noise {
+            expect("the deviation of SmoothGrad's noise, a share of the input's range,", noise.deviation)?;
+            if noise.samples == 0 {
+                return Err(Error::Option("SmoothGrad needs at least one noisy copy, found 0".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
