@@ -285,14 +285,7 @@ pub fn finish(command: Vec<String>, options: BTreeMap<String, Vec<String>>) -> O
 impl Record {
     /// Reads a record.
     pub fn read(path: &Path) -> Outcome<Self> {
-        let failed = |source| Failure::Library(deepinside::Error::Io { path: path.to_owned(), source });
-        let mut text = String::new();
-        let file = File::open(path).map_err(failed)?;
-        file.take(LENGTH_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
-        if text.len() as u64 > LENGTH_LIMIT {
-            let limit = LENGTH_LIMIT >> 20;
-            return Err(Failure::Message(format!("{} is longer than {limit} MB", path.display())));
-        }
+        let text = whole_file::read_text(path, LENGTH_LIMIT)?;
         serde_json::from_str(&text).map_err(|error| {
             Failure::Message(format!(
                 "{} is no record of a run, as --record writes it: {error}",

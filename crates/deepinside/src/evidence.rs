@@ -329,8 +329,8 @@ fn mean(scores: &[Scores]) -> Result<Scores> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class_activation::{ActivationMap, Layers, Weighting};
     use crate::Settings;
+    use crate::class_activation::{ActivationMap, Layers, Weighting};
 
     /// What large photographs need: 64 million numbers are too many for a test.
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use deepinside_vision::whole_file;
+
 use crate::{Error, Result};
 
 /// The thousand classes of the ImageNet challenge (ILSVRC 2012) in their usual order, one `synset TAB names` a line.
@@ -34,19 +36,7 @@ impl Labels {
     /// When the file cannot be read, is not text or names no class.
     pub fn read(path: &Path) -> Result<Self> {
         const LARGEST: u64 = 16 << 20;
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > LARGEST {
-            return Err(Error::Model(format!(
-                "{}: a list of class names is at most {LARGEST} bytes long, this file has {size}",
-                path.display()
-            )));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Error::Model(format!("{}: a list of class names is UTF-8 text, one name a line", path.display()))
-        })?;
-        let labels = Self::parse(&text);
+        let labels = Self::parse(&whole_file::read_text(path, LARGEST)?);
         if labels.labels.is_empty() {
             return Err(Error::Model(format!(
                 "{}: no class names in the file; one a line is expected",

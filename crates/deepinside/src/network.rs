@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
 use deepinside_graph::{Graph, Shape, ValueId};
+use deepinside_vision::whole_file;
 
 use crate::error::Place;
 use crate::settings::Size;
@@ -215,7 +216,7 @@ fn import_caffe(
     options: &OpenOptions,
     input_shapes: BTreeMap<String, Vec<usize>>,
 ) -> Result<deepinside_caffe::Imported> {
-    let bytes = read_limited(network, LARGEST_DESCRIPTION)?;
+    let bytes = whole_file::read(network, LARGEST_DESCRIPTION)?;
     let read = ReadOptions { insert_splits: options.splits, ..ReadOptions::default() };
     let description = deepinside_caffe::read_network(&bytes, &read).map_err(|error| {
         let location = match &error {
@@ -236,23 +237,6 @@ fn import_caffe(
         .map_err(|error| described(network, &description.source, place_of(&error), error.to_string()))?;
     imported.warnings.splice(0..0, description.warnings);
     Ok(imported)
-}
-
-/// Reads a whole file that must not be larger than `limit` bytes.
-fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(io)?;
-    if !metadata.is_file() {
-        return Err(Error::Model(format!("{}: a network description is a file", path.display())));
-    }
-    if metadata.len() > limit {
-        return Err(Error::Model(format!(
-            "{}: a network description has at most {limit} bytes, this file has {}; are description and weights confused?",
-            path.display(),
-            metadata.len()
-        )));
-    }
-    std::fs::read(path).map_err(io)
 }
 
 fn described(path: &Path, text: &str, location: Option<Location>, message: String) -> Error {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use deepinside_vision::{ChannelOrder, Crop, Interpolation};
+use deepinside_vision::{ChannelOrder, Crop, Interpolation, whole_file};
 use serde::Deserialize;
 
 use crate::{Error, Result};
@@ -174,14 +174,7 @@ impl Settings {
     /// When the file cannot be read or says something unknown.
     pub fn read(path: &Path) -> Result<Self> {
         const LARGEST: u64 = 1 << 20;
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let failed = |message: String| Error::ModelFile { path: path.to_owned(), message };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > LARGEST {
-            return Err(failed(format!("at most {LARGEST} bytes are expected, found {size}")));
-        }
-        let text = std::fs::read_to_string(path).map_err(io)?;
-        let mut settings = Self::parse(&text, path)?;
+        let mut settings = Self::parse(&whole_file::read_text(path, LARGEST)?, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         for file in [&mut settings.network, &mut settings.weights].into_iter().flatten() {
             *file = folder.join(&file);

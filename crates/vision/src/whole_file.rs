@@ -39,14 +39,29 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     Ok(())
 }
 
-/// Reads at most `limit` bytes of the regular file `path`; a longer file, a folder or a device is an error.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// [`Error::Read`], also for a folder or a device, and [`Error::FileTooLong`].
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let failed = |source| Error::Read { path: path.to_path_buf(), source };
     let length = regular_file_length(path)?;
     if length > limit {
         return Err(Error::FileTooLong { origin: path.display().to_string(), bytes: length, limit });
     }
     fs::read(path).map_err(failed)
+}
+
+/// Reads a regular file of at most `limit` bytes of UTF-8 text.
+///
+/// # Errors
+/// As [`read`], and [`Error::Read`] where the file is no such text.
+pub fn read_text(path: &Path, limit: u64) -> Result<String> {
+    let no_text = |_| Error::Read {
+        path: path.to_path_buf(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8 text"),
+    };
+    String::from_utf8(read(path, limit)?).map_err(no_text)
 }
 
 /// The length in bytes of a regular file.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use deepinside_vision::whole_file;
 use serde::{Deserialize, Serialize};
 
 use crate::{BackwardRule, Error, Result};
@@ -283,8 +284,8 @@ impl Recipe {
     /// # Errors
     /// When the file cannot be read, a key is unknown or a number out of its range.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        const LARGEST: u64 = 1 << 20;
+        let text = whole_file::read_text(path, LARGEST)?;
         let failed = |message: String| Error::ModelFile { path: path.to_owned(), message };
         let mut given: toml::Table = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
         let base = match given.remove("base") {

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
+use deepinside_vision::whole_file;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::annotations::{coco, text, voc};
+use crate::annotations::{LARGEST, coco, voc};
 use crate::labels::is_synset;
 use crate::{Error, Label, Model, Result};
 
@@ -77,7 +78,7 @@ pub fn ground_truth(path: &Path, pictures: Option<&Path>, model: &Model) -> Resu
     let mut truth = if path.is_dir() {
         xml_folder(path, pictures, model)?
     } else {
-        let content = text(path)?;
+        let content = whole_file::read_text(path, LARGEST)?;
         let folder = pictures.unwrap_or_else(|| path.parent().unwrap_or(Path::new("")));
         if content.trim_start().starts_with('{') {
             coco_file(path, &content, folder, model)?
@@ -295,7 +296,7 @@ fn xml_folder(folder: &Path, pictures: Option<&Path>, model: &Model) -> Result<G
     let mut classes = Classes::default();
     let mut objects = Vec::new();
     for path in files {
-        let annotation = voc::read(&text(&path)?)
+        let annotation = voc::read(&whole_file::read_text(&path, LARGEST)?)
             .map_err(|cause| Error::Option(format!("{}: {cause}", path.display())))?;
         let mut boxes = Vec::new();
         for object in &annotation.objects {
