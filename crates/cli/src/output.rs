@@ -29,8 +29,14 @@ pub fn timing(text: impl std::fmt::Display) {
 
 fn write_line(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    if writeln!(stdout, "{text}").and_then(|()| stdout.flush()).is_err() {
-        std::process::exit(0);
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        // A result that did not arrive whole is no success.
+        Err(error) => {
+            Failure::Message(format!("cannot write to standard output: {error}")).report();
+            std::process::exit(1);
+        }
     }
 }
 

@@ -85,6 +85,12 @@ impl HashedFile {
     /// Reads a file once.
     pub fn read(path: &Path) -> Outcome<Self> {
         let failed = |source| Failure::Library(deepinside::Error::Io { path: path.to_owned(), source });
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Failure::Message(format!(
+                "{} is no regular file: what it held cannot be looked at again, so there is no record of it",
+                path.display()
+            )));
+        }
         let mut stream = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
         let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
         loop {

@@ -265,3 +265,12 @@ fn the_only_unit_of_a_single_number_can_be_asked_for() {
     let output = run("1");
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
 }
+
+#[test]
+fn a_class_that_is_asked_for_twice_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = format!("{}/", text(folder.path()));
+    let output = deepinside(["class-model", "0", "tench", "0", "--iterations", "1", "-o", &pictures]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

@@ -448,3 +448,16 @@ fn constant_maps_are_a_stated_result() {
     assert_eq!(json(&output)[0]["constant"], 0.0);
     assert!(stderr(&output).contains("the image is 0 everywhere"), "{}", stderr(&output));
 }
+
+/// A reader that went away ends a run quietly; a full disk does not.
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_did_not_arrive_are_no_success() {
+    let program = || std::process::Command::new(env!("CARGO_BIN_EXE_deepinside"));
+    for arguments in [&["info"][..], &["model", "list"], &["completions", "bash"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = program().args(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(stderr(&output).contains("cannot write to standard output"), "{}", stderr(&output));
+    }
+}

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Writes `path` through `fill`, which is given a buffered stream; an existing file is replaced.
+/// Writes `path` through `fill`, which is given a buffered stream; an existing file is replaced. A link stays one: what it points to is
+/// replaced. What is no regular file, such as a pipe or `/dev/stdout`, is written to and not replaced, for it is not the program's.
 ///
 /// # Errors
 /// [`Error::Write`] when the folder does not exist, a write fails, or `fill` gives an error: then nothing is left
@@ -19,7 +20,12 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     if path.is_dir() {
         return Err(failed(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder")));
     }
-    let folder = match path.parent() {
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        let mut stream = BufWriter::new(fs::File::options().write(true).open(path).map_err(failed)?);
+        return fill(&mut stream).and_then(|()| stream.flush()).map_err(failed);
+    }
+    let target = if path.is_symlink() { path.canonicalize().map_err(failed)? } else { path.to_path_buf() };
+    let folder = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
@@ -35,7 +41,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     let mut stream = BufWriter::new(temporary);
     fill(&mut stream).map_err(failed)?;
     let temporary = stream.into_inner().map_err(|error| failed(error.into_error()))?;
-    temporary.persist(path).map_err(|error| failed(error.error))?;
+    temporary.persist(target).map_err(|error| failed(error.error))?;
     Ok(())
 }
 
@@ -80,6 +86,32 @@ pub(crate) fn regular_file_length(path: &Path) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_links_and_what_is_no_file_is_not_replaced() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [target, link, pipe] = ["target", "link", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&target, "old").unwrap();
+        symlink(&target, &link).unwrap();
+        write(&link, |stream| stream.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        // A link to nothing.
+        fs::remove_file(&target).unwrap();
+        assert!(write(&link, |stream| stream.write_all(b"new")).is_err());
+        assert!(link.is_symlink());
+
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        write(&pipe, |stream| stream.write_all(b"through a pipe")).unwrap();
+        assert_eq!(reader.join().unwrap(), b"through a pipe");
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    }
 
     #[test]
     fn a_failure_half_way_leaves_the_old_file_and_no_other() {

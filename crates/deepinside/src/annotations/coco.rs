@@ -1,6 +1,6 @@
 //! COCO's JSON: one file for all pictures.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A whole file. What it holds besides (licences, captions) is left alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,8 +21,10 @@ pub struct Image {
     /// Its file.
     pub file_name: String,
     /// Its width in pixels.
+    #[serde(serialize_with = "whole_where_it_is")]
     pub width: f64,
     /// Its height in pixels.
+    #[serde(serialize_with = "whole_where_it_is")]
     pub height: f64,
 }
 
@@ -50,6 +52,15 @@ pub struct Annotation {
     /// The object's outline; not read.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<RunLengths>,
+}
+
+/// The format has whole numbers.
+fn whole_where_it_is<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if number.fract() == 0.0 && (0.0..=9e15).contains(number) {
+        serializer.serialize_u64(*number as u64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
 }
 
 /// A class.
@@ -103,6 +114,14 @@ mod tests {
         let runs = RunLengths::of(&mask, 3);
         assert_eq!((runs.size, &runs.counts[..]), ([2, 3], &[0, 2, 1, 1, 2][..]));
         assert_eq!(RunLengths::of(&[false; 4], 2).counts, [4]);
+    }
+
+    #[test]
+    fn sizes_are_written_as_whole_numbers() {
+        let image = |width: f64| Image { id: 1, file_name: "a.jpg".to_owned(), width, height: 480.0 };
+        let text = |width: f64| serde_json::to_string(&image(width)).unwrap();
+        assert!(text(640.0).ends_with(r#""width":640,"height":480}"#), "{}", text(640.0));
+        assert!(text(0.5).contains(r#""width":0.5"#));
     }
 
     #[test]
