@@ -461,3 +461,15 @@ fn results_that_did_not_arrive_are_no_success() {
         assert!(stderr(&output).contains("cannot write to standard output"), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn files_of_another_kind_are_told_what_belongs_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let [description, labels] = ["net.prototxt", "labels.txt"].map(|name| folder.path().join(name));
+    std::fs::File::create(&description).unwrap().set_len(20 << 20).unwrap();
+    std::fs::write(&labels, b"\xff\xfe\x00").unwrap();
+    let [description, labels] = [description, labels].map(|path| path.to_string_lossy().into_owned());
+    fails(&["info", "-m", &description], &["description and weights confused"]);
+    let photograph = photograph(folder.path(), "a.png");
+    fails(&["classify", &photograph, "--labels", &labels], &["one name a line", "UTF-8"]);
+}

@@ -88,13 +88,15 @@ pub fn photograph_of(object: &TrueObject, model: &Model) -> Result<Photograph> {
     let load = |apply_orientation: bool| {
         model.load_photograph_with(&object.file, LoadOptions { apply_orientation, ..LoadOptions::default() })
     };
-    let is_wide = |photograph: &Photograph| photograph.width() > photograph.height();
+    let is_as_wide = |photograph: &Photograph| {
+        (photograph.width() > photograph.height()) == (object.width > object.height)
+    };
     let stored = load(false)?;
-    if object.width == object.height || is_wide(&stored) == (object.width > object.height) {
+    if object.width == object.height || is_as_wide(&stored) {
         return Ok(stored);
     }
     let turned = load(true)?;
-    Ok(if is_wide(&turned) == (object.width > object.height) { turned } else { stored })
+    Ok(if is_as_wide(&turned) { turned } else { stored })
 }
 
 /// Localises the true class of one picture and compares with its boxes.
@@ -141,7 +143,7 @@ pub fn localise_true_class(
             (peak / photograph.width()) as f64 + 0.5,
         ),
         centre_distance: distance(width / 2.0, height / 2.0),
-        is_constant: numbers.iter().all(|number| Some(number) == numbers.first()),
+        is_constant: map.is_constant(),
         by_threshold: overlaps_by_threshold(numbers, photograph.width(), &truth),
         seconds,
     })

@@ -196,7 +196,8 @@ impl Gatherer {
     }
 }
 
-/// How many numbers of maps are gathered at the same time, 256 MiB; the classes of large photographs take turns.
+/// How many numbers of maps are gathered at the same time, 256 MiB. The classes of large photographs take turns, for which crops that are
+/// more than threads, and noisy copies, go forward again.
 const TOGETHER: usize = 64 << 20;
 
 /// Adds the logarithms of a map to those of a product.

@@ -36,7 +36,10 @@ impl Labels {
     /// When the file cannot be read, is not text or names no class.
     pub fn read(path: &Path) -> Result<Self> {
         const LARGEST: u64 = 16 << 20;
-        let labels = Self::parse(&whole_file::read_text(path, LARGEST)?);
+        let text = whole_file::read_text(path, LARGEST).map_err(|error| {
+            Error::Model(format!("{error}; a list of class names is text, one name a line"))
+        })?;
+        let labels = Self::parse(&text);
         if labels.labels.is_empty() {
             return Err(Error::Model(format!(
                 "{}: no class names in the file; one a line is expected",

@@ -163,7 +163,7 @@ pub struct Localisation {
 impl Localisation {
     /// Whether the map is the same everywhere: then no pixel changes the score, and the box means nothing.
     pub fn is_constant(&self) -> bool {
-        self.map.data().iter().all(|number| Some(number) == self.map.data().first())
+        self.map.is_constant()
     }
 }
 
@@ -243,9 +243,8 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
             (numbers.iter().map(|&number| f64::from(number) >= multiple * mean).collect(), None)
         }
         Rule::Energy(share) => {
-            let is_constant = numbers.iter().all(|number| *number == numbers[0]);
             // Of equal pixels none holds more than another: nothing is chosen.
-            let wanted = within(share, "a share of the sum")? * if is_constant { 0.0 } else { sum };
+            let wanted = within(share, "a share of the sum")? * if map.is_constant() { 0.0 } else { sum };
             let mut order: Vec<usize> = (0..numbers.len()).collect();
             order.sort_by(|&a, &b| numbers[b].total_cmp(&numbers[a]));
             let mut mask = vec![false; numbers.len()];

@@ -216,7 +216,12 @@ fn import_caffe(
     options: &OpenOptions,
     input_shapes: BTreeMap<String, Vec<usize>>,
 ) -> Result<deepinside_caffe::Imported> {
-    let bytes = whole_file::read(network, LARGEST_DESCRIPTION)?;
+    let bytes = whole_file::read(network, LARGEST_DESCRIPTION).map_err(|error| match error {
+        deepinside_vision::Error::FileTooLong { origin, bytes, limit } => Error::Model(format!(
+            "{origin}: a network description has at most {limit} bytes, this file has {bytes}; are description and weights confused?"
+        )),
+        other => other.into(),
+    })?;
     let read = ReadOptions { insert_splits: options.splits, ..ReadOptions::default() };
     let description = deepinside_caffe::read_network(&bytes, &read).map_err(|error| {
         let location = match &error {

@@ -207,8 +207,8 @@ impl Settings {
         let settings: Self =
             toml::from_str(text).map_err(|error| failed(error.to_string().trim().to_owned()))?;
         for (name, size) in [("size", settings.input.size), ("resize", settings.input.resize)] {
-            let sides = size.map(Size::extents).unwrap_or([1, 1]);
-            if let Some(side) = sides.into_iter().find(|side| !SIDES.contains(side)) {
+            let mut sides = size.into_iter().flat_map(Size::extents);
+            if let Some(side) = sides.find(|side| !SIDES.contains(side)) {
                 return Err(failed(format!("'{name}' is {side}; sides are 1 to {}", SIDES.end())));
             }
         }

@@ -47,6 +47,11 @@ impl Array {
         }
     }
 
+    /// Whether all numbers are the same.
+    pub fn is_constant(&self) -> bool {
+        self.data.iter().all(|number| *number == self.data[0])
+    }
+
     /// The extents, outermost axis first; none is zero.
     pub fn shape(&self) -> &[usize] {
         &self.shape

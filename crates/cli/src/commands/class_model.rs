@@ -223,13 +223,7 @@ fn subjects(model: &Model, arguments: &ClassModelArguments, threads: &Threads) -
     }
     let minus = arguments.objective.minus.as_deref().map(|class| model.class(class)).transpose()?;
     let mut subjects = Vec::new();
-    let mut seen = Vec::new();
-    for asked in &arguments.classes {
-        let class = model.class(asked)?;
-        if seen.contains(&class) {
-            continue;
-        }
-        seen.push(class);
+    for class in super::classes(model, &arguments.classes)? {
         let name = model.class_name(class);
         let first = name.split(',').next().unwrap_or(&name);
         subjects.push(Subject {

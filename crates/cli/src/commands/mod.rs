@@ -41,6 +41,18 @@ pub fn open_with(arguments: &ModelArguments, settings: Settings) -> Outcome<Mode
     open_named(arguments.model.as_deref(), settings)
 }
 
+/// The classes that are asked for, in their order, each once.
+pub fn classes(model: &Model, asked: &[String]) -> Outcome<Vec<usize>> {
+    let mut classes = Vec::new();
+    for class in asked {
+        let class = model.class(class)?;
+        if !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
+    Ok(classes)
+}
+
 /// The model that a path or a known name stands for, or the built-in one, with these settings.
 pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
     let model = match name {

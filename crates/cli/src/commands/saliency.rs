@@ -52,22 +52,12 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
     pictures::expect_distinct_names(&paths)?;
     let model = super::open(&arguments.model, arguments.gradient.recipe == GradientRecipe::Original)?;
-    let class = |class: &String| model.class(class);
     let wanted = match arguments.top {
         Some(count) => Wanted::Top(usize::from(count)),
         None if arguments.class.is_empty() => Wanted::Top(1),
-        None => {
-            let mut classes: Vec<usize> = Vec::new();
-            for class in arguments.class.iter().map(class) {
-                let class = class?;
-                if !classes.contains(&class) {
-                    classes.push(class);
-                }
-            }
-            Wanted::Classes(classes)
-        }
+        None => Wanted::Classes(super::classes(&model, &arguments.class)?),
     };
-    let minus = arguments.minus.as_ref().map(class).transpose()?;
+    let minus = arguments.minus.as_deref().map(|class| model.class(class)).transpose()?;
     let maps = match &wanted {
         Wanted::Classes(classes) => classes.len(),
         Wanted::Top(count) => *count,
