@@ -29,7 +29,9 @@ test("a photograph is uploaded and its classes lead to saliency", async () => {
     await first.click();
     await settled(page);
     assert.match(page.url(), /#\/saliency\?.*classes=\d+/);
-    assert.match(await text(page, ".command"), /^deepinside saliency .*--class/);
+    // A view that has only just opened is not busy yet, and has no command either.
+    const isCommand = (command) => /^deepinside saliency .*--class/.test(command);
+    await until(page, () => text(page, ".command"), isCommand, "the command of the class that was clicked");
     await close();
 });
 
