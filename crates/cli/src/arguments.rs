@@ -123,11 +123,12 @@ pub enum Command {
         "deepinside trace --model net.prototxt --weights net.caffemodel --input data=in.npy --seed fc8:281=1.0 --out trace/"
     ))]
     Trace(TraceArguments),
-    /// Make the results of a recorded run again, and compare.
+    /// Make the results of a recorded run again, in a new folder, and compare.
     #[command(after_help = examples!(
         "deepinside saliency cat.jpg -o cat-saliency.png --record run.json",
         "deepinside replay run.json",
-        "deepinside replay run.json --into again/"
+        "deepinside replay run.json --into again/",
+        "deepinside replay run.json --in-place"
     ))]
     Replay(ReplayArguments),
     /// Say what is known and what is assumed about a model.

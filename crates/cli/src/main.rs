@@ -49,7 +49,7 @@ fn run(command: Command, matches: &ArgMatches) -> Outcome {
             file.display()
         )));
     }
-    record::finish(names, options)?.write(&file)
+    Ok(record::finish(names, options)?.write(&file)?)
 }
 
 /// One call per command.

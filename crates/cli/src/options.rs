@@ -1,15 +1,23 @@
 //! The options of a command as data, and back: what `--record` writes down and `replay` gives to the command again.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use deepinside::MeanSetting;
+use deepinside::record::{Access, Mention};
 
+use crate::commands::{class_model, model};
 use crate::failure::{Failure, Outcome};
+use crate::pictures::is_pattern;
 
-/// Says where the record of a run goes, and is no part of it.
-pub const RECORD: &str = "record";
+/// Says where the record of a run goes.
+const RECORD: &str = "record";
+
+/// Say where a run keeps notes of itself, and are no part of its record: a run that is made again keeps none.
+const NOTES: [&str; 2] = [RECORD, "details"];
 
 /// Commands whose results are times, which never come out the same.
 const TIMED: [&str; 2] = ["bench", "serve"];
@@ -54,7 +62,9 @@ pub fn command_line(
     options: &BTreeMap<String, Vec<String>>,
 ) -> Outcome<Vec<OsString>> {
     let command = find(program, names)?;
-    let known = |id: &str| command.get_arguments().any(|argument| argument.get_id().as_str() == id);
+    let known = |id: &str| {
+        command.get_arguments().any(|argument| is_recorded(argument) && argument.get_id().as_str() == id)
+    };
     if let Some(id) = options.keys().find(|id| !known(id)) {
         let name = names.join(" ");
         return Err(Failure::Message(format!("`{name}` has no option '{id}', which the record states")));
@@ -83,13 +93,70 @@ pub fn command_line(
     Ok(line)
 }
 
+/// What the options say of files.
+pub fn mentions(program: &Command, names: &[String], options: &Options) -> Outcome<Vec<Mention>> {
+    let command = find(program, names)?;
+    let mut mentions = Vec::new();
+    for argument in command.get_arguments().filter(|argument| is_recorded(argument)) {
+        let option = argument.get_id().as_str();
+        for value in options.get(option).into_iter().flatten() {
+            mentions.push(Mention { option: option.to_owned(), access: access(argument, value) });
+        }
+    }
+    Ok(mentions)
+}
+
+/// What a value of an option says of files. An option that is missing here is not run again, unless it is a flag, a choice or a number.
+fn access(argument: &Arg, value: &str) -> Access {
+    let of_type = argument.get_value_parser().type_id();
+    let numbers = [
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<f32>(),
+        TypeId::of::<f64>(),
+    ];
+    let is_choice = !argument.get_possible_values().is_empty();
+    if is_choice || !argument.get_action().takes_values() || numbers.iter().any(|number| of_type == *number) {
+        return Access::None;
+    }
+    match argument.get_id().as_str() {
+        "output" | "raw" | "raw_gradient" | "mask" | "markers" | "coco" | "voc" | "frames" | "folder"
+        | "out" | "csv" | "markdown" | "html" => Access::Writes(value.into()),
+        "weights" | "start" | "direction" | "invert" | "photograph" | "ground_truth" | "pictures" => {
+            Access::Reads(value.into())
+        }
+        // The files that a pattern finds, and those of a network that has a name, are looked at when they are read.
+        "photographs" if is_pattern(value) => Access::None,
+        "model" | "judge" if model::is_name(Path::new(value)) => Access::None,
+        "photographs" | "model" | "judge" => Access::Reads(value.into()),
+        "labels" if value == deepinside::ILSVRC => Access::None,
+        "labels" => Access::Reads(value.into()),
+        "mean" => match value.parse() {
+            Ok(MeanSetting::File(path)) => Access::Reads(path),
+            _ => Access::None,
+        },
+        "recipe" if class_model::is_recipe_file(Path::new(value)) => Access::Reads(value.into()),
+        "inputs" | "seeds" => match value.split_once('=') {
+            Some((_, number)) if number.parse::<f32>().is_ok() => Access::None,
+            Some((_, path)) => Access::Reads(path.into()),
+            None => Access::Unknown,
+        },
+        "channel_order" | "class" | "classes" | "colour_map" | "crop" | "crops" | "diversity_layer"
+        | "input_size" | "interpolation" | "layer" | "method" | "minus" | "recipe" | "resize" | "scale"
+        | "score" | "set" | "versus" => Access::None,
+        _ => Access::Unknown,
+    }
+}
+
 /// Whether an argument decides what a run does.
 fn is_recorded(argument: &Arg) -> bool {
     let asks = matches!(
         argument.get_action(),
         ArgAction::Help | ArgAction::HelpLong | ArgAction::HelpShort | ArgAction::Version
     );
-    !asks && argument.get_id() != RECORD
+    !asks && !NOTES.contains(&argument.get_id().as_str())
 }
 
 /// The names of command and subcommand, and the matches of the last.
@@ -182,6 +249,89 @@ mod tests {
         );
     }
 
+    /// An option that `access` does not know makes every record that states it one that is not run again.
+    #[test]
+    fn of_every_option_it_is_known_which_files_it_names() {
+        let mut program = Arguments::command();
+        program.build();
+        let mut commands: Vec<&Command> = vec![&program];
+        let mut unknown = Vec::new();
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
+            if command.get_name() == "bench"
+                || command.get_arguments().all(|argument| argument.get_id() != RECORD)
+            {
+                continue;
+            }
+            for argument in command.get_arguments().filter(|argument| is_recorded(argument)) {
+                // Some options have values in two parts.
+                if access(argument, "a=b") == Access::Unknown {
+                    unknown.push(format!("{} {}", command.get_name(), argument.get_id()));
+                }
+            }
+        }
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn options_say_which_files_they_name() {
+        let of = |line: &[&str]| {
+            let mut program = Arguments::command();
+            program.build();
+            let all = [&["deepinside"], line].concat();
+            let matches = program.clone().try_get_matches_from(all).unwrap();
+            let (names, options) = of(&program, &matches).unwrap();
+            let mentions = mentions(&program, &names, &options).unwrap();
+            let files = mentions.into_iter().filter_map(|mention| match mention.access {
+                Access::None => None,
+                Access::Reads(path) => Some(format!("< {}", path.display())),
+                Access::Writes(path) => Some(format!("> {}", path.display())),
+                Access::Unknown => Some(format!("? {}", mention.option)),
+            });
+            let mut files: Vec<String> = files.collect();
+            files.sort();
+            files.join(" ")
+        };
+        assert_eq!(of(&["classify", "a.png", "b*.png", "-m", "squeezenet-1.1"]), "< a.png");
+        assert_eq!(
+            of(&["classify", "a.png", "-m", "n.onnx", "--labels", "l", "--mean", "1,2,3"]),
+            "< a.png < l < n.onnx"
+        );
+        let ascent = [
+            "class-model",
+            "3",
+            "-m",
+            "a/b",
+            "--recipe",
+            "r.toml",
+            "--mean",
+            "m.npy",
+            "-o",
+            "o",
+            "--frames",
+            "f",
+        ];
+        assert_eq!(of(&ascent), "< a/b < m.npy < r.toml > f > o");
+        let trace = [
+            "trace",
+            "-m",
+            "n.prototxt",
+            "--input",
+            "a=b=c",
+            "--seed",
+            "fc:1=2.5",
+            "--seed",
+            "fc=s.npy",
+            "--out",
+            "t",
+        ];
+        assert_eq!(of(&trace), "< b=c < n.prototxt < s.npy > t");
+        let evaluation =
+            ["evaluate", "pointing", "--ground-truth", "t", "--csv", "c", "--details", "d", "--html", "h"];
+        assert_eq!(of(&evaluation), "< t > c > h");
+        assert_eq!(of(&["atlas", "--labels", "ilsvrc2012"]), "> atlas.png");
+    }
+
     #[test]
     fn what_is_not_recorded_is_said() {
         let mut program = Arguments::command();
@@ -195,5 +345,6 @@ mod tests {
         assert!(refused(&["replay"], &[]).contains("not recorded"));
         assert!(refused(&["saliencies"], &[]).contains("no command"));
         assert!(refused(&["saliency"], &["quantlie"]).contains("quantlie"));
+        assert!(refused(&["evaluate", "pointing"], &["details"]).contains("details"));
     }
 }

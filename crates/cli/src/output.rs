@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use deepinside::file_name::portable;
 use deepinside::vision::animation::{self, AnimationFormat};
 use deepinside::vision::{Array, Picture, npy, whole_file};
 use serde::Serialize;
@@ -65,7 +66,7 @@ pub fn animation(path: &Path, format: AnimationFormat, frames: &[Picture], durat
     written(path, |path| Ok(animation::write(path, format, frames, duration)?))
 }
 
-/// The files that this process writes: a command runs once in it.
+/// The files that this process writes, by the names they were given and by where those lead: a command runs once in it.
 static CLAIMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Takes a file's name for one result.
@@ -95,13 +96,26 @@ fn written(path: &Path, write: impl FnOnce(&Path) -> Outcome) -> Outcome {
         )));
     }
     claim(&place)?;
+    // Another name of a file that is written already: a link, or other cases of letters where the system tells them not apart.
+    let own = record::absolute(&place)?;
+    let leads_to = || own.canonicalize().ok().filter(|file| *file != own && file.is_file());
+    if leads_to().is_some_and(|file| claimed().contains(&file)) {
+        return Err(two_results(path));
+    }
     if place != path
         && let Some(folder) = place.parent()
     {
         make_folder_at(folder)?;
     }
     write(&place)?;
+    claimed().extend(leads_to());
     record::output(path)
+}
+
+/// Puts the content of one file into the place of another, which appears whole or not at all.
+pub fn replacement(path: &Path, made: &Path) -> Outcome {
+    let (mut made, _) = whole_file::open(made)?;
+    Ok(whole_file::write(path, |stream| std::io::copy(&mut made, stream).map(|_| ()))?)
 }
 
 /// Prints one object as a line of JSON.
@@ -123,23 +137,26 @@ pub struct Destination {
 
 impl Destination {
     /// For that many results, of which files end so; a folder that does not exist is made.
+    ///
+    /// # Errors
+    /// When the name is that of one file and there are several results, or does not end as such files do.
     pub fn new(named: Option<&Path>, results: usize, endings: &[&str]) -> Outcome<Self> {
-        let is_folder = named.is_some_and(|path| results > 1 || path.is_dir() || ends_in_separator(path));
-        if let Some(path) = named {
-            let has_ending = endings.iter().any(|ending| has_ending(path, ending)) && !path.is_dir();
-            if is_folder && (has_ending || path.is_file()) && !ends_in_separator(path) {
+        let Some(path) = named else { return Ok(Self { named: None, is_folder: false }) };
+        let is_there = record::is_folder(path)?;
+        let is_folder = results > 1 || is_there || ends_in_separator(path);
+        if is_folder {
+            let has_ending = endings.iter().any(|ending| has_ending(path, ending)) && !is_there;
+            if (has_ending || path.is_file()) && !ends_in_separator(path) {
                 return Err(Failure::Message(format!(
                     "{} names one file, and there are {results} results: give a folder",
                     path.display()
                 )));
             }
-            if is_folder {
-                make_folder(path)?;
-            } else {
-                expect_ending(path, endings)?;
-            }
+            make_folder(path)?;
+        } else {
+            expect_ending(path, endings)?;
         }
-        Ok(Self { named: named.map(Path::to_owned), is_folder })
+        Ok(Self { named: Some(path.to_owned()), is_folder })
     }
 
     /// The file that it is, unless it is a folder or has no name.
@@ -149,7 +166,7 @@ impl Destination {
 
     /// The file for a result called `stem`, with an ending such as "-saliency.png".
     pub fn file(&self, stem: &str, ending: &str) -> PathBuf {
-        let name = format!("{}{ending}", file_name(stem));
+        let name = format!("{}{ending}", portable(stem));
         match &self.named {
             Some(folder) if self.is_folder => folder.join(name),
             Some(file) => file.clone(),
@@ -158,25 +175,34 @@ impl Destination {
     }
 }
 
-/// Refuses a name whose ending promises another kind of file; one without an ending promises nothing.
+/// Refuses a name that does not end as its kind of file does. A pipe or a device that is there has no ending.
 ///
 /// # Errors
-/// When it ends otherwise.
+/// When it ends otherwise, or has no ending.
 pub fn expect_ending(path: &Path, endings: &[&str]) -> Outcome {
-    if path.extension().is_none() || endings.iter().any(|ending| has_ending(path, ending)) {
+    let is_device = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    if is_device || endings.iter().any(|ending| has_ending(path, ending)) {
         return Ok(());
     }
     let known: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
-    Err(Failure::Message(format!("{}: what is written there ends in {}", path.display(), known.join(" or "))))
+    let advice = match (path.extension(), endings.first()) {
+        (None, Some(ending)) => format!("; did you mean {}?", path.with_extension(ending).display()),
+        _ => String::new(),
+    };
+    Err(Failure::Message(format!(
+        "{}: the name of what is written there ends in {}{advice}",
+        path.display(),
+        known.join(" or ")
+    )))
 }
 
 fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and those above it. A run that is made again makes those of its files alone.
 pub fn make_folder(folder: &Path) -> Outcome {
-    make_folder_at(&record::place(folder)?)
+    if record::is_replay() { Ok(()) } else { make_folder_at(folder) }
 }
 
 /// Looks at where a run's results are to go, before the work that they take. A replay makes its own folders.
@@ -207,11 +233,6 @@ pub fn expect_places<'a>(files: impl IntoIterator<Item = &'a Path>) -> Outcome {
 fn make_folder_at(folder: &Path) -> Outcome {
     std::fs::create_dir_all(folder)
         .map_err(|source| Failure::Library(deepinside::Error::Io { path: folder.to_owned(), source }))
-}
-
-/// A name as part of a file name: `/` becomes `__`.
-pub fn file_name(name: &str) -> String {
-    name.replace('/', "__")
 }
 
 /// The name of a file without folder and extension.

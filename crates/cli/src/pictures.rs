@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Failure, Outcome};
 use crate::{output, progress, record};
 
+/// Whether a name may stand for many files.
+pub fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
 /// Expands patterns; what is no pattern, or the name of a file, stays.
 pub fn expand(names: &[String]) -> Outcome<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for name in names {
-        if Path::new(name).exists() || !name.contains(['*', '?', '[']) {
+        if Path::new(name).exists() || !is_pattern(name) {
             paths.push(PathBuf::from(name));
             continue;
         }

@@ -6,122 +6,24 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use deepinside::Threads;
-use deepinside::vision::whole_file;
-use serde::{Deserialize, Serialize};
+use deepinside::record::{HashedFile, Machine, Places, Record, RecordError, lexical};
+use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Outcome};
 
-/// The longest record that is read.
-const LENGTH_LIMIT: u64 = 256 << 20;
-
-/// A run as its file keeps it. Paths of files are absolute; options are as they were written, relative to `folder`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Record {
-    /// The version of the program.
-    pub deepinside: String,
-    /// The command, with its subcommand if it has one.
-    pub command: Vec<String>,
-    /// Every option of the command with its values, also those that were left at their default.
-    pub options: BTreeMap<String, Vec<String>>,
-    /// The folder that relative paths start at.
-    pub folder: PathBuf,
-    /// The random seed, where the command takes one.
-    pub seed: Option<String>,
-    /// Where it ran.
-    pub machine: Machine,
-    /// What was decided beyond the options.
-    pub resolved: BTreeMap<String, Value>,
-    /// The files that were read.
-    pub inputs: Vec<HashedFile>,
-    /// The files that were written.
-    pub outputs: Vec<HashedFile>,
-    /// The results that were printed, without their timings.
-    pub printed: Vec<Value>,
-    /// When it began, in seconds since 1970 (UTC).
-    pub started: u64,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// What results may depend on beside their inputs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Machine {
-    /// The processor's architecture.
-    pub architecture: String,
-    /// The operating system.
-    pub operating_system: String,
-    /// What the processor can do, of what matters for numbers.
-    pub processor_features: Vec<String>,
-    /// The instruction set in use: results have the same bits on machines where it is the same.
-    pub instructions: String,
-    /// The number of threads; it never changes a result.
-    pub threads: usize,
-}
-
-/// A file with what it held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HashedFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// The SHA-256 of its bytes.
-    pub sha256: String,
-}
-
-impl HashedFile {
-    /// Reads a file once.
-    pub fn read(path: &Path) -> Outcome<Self> {
-        let failed = |source| Failure::Library(deepinside::Error::Io { path: path.to_owned(), source });
-        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(Failure::Message(format!(
-                "{} is no regular file: what it held cannot be looked at again, so there is no record of it",
-                path.display()
-            )));
-        }
-        let mut stream = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
-        let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
-        loop {
-            let count = stream.read(&mut buffer).map_err(failed)?;
-            if count == 0 {
-                break;
-            }
-            hash.update(&buffer[..count]);
-            bytes += count as u64;
-        }
-        Ok(Self { path: absolute(path)?, bytes, sha256: hexadecimal(&hash.finalize()) })
-    }
-}
-
-/// Where the outputs of a replayed run go instead of their recorded places.
-#[derive(Debug, Clone)]
-pub struct Redirection {
-    /// The folder that all recorded outputs lie in.
-    pub from: PathBuf,
-    /// The folder that takes its place.
-    pub into: PathBuf,
-}
-
-impl Redirection {
-    /// Where an absolute path goes; what lies outside of the recorded folder keeps its last name.
-    pub fn place(&self, path: &Path) -> PathBuf {
-        match path.strip_prefix(&self.from) {
-            Ok(inside) => self.into.join(inside),
-            Err(_) => self.into.join(path.file_name().unwrap_or_default()),
-        }
-    }
+/// What a run that is made again is held to.
+#[derive(Debug)]
+struct Replay {
+    /// The files that it may read.
+    inputs: BTreeSet<PathBuf>,
+    /// The files that it may write, and where they go.
+    places: Places,
 }
 
 /// What has been reported in a run.
@@ -133,7 +35,7 @@ struct Recording {
     inputs: BTreeMap<PathBuf, HashedFile>,
     outputs: BTreeMap<PathBuf, HashedFile>,
     printed: Vec<Value>,
-    replay: Option<Option<Redirection>>,
+    replay: Option<Replay>,
 }
 
 /// The recording of this process: a command runs once in it, and what is reported comes from all over it.
@@ -148,12 +50,14 @@ pub fn begin() {
     start(None);
 }
 
-/// Begins to record a run that is made again: it prints nothing, and its files go elsewhere if that is asked for.
-pub fn begin_replay(redirection: Option<Redirection>) {
-    start(Some(redirection));
+/// Begins to record a run that is made again. It prints nothing, reads only what the record lists as inputs, and what it lists as outputs
+/// goes to these places; nothing else is written.
+pub fn begin_replay(recorded: &Record, places: Places) {
+    let inputs = recorded.inputs.iter().map(|file| file.path.clone()).collect();
+    start(Some(Replay { inputs, places }));
 }
 
-fn start(replay: Option<Option<Redirection>>) {
+fn start(replay: Option<Replay>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     *recording() = Some(Recording {
         start: Instant::now(),
@@ -183,14 +87,20 @@ fn followed(path: &Path) -> Outcome<PathBuf> {
 }
 
 /// A file is about to be read.
+///
+/// # Errors
+/// When it cannot be read, or is none that a run which is made again may read.
 pub fn input(path: &Path) -> Outcome {
     inputs().insert(followed(path)?);
     let mut recording = recording();
     let Some(recording) = recording.as_mut() else { return Ok(()) };
     let path = absolute(path)?;
-    if let Entry::Vacant(place) = recording.inputs.entry(path) {
-        let file = HashedFile::read(place.key())?;
-        place.insert(file);
+    if recording.replay.as_ref().is_some_and(|replay| !replay.inputs.contains(&path)) {
+        return Err(RecordError::UnlistedInput(path).into());
+    }
+    if let Entry::Vacant(entry) = recording.inputs.entry(path) {
+        let file = HashedFile::read(entry.key())?;
+        entry.insert(file);
     }
     Ok(())
 }
@@ -205,7 +115,10 @@ pub fn output(path: &Path) -> Outcome {
     Ok(())
 }
 
-/// Where a file goes: its own place, unless a replay sends it elsewhere.
+/// Where a file goes: its own place, unless a run is made again.
+///
+/// # Errors
+/// When such a run's record does not list the file.
 pub fn place(path: &Path) -> Outcome<PathBuf> {
     match recording().as_ref() {
         Some(recording) => placed(recording, path),
@@ -215,8 +128,16 @@ pub fn place(path: &Path) -> Outcome<PathBuf> {
 
 fn placed(recording: &Recording, path: &Path) -> Outcome<PathBuf> {
     match &recording.replay {
-        Some(Some(redirection)) => Ok(redirection.place(&absolute(path)?)),
-        _ => Ok(path.to_owned()),
+        Some(replay) => Ok(replay.places.of(&absolute(path)?)?.to_owned()),
+        None => Ok(path.to_owned()),
+    }
+}
+
+/// Whether a path names a folder. Where a run is made again the record says what was one.
+pub fn is_folder(path: &Path) -> Outcome<bool> {
+    match recording().as_ref().and_then(|recording| recording.replay.as_ref()) {
+        Some(replay) => Ok(replay.places.is_folder(&absolute(path)?)),
+        None => Ok(path.is_dir()),
     }
 }
 
@@ -288,77 +209,9 @@ pub fn finish(command: Vec<String>, options: BTreeMap<String, Vec<String>>) -> O
     })
 }
 
-impl Record {
-    /// Reads a record.
-    pub fn read(path: &Path) -> Outcome<Self> {
-        let text = whole_file::read_text(path, LENGTH_LIMIT)?;
-        serde_json::from_str(&text).map_err(|error| {
-            Failure::Message(format!(
-                "{} is no record of a run, as --record writes it: {error}",
-                path.display()
-            ))
-        })
-    }
-
-    /// Writes the record; the file appears whole or not at all.
-    pub fn write(&self, path: &Path) -> Outcome {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|error| Failure::Message(format!("cannot write JSON: {error}")))?;
-        Ok(whole_file::write(path, |stream| stream.write_all(format!("{text}\n").as_bytes()))?)
-    }
-
-    /// The deepest folder that all outputs lie in.
-    pub fn common_folder(&self) -> PathBuf {
-        let mut folders = self.outputs.iter().filter_map(|file| file.path.parent());
-        let first = folders.next().unwrap_or(&self.folder).to_owned();
-        folders.fold(first, |common, folder| {
-            let shared = common.components().zip(folder.components()).take_while(|(a, b)| a == b);
-            shared.map(|(component, _)| component).collect()
-        })
-    }
-}
-
-impl Machine {
-    fn this(threads: usize) -> Self {
-        Self {
-            architecture: std::env::consts::ARCH.to_owned(),
-            operating_system: std::env::consts::OS.to_owned(),
-            processor_features: processor_features(),
-            instructions: deepinside::Instructions::default().name().to_owned(),
-            threads,
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn processor_features() -> Vec<String> {
-    let features = [
-        ("sse4.1", is_x86_feature_detected!("sse4.1")),
-        ("avx", is_x86_feature_detected!("avx")),
-        ("avx2", is_x86_feature_detected!("avx2")),
-        ("fma", is_x86_feature_detected!("fma")),
-        ("f16c", is_x86_feature_detected!("f16c")),
-        ("avx512f", is_x86_feature_detected!("avx512f")),
-    ];
-    features.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn processor_features() -> Vec<String> {
-    Vec::new()
-}
-
 /// A path from the root, without `.` and, as far as names alone tell, without `..`.
 pub fn absolute(path: &Path) -> Outcome<PathBuf> {
-    let mut folded = PathBuf::new();
-    for component in current_folder()?.join(path).components() {
-        match component {
-            Component::ParentDir => _ = folded.pop(),
-            Component::CurDir => {}
-            other => folded.push(other),
-        }
-    }
-    Ok(folded)
+    Ok(lexical(&current_folder()?, path))
 }
 
 fn current_folder() -> Outcome<PathBuf> {
@@ -366,65 +219,14 @@ fn current_folder() -> Outcome<PathBuf> {
         .map_err(|error| Failure::Message(format!("the current folder is not known: {error}")))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record(outputs: &[&str]) -> Record {
-        let file = |path: &&str| HashedFile { path: path.into(), bytes: 0, sha256: String::new() };
-        Record {
-            deepinside: String::new(),
-            command: Vec::new(),
-            options: BTreeMap::new(),
-            folder: "/start".into(),
-            seed: None,
-            machine: Machine::this(1),
-            resolved: BTreeMap::new(),
-            inputs: Vec::new(),
-            outputs: outputs.iter().map(file).collect(),
-            printed: Vec::new(),
-            started: 0,
-            seconds: 0.0,
-        }
-    }
-
-    #[test]
-    fn outputs_keep_their_places_relative_to_each_other() {
-        let several = record(&["/a/b/c/x.png", "/a/b/y.npy", "/a/b/c/d/z.png"]);
-        assert_eq!(several.common_folder(), Path::new("/a/b"));
-        let redirection = Redirection { from: several.common_folder(), into: "/new".into() };
-        assert_eq!(redirection.place(Path::new("/a/b/c/x.png")), Path::new("/new/c/x.png"));
-        assert_eq!(redirection.place(Path::new("/a/b")), Path::new("/new"));
-        assert_eq!(redirection.place(Path::new("/elsewhere/w.png")), Path::new("/new/w.png"));
-        assert_eq!(record(&["/a/x.png"]).common_folder(), Path::new("/a"));
-        assert_eq!(record(&[]).common_folder(), Path::new("/start"));
-    }
-
-    #[test]
-    fn hashes_are_sha_256() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("abc");
-        std::fs::write(&path, b"abc").unwrap();
-        // The example of FIPS 180-2, appendix B.1.
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let file = HashedFile::read(&path).unwrap();
-        assert_eq!((file.sha256.as_str(), file.bytes), (expected, 3));
-    }
 
     #[test]
     fn timings_are_no_results() {
         let mut value = serde_json::json!({"seconds": 1, "a": [{"seconds_per_image": 2, "b": 3}]});
         remove_timings(&mut value);
         assert_eq!(value, serde_json::json!({"a": [{"b": 3}]}));
-    }
-
-    #[test]
-    fn paths_are_folded() {
-        assert_eq!(absolute(Path::new("/a/./b/../c")).unwrap(), Path::new("/a/c"));
-        assert!(absolute(Path::new("x")).unwrap().is_absolute());
     }
 }

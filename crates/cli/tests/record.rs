@@ -40,9 +40,8 @@ fn read(folder: &Path) -> Value {
 }
 
 fn replay(folder: &Path, more: &[&str]) -> Output {
-    let mut arguments = vec!["replay".to_owned(), at(folder, "run.json")];
-    arguments.extend(more.iter().map(|text| (*text).to_owned()));
-    deepinside(&arguments)
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_deepinside"));
+    command.current_dir(folder).args(["replay", "run.json"]).args(more).output().unwrap()
 }
 
 fn outputs(record: &Value) -> Vec<PathBuf> {
@@ -87,8 +86,16 @@ fn every_command_makes_the_same_bytes_again() {
         made.iter().for_each(|path| std::fs::remove_file(path).unwrap());
         let said = stdout(&replay(folder.path(), &[]));
         assert!(said.contains("all results are equal"), "{arguments:?}: {said}");
+        let again = folder.path().join("replay-1");
+        assert_eq!(again.is_dir(), !made.is_empty(), "{arguments:?}");
         for (path, kept) in made.iter().zip(kept) {
-            assert_eq!(std::fs::read(path).unwrap(), kept, "{}", path.display());
+            let place = again.join(path.file_name().unwrap());
+            assert_eq!(std::fs::read(&place).unwrap(), kept, "{}", place.display());
+            assert!(!path.exists(), "{} was made in its old place", path.display());
+        }
+        if again.is_dir() {
+            assert!(said.contains("the new results are in replay-1"), "{said}");
+            std::fs::remove_dir_all(again).unwrap();
         }
     }
 }

@@ -93,6 +93,9 @@ pub enum Error {
     /// Somebody asked for the computation to stop, see [`Interrupt`](crate::Interrupt).
     #[error("the computation was stopped before it was finished")]
     Interrupted,
+    /// A record is not run again.
+    #[error(transparent)]
+    Record(#[from] crate::record::RecordError),
     /// Two options contradict each other or an option is out of its range.
     #[error("{0}")]
     Option(String),

@@ -17,6 +17,7 @@
 //! * [`check`]: whether the gradients of a network of one's own can be trusted;
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
+//! * [`record`]: what a run used and made, and what must be true before it is run again;
 //! * [`trace`]: every number of a network, by the names of its file.
 //!
 //! ```no_run
@@ -49,14 +50,17 @@ mod error;
 pub mod evaluation;
 pub mod evidence;
 mod evidence_options;
+pub mod file_name;
 mod labels;
 pub mod layers;
 pub mod localise;
 mod model;
 mod network;
+pub mod printable;
 pub mod probe;
 mod random;
 mod random_weights;
+pub mod record;
 mod runner;
 pub mod saliency;
 mod score;
@@ -77,7 +81,8 @@ pub use network::Format;
 pub use runner::{Interrupt, ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
 pub use settings::{
-    InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order, parse_interpolation,
+    ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order,
+    parse_interpolation,
 };
 
 /// The README's example is compiled with the other examples.

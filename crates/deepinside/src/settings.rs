@@ -191,6 +191,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The files that these settings name: the network's own, and those beside it.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.network.iter().cloned().chain(self.further_files()).collect()
+    }
+
     /// The files beside the network's own that these settings name.
     pub(crate) fn further_files(&self) -> Vec<PathBuf> {
         let mean = match &self.input.mean {
@@ -292,7 +297,7 @@ impl Settings {
 }
 
 /// The name of the built-in list of classes.
-pub(crate) const ILSVRC: &str = "ilsvrc2012";
+pub const ILSVRC: &str = "ilsvrc2012";
 
 /// Reads `bgr`, `rgb` or `grey`.
 ///

@@ -7,7 +7,6 @@
 //! Real numbers of every NumPy width are read: `bool`, `i1`–`i8`, `u1`–`u8`, `f2`, `f4`, `f8`, either byte order,
 //! C or Fortran element order. Bytes after the last element are ignored, as NumPy does.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
@@ -85,9 +84,8 @@ fn encode(stream: &mut dyn Write, array: &Array) -> std::io::Result<()> {
 }
 
 fn read_path<T: Copy>(path: &Path, convert: impl Fn(f64) -> T) -> Result<(Vec<usize>, Vec<T>)> {
-    let length = whole_file::regular_file_length(path)?;
-    let file = File::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    read_stream(BufReader::new(file), length, &path.display().to_string(), convert)
+    let (file, length) = whole_file::open(path)?;
+    read_stream(BufReader::new(file.take(length)), length, &path.display().to_string(), convert)
 }
 
 /// Reads one array from `stream`, which has `length` bytes.

@@ -3,8 +3,8 @@
 //! A result is written to a temporary name in the folder of its target and renamed when complete. Whoever looks at
 //! the target sees the old file or the new one, never a part, whatever fails in between (a full disk, a bug, Ctrl-C).
 
-use std::fs;
-use std::io::{BufWriter, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{BufWriter, Read as _, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -45,17 +45,35 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     Ok(())
 }
 
+/// Opens a regular file for reading; with its length in bytes, beyond which nothing is to be read: what the system makes up while it
+/// is read (`/proc/kmsg`) has no length and no end, and a reader may wait there for ever.
+///
+/// # Errors
+/// [`Error::Read`], also for a folder, a pipe or a device.
+pub fn open(path: &Path) -> Result<(File, u64)> {
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    // Asked before opening, because opening a pipe that nothing is written to waits for ever; asked again of what was opened.
+    expect_regular(path, &fs::metadata(path).map_err(failed)?)?;
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    expect_regular(path, &metadata)?;
+    Ok((file, metadata.len()))
+}
+
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// [`Error::Read`], also for a folder or a device, and [`Error::FileTooLong`].
+/// [`Error::Read`], also for a folder, a pipe or a device, and [`Error::FileTooLong`].
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let failed = |source| Error::Read { path: path.to_path_buf(), source };
-    let length = regular_file_length(path)?;
+    let (file, length) = open(path)?;
     if length > limit {
         return Err(Error::FileTooLong { origin: path.display().to_string(), bytes: length, limit });
     }
-    fs::read(path).map_err(failed)
+    let mut bytes = Vec::new();
+    // What is appended meanwhile is not read.
+    file.take(length).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Reads a regular file of at most `limit` bytes of UTF-8 text.
@@ -70,17 +88,13 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String> {
     String::from_utf8(read(path, limit)?).map_err(no_text)
 }
 
-/// The length in bytes of a regular file.
-///
 /// Folders are refused with a plain sentence, and devices because they have no end.
-pub(crate) fn regular_file_length(path: &Path) -> Result<u64> {
-    let failed = |source| Error::Read { path: path.to_path_buf(), source };
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        let reason = if metadata.is_dir() { "it is a folder" } else { "it is not a regular file" };
-        return Err(failed(std::io::Error::other(reason)));
+fn expect_regular(path: &Path, metadata: &Metadata) -> Result<()> {
+    if metadata.is_file() {
+        return Ok(());
     }
-    Ok(metadata.len())
+    let reason = if metadata.is_dir() { "it is a folder" } else { "it is not a regular file" };
+    Err(Error::Read { path: path.to_path_buf(), source: std::io::Error::other(reason) })
 }
 
 #[cfg(test)]

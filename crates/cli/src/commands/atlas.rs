@@ -212,11 +212,12 @@ fn claim(folder: &Path, settings: &Settings<'_>) -> Outcome {
     let written = |error| Failure::Message(format!("cannot write JSON: {error}"));
     let text = serde_json::to_string_pretty(settings).map_err(written)?;
     let path = folder.join(SETTINGS_FILE);
-    let place = record::place(&path)?;
-    if record::is_replay() || !place.exists() {
-        let holds_tiles = std::fs::read_dir(record::place(folder)?)
-            .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_tile(&entry.path()))));
-        if holds_tiles && !record::is_replay() {
+    if record::is_replay() || !path.exists() {
+        let holds_tiles = || {
+            std::fs::read_dir(folder)
+                .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_tile(&entry.path()))))
+        };
+        if !record::is_replay() && holds_tiles() {
             return Err(Failure::Message(format!(
                 "{} holds pictures, and no {SETTINGS_FILE} that says how they were made; give another --folder",
                 folder.display()
@@ -225,7 +226,7 @@ fn claim(folder: &Path, settings: &Settings<'_>) -> Outcome {
         return output::whole_file(&path, format!("{text}\n").as_bytes());
     }
     let failed = |source| Failure::Library(deepinside::Error::Io { path: path.clone(), source });
-    let found = std::fs::read_to_string(&place).map_err(failed)?;
+    let found = std::fs::read_to_string(&path).map_err(failed)?;
     let found: Value = serde_json::from_str(&found)
         .map_err(|error| Failure::Message(format!("{}: {error}", path.display())))?;
     let expected: Value = serde_json::from_str(&text).map_err(written)?;

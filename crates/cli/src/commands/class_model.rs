@@ -313,12 +313,11 @@ pub fn recipe(arguments: &RecipeArguments) -> Outcome<Recipe> {
 /// The same, where something of the recipe itself is set before the flags change it.
 fn recipe_from(arguments: &RecipeArguments, set: impl FnOnce(&mut Recipe)) -> Outcome<Recipe> {
     let path = Path::new(&arguments.recipe);
-    let mut recipe = match path.extension() {
-        Some(ending) if ending == "toml" => {
-            record::input(path)?;
-            Recipe::read(path)?
-        }
-        _ => Recipe::named(&arguments.recipe)?,
+    let mut recipe = if is_recipe_file(path) {
+        record::input(path)?;
+        Recipe::read(path)?
+    } else {
+        Recipe::named(&arguments.recipe)?
     };
     set(&mut recipe);
     let mut changes = toml::Table::new();
@@ -348,6 +347,11 @@ fn recipe_from(arguments: &RecipeArguments, set: impl FnOnce(&mut Recipe)) -> Ou
     let recipe = recipe.with(changes)?;
     record::resolved("recipe", &recipe)?;
     Ok(recipe)
+}
+
+/// Whether a recipe is a file, and no name.
+pub fn is_recipe_file(recipe: &Path) -> bool {
+    recipe.extension().is_some_and(|ending| ending == "toml")
 }
 
 fn whole(number: usize) -> toml::Value {

@@ -7,6 +7,7 @@ use deepinside::classify::{Prediction, prediction, predictions};
 use deepinside::compare::{
     ComparedOperator, Position, RULES, ShownGradient, Unit, UnitGradient, UnitRunner, operators,
 };
+use deepinside::file_name::portable;
 use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::Panel;
 use deepinside::vision::normalise::{Content, Scaling, normalise};
@@ -99,7 +100,10 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         if let Some(raw) = &arguments.raw {
             make_folder(raw)?;
             for (rule, found) in RULES.into_iter().zip(&found) {
-                output::array(&raw.join(format!("{stem}-{}.npy", rule.name())), &found.gradient)?;
+                output::array(
+                    &raw.join(format!("{}-{}.npy", portable(&stem), rule.name())),
+                    &found.gradient,
+                )?;
             }
         }
         if let Some(file) = &file {

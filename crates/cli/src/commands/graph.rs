@@ -28,6 +28,12 @@ struct Row {
 }
 
 pub fn run(arguments: &GraphArguments) -> Outcome {
+    let endings: &[&str] = match arguments.format {
+        GraphFormat::Dot => &["dot", "gv"],
+        GraphFormat::Svg => &["svg"],
+        GraphFormat::Table => &["txt"],
+    };
+    arguments.output.as_deref().map_or(Ok(()), |path| output::expect_ending(path, endings))?;
     let model = super::open(&arguments.model, false)?;
     let graph = &model.graph;
     let text = match arguments.format {

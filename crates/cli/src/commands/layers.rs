@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use deepinside::Threads;
 use deepinside::classify::Prediction;
+use deepinside::file_name::portable;
 use deepinside::layers::{LayerMaps, LayersOptions, layers, scaled_grid};
 use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::{Figure, Panel};
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, LayersArguments, MapScaling};
 use crate::failure::Outcome;
-use crate::output::{self, Destination, file_name, make_folder};
+use crate::output::{self, Destination, make_folder};
 use crate::{pictures, progress};
 
 #[derive(Serialize)]
@@ -59,7 +60,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
         let stem = output::stem(path);
         let folder = match (&arguments.output, paths.len()) {
             (Some(folder), 1) => folder.clone(),
-            (Some(folder), _) => folder.join(&stem),
+            (Some(folder), _) => folder.join(portable(&stem)),
             (None, _) => Destination::new(None, 1, &[])?.file(&stem, "-layers"),
         };
         make_folder(&folder)?;
@@ -77,17 +78,14 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             }
         }
         if let Some(raw) = &arguments.raw {
-            let raw = if paths.len() == 1 { raw.clone() } else { raw.join(&stem) };
+            let raw = if paths.len() == 1 { raw.clone() } else { raw.join(portable(&stem)) };
             make_folder(&raw)?;
             for layer in &result.layers {
                 output::array(
-                    &raw.join(format!("{}-activation.npy", file_name(&layer.name))),
+                    &raw.join(format!("{}-activation.npy", portable(&layer.name))),
                     &layer.activation,
                 )?;
-                output::array(
-                    &raw.join(format!("{}-gradient.npy", file_name(&layer.name))),
-                    &layer.gradient,
-                )?;
+                output::array(&raw.join(format!("{}-gradient.npy", portable(&layer.name))), &layer.gradient)?;
             }
         }
         if !arguments.run.json {
@@ -137,7 +135,7 @@ impl Sheet<'_> {
             let title = format!("{} ({}){holds}", layer.name, extents.join("×"));
             let panel = Panel { title: format!("{subject}: {title}"), picture: picture.clone() };
             let figure = Figure { axes_size: 640, ..Figure::new(vec![panel]) };
-            let file = folder.join(format!("{}-{kind}.png", file_name(&layer.name)));
+            let file = folder.join(format!("{}-{kind}.png", portable(&layer.name)));
             output::png(&file, &figure.render()?)?;
             tiles.push(Panel { title, picture });
             drawn.push(Drawn { layer: &layer.name, kind, range: grid.range, constant });

@@ -21,6 +21,7 @@ pub mod trace;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use deepinside::record::HashedFile;
 use deepinside::vision::Array;
 use deepinside::vision::normalise::{Normalised, Scaling, normalise};
 use deepinside::{Model, Settings};
@@ -28,7 +29,6 @@ use serde_json::{Value, json};
 
 use crate::arguments::ModelArguments;
 use crate::failure::{Failure, Outcome};
-use crate::record::HashedFile;
 use crate::{progress, record};
 
 /// Opens the model; what is suspicious, and what was cut off to get at the score, goes to standard error.
@@ -56,7 +56,11 @@ pub fn classes(model: &Model, asked: &[String]) -> Outcome<Vec<usize>> {
 /// The model that a path or a known name stands for, or the built-in one, with these settings.
 pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
     let model = match name {
-        Some(path) => Model::open(&model::locate(path)?, settings)?,
+        Some(path) => {
+            let path = model::locate(path)?;
+            record_files(&path, &settings)?;
+            Model::open(&path, settings)?
+        }
         None => built_in(settings)?,
     };
     record_model(&model)?;
@@ -69,7 +73,18 @@ pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
     Ok(model)
 }
 
-/// Reports the model's files, and the choices that were made about it.
+/// Reports the files that a model is opened from, before they are read.
+pub fn record_files(path: &Path, settings: &Settings) -> Outcome {
+    let description = path.join("model.toml");
+    let described_by = if path.is_dir() { &description } else { path };
+    if described_by.is_file() {
+        record::input(described_by)?;
+    }
+    let settings = settings.clone().or(Settings::locate(path)?);
+    settings.files().iter().filter(|file| file.exists()).try_for_each(|file| record::input(file))
+}
+
+/// Reports files beside the network that the network itself names, and the choices that were made about the model.
 fn record_model(model: &Model) -> Outcome {
     for file in &model.files {
         // What is built in has a name and no file.

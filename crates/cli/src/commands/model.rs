@@ -1,5 +1,6 @@
 //! `deepinside model`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use deepinside_catalogue::{Catalogue, CatalogueError, Found, NetworkEntry, Progress, State, Store};
@@ -152,10 +153,10 @@ fn verify(catalogue: &Catalogue, store: &Store, names: &[String]) -> Outcome {
 
 /// Where the model is that a person means: a file or folder, or a network of the catalogue or their own by its name.
 pub fn locate(path: &Path) -> Outcome<PathBuf> {
-    let name = path.to_string_lossy();
-    if path.exists() || path.components().count() != 1 || path.extension().is_some_and(is_network) {
+    if path.exists() || !is_name(path) {
         return Ok(path.to_owned());
     }
+    let name = path.to_string_lossy();
     let catalogue = Catalogue::built_in().map_err(told)?;
     let found = Store::open().and_then(|store| store.find(&catalogue, &name)).map_err(told)?;
     match found {
@@ -168,8 +169,10 @@ pub fn locate(path: &Path) -> Outcome<PathBuf> {
     }
 }
 
-fn is_network(extension: &std::ffi::OsStr) -> bool {
-    ["onnx", "prototxt", "toml"].iter().any(|known| extension == *known)
+/// Whether a path can be the name of a known network.
+pub fn is_name(path: &Path) -> bool {
+    let is_network = |extension: &OsStr| ["onnx", "prototxt", "toml"].iter().any(|known| extension == *known);
+    path.components().count() == 1 && !path.extension().is_some_and(is_network)
 }
 
 /// A bar for each file.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
+use deepinside::file_name::portable;
 use deepinside::trace::{Seed, Traced, trace};
 use deepinside::vision::npy;
 use deepinside::{Settings, Threads};
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use crate::arguments::TraceArguments;
 use crate::failure::{Failure, Outcome};
-use crate::output::{self, file_name, make_folder};
+use crate::output::{self, make_folder};
 use crate::{progress, record};
 
 #[derive(Serialize)]
@@ -40,12 +41,10 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
     }
     let seeds = seeds(&arguments.seeds)?;
     let model = super::model::locate(&arguments.model)?;
+    super::record_files(&model, &Settings { weights: arguments.weights.clone(), ..Settings::default() })?;
     let settings = Settings::locate(&model)?;
     let network = settings.network.unwrap_or(model);
     let weights = arguments.weights.clone().or(settings.weights);
-    for file in [Some(&network), weights.as_ref()].into_iter().flatten() {
-        record::input(file)?;
-    }
     let threads = Threads::new(arguments.run.threads)?;
     let Traced { blobs, warnings, external_files } =
         trace(&network, weights.as_deref(), &inputs, &seeds, arguments.precision.into(), &threads)?;
@@ -56,17 +55,17 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
         progress::note(format_args!("warning: {warning}"));
     }
     let mut names = HashSet::new();
-    if let Some(blob) = blobs.iter().find(|blob| !names.insert(file_name(&blob.name))) {
+    if let Some(blob) = blobs.iter().find(|blob| !names.insert(portable(&blob.name))) {
         return Err(Failure::Message(format!(
             "two blobs would be written to data_{}.npy",
-            file_name(&blob.name)
+            portable(&blob.name)
         )));
     }
     make_folder(&arguments.out)?;
     for blob in &blobs {
-        output::array(&arguments.out.join(format!("data_{}.npy", file_name(&blob.name))), &blob.data)?;
+        output::array(&arguments.out.join(format!("data_{}.npy", portable(&blob.name))), &blob.data)?;
         if let Some(diff) = &blob.diff {
-            output::array(&arguments.out.join(format!("diff_{}.npy", file_name(&blob.name))), diff)?;
+            output::array(&arguments.out.join(format!("diff_{}.npy", portable(&blob.name))), diff)?;
         }
     }
     if !arguments.run.json {

@@ -7,7 +7,7 @@ mod localisation;
 mod pointing;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use deepinside::Model;
 use deepinside::evaluation::{Details, GroundTruth, Keyed, Settings, TrueObject, ground_truth};
@@ -31,24 +31,30 @@ pub fn run(command: &EvaluateCommand) -> Outcome {
 
 /// Looks at where the figures are to go, before they are found.
 fn expect_places(report: &ReportArguments, html: Option<&Path>) -> Outcome {
-    let files = [report.details.as_deref(), report.csv.as_deref(), report.markdown.as_deref(), html];
-    output::expect_places(files.into_iter().flatten())
+    let ReportArguments { details, csv, markdown } = report;
+    let (csv, markdown) = (csv.as_deref(), markdown.as_deref());
+    output::expect_places([details.as_deref(), csv, markdown, html].into_iter().flatten())?;
+    let endings: [(Option<&Path>, &[&str]); 3] =
+        [(csv, &["csv"]), (markdown, &["md", "markdown"]), (html, &["html", "htm"])];
+    let named = endings.into_iter().filter_map(|(file, endings)| Some((file?, endings)));
+    named.into_iter().try_for_each(|(file, endings)| output::expect_ending(file, endings))
 }
 
 /// The pictures; what cannot be used of them is said.
 fn objects(arguments: &GroundTruthArguments, model: &Model) -> Outcome<Vec<TrueObject>> {
-    let GroundTruth { objects, notes } =
-        ground_truth(&arguments.ground_truth, arguments.pictures.as_deref(), model)?;
-    for note in notes {
-        progress::note(format_args!("note: {note}"));
-    }
     let described = &arguments.ground_truth;
     if described.is_file() {
         record::input(described)?;
     } else if let Ok(entries) = std::fs::read_dir(described) {
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()) {
+        let is_annotation =
+            |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("xml"));
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_annotation) {
             record::input(&path)?;
         }
+    }
+    let GroundTruth { objects, notes } = ground_truth(described, arguments.pictures.as_deref(), model)?;
+    for note in notes {
+        progress::note(format_args!("note: {note}"));
     }
     for object in &objects {
         record::input(&object.file)?;

@@ -6,6 +6,7 @@ mod method;
 use std::time::Instant;
 
 use deepinside::evidence::Gatherer;
+use deepinside::file_name::portable;
 use deepinside::localise::{Localisation, Method, Rule, localise};
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Scaling;
@@ -94,7 +95,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         }
         if let Some(folder) = &arguments.voc {
             output::whole_file(
-                &folder.join(format!("{stem}.xml")),
+                &folder.join(format!("{}.xml", portable(&stem))),
                 voc_text(path, &photograph, &objects)?.as_bytes(),
             )?;
         }

@@ -1,0 +1,67 @@
+//! Text from files, made safe to show.
+//!
+//! Names of networks, layers, classes and files are chosen by whoever wrote the file. Shown as they are, escape sequences in them
+//! steer a terminal, line feeds forge lines of a log, and marks of the writing direction reorder what is read.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Whether a character shows itself and changes nothing around it.
+///
+/// Control characters do not (C0 and C1, with line feeds and tabs), nor separators of lines and paragraphs, marks and overrides of
+/// the writing direction (Unicode's annex 9), invisible tags, and the space without width. Joiners of letters do: scripts need them.
+pub fn is_printable(character: char) -> bool {
+    let is_hidden = matches!(character,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    !character.is_control() && !is_hidden
+}
+
+/// A text on one line, in which characters that are not printable are written as Rust writes them: `\n`, `\u{1b}`.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_printable)
+}
+
+/// The same for a text of several lines: line feeds and tabs stay.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| is_printable(character) || matches!(character, '\n' | '\t'))
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if stays(character) {
+            shown.push(character);
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(shown, "{}", character.escape_default());
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_a_terminal_or_reorders_a_line() {
+        let cases = [
+            ("fire2/squeeze1x1", "fire2/squeeze1x1"),
+            ("Zürich, 東京, می‌خواهم, 👩‍🔬", "Zürich, 東京, می‌خواهم, 👩‍🔬"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("\u{9b}31m\u{85}\u{7f}", "\\u{9b}31m\\u{85}\\u{7f}"),
+            ("gpj.\u{202e}exe\u{2066}\u{2069}\u{200f}", "gpj.\\u{202e}exe\\u{2066}\\u{2069}\\u{200f}"),
+            ("\u{2028}\u{2029}\u{feff}\u{e0041}", "\\u{2028}\\u{2029}\\u{feff}\\u{e0041}"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(one_line(text), expected);
+            assert_eq!(one_line(&one_line(text)), expected, "what is shown stays");
+        }
+        assert_eq!(lines("a\n\tb\r\u{1b}c"), "a\n\tb\\r\\u{1b}c");
+    }
+}
