@@ -48,6 +48,28 @@ WHOLE = {
 }
 
 
+# The numbers stand in crates/graph/src/budget.rs.
+BUDGET = """\
+## What is computed while a file is read
+
+What does not depend on an input (shapes, tables of positions, dequantised and standardised \
+weights) is computed once, while the file is read. A file of a few kilobytes could ask for any \
+amount of it, so each import has a budget that grows with the file's size, data beside the file \
+included:
+
+| limit | for every file | for each byte of it |
+|---|--:|--:|
+| elements read and written (an exponential or a power counts as eight) | 134,217,728 | 32 |
+| multiplications of matrix products | 1,073,741,824 | 128 |
+| bytes of computed constants held at once | 268,435,456 | 32 |
+
+Constants are freed behind their last reader. One number many times (`ConstantOfShape`, `Expand` \
+of a number, and what is computed from them) is kept as that number, however large its shape. A \
+file that needs more is refused with the node's name; storing the constants in the file, as \
+onnxsim does, makes the file larger and its budget with it.
+"""
+
+
 def cases():
     folder = pathlib.Path(onnx.backend.test.__file__).parent / "data" / "node"
     return sorted(path for path in folder.iterdir() if (path / "model.onnx").is_file())
@@ -213,7 +235,7 @@ def write_page(table, reasons, total):
         row = table[operator]
         cells = [str(row[verdict] or "") for verdict in ("pass", "unsupported", "wrong", "not float")]
         lines.append(f"| {operator} | " + " | ".join(cells) + " |")
-    lines += ["", "## What is refused, and why", ""]
+    lines += ["", *BUDGET.splitlines(), "", "## What is refused, and why", ""]
     for operator in sorted(reasons):
         grouped = collections.defaultdict(list)
         for name, _, why in reasons[operator]:

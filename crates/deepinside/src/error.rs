@@ -1,9 +1,10 @@
 //! What can go wrong, by cause.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use deepinside_engine::EngineError;
-use deepinside_graph::GraphError;
+use deepinside_graph::{GraphError, Interrupted, OverBudget};
+use deepinside_onnx::OnnxError;
 use thiserror::Error;
 
 /// Why something could not be done; its text says what, where, and what to do.
@@ -90,7 +91,7 @@ pub enum Error {
         /// How many there are.
         classes: usize,
     },
-    /// Somebody asked for the computation to stop, see [`Interrupt`](crate::Interrupt).
+    /// The computation was asked to stop, see [`Interrupt`](crate::Interrupt).
     #[error("the computation was stopped before it was finished")]
     Interrupted,
     /// A record is not run again.
@@ -99,6 +100,12 @@ pub enum Error {
     /// Two options contradict each other or an option is out of its range.
     #[error("{0}")]
     Option(String),
+}
+
+impl From<Interrupted> for Error {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }
 
 impl From<GraphError> for Error {
@@ -110,6 +117,16 @@ impl From<GraphError> for Error {
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         Self::Engine(Box::new(error))
+    }
+}
+
+impl Error {
+    /// What went wrong with an ONNX file.
+    pub(crate) fn onnx(path: &Path, cause: OnnxError) -> Self {
+        match cause {
+            OnnxError::Budget { cause: OverBudget::Interrupted(_), .. } => Self::Interrupted,
+            cause => Self::Onnx { path: path.to_owned(), cause: Box::new(cause) },
+        }
     }
 }
 

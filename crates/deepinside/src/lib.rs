@@ -73,12 +73,13 @@ pub mod trace;
 pub use choices::{Assumption, Resize};
 pub use deepinside_engine::{BackwardRule, Instructions, Precision, StepTime, Threads, give_back_memory};
 pub use deepinside_graph as graph;
+pub use deepinside_graph::Interrupt;
 pub use deepinside_vision as vision;
 pub use error::{Error, Place, Result};
 pub use labels::{Label, Labels};
 pub use model::Model;
 pub use network::Format;
-pub use runner::{Interrupt, ScoreRunner, Scores};
+pub use runner::{ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
 pub use settings::{
     ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order,

@@ -13,7 +13,7 @@ use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
 use crate::labels::Labels;
 use crate::network::{self, NamedTensor, Network, OpenOptions};
 use crate::settings::Settings;
-use crate::{Error, Result, Score, random_weights, statistics};
+use crate::{Error, Interrupt, Result, Score, random_weights, statistics};
 
 /// A trained network, ready to look at photographs.
 #[derive(Debug)]
@@ -57,12 +57,25 @@ impl Model {
     /// # Errors
     /// When files are missing, unreadable or do not fit together.
     pub fn open(path: &Path, settings: Settings) -> Result<Self> {
+        Self::open_until(path, settings, &Interrupt::default())
+    }
+
+    /// The same, but stops with [`Error::Interrupted`] when the interrupt is set.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_until(path: &Path, settings: Settings, interrupt: &Interrupt) -> Result<Self> {
         let settings = settings.or(Settings::locate(path)?);
         let network = settings.network.clone().ok_or_else(|| {
             Error::Model(format!("{}: no network is named; set `network` in model.toml", path.display()))
         })?;
         let without_weights = settings.random_weights.is_some();
-        let options = OpenOptions { size: settings.input.size, without_weights, ..OpenOptions::default() };
+        let options = OpenOptions {
+            size: settings.input.size,
+            without_weights,
+            interrupt: interrupt.clone(),
+            ..OpenOptions::default()
+        };
         let opened = network::open(&network, settings.weights.as_deref(), &options)?;
         Self::from_network(opened, &network, settings)
     }
@@ -77,7 +90,8 @@ impl Model {
     pub fn built_in(settings: Settings) -> Result<Self> {
         let name = deepinside_builtin::NAME;
         let settings = settings.or(Settings::parse(deepinside_builtin::SETTINGS, Path::new(name))?);
-        let model = Self::from_onnx(bytes::Bytes::from_static(deepinside_builtin::NETWORK), name, settings)?;
+        let bytes = bytes::Bytes::from_static(deepinside_builtin::NETWORK);
+        let model = Self::from_onnx(bytes, name, settings)?;
         Ok(Self { built_in: Some(deepinside_builtin::SHA256), ..model })
     }
 
@@ -86,10 +100,24 @@ impl Model {
     /// # Errors
     /// When the bytes are no such network, or keep their weights elsewhere, and as [`Model::open`].
     pub fn from_onnx(bytes: bytes::Bytes, name: &str, settings: Settings) -> Result<Self> {
+        Self::from_onnx_until(bytes, name, settings, &Interrupt::default())
+    }
+
+    /// The same, but stops with [`Error::Interrupted`] when the interrupt is set.
+    ///
+    /// # Errors
+    /// As [`Model::from_onnx`].
+    pub fn from_onnx_until(
+        bytes: bytes::Bytes,
+        name: &str,
+        settings: Settings,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let path = Path::new(name);
-        let failed = |cause| Error::Onnx { path: path.to_owned(), cause: Box::new(cause) };
+        let failed = |cause| Error::onnx(path, cause);
         let model = deepinside_onnx::Model::from_bytes(bytes).map_err(failed)?;
-        let options = OpenOptions { size: settings.input.size, ..OpenOptions::default() };
+        let size = settings.input.size;
+        let options = OpenOptions { size, interrupt: interrupt.clone(), ..OpenOptions::default() };
         let opened = network::import_onnx(&model, &options).map_err(failed)?;
         Self::from_network(opened, path, settings)
     }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
-use deepinside_graph::{Graph, Shape, ValueId};
+use deepinside_graph::{Graph, Interrupt, Shape, ValueId};
 use deepinside_vision::whole_file;
 
 use crate::error::Place;
@@ -76,6 +76,8 @@ pub(crate) struct OpenOptions {
     pub size: Option<Size>,
     /// Let weights that no file holds be zeros.
     pub without_weights: bool,
+    /// Stops the reading.
+    pub interrupt: Interrupt,
 }
 
 /// Reads a network in any format, which the first byte of its file tells.
@@ -90,7 +92,7 @@ pub(crate) fn open(network: &Path, weights: Option<&Path>, options: &OpenOptions
             weights.display()
         )));
     }
-    let failed = |cause| Error::Onnx { path: network.to_owned(), cause: Box::new(cause) };
+    let failed = |cause| Error::onnx(network, cause);
     let model = deepinside_onnx::Model::open(network).map_err(failed)?;
     import_onnx(&model, options).map_err(failed)
 }
@@ -138,10 +140,12 @@ pub(crate) fn import_onnx(
             open_size |= is_open && options.size.is_none();
         }
     }
-    let imported = deepinside_onnx::import(
-        model,
-        &deepinside_onnx::ImportOptions { input_shapes, without_weights: options.without_weights },
-    )?;
+    let import = deepinside_onnx::ImportOptions {
+        input_shapes,
+        without_weights: options.without_weights,
+        interrupt: options.interrupt.clone(),
+    };
+    let imported = deepinside_onnx::import(model, &import)?;
     let graph = imported.graph;
     let inputs = graph.inputs().iter().map(|&value| NamedInput {
         name: graph.value(value).name.clone(),

@@ -1,14 +1,11 @@
 //! One forward pass, any number of backward passes from class scores to the picture.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
-use deepinside_graph::ValueId;
+use deepinside_graph::{Interrupt, ValueId};
 use deepinside_vision::Array;
 
 use crate::score::Normalisation;
-use crate::{Error, Model, Result, Score};
+use crate::{Model, Result, Score};
 
 /// Computes class scores of pictures, and their gradients with respect to the picture.
 pub struct ScoreRunner {
@@ -19,28 +16,6 @@ pub struct ScoreRunner {
     /// The observed layers and their extents without the batch axis.
     layer_shapes: Vec<(ValueId, Vec<usize>)>,
     interrupt: Interrupt,
-}
-
-/// A wish to stop, shared between a long computation and whoever may lose interest in it. Clones are one wish.
-#[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    /// Asks the computation to stop; it does before its next pass through the network, with [`Error::Interrupted`].
-    pub fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was asked to stop.
-    pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// # Errors
-    /// [`Error::Interrupted`] when it was asked to stop.
-    pub fn check(&self) -> Result<()> {
-        if self.is_asked() { Err(Error::Interrupted) } else { Ok(()) }
-    }
 }
 
 /// What a network thinks of one picture.
@@ -111,7 +86,7 @@ impl ScoreRunner {
     /// # Errors
     /// [`Error::Interrupted`] when it was asked to stop.
     pub(crate) fn check_interrupt(&self) -> Result<()> {
-        self.interrupt.check()
+        Ok(self.interrupt.check()?)
     }
 
     /// The extents of the input, `1 × C × H × W`.

@@ -1,41 +1,44 @@
 //! How much a node computes.
 
+use std::borrow::Borrow;
+
 use crate::op::Operator;
-use crate::{Graph, Node, Op};
+use crate::{Graph, Node, Op, Shape, ValueId};
 
 /// The floating-point operations of one forward pass through a node: two for each product that is summed up (a multiplication and
 /// an addition), one for each element that a window compares or adds, and one for each element of what other operators
 /// compute. Operators that only move or rename elements cost nothing.
 pub fn operations(graph: &Graph, node: &Node) -> u64 {
-    let elements = |position: usize| -> u64 {
-        node.inputs.get(position).map_or(0, |&input| graph.value(input).shape.elements() as u64)
+    let shapes = |values: &[ValueId]| -> Vec<&Shape> {
+        values.iter().map(|&value| &graph.value(value).shape).collect()
     };
-    let results: u64 = node.outputs.iter().map(|&output| graph.value(output).shape.elements() as u64).sum();
-    match &node.op {
+    operations_of(&node.op, &shapes(&node.inputs), &shapes(&node.outputs))
+}
+
+/// The same for an operator with operands and results of these shapes.
+pub(crate) fn operations_of<R: Borrow<Shape>>(op: &Op, inputs: &[&Shape], outputs: &[R]) -> u64 {
+    let elements = |position: usize| inputs.get(position).map_or(0, |shape| shape.elements() as u64);
+    let results: u64 = outputs.iter().map(|shape| shape.borrow().elements() as u64).sum();
+    match op {
         Op::Convolution(_) => {
             // Each result element sums over its filter: the weights of one output channel.
-            let shape = &graph.value(node.inputs[1]).shape;
-            2 * results * shape.product(1..shape.rank()) as u64
+            2 * results * inputs[1].product(1..inputs[1].rank()) as u64
         }
         Op::Deconvolution(_) => {
             // Each operand element is spread over its filter.
-            let shape = &graph.value(node.inputs[1]).shape;
-            2 * elements(0) * shape.product(1..shape.rank()) as u64
+            2 * elements(0) * inputs[1].product(1..inputs[1].rank()) as u64
         }
         Op::InnerProduct(product) => {
-            let shape = &graph.value(node.inputs[1]).shape;
-            2 * results * shape.extents()[usize::from(!product.transposed)] as u64
+            2 * results * inputs[1].extents()[usize::from(!product.transposed)] as u64
         }
-        Op::MatrixProduct(_) => {
-            2 * results * graph.value(node.inputs[0]).shape.extents().last().map_or(1, |&inner| inner as u64)
-        }
+        Op::MatrixProduct(_) => 2 * results * inputs[0].extents().last().map_or(1, |&inner| inner as u64),
         Op::Pool(pool) => results * pool.window.taps() as u64,
         Op::Resample(resample) => {
             let taps: usize = resample.taps.iter().map(Vec::len).sum();
             2 * results * (taps / resample.taps.len().max(1)) as u64
         }
         Op::Reduce(_) | Op::TopK(_) => elements(0),
-        Op::Eltwise(_) => results * node.inputs.len().saturating_sub(1) as u64,
+        Op::Eltwise(_) => results * inputs.len().saturating_sub(1) as u64,
         Op::Concat(_)
         | Op::Identity(_)
         | Op::Pad(_)

@@ -3,23 +3,108 @@
 //! Files compute shapes from shapes (Shape → Gather → Concat → Reshape), cast and dequantise their weights, and write
 //! numbers as little graphs. Importers fold all that while they read, so that it never becomes nodes.
 
+use std::borrow::Cow;
+
+use crate::cost::operations_of;
 use crate::op::{Binary, Eltwise, Reduce, Reduction, Rounding, Unary};
-use crate::{Constant, Op, Shape};
+use crate::{Budget, Constant, Op, OverBudget, Shape};
 
-/// The largest constant that is computed, in elements: 64 Mi, 512 MB in double precision while it is made.
-const LARGEST: usize = 1 << 26;
-
-/// What `op` computes from constants, in double precision.
+/// What `op` computes from constants, in double precision. The results hold memory of the budget
+/// while they live.
 ///
-/// `None` where the operator is none that is folded (convolutions and their like), where operands do not fit, or where the
-/// result would be larger than 64 Mi elements; the operator then becomes a node, whose shape inference says what is
-/// wrong.
-pub fn fold(op: &Op, operands: &[&Constant]) -> Option<Vec<Constant>> {
+/// `None` where the operator is none that is folded (convolutions and their like), or where operands do not fit; the
+/// operator then becomes a node, whose shape inference says what is wrong.
+///
+/// # Errors
+/// When the work or the memory is more than the budget has left.
+pub fn fold(op: &Op, operands: &[&Constant], budget: &Budget) -> Result<Option<Vec<Constant>>, OverBudget> {
     let shapes: Vec<&Shape> = operands.iter().map(|operand| operand.shape()).collect();
-    let results = op.operator().infer(&shapes).ok()?;
-    if results.iter().map(Shape::elements).sum::<usize>() > LARGEST {
-        return None;
+    let Ok(results) = op.operator().infer(&shapes) else { return Ok(None) };
+    if let Some(number) = uniform(op, operands, &results) {
+        return Ok(Some(results.into_iter().map(|shape| Constant::filled(shape, number)).collect()));
     }
+    if matches!(op, Op::Identity(_) | Op::Reshape(_)) {
+        // Nothing is computed or copied.
+        return Ok(compute(op, operands, &results));
+    }
+    let elements =
+        |shapes: &mut dyn Iterator<Item = &Shape>| shapes.map(|shape| shape.elements() as u64).sum::<u64>();
+    let made = elements(&mut results.iter());
+    let products = operations_of(op, &shapes, &results) / 2;
+    budget.spend(elements(&mut shapes.iter().copied()) + function_cost(op) * made, products)?;
+    let copies: u64 = operands
+        .iter()
+        .filter(|operand| !operand.is_computed())
+        .map(|operand| operand.computed_bytes())
+        .sum();
+    let copies = budget.hold(copies)?;
+    // Tried here, held by the results.
+    drop(budget.hold(made * size_of::<f64>() as u64)?);
+    let Some(constants) = compute(op, operands, &results) else { return Ok(None) };
+    drop(copies);
+    constants.into_iter().map(|constant| constant.held_by(budget)).collect::<Result<_, _>>().map(Some)
+}
+
+/// How many elements could be copied while one result is computed, about.
+fn function_cost(op: &Op) -> u64 {
+    match op {
+        Op::Unary(
+            Unary::Relu { .. } | Unary::Clip { .. } | Unary::Absolute | Unary::Sign | Unary::Round(_),
+        )
+        | Op::Unary(Unary::Threshold { .. } | Unary::Power { power: 1.0, .. })
+        | Op::Binary(Binary::Divide) => 1,
+        Op::Unary(_) | Op::Binary(Binary::Power) => 8,
+        _ => 1,
+    }
+}
+
+/// The number that all elements of all results have, where every operand is one number many times: such
+/// tensors stay one number, however large they are.
+fn uniform(op: &Op, operands: &[&Constant], results: &[Shape]) -> Option<f64> {
+    let numbers: Vec<f64> = operands.iter().map(|operand| operand.uniform()).collect::<Option<_>>()?;
+    let &first = numbers.first()?;
+    let elements = operands[0].shape().elements();
+    let made = results.first()?.elements();
+    match op {
+        Op::Unary(function) => unary(function, first),
+        Op::Binary(function) => binary(*function, first, *numbers.get(1)?),
+        Op::Eltwise(_) | Op::Select(_) => {
+            let scalars: Vec<Constant> =
+                numbers.iter().map(|&number| Constant::filled(Shape::scalar(), number)).collect();
+            let scalars: Vec<&Constant> = scalars.iter().collect();
+            compute(op, &scalars, &[Shape::scalar()])?.first()?.uniform()
+        }
+        Op::Identity(_)
+        | Op::Reshape(_)
+        | Op::Slice(_)
+        | Op::Split(_)
+        | Op::Take(_)
+        | Op::Tile(_)
+        | Op::Transpose(_) => Some(first),
+        Op::Concat(_) => numbers.iter().all(|number| number.to_bits() == first.to_bits()).then_some(first),
+        Op::Pad(pad) => (f64::from(pad.value).to_bits() == first.to_bits()).then_some(first),
+        Op::Reduce(op) if elements > 0 && made > 0 => {
+            let count = (elements / made) as f64;
+            let reduced = match op.reduction {
+                Reduction::Sum => first * count,
+                Reduction::AbsoluteSum => first.abs() * count,
+                Reduction::SquareSum => first * first * count,
+                Reduction::Product => first.powf(count),
+                Reduction::Mean | Reduction::Maximum | Reduction::Minimum => first,
+            };
+            Some(reduced * f64::from(op.coefficient))
+        }
+        Op::MatrixProduct(_) => {
+            let inner = operands[0].shape().extents().last().copied().unwrap_or(1);
+            Some(first * *numbers.get(1)? * inner as f64)
+        }
+        _ => None,
+    }
+}
+
+/// What `op` computes, where it is folded; its operands are known to fit.
+fn compute(op: &Op, operands: &[&Constant], results: &[Shape]) -> Option<Vec<Constant>> {
+    let shapes: Vec<&Shape> = operands.iter().map(|operand| operand.shape()).collect();
     let first = || operands[0].numbers();
     let shape = &results[0];
     let single = |numbers: Vec<f64>| Some(vec![Constant::new(shape.clone(), numbers).ok()?]);
@@ -139,15 +224,34 @@ fn read(shape: &Shape, numbers: &[f64], place: impl Fn(&[usize]) -> usize) -> Ve
     target
 }
 
-/// The elements of a constant broadcast to a shape.
-fn spread(constant: &Constant, shape: &Shape) -> impl Iterator<Item = f64> {
+/// The elements of a constant broadcast to a shape, in C order.
+fn spread<'a>(constant: &'a Constant, shape: &Shape) -> impl Iterator<Item = f64> + use<'a> {
     let own = constant.shape().extents();
     let lead = shape.rank() - own.len();
     let mut along = vec![0; shape.rank()];
     for (axis, stride) in strides(own).into_iter().enumerate() {
         along[lead + axis] = if own[axis] == 1 { 0 } else { stride };
     }
-    read(shape, &constant.numbers(), |position| dot(position, &along)).into_iter()
+    let uniform = constant.uniform();
+    let numbers = if uniform.is_some() { Cow::Borrowed(&[][..]) } else { constant.numbers() };
+    let extents = shape.extents().to_vec();
+    let (mut position, mut place) = (vec![0; extents.len()], 0);
+    (0..shape.elements()).map(move |_| {
+        if let Some(number) = uniform {
+            return number;
+        }
+        let number = numbers[place];
+        for axis in (0..extents.len()).rev() {
+            position[axis] += 1;
+            place += along[axis];
+            if position[axis] < extents[axis] {
+                break;
+            }
+            place -= along[axis] * extents[axis];
+            position[axis] = 0;
+        }
+        number
+    })
 }
 
 fn eltwise(function: &Eltwise, operands: &[&Constant], shape: &Shape) -> Vec<f64> {
@@ -270,9 +374,15 @@ fn matrix_product(operands: &[&Constant], shape: &Shape) -> Vec<f64> {
     for_each_position(batch.extents(), |_, position| {
         let (left, right) = (&left[dot(position, &left_strides)..], &right[dot(position, &right_strides)..]);
         for row in 0..rows {
-            for column in 0..columns {
-                let terms = (0..inner).map(|k| left[row * inner + k] * right[k * columns + column]);
-                result.push(terms.sum());
+            let start = result.len();
+            result.resize(start + columns, 0.0);
+            let sums = &mut result[start..];
+            // Row by row of the right matrix, so that what is read lies side by side.
+            for k in 0..inner {
+                let factor = left[row * inner + k];
+                for (sum, term) in sums.iter_mut().zip(&right[k * columns..]) {
+                    *sum += factor * term;
+                }
             }
         }
     });
@@ -282,6 +392,7 @@ fn matrix_product(operands: &[&Constant], shape: &Shape) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Interrupt;
     use crate::op::{
         AxisRange, Concat, Extent, MatrixProduct, Pad, Reshape, Select, Slice, Split, Take, Tile, Transpose,
     };
@@ -292,7 +403,8 @@ mod tests {
 
     #[track_caller]
     fn folds(op: impl Into<Op>, operands: &[&Constant], expected: &[(&[usize], &[f64])]) {
-        let results = fold(&op.into(), operands).unwrap();
+        let budget = Budget::for_file(0, Interrupt::default());
+        let results = fold(&op.into(), operands, &budget).unwrap().unwrap();
         let results: Vec<(&[usize], Vec<f64>)> =
             results.iter().map(|result| (result.shape().extents(), result.numbers().to_vec())).collect();
         let expected: Vec<(&[usize], Vec<f64>)> =
@@ -343,11 +455,86 @@ mod tests {
         folds(root, &[&constant(&[], &[9.0])], &[(&[], &[3.0])]);
     }
 
+    /// `0, 1, 2, …`, which is not one number many times.
+    fn range(count: usize) -> Constant {
+        let numbers: Vec<f64> = (0..count).map(|index| index as f64).collect();
+        constant(&[count], &numbers)
+    }
+
     #[test]
-    fn what_would_be_enormous_is_left_alone() {
-        let x = constant(&[1], &[1.0]);
-        assert!(fold(&Tile { axis: 0, repeats: LARGEST + 1 }.into(), &[&x]).is_none());
+    fn what_would_be_enormous_is_refused() {
+        let budget = Budget::for_file(0, Interrupt::default());
+        let tile = Tile { axis: 0, repeats: 1 << 26 };
+        let error = fold(&tile.into(), &[&range(2)], &budget).unwrap_err().to_string();
+        assert!(error.contains("elements") || error.contains("bytes"), "{error}");
+        let column = constant(&[2048, 1], range(2048).numbers().as_ref());
+        let square = fold(&Tile { axis: 1, repeats: 2048 }.into(), &[&column], &budget).unwrap().unwrap();
+        let error = fold(&MatrixProduct.into(), &[&square[0], &square[0]], &budget).unwrap_err().to_string();
+        assert!(error.contains("multiplications"), "{error}");
+    }
+
+    #[test]
+    fn operands_that_do_not_fit_are_left_to_shape_inference() {
+        let budget = Budget::for_file(0, Interrupt::default());
         let misfit = Op::from(Binary::Divide);
-        assert!(fold(&misfit, &[&constant(&[2], &[1.0, 2.0]), &constant(&[3], &[1.0; 3])]).is_none());
+        let operands = [&constant(&[2], &[1.0, 2.0]), &constant(&[3], &[1.0; 3])];
+        assert!(fold(&misfit, &operands, &budget).unwrap().is_none());
+    }
+
+    #[test]
+    fn memory_of_constants_that_are_gone_is_free_again() {
+        let budget = Budget::for_file(0, Interrupt::default());
+        let mut last = range(1 << 21);
+        for _ in 0..20 {
+            let negated = Eltwise::Sum { coefficients: vec![-1.0] };
+            last = fold(&negated.into(), &[&last], &budget).unwrap().unwrap().remove(0);
+        }
+        assert_eq!(last.numbers()[3], 3.0);
+    }
+
+    /// What all operators make of tensors that are one number is what they make of the same tensors written out.
+    #[test]
+    fn one_number_many_times_stays_one_number() {
+        let (two, three) = ([2usize, 3].as_slice(), [3usize, 2].as_slice());
+        let reduce = |reduction| Reduce { reduction, axes: vec![0], keep_axes: false, coefficient: 0.5 };
+        type Filled<'a> = (&'a [usize], f64);
+        let cases: Vec<(Op, Vec<Filled<'_>>)> = vec![
+            (Unary::Sigmoid.into(), vec![(two, 0.25)]),
+            (Binary::Power.into(), vec![(two, 1.5), (&[3], 2.0)]),
+            (Eltwise::Sum { coefficients: vec![2.0, -1.0] }.into(), vec![(two, 1.5), (&[1], 4.0)]),
+            (Select.into(), vec![(&[1], 0.0), (two, 1.0), (two, 7.0)]),
+            (Transpose { permutation: vec![1, 0] }.into(), vec![(two, 3.0)]),
+            (Take { axis: 1, positions: vec![2, 0, 0, 1] }.into(), vec![(two, 3.0)]),
+            (Split { axis: 1, sizes: vec![1, 2] }.into(), vec![(two, 3.0)]),
+            (Tile { axis: 0, repeats: 4 }.into(), vec![(two, 3.0)]),
+            (Concat { axis: 0 }.into(), vec![(two, 3.0), (two, 3.0)]),
+            (Pad { before: vec![0, 1], behind: vec![1, 0], value: 3.0 }.into(), vec![(two, 3.0)]),
+            (MatrixProduct.into(), vec![(two, 3.0), (three, -0.5)]),
+            (reduce(Reduction::Sum).into(), vec![(two, 3.0)]),
+            (reduce(Reduction::Mean).into(), vec![(two, 3.0)]),
+            (reduce(Reduction::AbsoluteSum).into(), vec![(two, -3.0)]),
+            (reduce(Reduction::SquareSum).into(), vec![(two, 3.0)]),
+            (reduce(Reduction::Product).into(), vec![(two, -3.0)]),
+            (reduce(Reduction::Maximum).into(), vec![(two, 3.0)]),
+        ];
+        let budget = Budget::for_file(0, Interrupt::default());
+        for (op, operands) in cases {
+            let filled: Vec<Constant> = operands
+                .iter()
+                .map(|(extents, number)| Constant::filled(Shape::new(*extents).unwrap(), *number))
+                .collect();
+            let written: Vec<Constant> =
+                filled.iter().map(|filled| constant(filled.shape().extents(), &filled.numbers())).collect();
+            let results = fold(&op, &filled.iter().collect::<Vec<_>>(), &budget).unwrap().unwrap();
+            let shapes: Vec<&Shape> = written.iter().map(Constant::shape).collect();
+            let inferred = op.operator().infer(&shapes).unwrap();
+            let expected = compute(&op, &written.iter().collect::<Vec<_>>(), &inferred).unwrap();
+            assert_eq!(results.len(), expected.len());
+            for (result, expected) in results.iter().zip(&expected) {
+                assert!(result.uniform().is_some(), "{op:?}");
+                assert_eq!(result.shape(), expected.shape(), "{op:?}");
+                assert_eq!(result.numbers(), expected.numbers(), "{op:?}");
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! [`ValueId`] means the same before and after.
 #![forbid(unsafe_code)]
 
+mod budget;
 mod builder;
 mod constant;
 mod cost;
@@ -21,17 +22,20 @@ mod display;
 mod error;
 mod fold;
 mod graph;
+mod interrupt;
 pub mod op;
 pub mod pass;
 mod shape;
 mod weights;
 
+pub use budget::{Budget, OverBudget, Reservation};
 pub use builder::GraphBuilder;
 pub use constant::Constant;
 pub use cost::{described, operations};
 pub use error::{GraphError, Inconsistency};
 pub use fold::fold;
 pub use graph::{Graph, Node, NodeId, Origin, Value, ValueId};
+pub use interrupt::{Interrupt, Interrupted};
 pub use op::Op;
 pub use shape::{MAXIMUM_ELEMENTS, MAXIMUM_RANK, Shape};
 pub use weights::{DataType, Weights};

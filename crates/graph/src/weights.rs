@@ -20,6 +20,14 @@ pub enum DataType {
     F16,
     /// The upper half of single precision ("brain float").
     Bf16,
+    /// Whole numbers with a sign of one byte, as quantised weights have them.
+    I8,
+    /// Whole numbers without a sign of one byte.
+    U8,
+    /// Whole numbers with a sign of two bytes.
+    I16,
+    /// Whole numbers without a sign of two bytes.
+    U16,
 }
 
 impl DataType {
@@ -28,7 +36,8 @@ impl DataType {
         match self {
             Self::F32 => 4,
             Self::F64 => 8,
-            Self::F16 | Self::Bf16 => 2,
+            Self::F16 | Self::Bf16 | Self::I16 | Self::U16 => 2,
+            Self::I8 | Self::U8 => 1,
         }
     }
 }
@@ -52,6 +61,8 @@ enum Source {
     Stored { data_type: DataType, bytes: Bytes, file: Option<Arc<MappedFile>> },
     /// Nowhere: they are made when they are read.
     Noise { seed: u64, deviation: f32 },
+    /// Nowhere: all are one number.
+    Filled(f32),
 }
 
 impl Weights {
@@ -85,6 +96,11 @@ impl Weights {
         Self { shape, source: Source::Noise { seed, deviation } }
     }
 
+    /// One number everywhere. It takes no memory, however large the shape.
+    pub fn filled(shape: Shape, number: f32) -> Self {
+        Self { shape, source: Source::Filled(number) }
+    }
+
     /// Numbers computed here, as by folding.
     ///
     /// # Errors
@@ -103,7 +119,7 @@ impl Weights {
     pub fn data_type(&self) -> DataType {
         match self.source {
             Source::Stored { data_type, .. } => data_type,
-            Source::Noise { .. } => DataType::F32,
+            Source::Noise { .. } | Source::Filled(_) => DataType::F32,
         }
     }
 
@@ -136,30 +152,23 @@ impl Weights {
                 }
                 return;
             }
+            &Source::Filled(number) => {
+                assert!(start + target.len() <= self.shape.elements(), "a range beyond the weights");
+                target.fill(number);
+                return;
+            }
         };
         let size = data_type.size();
         let source = &bytes[start * size..(start + target.len()) * size];
         match data_type {
-            DataType::F32 => {
-                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<4>().0) {
-                    *number = f32::from_le_bytes(*bytes);
-                }
-            }
-            DataType::F64 => {
-                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<8>().0) {
-                    *number = f64::from_le_bytes(*bytes) as f32;
-                }
-            }
-            DataType::F16 => {
-                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<2>().0) {
-                    *number = f16::from_le_bytes(*bytes).to_f32();
-                }
-            }
-            DataType::Bf16 => {
-                for (number, bytes) in target.iter_mut().zip(source.as_chunks::<2>().0) {
-                    *number = bf16::from_le_bytes(*bytes).to_f32();
-                }
-            }
+            DataType::F32 => convert(source, target, f32::from_le_bytes),
+            DataType::F64 => convert(source, target, |bytes| f64::from_le_bytes(bytes) as f32),
+            DataType::F16 => convert(source, target, |bytes| f16::from_le_bytes(bytes).to_f32()),
+            DataType::Bf16 => convert(source, target, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            DataType::I8 => convert(source, target, |bytes| f32::from(i8::from_le_bytes(bytes))),
+            DataType::U8 => convert(source, target, |bytes| f32::from(u8::from_le_bytes(bytes))),
+            DataType::I16 => convert(source, target, |bytes| f32::from(i16::from_le_bytes(bytes))),
+            DataType::U16 => convert(source, target, |bytes| f32::from(u16::from_le_bytes(bytes))),
         }
     }
 
@@ -170,20 +179,36 @@ impl Weights {
         numbers
     }
 
+    /// All elements in double precision, in C order.
+    pub(crate) fn to_f64(&self) -> Vec<f64> {
+        let mut numbers = Vec::with_capacity(self.shape.elements());
+        self.pieces(|_, piece| numbers.extend(piece.iter().map(|&number| f64::from(number))));
+        numbers
+    }
+
     /// How many numbers are NaN or infinite. Gives the pages that it has read back.
     pub(crate) fn not_finite(&self) -> usize {
-        // A piece of the file that is in memory at once.
+        if let Source::Filled(number) = self.source {
+            return if number.is_finite() { 0 } else { self.shape.elements() };
+        }
+        let mut count = 0;
+        self.pieces(|start, piece| {
+            self.release(start, piece.len());
+            count += piece.iter().filter(|number| !number.is_finite()).count();
+        });
+        count
+    }
+
+    /// Calls `work` with all elements in order, a piece at a time, and the place where the piece starts.
+    fn pieces(&self, mut work: impl FnMut(usize, &[f32])) {
         const PIECE: usize = 1 << 16;
         let elements = self.shape.elements();
         let mut numbers = vec![0.0; PIECE.min(elements)];
-        let mut count = 0;
         for start in (0..elements).step_by(PIECE) {
             let piece = &mut numbers[..PIECE.min(elements - start)];
             self.read(start, piece);
-            self.release(start, piece.len());
-            count += piece.iter().filter(|number| !number.is_finite()).count();
+            work(start, piece);
         }
-        count
     }
 
     /// Gives the file pages of the elements `start..start + count` back to the system; they are read again on demand.
@@ -194,6 +219,13 @@ impl Weights {
             let size = data_type.size();
             file.release(&bytes[start * size..(start + count) * size]);
         }
+    }
+}
+
+/// Reads numbers of `SIZE` bytes each.
+fn convert<const SIZE: usize>(source: &[u8], target: &mut [f32], number: impl Fn([u8; SIZE]) -> f32) {
+    for (target, bytes) in target.iter_mut().zip(source.as_chunks::<SIZE>().0) {
+        *target = number(*bytes);
     }
 }
 
@@ -266,6 +298,29 @@ mod tests {
         let brain: Vec<u8> = [0x3FC0u16, 0xC000, 0x3880].iter().flat_map(|bits| bits.to_le_bytes()).collect();
         let weights = Weights::from_bytes(shape, DataType::Bf16, brain.into()).unwrap();
         assert_eq!(weights.to_vec(), [1.5, -2.0, 1.0 / 16384.0]);
+    }
+
+    #[test]
+    fn reads_whole_numbers() {
+        let read = |data_type: DataType, bytes: &'static [u8]| {
+            let shape = Shape::new([bytes.len() / data_type.size()]).unwrap();
+            Weights::from_bytes(shape, data_type, Bytes::from_static(bytes)).unwrap().to_vec()
+        };
+        assert_eq!(read(DataType::I8, &[0x00, 0x7f, 0x80, 0xff]), [0.0, 127.0, -128.0, -1.0]);
+        assert_eq!(read(DataType::U8, &[0x00, 0x80, 0xff]), [0.0, 128.0, 255.0]);
+        assert_eq!(read(DataType::I16, &[0xff, 0x7f, 0x00, 0x80]), [32767.0, -32768.0]);
+        assert_eq!(read(DataType::U16, &[0x00, 0x80, 0xff, 0xff]), [32768.0, 65535.0]);
+    }
+
+    #[test]
+    fn one_number_everywhere_takes_no_memory() {
+        let weights = Weights::filled(Shape::new([crate::MAXIMUM_ELEMENTS]).unwrap(), 1.5);
+        let mut some = [0.0; 3];
+        weights.read(crate::MAXIMUM_ELEMENTS - 3, &mut some);
+        assert_eq!(some, [1.5; 3]);
+        assert_eq!(weights.not_finite(), 0);
+        let shape = Shape::new([3]).unwrap();
+        assert_eq!(Weights::filled(shape, f32::NAN).not_finite(), 3);
     }
 
     #[test]

@@ -90,6 +90,17 @@ impl MappedFile {
         self.map.as_ref().map_or(0, |map| map.len())
     }
 
+    /// The number of bytes that the file takes where it is stored, at most its length: holes that were never written
+    /// take none.
+    pub fn stored(&self) -> u64 {
+        #[cfg(unix)]
+        if let Ok(metadata) = self.file.metadata() {
+            // The unit of this count is always 512 bytes.
+            return std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512).min(self.length);
+        }
+        self.length
+    }
+
     /// Whether the file was empty when it was opened.
     pub fn is_empty(&self) -> bool {
         self.map.is_none()

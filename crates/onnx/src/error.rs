@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use deepinside_graph::{GraphError, Inconsistency};
+use deepinside_graph::{GraphError, Inconsistency, OverBudget};
 use thiserror::Error;
 
 /// Which node an error is about.
@@ -106,6 +106,15 @@ pub enum OnnxError {
         /// What the graph says.
         #[source]
         cause: GraphError,
+    },
+    /// What is computed while the file is read takes more than a file of its size may, or the import was asked to stop.
+    #[error("{place}: {cause}")]
+    Budget {
+        /// The node or tensor.
+        place: String,
+        /// Which limit was reached.
+        #[source]
+        cause: OverBudget,
     },
     /// A node reads a tensor that nothing before it makes.
     #[error("{place}: its input '{tensor}' is {}", if *.later { "made by a later node; the nodes must be sorted and without cycles" } else { "made by no node, input or initialiser" })]

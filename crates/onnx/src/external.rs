@@ -1,6 +1,6 @@
 //! Data outside of the model file: large models keep their weights in files beside it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -17,12 +17,14 @@ pub(crate) struct ExternalData {
     /// The folder of the model; none where the model does not come from a file.
     folder: Option<PathBuf>,
     files: RefCell<HashMap<String, Arc<MappedFile>>>,
+    /// The bytes of all of them that are stored.
+    size: Cell<u64>,
 }
 
 impl ExternalData {
     /// Files in the folder of this model.
     pub fn beside(model: &Path) -> Self {
-        Self { folder: model.parent().map(Path::to_owned), files: RefCell::default() }
+        Self { folder: model.parent().map(Path::to_owned), ..Self::default() }
     }
 
     /// The data of a tensor: `expected` bytes, and the file in which they lie.
@@ -61,6 +63,11 @@ impl ExternalData {
         Ok((file.bytes().slice(offset..end), file))
     }
 
+    /// The bytes that the files read so far take where they are stored.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.get()
+    }
+
     /// The files beside the model that have been read so far, by name.
     pub(crate) fn read_files(&self) -> Vec<PathBuf> {
         let folder = self.folder.clone().unwrap_or_default();
@@ -91,6 +98,7 @@ impl ExternalData {
             return Err("which leads out of the model's own folder".to_owned());
         }
         let file = MappedFile::open(real).map_err(cannot)?;
+        self.size.set(self.size.get() + file.stored());
         self.files.borrow_mut().insert(location.to_owned(), Arc::clone(&file));
         Ok(file)
     }

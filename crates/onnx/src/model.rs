@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use deepinside_graph::{Budget, Interrupt};
 use mapped_file::MappedFile;
 use prost::Message;
 
@@ -16,6 +17,8 @@ pub struct Model {
     pub(crate) proto: proto::Model,
     pub(crate) file: Option<Arc<MappedFile>>,
     pub(crate) external: ExternalData,
+    /// The bytes of its own file.
+    size: u64,
 }
 
 /// What the file says about one of the network's inputs.
@@ -53,12 +56,13 @@ impl Model {
         external: ExternalData,
     ) -> Result<Self, OnnxError> {
         limits::check(&bytes)?;
+        let size = bytes.len() as u64;
         let proto =
             proto::Model::decode(bytes).map_err(|cause| OnnxError::Malformed { what: cause.to_string() })?;
         if proto.graph.is_none() {
             return Err(OnnxError::Malformed { what: "it has no graph".to_owned() });
         }
-        Ok(Self { proto, file, external })
+        Ok(Self { proto, file, external, size })
     }
 
     /// The program that wrote the file, as "pytorch 2.5.0"; empty where the file does not say.
@@ -69,6 +73,16 @@ impl Model {
     /// The files beside the model's own that hold its tensors, as far as they have been read: all once it is imported.
     pub fn external_files(&self) -> Vec<std::path::PathBuf> {
         self.external.read_files()
+    }
+
+    /// What computing its constants may take. It grows with the other files that are found.
+    pub(crate) fn budget(&self, interrupt: Interrupt) -> Budget {
+        Budget::for_file(self.size(), interrupt)
+    }
+
+    /// The bytes of its own file and of those beside it that have been read so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size + self.external.size()
     }
 
     /// The inputs that are fed from outside, in the order of the file.

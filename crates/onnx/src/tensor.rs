@@ -113,7 +113,7 @@ pub(crate) fn shape(dims: &[i64]) -> Result<Shape, Inconsistency> {
     Shape::new(extents)
 }
 
-/// The constant that a tensor of the file is. Raw floating-point data stay where they lie.
+/// The constant that a tensor of the file is. Raw data of up to 24 significant bits stay where they lie.
 pub(crate) fn read(
     tensor: &Tensor,
     file: Option<&Arc<MappedFile>>,
@@ -157,6 +157,10 @@ fn from_raw(
         Element::F64 => Some(DataType::F64),
         Element::F16 => Some(DataType::F16),
         Element::Bf16 => Some(DataType::Bf16),
+        Element::I8 => Some(DataType::I8),
+        Element::U8 | Element::Bool => Some(DataType::U8),
+        Element::I16 => Some(DataType::I16),
+        Element::U16 => Some(DataType::U16),
         _ => None,
     };
     if let Some(data_type) = data_type {
@@ -168,10 +172,6 @@ fn from_raw(
     }
     let elements = shape.elements();
     let numbers: Vec<f64> = match element {
-        Element::U8 | Element::Bool => raw.iter().map(|&byte| f64::from(byte)).collect(),
-        Element::I8 => raw.iter().map(|&byte| f64::from(byte as i8)).collect(),
-        Element::U16 => numbers(&raw, |bytes| f64::from(u16::from_le_bytes(bytes))),
-        Element::I16 => numbers(&raw, |bytes| f64::from(i16::from_le_bytes(bytes))),
         Element::I32 => numbers(&raw, |bytes| f64::from(i32::from_le_bytes(bytes))),
         Element::U32 => numbers(&raw, |bytes| f64::from(u32::from_le_bytes(bytes))),
         Element::I64 => numbers(&raw, |bytes| i64::from_le_bytes(bytes) as f64),
@@ -181,7 +181,7 @@ fn from_raw(
             let halves = raw.iter().flat_map(|&byte| [byte & 15, byte >> 4]).take(elements);
             halves.map(|half| nibble(element, half)).collect()
         }
-        Element::F32 | Element::F64 | Element::F16 | Element::Bf16 => Vec::new(),
+        _ => Vec::new(),
     };
     Constant::new(shape, numbers)
 }

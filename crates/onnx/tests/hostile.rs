@@ -129,6 +129,14 @@ fn what_would_be_enormous_is_never_made() {
         ],
         &["'c' (ConstantOfShape)", "at most"],
     );
+    refused(
+        &[
+            shape(&[1 << 20, 1 << 10]),
+            node("ConstantOfShape", &["s"], &["c"], &[]),
+            node("Reshape", &["x", "c"], &["y"], &[]),
+        ],
+        &["'y' (Reshape)", "elements"],
+    );
     refused(&[shape(&[1 << 40, 1]), node("Expand", &["x", "s"], &["y"], &[])], &["Expand"]);
     refused(&[shape(&[1, 1 << 40]), node("Tile", &["x", "s"], &["y"], &[])], &["Tile"]);
     refused(
@@ -155,6 +163,93 @@ fn what_would_be_enormous_is_never_made() {
         ],
         &["Range", "at most 16 Mi"],
     );
+}
+
+/// `0, 1, …` as `r` of 4 Mi numbers: 32 MB in double precision.
+fn range() -> Vec<Vec<u8>> {
+    let scalar = |name: &str, value: f32| field(5, &tensor(name, &[], 1, &value.to_le_bytes()));
+    let count = (1 << 22) as f32;
+    vec![
+        scalar("zero", 0.0),
+        scalar("one", 1.0),
+        scalar("count", count),
+        node("Range", &["zero", "count", "one"], &["r"], &[]),
+    ]
+}
+
+/// Adds what is left of a constant to the input.
+fn added(constant: &str) -> Vec<Vec<u8>> {
+    vec![node("ReduceSum", &[constant], &["sum"], &[]), node("Add", &["x", "sum"], &["y"], &[])]
+}
+
+#[test]
+fn constants_that_are_too_many_together() {
+    // Held at once, because the sum at the end reads them all.
+    let mut parts = range();
+    let names: Vec<String> = (0..200).map(|index| format!("n{index}")).collect();
+    parts.extend(names.iter().map(|name| node("Neg", &["r"], &[name], &[])));
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    parts.push(node("Sum", &all, &["all"], &[]));
+    refused(&[parts, added("all")].concat(), &["(Neg)", "268", "bytes at once", "onnxsim"]);
+}
+
+#[test]
+fn constants_that_take_too_long_together() {
+    let mut parts = range();
+    let mut last = "r".to_owned();
+    for index in 0..2000 {
+        let name = format!("e{index}");
+        parts.push(node("Exp", &[&last], &[&name], &[]));
+        last = name;
+    }
+    refused(&[parts, added(&last)].concat(), &["(Exp)", "elements, the limit for a file of"]);
+    let mut parts = range();
+    let shape =
+        |name: &str, extents: &[i64]| field(5, &tensor(name, &[extents.len() as u64], 7, &ints(extents)));
+    parts.extend([shape("wide", &[2048, 2048]), shape("high", &[2048, 2048])]);
+    parts.push(node("Reshape", &["r", "wide"], &["a"], &[]));
+    parts.push(node("Reshape", &["r", "high"], &["b"], &[]));
+    parts.push(node("MatMul", &["a", "b"], &["product"], &[]));
+    refused(&[parts, added("product")].concat(), &["'product' (MatMul)", "multiplications"]);
+}
+
+#[test]
+fn constants_are_freed_behind_their_last_reader() {
+    // 32 MB each: nine of them would be too many.
+    let mut parts = range();
+    let mut last = "r".to_owned();
+    for index in 0..10 {
+        let name = format!("n{index}");
+        parts.push(node("Neg", &[&last], &[&name], &[]));
+        last = name;
+    }
+    // Nothing reads these.
+    parts.extend((0..2).map(|index| node("Neg", &["r"], &[&format!("unread{index}")], &[])));
+    read(&model(&[parts, added(&last)].concat())).unwrap();
+}
+
+/// One number many times is not written out: exporters of benchmarks write all weights of VGG-19 like this.
+#[test]
+fn large_constants_of_one_number_are_read() {
+    let shape = field(5, &tensor("s", &[2], 7, &ints(&[2, 1 << 28])));
+    let parts = [
+        shape,
+        node("ConstantOfShape", &["s"], &["c"], &[]),
+        node("Exp", &["c"], &["e"], &[]),
+        node("MatMul", &["x", "e"], &["p"], &[]),
+        node("ReduceMax", &["p"], &["m"], &[]),
+        node("Add", &["x", "m"], &["y"], &[]),
+    ];
+    read(&model(&parts)).unwrap();
+}
+
+#[test]
+fn an_import_stops_when_it_is_asked_to() {
+    let options = ImportOptions::default();
+    options.interrupt.ask();
+    let bytes = model(&[range(), added("r")].concat());
+    let error = import(&Model::from_bytes(bytes.into()).unwrap(), &options).unwrap_err();
+    assert!(error.to_string().contains("asked to stop"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::body::Bytes;
-use deepinside::{Model, Settings};
+use deepinside::{Interrupt, Model, Settings};
 
 use crate::lock;
 use crate::options::{ModelSource, Origin};
@@ -30,18 +30,27 @@ impl Entry {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open(&self) -> Answer<Arc<Model>> {
+    pub fn open(&self, interrupt: &Interrupt) -> Answer<Arc<Model>> {
         let mut opened = lock(&self.opened);
-        let result = opened.get_or_insert_with(|| {
-            let model = match &self.source.origin {
-                Origin::BuiltIn => built_in(),
-                Origin::Path(path) => Model::open(path, Settings::default()),
-                // It was opened when it came, and stays open.
-                Origin::Uploaded => Err(deepinside::Error::Model("it has to be uploaded again".to_owned())),
-            };
-            model.map(Arc::new).map_err(|error| error.to_string())
-        });
-        result.clone().map_err(|cause| {
+        let result = match &*opened {
+            Some(result) => result.clone(),
+            None => {
+                let model = match &self.source.origin {
+                    Origin::BuiltIn => built_in(),
+                    Origin::Path(path) => Model::open_until(path, Settings::default(), interrupt),
+                    // It was opened when it came, and stays open.
+                    Origin::Uploaded => {
+                        Err(deepinside::Error::Model("it has to be uploaded again".to_owned()))
+                    }
+                };
+                // The next request may have more time.
+                if let Err(error @ deepinside::Error::Interrupted) = model {
+                    return Err(error.into());
+                }
+                opened.insert(model.map(Arc::new).map_err(|error| error.to_string())).clone()
+            }
+        };
+        result.map_err(|cause| {
             Problem::not_found(format!("the model '{}' cannot be opened: {cause}", self.source.id))
         })
     }
@@ -95,12 +104,12 @@ impl Models {
     ///
     /// # Errors
     /// When it is no network that can be used, or there are too many.
-    pub fn add(&self, name: &str, onnx: Bytes) -> Answer<Arc<Entry>> {
+    pub fn add(&self, name: &str, onnx: Bytes, interrupt: &Interrupt) -> Answer<Arc<Entry>> {
         let name = id_of(Path::new(name));
-        let model = Arc::new(
-            Model::from_onnx(onnx, &name, Settings::default())
-                .map_err(|error| Problem::unfit(error.to_string()))?,
-        );
+        let model = Arc::new(match Model::from_onnx_until(onnx, &name, Settings::default(), interrupt) {
+            Err(error @ deepinside::Error::Interrupted) => return Err(error.into()),
+            model => model.map_err(|error| Problem::unfit(error.to_string()))?,
+        });
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST {
             return Err(Problem::conflict(format!("there are {MOST} models already")));

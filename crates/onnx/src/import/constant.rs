@@ -39,14 +39,10 @@ pub(super) fn import_constant_of_shape<'a>(
         None => (Constant::new(Shape::scalar(), vec![0.0])?, Kind::Float),
         Some(tensor) => tensor::read(tensor, None, &ExternalData::default())?,
     };
-    // The same limit as for everything that is computed while a file is read.
-    const LARGEST: usize = 1 << 26;
-    match value.numbers()[..] {
-        [number] if shape.elements() <= LARGEST => {
-            let numbers = vec![number; shape.elements()];
-            importer.finish_known(node, 0, Constant::new(shape, numbers)?, kind)
+    match value.uniform() {
+        Some(number) if value.shape().elements() == 1 => {
+            importer.finish_known(node, 0, Constant::filled(shape, number), kind)
         }
-        [_] => inconsistent("shape", format!("at most {LARGEST} elements"), shape),
         _ => inconsistent("attribute 'value'", "one number", value.shape()),
     }
 }
@@ -65,6 +61,7 @@ pub(super) fn import_range<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> 
     if count.is_nan() || count > f64::from(1 << 24) {
         return inconsistent("range", "at most 16 Mi numbers", format!("{start} to {limit} by {step}"));
     }
+    importer.ask_for(count as u64)?;
     let numbers: Vec<f64> = (0..count as usize).map(|index| start + index as f64 * step).collect();
     importer.finish_known(node, 0, Constant::new(Shape::new([numbers.len()])?, numbers)?, kind)
 }

@@ -1,6 +1,6 @@
 //! Why a node cannot be imported, before it is said which node.
 
-use deepinside_graph::{GraphError, Inconsistency};
+use deepinside_graph::{GraphError, Inconsistency, OverBudget};
 
 use crate::{NodePlace, OnnxError};
 
@@ -13,6 +13,8 @@ pub(super) enum Failure {
     Inconsistent(Inconsistency),
     /// The graph refused it.
     Graph(GraphError),
+    /// Its constants are too large, or the import was asked to stop.
+    OverBudget(OverBudget),
     /// It is about another node or a tensor, and complete.
     Whole(Box<OnnxError>),
 }
@@ -28,6 +30,7 @@ impl Failure {
             Self::Graph(GraphError::Node { cause, .. }) => OnnxError::Node { place, cause },
             Self::Graph(GraphError::DuplicateName { name }) => OnnxError::DuplicateTensor { tensor: name },
             Self::Graph(cause) => OnnxError::Graph { place, cause },
+            Self::OverBudget(cause) => OnnxError::Budget { place: place.to_string(), cause },
             Self::Whole(error) => *error,
         }
     }
@@ -56,6 +59,12 @@ impl From<Inconsistency> for Failure {
 impl From<GraphError> for Failure {
     fn from(cause: GraphError) -> Self {
         Self::Graph(cause)
+    }
+}
+
+impl From<OverBudget> for Failure {
+    fn from(cause: OverBudget) -> Self {
+        Self::OverBudget(cause)
     }
 }
 

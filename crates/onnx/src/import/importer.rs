@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::{Constant, GraphBuilder, Inconsistency, Op, Shape, ValueId, Weights, fold};
+use deepinside_graph::{
+    Budget, Constant, GraphBuilder, Inconsistency, Op, Reservation, Shape, ValueId, Weights, fold,
+};
 
 use super::failure::{Failure, inconsistent, unsupported};
 use super::node::Node;
 use super::operators;
+use super::readers::Readers;
 use super::{ImportOptions, Imported};
 use crate::tensor::{self, Kind};
 use crate::{Model, OnnxError, proto};
@@ -33,6 +36,8 @@ pub(super) enum Source {
     Known(Constant),
     /// Computed by the network, or fed to it.
     Computed(ValueId),
+    /// Was known until its last reader had read it.
+    Freed,
 }
 
 impl Operand {
@@ -40,7 +45,7 @@ impl Operand {
     pub fn constant(&self) -> Option<&Constant> {
         match &self.source {
             Source::Known(constant) => Some(constant),
-            Source::Computed(_) => None,
+            Source::Computed(_) | Source::Freed => None,
         }
     }
 
@@ -68,6 +73,12 @@ pub(super) struct Importer<'a> {
     warnings: Vec<String>,
     /// Every name that some node makes, to tell a cycle from a name that is wrong.
     made: HashSet<&'a str>,
+    /// What computing constants may still take.
+    budget: Budget,
+    /// Memory of what the graph keeps, counted until the import ends.
+    kept: Vec<Reservation>,
+    /// The ONNX types of the initialisers' elements, by name.
+    data_types: HashMap<&'a str, i32>,
 }
 
 pub(super) fn import(model: &Model, options: &ImportOptions) -> Result<Imported, OnnxError> {
@@ -88,6 +99,9 @@ pub(super) fn import(model: &Model, options: &ImportOptions) -> Result<Imported,
         tensors: Vec::new(),
         warnings: Vec::new(),
         made: graph.node.iter().flat_map(|node| &node.output).map(String::as_str).collect(),
+        budget: model.budget(options.interrupt.clone()),
+        kept: Vec::new(),
+        data_types: graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type)).collect(),
     };
     if version > NEWEST {
         importer.warnings.push(format!(
@@ -96,13 +110,13 @@ pub(super) fn import(model: &Model, options: &ImportOptions) -> Result<Imported,
     }
     importer.initialisers(graph)?;
     importer.inputs(graph, options)?;
-    importer.nodes(&graph.node)?;
+    importer.whole(graph)?;
     let mut outputs = Vec::new();
     for output in &graph.output {
         let failed = |what| OnnxError::Output { output: output.name.clone(), what };
         match importer.scope.get(&output.name).map(|operand| &operand.source) {
             Some(Source::Computed(value)) => outputs.push(*value),
-            Some(Source::Known(_)) => importer
+            Some(Source::Known(_) | Source::Freed) => importer
                 .warnings
                 .push(format!("output '{}' does not depend on any input; it is left out", output.name)),
             None => return Err(failed("no node makes it")),
@@ -128,6 +142,10 @@ impl<'a> Importer<'a> {
         }
         for tensor in &graph.initializer {
             let (constant, kind) = tensor::read(tensor, self.model.file.as_ref(), &self.model.external)?;
+            self.budget.grow_to(self.model.size());
+            let constant = constant
+                .held_by(&self.budget)
+                .map_err(|cause| OnnxError::Budget { place: format!("tensor '{}'", tensor.name), cause })?;
             self.define(&tensor.name, Source::Known(constant), kind)?;
         }
         Ok(())
@@ -152,7 +170,7 @@ impl<'a> Importer<'a> {
             let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
             let kind = tensor.map_or(Ok(Kind::Float), |tensor| tensor::kind_of(tensor.elem_type));
             if options.without_weights && index > 0 {
-                let zeros = Constant::from(Weights::noise(shape, 0, 0.0));
+                let zeros = Constant::from(Weights::filled(shape, 0.0));
                 self.define(&input.name, Source::Known(zeros), kind.map_err(failed)?)?;
                 continue;
             }
@@ -163,16 +181,32 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Imports nodes in order; also those of a branch.
-    pub fn nodes(&mut self, nodes: &'a [proto::Node]) -> Result<(), OnnxError> {
-        for proto in nodes {
-            let node = Node::new(proto, self.version);
-            let import = operators::find(&proto.domain, &proto.op_type).ok_or_else(|| self.unknown(proto))?;
-            import(&node, self).map_err(|failure| failure.at(node.place()))?;
-            for attribute in node.unread() {
-                self.warnings
-                    .push(format!("{}: attribute '{attribute}' is not known and was ignored", node.place()));
+    /// Imports the nodes of the whole graph in order, and frees every constant behind its last reader.
+    fn whole(&mut self, graph: &'a proto::Graph) -> Result<(), OnnxError> {
+        let mut readers = Readers::of(graph);
+        for proto in &graph.node {
+            self.node(proto)?;
+            for name in readers.done(proto) {
+                if let Some(operand) = self.scope.get_mut(name)
+                    && matches!(operand.source, Source::Known(_))
+                {
+                    operand.source = Source::Freed;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Imports one node.
+    fn node(&mut self, proto: &'a proto::Node) -> Result<(), OnnxError> {
+        let node = Node::new(proto, self.version);
+        let failed = |failure: Failure| failure.at(node.place());
+        self.budget.spend(0, 0).map_err(|cause| failed(cause.into()))?;
+        let import = operators::find(&proto.domain, &proto.op_type).ok_or_else(|| self.unknown(proto))?;
+        import(&node, self).map_err(failed)?;
+        for attribute in node.unread() {
+            self.warnings
+                .push(format!("{}: attribute '{attribute}' is not known and was ignored", node.place()));
         }
         Ok(())
     }
@@ -196,7 +230,7 @@ impl<'a> Importer<'a> {
     pub fn branch(&mut self, graph: &'a proto::Graph) -> Result<(), OnnxError> {
         self.initialisers(graph)?;
         self.made.extend(graph.node.iter().flat_map(|node| &node.output).map(String::as_str));
-        self.nodes(&graph.node)
+        graph.node.iter().try_for_each(|node| self.node(node))
     }
 
     fn define(&mut self, name: &str, source: Source, kind: Kind) -> Result<(), OnnxError> {
@@ -243,8 +277,13 @@ impl<'a> Importer<'a> {
     pub fn known(&self, node: &Node<'_>, index: usize, what: &str) -> Result<Option<Constant>, Failure> {
         let Some(operand) = self.optional(node, index)? else { return Ok(None) };
         match operand.source {
-            Source::Known(constant) => Ok(Some(constant)),
-            Source::Computed(_) => unsupported(format!(
+            Source::Known(constant) => {
+                // Its numbers will be copied and read.
+                let elements = constant.shape().elements() as u64;
+                self.ask_for(elements)?;
+                Ok(Some(constant))
+            }
+            Source::Computed(_) | Source::Freed => unsupported(format!(
                 "{what} ('{}') must be constant, but depends on an input of the network",
                 operand.name
             )),
@@ -268,13 +307,13 @@ impl<'a> Importer<'a> {
         match &operand.source {
             Source::Known(constant) => constant.shape().clone(),
             Source::Computed(value) => self.builder.shape(*value).clone(),
+            Source::Freed => Shape::default(),
         }
     }
 
     /// The ONNX type of an initialiser's elements.
     pub fn data_type(&self, name: &str) -> Option<i32> {
-        let graph = self.model.proto.graph.as_ref()?;
-        graph.initializer.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.data_type)
+        self.data_types.get(name).copied()
     }
 
     /// A new constant, called `result@step`.
@@ -285,7 +324,7 @@ impl<'a> Importer<'a> {
         extents: &[usize],
         numbers: Vec<f64>,
     ) -> Result<Operand, Failure> {
-        let constant = Constant::new(Shape::new(extents)?, numbers)?;
+        let constant = Constant::new(Shape::new(extents)?, numbers)?.held_by(&self.budget)?;
         let name = format!("{}@{step}", node.stem());
         Ok(Operand { source: Source::Known(constant), kind: Kind::Float, name })
     }
@@ -295,9 +334,13 @@ impl<'a> Importer<'a> {
         let constant = match &operand.source {
             Source::Computed(value) => return Ok(*value),
             Source::Known(constant) => constant,
+            Source::Freed => return unsupported(format!("'{}' is read after its last reader", operand.name)),
         };
         if let Some(&value) = self.constants.get(&operand.name) {
             return Ok(value);
+        }
+        if let Some(bytes) = constant.bytes_as_weights() {
+            self.keep(bytes)?;
         }
         let value = self.builder.constant(operand.name.clone(), constant.to_weights()?)?;
         self.constants.insert(operand.name.clone(), value);
@@ -389,6 +432,22 @@ impl<'a> Importer<'a> {
         Ok(made)
     }
 
+    /// Counts memory that what is about to be made takes while it is made.
+    ///
+    /// # Errors
+    /// When it is more than the budget has left.
+    pub fn ask_for(&self, elements: u64) -> Result<(), Failure> {
+        self.budget.spend(elements, 0)?;
+        self.budget.hold(elements * size_of::<f64>() as u64)?;
+        Ok(())
+    }
+
+    /// Counts memory that the graph keeps.
+    fn keep(&mut self, bytes: u64) -> Result<(), Failure> {
+        self.kept.push(self.budget.hold(bytes)?);
+        Ok(())
+    }
+
     /// Makes a known tensor a result of the node.
     pub fn finish_known(
         &mut self,
@@ -397,6 +456,7 @@ impl<'a> Importer<'a> {
         constant: Constant,
         kind: Kind,
     ) -> Result<(), Failure> {
+        let constant = constant.held_by(&self.budget)?;
         match node.output(index) {
             Some(name) => Ok(self.define(name, Source::Known(constant), kind)?),
             None => Ok(()),
@@ -413,7 +473,11 @@ impl<'a> Importer<'a> {
     ) -> Result<Vec<Operand>, Failure> {
         let kind = operands.first().map_or(Kind::Float, |operand| operand.kind);
         let known: Option<Vec<&Constant>> = operands.iter().map(Operand::constant).collect();
-        if let Some(folded) = known.and_then(|known| fold(op, &known)) {
+        let folded = match known {
+            Some(known) => fold(op, &known, &self.budget)?,
+            None => None,
+        };
+        if let Some(folded) = folded {
             let operand = |(name, constant): (&&str, Constant)| Operand {
                 source: Source::Known(constant),
                 kind,
@@ -421,6 +485,7 @@ impl<'a> Importer<'a> {
             };
             return Ok(names.iter().zip(folded).map(operand).collect());
         }
+        self.keep(bytes_of(op))?;
         let inputs: Vec<ValueId> =
             operands.iter().map(|operand| self.value(operand)).collect::<Result<_, _>>()?;
         let values = self.builder.node(node.name(), op.clone(), &inputs, names)?;
@@ -431,6 +496,18 @@ impl<'a> Importer<'a> {
         };
         Ok(names.iter().zip(values).map(operand).collect())
     }
+}
+
+/// The bytes of an operator's attributes that grow with the tensors they are about.
+fn bytes_of(op: &Op) -> u64 {
+    let bytes = match op {
+        Op::Take(take) => take.positions.len() * size_of::<usize>(),
+        Op::Resample(resample) => {
+            resample.taps.iter().map(|taps| size_of_val(taps) + size_of_val(taps.as_slice())).sum()
+        }
+        _ => 0,
+    };
+    bytes as u64
 }
 
 /// The shape of an input whose first extent, the number of pictures, may be open.

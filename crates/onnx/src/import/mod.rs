@@ -17,6 +17,7 @@ mod operators;
 mod padding;
 mod pooling;
 mod quantisation;
+mod readers;
 mod reduction;
 mod resize;
 mod selection;
@@ -26,7 +27,7 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use deepinside_graph::{Graph, ValueId};
+use deepinside_graph::{Graph, Interrupt, ValueId};
 
 pub use operators::supported_operators;
 
@@ -40,6 +41,8 @@ pub struct ImportOptions {
     /// Let all inputs but the first be weights that the file does not hold, and zero: a file that was exported without weights
     /// lists them so.
     pub without_weights: bool,
+    /// Stops the import.
+    pub interrupt: Interrupt,
 }
 
 /// A network read from a file.
@@ -56,7 +59,8 @@ pub struct Imported {
 /// Turns a model into a graph. Extents that neither the options nor the file say are 1 for the first axis of an input.
 ///
 /// # Errors
-/// When other extents are open, an operator is not supported, or nodes do not fit together.
+/// When other extents are open, an operator is not supported, nodes do not fit together, what is computed on the way
+/// takes more than a file of that size may (see [`Budget`](deepinside_graph::Budget)), or the interrupt was set.
 pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, OnnxError> {
     importer::import(model, options)
 }

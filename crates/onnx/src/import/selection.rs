@@ -75,6 +75,7 @@ pub(super) fn import_slice<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> 
     for (index, &number) in axes.iter().enumerate() {
         let axis = axis(number, shape.rank())?;
         let extent = shape.extents()[axis];
+        importer.ask_for(extent as u64)?;
         let positions = stepped(starts[index], ends[index], steps[index], extent)?;
         match steps[index] {
             1 => {
@@ -84,7 +85,8 @@ pub(super) fn import_slice<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> 
                 }
             }
             _ => {
-                operand = importer.step(node, &format!("axis{axis}"), Take { axis, positions }, &[operand])?
+                operand =
+                    importer.step(node, &format!("axis{axis}"), Take { axis, positions }, &[operand])?;
             }
         }
     }

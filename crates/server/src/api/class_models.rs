@@ -222,8 +222,8 @@ pub async fn begin(
     request.changes.check()?;
     let entry = shared.models.get(request.model.as_deref())?;
     let state = Arc::clone(&shared);
-    let job = move |_: &Interrupt| {
-        let model = entry.open()?;
+    let job = move |interrupt: &Interrupt| {
+        let model = entry.open(interrupt)?;
         let objective = objective(&model, &request.objective)?;
         let name = request.recipe.unwrap_or(RecipeName::Paper);
         let recipe = Recipe::named(name.name())?.with(request.changes.table())?;

@@ -63,7 +63,7 @@ pub async fn graph(
     PathOf(id): PathOf<String>,
 ) -> Answer<Json<GraphAnswer>> {
     let entry = shared.models.get(Some(&id))?;
-    let job = move |_: &Interrupt| Ok(describe(&*entry.open()?));
+    let job = move |interrupt: &Interrupt| Ok(describe(&*entry.open(interrupt)?));
     Ok(Json(shared.queue.run(job).await?))
 }
 
@@ -146,8 +146,8 @@ pub async fn filters(
     QueryOf(query): QueryOf<FilterQuery>,
 ) -> Answer<Json<Filters>> {
     let entry = shared.models.get(Some(&id))?;
-    let job = move |_: &Interrupt| {
-        let model = entry.open()?;
+    let job = move |interrupt: &Interrupt| {
+        let model = entry.open(interrupt)?;
         let value = value_of(&model, &query.value)?;
         let none = || {
             Problem::not_found(format!(

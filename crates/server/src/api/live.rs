@@ -92,7 +92,7 @@ pub async fn live(
     // Not through the queue: a frame that waited behind other computations would be too old to be shown.
     let computed = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let model = entry.open()?;
+        let model = entry.open(&interrupt)?;
         let (height, width) = (model.transformer.height, model.transformer.width);
         if frame.len() != height * width * 3 {
             return Err(Problem::unfit(format!(

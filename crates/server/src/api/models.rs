@@ -105,8 +105,8 @@ pub async fn models(State(shared): State<SharedState>) -> Json<Vec<ModelInfo>> {
 pub async fn model(State(shared): State<SharedState>, PathOf(id): PathOf<String>) -> Answer<Json<ModelInfo>> {
     let entry = shared.models.get(Some(&id))?;
     let is_default = shared.models.get(None).is_ok_and(|first| Arc::ptr_eq(&first, &entry));
-    let info = shared.queue.run(move |_| {
-        entry.open()?;
+    let info = shared.queue.run(move |interrupt| {
+        entry.open(interrupt)?;
         Ok(ModelInfo::new(&entry, is_default))
     });
     Ok(Json(info.await?))
@@ -164,7 +164,7 @@ pub async fn upload(
     let is_model = |kind: &str| kind == "application/octet-stream";
     let onnx = read_file(request, "model", is_model, limits.model_bytes, limits.body_time).await?;
     let state = Arc::clone(&shared);
-    let entry = shared.queue.run(move |_| state.models.add(&name, onnx)).await?;
+    let entry = shared.queue.run(move |interrupt| state.models.add(&name, onnx, interrupt)).await?;
     Ok((StatusCode::CREATED, Json(ModelInfo::new(&entry, false))))
 }
 
@@ -213,8 +213,8 @@ pub async fn classes(
 ) -> Answer<Json<Vec<ClassInfo>>> {
     super::choices::expect_within("limit", query.limit, 1, 100_000)?;
     let entry = shared.models.get(Some(&id))?;
-    let job = move |_: &deepinside::Interrupt| {
-        let model = entry.open()?;
+    let job = move |interrupt: &deepinside::Interrupt| {
+        let model = entry.open(interrupt)?;
         let found = find(&model, &query.query, query.limit as usize);
         Ok(found.into_iter().map(|index| info(&model, index)).collect())
     };

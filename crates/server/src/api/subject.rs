@@ -77,7 +77,7 @@ pub async fn compute<T: Send + 'static>(
     let state = Arc::clone(shared);
     let job = move |interrupt: &Interrupt| {
         let begun = Instant::now();
-        let model = entry.open()?;
+        let model = entry.open(interrupt)?;
         let kept = state.photographs.get(&photograph)?;
         let prepared = &state.prepared;
         work(&Subject { prepared, entry: &entry, model: &model, kept: &kept, interrupt, begun })
