@@ -219,8 +219,9 @@ pub struct ModelArguments {
     /// What the difference is multiplied by: one number, or one per channel (4.37,4.46,4.44).
     #[arg(long, value_name = "NUMBERS")]
     pub scale: Option<ScaleSetting>,
-    /// How photographs are resized: anti-aliased, or bilinear as in 2015.
-    #[arg(long, value_name = "MODE", value_parser = deepinside::parse_interpolation)]
+    /// How photographs are resized: pillow-bilinear or pillow-bicubic as torchvision does, anti-aliased as Caffe does today,
+    /// or bilinear as Caffe did in 2015.
+    #[arg(long, value_name = "MODE")]
     pub interpolation: Option<Interpolation>,
     /// The most memory for the numbers of one run, in MiB, weights not counted. Where keeping what the backward pass reads
     /// would take more, parts of the forward pass are computed again: slower, with the same bits.

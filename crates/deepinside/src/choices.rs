@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deepinside_graph::op::{Eltwise, Unary};
 use deepinside_graph::{Graph, Op, ValueId};
-use deepinside_vision::{Array, ChannelOrder, Interpolation, Mean, Transformer, npy};
+use deepinside_vision::{Array, ChannelOrder, Convention, Interpolation, Mean, Transformer, npy};
 
 use crate::labels::Labels;
 use crate::settings::{ILSVRC, MeanSetting, Settings, Size};
@@ -32,15 +32,12 @@ pub enum Resize {
 
 impl Resize {
     /// Height and width of a photograph of this height and width after resizing.
-    pub fn extents(self, [height, width]: [usize; 2]) -> [usize; 2] {
+    pub fn extents(self, [height, width]: [usize; 2], convention: Convention) -> [usize; 2] {
         match self {
             Self::Exact(extents) => extents,
             Self::ShorterSide(side) => {
-                let longer = |longer: usize, shorter: usize| {
-                    // Rounded to the nearest. Nothing overflows: settings have sides of at most 2¹⁵, photographs 2³² pixels.
-                    (longer * side + shorter / 2) / shorter.max(1)
-                };
-                if height <= width { [side, longer(width, height)] } else { [longer(height, width), side] }
+                let longer = convention.longer_side(side, height.min(width), height.max(width));
+                if height <= width { [side, longer] } else { [longer, side] }
             }
         }
     }
@@ -91,6 +88,8 @@ struct Usual {
     mean: Option<([f32; 3], &'static str)>,
     scale: Vec<f32>,
     scale_reason: &'static str,
+    interpolation: Interpolation,
+    interpolation_reason: &'static str,
 }
 
 /// The mean pixel of ImageNet in blue, green, red, as Caffe's examples state it.
@@ -110,6 +109,8 @@ impl Usual {
             mean: None,
             scale: vec![1.0],
             scale_reason: "nothing else is said",
+            interpolation: Interpolation::PillowBilinear,
+            interpolation_reason: "torchvision's default, which most networks in ONNX files were trained and are tested with",
         };
         if origin.format == Format::Caffe {
             return Self {
@@ -121,6 +122,9 @@ impl Usual {
                     CAFFE_MEAN,
                     "the mean pixel of ImageNet; set another with --mean (none: --mean 0,0,0)",
                 )),
+                interpolation: Interpolation::AntiAliased,
+                interpolation_reason: "what Caffe's Python interface does with today's scikit-image: without blurring, shrinking \
+                                       makes noise of fine texture",
                 ..rgb
             };
         }
@@ -229,13 +233,9 @@ pub(crate) fn transformer(
     let interpolation = assumptions.choose(
         "interpolation",
         input.interpolation.as_ref(),
-        if settings.original { Interpolation::Bilinear } else { Interpolation::AntiAliased },
-        |interpolation| format!("{interpolation:?}"),
-        if settings.original {
-            "what scikit-image did in 2015"
-        } else {
-            "shrinking without it makes noise of fine texture"
-        },
+        if settings.original { Interpolation::Bilinear } else { usual.interpolation },
+        ToString::to_string,
+        if settings.original { "what scikit-image did in 2015" } else { usual.interpolation_reason },
     );
     Ok(Transformer { height, width, channel_order, raw_scale, mean, input_scale, interpolation })
 }
@@ -407,9 +407,15 @@ mod tests {
 
     #[test]
     fn the_shorter_side_is_resized_and_proportions_are_kept() {
-        assert_eq!(Resize::ShorterSide(256).extents([360, 480]), [256, 341]);
-        assert_eq!(Resize::ShorterSide(256).extents([480, 360]), [341, 256]);
-        assert_eq!(Resize::ShorterSide(256).extents([227, 227]), [256, 256]);
-        assert_eq!(Resize::Exact([80, 90]).extents([1, 9]), [80, 90]);
+        for convention in [Convention::Caffe, Convention::Torchvision] {
+            let resized = |resize: Resize, extents| resize.extents(extents, convention);
+            assert_eq!(resized(Resize::ShorterSide(256), [360, 480]), [256, 341]);
+            assert_eq!(resized(Resize::ShorterSide(256), [480, 360]), [341, 256]);
+            assert_eq!(resized(Resize::ShorterSide(256), [227, 227]), [256, 256]);
+            assert_eq!(resized(Resize::Exact([80, 90]), [1, 9]), [80, 90]);
+        }
+        assert_eq!(Resize::ShorterSide(256).extents([333, 500], Convention::Torchvision), [256, 384]);
+        assert_eq!(Resize::ShorterSide(256).extents([479, 360], Convention::Torchvision), [340, 256]);
+        assert_eq!(Resize::ShorterSide(256).extents([479, 360], Convention::Caffe), [341, 256]);
     }
 }

@@ -290,15 +290,10 @@ struct Seen {
 
 impl Seen {
     fn new(model: &Model, photograph: &Photograph, crops: &[Crop]) -> Result<Self> {
-        let extents = [model.transformer.height, model.transformer.width];
-        let region = |&crop: &Crop| match crop {
-            Crop::Whole => Ok(Region::WHOLE),
-            crop => Ok(crop.region(model.image_size(photograph)?, extents)?),
-        };
         Ok(Self {
             size: [photograph.height(), photograph.width()],
             inputs: model.inputs(photograph, crops)?,
-            regions: crops.iter().map(region).collect::<Result<_>>()?,
+            regions: crops.iter().map(|&crop| model.region(photograph, crop)).collect::<Result<_>>()?,
         })
     }
 

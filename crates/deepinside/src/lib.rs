@@ -81,10 +81,7 @@ pub use model::Model;
 pub use network::Format;
 pub use runner::{ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
-pub use settings::{
-    ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order,
-    parse_interpolation,
-};
+pub use settings::{ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order};
 
 /// The README's example is compiled with the other examples.
 #[cfg(doctest)]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use deepinside_engine::{Plan, PlanOptions, Session, Threads};
 use deepinside_graph::pass::channels_first;
 use deepinside_graph::{Graph, ValueId};
+use deepinside_vision::crops::Region;
 use deepinside_vision::photograph::LoadOptions;
-use deepinside_vision::{Array, ChannelOrder, Colour, Crop, Photograph, Transformer, crops};
+use deepinside_vision::{Array, Crop, Photograph, Transformer, crops};
 
 use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
 use crate::labels::Labels;
@@ -209,9 +210,7 @@ impl Model {
     /// # Errors
     /// When the file is no readable picture.
     pub fn load_photograph_with(&self, path: &Path, options: LoadOptions) -> Result<Photograph> {
-        let colour =
-            if self.transformer.channel_order == ChannelOrder::Grey { Colour::Grey } else { Colour::Rgb };
-        Ok(deepinside_vision::photograph::load_with(path, colour, options)?)
+        Ok(deepinside_vision::photograph::load_with(path, self.transformer.colour(), options)?)
     }
 
     /// The network's input for crops of a photograph: crops × C × H × W.
@@ -238,7 +237,20 @@ impl Model {
                  --resize HEIGHTxWIDTH or --crop whole to give up its proportions"
             )));
         }
-        Ok(self.resize.extents([height, width]))
+        Ok(self.resize.extents([height, width], self.transformer.interpolation.convention()))
+    }
+
+    /// Where a crop lies in a photograph, in shares of its sides.
+    ///
+    /// # Errors
+    /// When a crop is larger than the resized photograph, and as [`Model::image_size`].
+    pub fn region(&self, photograph: &Photograph, crop: Crop) -> Result<Region> {
+        if crop == Crop::Whole {
+            return Ok(Region::WHOLE);
+        }
+        let input = [self.transformer.height, self.transformer.width];
+        let convention = self.transformer.interpolation.convention();
+        Ok(crop.region(self.image_size(photograph)?, input, convention)?)
     }
 
     /// Prepares the network for running with `batch` pictures.

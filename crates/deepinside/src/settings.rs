@@ -64,7 +64,7 @@ pub struct InputSettings {
     pub mean: Option<MeanSetting>,
     /// What the difference is multiplied by.
     pub scale: Option<ScaleSetting>,
-    /// How photographs are resized.
+    /// How photographs are resized, and whose rounding and grey values are followed.
     #[serde(deserialize_with = "interpolation")]
     pub interpolation: Option<Interpolation>,
 }
@@ -312,18 +312,6 @@ pub fn parse_channel_order(text: &str) -> std::result::Result<ChannelOrder, Stri
     }
 }
 
-/// Reads `bilinear` or `anti-aliased`.
-///
-/// # Errors
-/// When the text is neither.
-pub fn parse_interpolation(text: &str) -> std::result::Result<Interpolation, String> {
-    match text.to_lowercase().as_str() {
-        "bilinear" => Ok(Interpolation::Bilinear),
-        "anti-aliased" | "antialiased" => Ok(Interpolation::AntiAliased),
-        _ => Err(format!("expected bilinear or anti-aliased, found '{text}'")),
-    }
-}
-
 fn parsed<'de, D, T>(
     deserializer: D,
     parse: impl Fn(&str) -> std::result::Result<T, String>,
@@ -344,7 +332,7 @@ fn channel_order<'de, D: serde::Deserializer<'de>>(
 fn interpolation<'de, D: serde::Deserializer<'de>>(
     d: D,
 ) -> std::result::Result<Option<Interpolation>, D::Error> {
-    parsed(d, parse_interpolation)
+    parsed(d, |text| text.parse().map_err(|error: deepinside_vision::Error| error.to_string()))
 }
 
 fn crop<'de, D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Option<Crop>, D::Error> {

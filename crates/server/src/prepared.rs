@@ -6,7 +6,7 @@ use deepinside::class_activation::ActivationMap;
 use deepinside::evidence::{EvidenceOptions, Gatherer};
 use deepinside::graph::ValueId;
 use deepinside::probe::Probe;
-use deepinside::vision::{ChannelOrder, Photograph};
+use deepinside::vision::Photograph;
 use deepinside::{BackwardRule, Interrupt, Model, ScoreRunner, Threads};
 
 use crate::pool::Pool;
@@ -108,8 +108,5 @@ impl Prepared {
 /// # Errors
 /// Never for photographs of three channels.
 pub fn in_channels_of<'a>(model: &Model, photograph: &'a Photograph) -> Answer<Cow<'a, Photograph>> {
-    Ok(match model.transformer.channel_order {
-        ChannelOrder::Grey => Cow::Owned(photograph.to_grey()?),
-        _ => Cow::Borrowed(photograph),
-    })
+    Ok(model.transformer.in_its_colours(photograph)?)
 }

@@ -7,7 +7,7 @@ use deepinside_vision::figure::{Figure, Panel};
 use deepinside_vision::normalise::{Scaling, normalise};
 use deepinside_vision::overlay::{Opacity, into_photograph_frame, overlay};
 use deepinside_vision::{
-    Array, ChannelOrder, Colour, ColourMap, Crop, Picture, class_model, grid, npy, photograph,
+    Array, ChannelOrder, Colour, ColourMap, Convention, Crop, Picture, class_model, grid, npy, photograph,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     .render()?
     .write_png(folder.join("figure.png"))?;
 
-    let region = Crop::MirroredCentre.region([256, 256], [227, 227])?;
+    let region = Crop::MirroredCentre.region([256, 256], [227, 227], Convention::Caffe)?;
     let placed = into_photograph_frame(&map, region, cat.height(), cat.width(), 0.0)?;
     overlay(&cat, &placed, ColourMap::Jet, Opacity::ByValue(0.7))?.write_png(folder.join("overlay.png"))?;
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Array, Error, Photograph, Result, Transformer, resize};
+use crate::{Array, Convention, Error, Photograph, Result, Transformer, resize};
 
 /// One part of a photograph, by its usual name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
@@ -114,7 +114,8 @@ impl Crop {
 
     /// Where a crop of `crop_height` × `crop_width` lies in a photograph of `height` × `width`.
     ///
-    /// The centre's first row is (`height` − `crop_height`)/2, rounded down. [`Crop::Whole`] covers everything.
+    /// The centre's first row is (`height` − `crop_height`)/2, rounded as the convention says. [`Crop::Whole`] covers
+    /// everything.
     ///
     /// # Errors
     /// [`Error::CropTooLarge`].
@@ -122,6 +123,7 @@ impl Crop {
         self,
         [height, width]: [usize; 2],
         [crop_height, crop_width]: [usize; 2],
+        convention: Convention,
     ) -> Result<Rectangle> {
         if self == Crop::Whole {
             return Ok(Rectangle { top: 0, left: 0, height, width, mirrored: false });
@@ -133,7 +135,9 @@ impl Crop {
         };
         use Crop::*;
         let (top, left) = match self {
-            Centre | MirroredCentre | Whole => (free_rows / 2, free_columns / 2),
+            Centre | MirroredCentre | Whole => {
+                (convention.centre(free_rows), convention.centre(free_columns))
+            }
             TopLeft | MirroredTopLeft => (0, 0),
             TopRight | MirroredTopRight => (0, free_columns),
             BottomLeft | MirroredBottomLeft => (free_rows, 0),
@@ -147,8 +151,13 @@ impl Crop {
     ///
     /// # Errors
     /// [`Error::CropTooLarge`].
-    pub fn region(self, image_size: [usize; 2], crop_size: [usize; 2]) -> Result<Region> {
-        let rectangle = self.rectangle(image_size, crop_size)?;
+    pub fn region(
+        self,
+        image_size: [usize; 2],
+        crop_size: [usize; 2],
+        convention: Convention,
+    ) -> Result<Region> {
+        let rectangle = self.rectangle(image_size, crop_size, convention)?;
         let [height, width] = image_size.map(|extent| extent.max(1) as f64);
         Ok(Region {
             top: rectangle.top as f64 / height,
@@ -163,9 +172,15 @@ impl Crop {
     ///
     /// # Errors
     /// [`Error::CropTooLarge`].
-    pub fn cut(self, photograph: &Photograph, crop_size: [usize; 2]) -> Result<Photograph> {
+    pub fn cut(
+        self,
+        photograph: &Photograph,
+        crop_size: [usize; 2],
+        convention: Convention,
+    ) -> Result<Photograph> {
+        let image_size = [photograph.height(), photograph.width()];
         let Rectangle { top, left, height, width, mirrored } =
-            self.rectangle([photograph.height(), photograph.width()], crop_size)?;
+            self.rectangle(image_size, crop_size, convention)?;
         if height == 0 || width == 0 {
             return Err(Error::Empty { what: "a crop", shape: vec![height, width] });
         }
@@ -209,11 +224,12 @@ impl FromStr for Crop {
 /// # Errors
 /// [`Error::CropTooLarge`].
 pub fn oversample(photograph: &Photograph, crop_size: [usize; 2]) -> Result<Vec<Photograph>> {
-    Crop::TEN.iter().map(|crop| crop.cut(photograph, crop_size)).collect()
+    Crop::TEN.iter().map(|crop| crop.cut(photograph, crop_size, Convention::Caffe)).collect()
 }
 
-/// What a network reads for these crops of a photograph, as `caffe.Classifier` makes it: the photograph is resized
-/// to `image_size` (height, width), cut, and each crop is preprocessed. The array is crops × channels × height × width.
+/// What a network reads for these crops of a photograph, as `caffe.Classifier` or torchvision's `Resize`, `CenterCrop`,
+/// `ToTensor` and `Normalize` make it, whichever the transformer's interpolation is of: the photograph is resized to
+/// `image_size` (height, width), cut, and each crop is preprocessed. The array is crops × channels × height × width.
 ///
 /// # Errors
 /// [`Error::Empty`] without any crop, [`Error::CropTooLarge`], and those of [`Transformer::preprocess`].
@@ -225,6 +241,7 @@ pub fn classifier_inputs(
 ) -> Result<Array> {
     let prepared = transformer.prepare()?;
     let input_size = [transformer.height, transformer.width];
+    let convention = transformer.interpolation.convention();
     let resized = if crops.iter().all(|&crop| crop == Crop::Whole) {
         None
     } else {
@@ -234,7 +251,9 @@ pub fn classifier_inputs(
     let mut data = Vec::new();
     for &crop in crops {
         let input = match &resized {
-            Some(resized) if crop != Crop::Whole => prepared.preprocess(&crop.cut(resized, input_size)?)?,
+            Some(resized) if crop != Crop::Whole => {
+                prepared.preprocess(&crop.cut(resized, input_size, convention)?)?
+            }
             _ => prepared.preprocess(photograph)?,
         };
         data.extend_from_slice(input.data());
@@ -278,21 +297,21 @@ mod tests {
             (Crop::MirroredCentre, [10.0, 9.0, 17.0, 16.0]),
             (Crop::MirroredTopRight, [6.0, 5.0, 13.0, 12.0]),
         ] {
-            assert_eq!(crop.cut(&photograph, [2, 2]).unwrap().data(), expected, "{crop}");
+            assert_eq!(crop.cut(&photograph, [2, 2], Convention::Caffe).unwrap().data(), expected, "{crop}");
         }
-        assert_eq!(Crop::Whole.cut(&photograph, [2, 2]).unwrap(), photograph);
+        assert_eq!(Crop::Whole.cut(&photograph, [2, 2], Convention::Caffe).unwrap(), photograph);
     }
 
     #[test]
     fn a_crop_that_does_not_fit_is_an_error_with_both_sizes() {
-        let message = Crop::Centre.cut(&numbered(5, 7), [6, 2]).unwrap_err().to_string();
+        let message = Crop::Centre.cut(&numbered(5, 7), [6, 2], Convention::Caffe).unwrap_err().to_string();
         assert!(message.contains("6×2") && message.contains("5×7"), "{message}");
     }
 
     #[test]
     fn regions_are_fractions_of_the_photograph() {
-        let region = Crop::BottomRight.region([10, 20], [5, 5]).unwrap();
+        let region = Crop::BottomRight.region([10, 20], [5, 5], Convention::Caffe).unwrap();
         assert_eq!(region, Region { top: 0.5, left: 0.75, height: 0.5, width: 0.25, mirrored: false });
-        assert_eq!(Crop::Whole.region([10, 20], [5, 5]).unwrap(), Region::WHOLE);
+        assert_eq!(Crop::Whole.region([10, 20], [5, 5], Convention::Torchvision).unwrap(), Region::WHOLE);
     }
 }

@@ -5,8 +5,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::jpeg_structure::JpegStructure;
-use crate::photograph::{self, LUMA_WEIGHTS};
-use crate::{Colour, Error, LoadOptions, Photograph, Result, jpeg};
+use crate::{Colour, Error, GreyWeights, LoadOptions, Photograph, Result, jpeg};
 
 /// Decodes and orients, with every limit checked before the pixels are allocated.
 pub(crate) fn decode(bytes: &[u8], origin: &str, options: LoadOptions) -> Result<DynamicImage> {
@@ -70,15 +69,17 @@ pub(crate) fn to_photograph(decoded: DynamicImage, colour: Colour) -> Result<Pho
     let unit_of_sixteen = |sample: u16| f32::from(sample) / 65535.0;
     // NaN passes through the clamp and is refused by the constructor.
     let unit_of_float = |sample: f32| sample.clamp(0.0, 1.0);
-    if colour == Colour::Grey && stride >= 3 {
+    if let Colour::Grey(weights) = colour
+        && stride >= 3
+    {
         let values = match samples {
-            Decoded::Eight(samples) => luma(&samples, stride, photograph::unit),
-            Decoded::Sixteen(samples) => luma(&samples, stride, unit_of_sixteen),
-            Decoded::Float(samples) => luma(&samples, stride, unit_of_float),
+            Decoded::Eight(samples) => return Ok(weights.weigh_bytes(&samples, stride, [height, width])),
+            Decoded::Sixteen(samples) => luma(&samples, stride, weights, unit_of_sixteen),
+            Decoded::Float(samples) => luma(&samples, stride, weights, unit_of_float),
         };
         return Photograph::new(height, width, 1, values);
     }
-    let channels = if colour == Colour::Grey { 1 } else { 3 };
+    let channels = if colour == Colour::Rgb { 3 } else { 1 };
     let values = match samples {
         Decoded::Eight(samples) => {
             let bytes = select(samples, stride, channels);
@@ -106,8 +107,7 @@ fn select<T: Copy>(samples: Vec<T>, stride: usize, channels: usize) -> Vec<T> {
 }
 
 /// The weighted grey value of every pixel.
-fn luma<T: Copy>(samples: &[T], stride: usize, unit: impl Fn(T) -> f32) -> Vec<f32> {
-    let weigh =
-        |pixel: &[T]| LUMA_WEIGHTS.iter().zip(pixel).map(|(weight, &sample)| weight * unit(sample)).sum();
+fn luma<T: Copy>(samples: &[T], stride: usize, weights: GreyWeights, unit: impl Fn(T) -> f32) -> Vec<f32> {
+    let weigh = |pixel: &[T]| weights.weigh([unit(pixel[0]), unit(pixel[1]), unit(pixel[2])]);
     samples.chunks_exact(stride).map(weigh).collect()
 }

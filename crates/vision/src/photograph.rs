@@ -5,7 +5,7 @@
 //!
 //! What is decided here, because Caffe left it to whichever library was installed:
 //! - The EXIF orientation is applied. Caffe in 2015 did not; [`LoadOptions::apply_orientation`] turns it off.
-//! - Colour becomes grey with the ITU-R BT.709 weights 0.2125, 0.7154, 0.0721, as in scikit-image.
+//! - Colour becomes grey with the weights of scikit-image or of Pillow, see [`GreyWeights`].
 //! - CMYK and YCCK JPEG files written by Adobe programs are converted by the plain ink formula without a colour
 //!   profile; four-channel JPEG files without Adobe's marker are refused, because their polarity is not stated.
 //! - JPEG files give the very bytes that libjpeg gives, and so what Pillow, OpenCV, PyTorch and Caffe see.
@@ -21,8 +21,54 @@ use crate::{Error, Result, decode, whole_file};
 /// The largest file that is read, in bytes: one gibibyte.
 pub const FILE_LIMIT: u64 = 1 << 30;
 
-/// Weights of red, green and blue in a grey value (ITU-R BT.709 as scikit-image rounds them).
-pub const LUMA_WEIGHTS: [f32; 3] = [0.2125, 0.7154, 0.0721];
+/// How red, green and blue are weighted in a grey value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GreyWeights {
+    /// 0.2125, 0.7154, 0.0721: ITU-R BT.709 as scikit-image rounds them, and so Caffe's.
+    #[default]
+    Bt709,
+    /// 0.299, 0.587, 0.114: ITU-R BT.601, as Pillow's mode L has them, and so torchvision's `Grayscale`. Colours of 8
+    /// bits become grey levels of 8 bits, equal to Pillow's.
+    Bt601,
+}
+
+impl GreyWeights {
+    /// The weights of red, green and blue.
+    pub fn numbers(self) -> [f32; 3] {
+        match self {
+            Self::Bt709 => [0.2125, 0.7154, 0.0721],
+            Self::Bt601 => [0.299, 0.587, 0.114],
+        }
+    }
+
+    /// The grey value of a colour.
+    pub(crate) fn weigh(self, colour: [f32; 3]) -> f32 {
+        self.numbers().iter().zip(colour).map(|(weight, value)| weight * value).sum()
+    }
+
+    /// The grey photograph of pixels of `stride` samples, the first three of which are red, green and blue.
+    pub(crate) fn weigh_bytes(
+        self,
+        samples: &[u8],
+        stride: usize,
+        [height, width]: [usize; 2],
+    ) -> Photograph {
+        let pixels = samples.chunks_exact(stride).map(|pixel| [pixel[0], pixel[1], pixel[2]]);
+        match self {
+            Self::Bt709 => {
+                let values = pixels.map(|pixel| self.weigh(pixel.map(unit))).collect();
+                Photograph::from_parts(height, width, 1, values)
+            }
+            Self::Bt601 => Photograph::from_byte_parts(height, width, 1, pixels.map(pillow_level).collect()),
+        }
+    }
+}
+
+/// The grey level of a colour in Pillow's whole numbers: 2¹⁶ times the weights, which sum to it, and a half.
+fn pillow_level([red, green, blue]: [u8; 3]) -> u8 {
+    let [red, green, blue] = [red, green, blue].map(u32::from);
+    ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16) as u8
+}
 
 /// The channels that a photograph is loaded with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,8 +76,8 @@ pub enum Colour {
     /// Three channels, red first; a grey picture is repeated.
     #[default]
     Rgb,
-    /// One channel; colours are weighted by [`LUMA_WEIGHTS`].
-    Grey,
+    /// One channel; colours are weighted.
+    Grey(GreyWeights),
 }
 
 /// How a photograph is loaded.
@@ -140,26 +186,23 @@ impl Photograph {
         Ok(Self::from_byte_parts(height, width, channels, samples))
     }
 
-    /// The photograph in one channel, colours weighted by [`LUMA_WEIGHTS`] as when it is loaded as [`Colour::Grey`].
+    /// The photograph in one channel, as when it is loaded as [`Colour::Grey`].
     ///
     /// # Errors
     /// [`Error::Channels`] unless it has one channel or three.
-    pub fn to_grey(&self) -> Result<Self> {
-        let weigh = |pixel: [f32; 3]| -> f32 {
-            LUMA_WEIGHTS.iter().zip(pixel).map(|(weight, value)| weight * value).sum()
-        };
-        let values = match (self.channels, &self.samples) {
-            (1, _) => return Ok(self.clone()),
+    pub fn to_grey(&self, weights: GreyWeights) -> Result<Self> {
+        let extents = [self.height, self.width];
+        match (self.channels, &self.samples) {
+            (1, _) => Ok(self.clone()),
             // Not through `data`, which would keep all values.
-            (3, Samples::Bytes { bytes, .. }) => {
-                bytes.chunks_exact(3).map(|pixel| weigh([pixel[0], pixel[1], pixel[2]].map(unit))).collect()
-            }
+            (3, Samples::Bytes { bytes, .. }) => Ok(weights.weigh_bytes(bytes, 3, extents)),
             (3, Samples::Values(values)) => {
-                values.chunks_exact(3).map(|pixel| weigh([pixel[0], pixel[1], pixel[2]])).collect()
+                let pixels = values.chunks_exact(3);
+                let grey = pixels.map(|pixel| weights.weigh([pixel[0], pixel[1], pixel[2]])).collect();
+                Ok(Self::from_parts(self.height, self.width, 1, grey))
             }
-            (found, _) => return Err(Error::Channels { what: "a colour photograph", expected: 3, found }),
-        };
-        Ok(Self::from_parts(self.height, self.width, 1, values))
+            (found, _) => Err(Error::Channels { what: "a colour photograph", expected: 3, found }),
+        }
     }
 
     /// Rows.
@@ -274,10 +317,20 @@ mod tests {
         let png = crate::Picture::new(3, 2, rgb).unwrap().to_png().unwrap();
         let load = |colour| from_bytes(&png, "a test", colour, LoadOptions::default()).unwrap();
         let colour = load(Colour::Rgb);
-        assert_eq!(colour.to_grey().unwrap(), load(Colour::Grey));
         let values = Photograph::new(2, 3, 3, colour.data().to_vec()).unwrap();
-        assert_eq!(values.to_grey().unwrap(), load(Colour::Grey));
-        assert_eq!(load(Colour::Grey).to_grey().unwrap(), load(Colour::Grey));
-        assert!(Photograph::from_samples(1, 1, 2, vec![0; 2]).unwrap().to_grey().is_err());
+        for weights in [GreyWeights::Bt709, GreyWeights::Bt601] {
+            let grey = load(Colour::Grey(weights));
+            assert_eq!(colour.to_grey(weights).unwrap(), grey);
+            assert_eq!(grey.to_grey(weights).unwrap(), grey);
+            // Pillow rounds the grey values of 8 bits to levels.
+            let of_values = values.to_grey(weights).unwrap();
+            for (value, level) in of_values.data().iter().zip(grey.data()) {
+                assert!(
+                    (value - level).abs() <= if weights == GreyWeights::Bt601 { 0.5 / 255.0 } else { 0.0 }
+                );
+            }
+        }
+        let two = Photograph::from_samples(1, 1, 2, vec![0; 2]).unwrap();
+        assert!(two.to_grey(GreyWeights::Bt601).is_err());
     }
 }

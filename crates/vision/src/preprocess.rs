@@ -1,10 +1,13 @@
-//! From a photograph to what a network reads, and back: Caffe's `Transformer`.
+//! From a photograph to what a network reads, and back: Caffe's `Transformer`, which does what torchvision's `ToTensor` and
+//! `Normalize` do as well.
 //!
 //! The steps of `preprocess`, in this order: resize to the input size, put the channels first, swap them (red, green,
 //! blue to blue, green, red), multiply by `raw_scale`, subtract the mean, multiply by `input_scale`. The steps of
 //! `deprocess` are their inverses in reverse order, without the resize.
 
-use crate::{Array, Error, Interpolation, Photograph, Result, resize};
+use std::borrow::Cow;
+
+use crate::{Array, Colour, Error, Interpolation, Photograph, Result, resize};
 
 /// The order of the channels in a network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,8 +47,8 @@ pub enum Mean {
     None,
     /// One value for each channel.
     Pixel(Vec<f32>),
-    /// An image of channels × height × width. One of another size than the input is resized as `set_mean` does, its
-    /// border falling off to its smallest value when it is enlarged (see [`crate::resize`]).
+    /// An image of channels × height × width. One of another size than the input is resized as photographs are, which
+    /// is what `set_mean` does (see [`crate::resize`]).
     Image(Array),
 }
 
@@ -93,7 +96,8 @@ pub struct Transformer {
     /// What the difference is multiplied by: one number for all channels, or one for each in the network's order; 1 by
     /// default. Finite and not zero.
     pub input_scale: Vec<f32>,
-    /// How photographs and mean images are resized; [`Interpolation::Bilinear`] by default.
+    /// How photographs and mean images are resized, and whose [`Convention`](crate::Convention) is followed;
+    /// [`Interpolation::Bilinear`] by default.
     pub interpolation: Interpolation,
 }
 
@@ -105,6 +109,25 @@ impl Default for Transformer {
 }
 
 impl Transformer {
+    /// The channels that photographs are loaded with for this network.
+    pub fn colour(&self) -> Colour {
+        match self.channel_order {
+            ChannelOrder::Grey => Colour::Grey(self.interpolation.convention().grey_weights()),
+            ChannelOrder::Bgr | ChannelOrder::Rgb => Colour::Rgb,
+        }
+    }
+
+    /// A photograph of three channels with the channels that the network reads.
+    ///
+    /// # Errors
+    /// [`Error::Channels`] when the network reads grey and the photograph has neither one channel nor three.
+    pub fn in_its_colours<'a>(&self, photograph: &'a Photograph) -> Result<Cow<'a, Photograph>> {
+        Ok(match self.colour() {
+            Colour::Grey(weights) => Cow::Owned(photograph.to_grey(weights)?),
+            Colour::Rgb => Cow::Borrowed(photograph),
+        })
+    }
+
     /// For inputs of `height` × `width`, blue first, 0–255, without a mean.
     pub fn new(height: usize, width: usize) -> Self {
         Self {

@@ -1,7 +1,12 @@
-//! Resizing, number for number as `caffe.io.resize_image` did it.
+//! Resizing, number for number as Pillow or as `caffe.io.resize_image` does it.
 //!
-//! Caffe handed pictures of one and three channels to scikit-image with a border of zeros, after mapping their
-//! values to `[0, 1]`, and all others to `scipy.ndimage.zoom`. In terms of samples:
+//! **Pillow's** (`Image.resize`, and so torchvision's, which nearly all networks in ONNX files were trained with): an
+//! output sample is a weighted mean of the source samples around it, by a triangle or Keys' cubic, which is as wide as
+//! the picture shrinks. Weights outside the picture are left out and the others sum to one, so that a border stays as
+//! bright as it is. Pictures of 8 bits stay pictures of 8 bits, equal to Pillow's to the level (`fixed_point`).
+//!
+//! **Caffe's**: pictures of one and three channels went to scikit-image with a border of zeros, after their values were
+//! mapped to `[0, 1]`, and all others to `scipy.ndimage.zoom`. In terms of samples:
 //!
 //! - **One or three channels.** Pixels are areas: output sample *i* of *m* lies at the source coordinate
 //!   (*i* + ½)·*n*/*m* − ½. Two neighbours are mixed linearly. Outside the picture the *normalised* value is 0, which
@@ -12,30 +17,29 @@
 //! - **Other channel counts.** Samples are points: the corners of input and output coincide, sample *i* lies at
 //!   *i*·(*n* − 1)/(*m* − 1). No blur in either mode.
 //!
-//! All of this is linear and separable once the smallest value is subtracted, so each axis becomes one table of
-//! weights, blur and interpolation multiplied out, and a resize is two passes over rows. Only the source rows that some
-//! output needs are read: shrinking a photograph of 12 megapixels with the blur costs about as much as copying it.
+//! All of this is linear and separable (Caffe's once the smallest value is subtracted), so each axis becomes one table of
+//! weights (`axis_weights`), blur and interpolation multiplied out, and a resize is two passes over rows. Only the
+//! source rows that some output needs are read: shrinking a photograph of 12 megapixels with the blur costs about as much
+//! as copying it.
 
+mod axis_weights;
+mod fixed_point;
+mod interpolation;
+
+use self::axis_weights::{AxisWeights, Filter};
+pub(crate) use self::axis_weights::{Border, Method};
+pub use self::interpolation::{Convention, Interpolation};
 use crate::photograph::{self, Stored};
 use crate::{Array, Error, Photograph, Result};
-
-/// What happens before samples are taken from a picture that shrinks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Interpolation {
-    /// Plain bilinear interpolation, which skips pixels when it shrinks: scikit-image until 0.14, and so Caffe when
-    /// its networks were trained (2014–2018).
-    #[default]
-    Bilinear,
-    /// Bilinear interpolation after a Gaussian blur: scikit-image since 0.15, and so Caffe as installed today.
-    AntiAliased,
-}
 
 /// The largest number of values that a resize makes.
 const OUTPUT_LIMIT: usize = 1 << 30;
 
-/// Resizes a photograph to `height` × `width` as `caffe.io.resize_image(im, (height, width))`.
+/// Resizes a photograph to `height` × `width` as Pillow's `Image.resize` or as `caffe.io.resize_image`.
 ///
-/// A constant picture stays constant, borders included. The channel count decides the method, see the module.
+/// Under Pillow's interpolations a photograph of 8 bits becomes one of 8 bits. Deeper ones and floats are not rounded:
+/// they become the numbers that Pillow would round, and a cubic may leave the range of the source a little, as in
+/// Pillow's mode F. A constant picture stays constant, borders included.
 ///
 /// # Errors
 /// [`Error::Empty`] when an extent is zero, [`Error::PictureTooLarge`] beyond 2³⁰ values.
@@ -46,14 +50,25 @@ pub fn resize_image(
     interpolation: Interpolation,
 ) -> Result<Photograph> {
     let (rows, columns, channels) = (photograph.height(), photograph.width(), photograph.channels());
-    let method = match channels {
-        1 | 3 => Method::Areas { border: Border::Smallest, interpolation },
+    let areas = |blurred| match channels {
+        1 | 3 => Method::Areas { border: Border::Smallest, blurred },
         _ => Method::Corners,
     };
-    let source = [rows, columns, channels];
+    let (method, rounds) = match interpolation {
+        Interpolation::Bilinear => (areas(false), false),
+        Interpolation::AntiAliased => (areas(true), false),
+        Interpolation::PillowBilinear => (Method::Filtered(Filter::Triangle), true),
+        Interpolation::PillowBicubic => (Method::Filtered(Filter::Cubic), true),
+    };
+    let (source, target) = ([rows, columns, channels], [height, width]);
+    check_extents(source, target)?;
     let data = match photograph.stored() {
-        Stored::Bytes(bytes) => resize_values(bytes, source, [height, width], method)?,
-        Stored::Values(values) => resize_values(values, source, [height, width], method)?,
+        Stored::Bytes(bytes) if rounds => {
+            let bytes = fixed_point::resize(bytes, source, target, method);
+            return Ok(Photograph::from_byte_parts(height, width, channels, bytes));
+        }
+        Stored::Bytes(bytes) => resize_values(bytes, source, target, method)?,
+        Stored::Values(values) => resize_values(values, source, target, method)?,
     };
     Ok(Photograph::from_parts(height, width, channels, data))
 }
@@ -83,7 +98,7 @@ pub fn resize_blob(blob: &Array, height: usize, width: usize, interpolation: Int
 /// [`Error::Shape`] unless the array is a map, otherwise as [`resize_image`].
 pub fn resize_map(map: &Array, height: usize, width: usize) -> Result<Array> {
     let (rows, columns) = map.rows_and_columns("resizing a map")?;
-    let method = Method::Areas { border: Border::Nearest, interpolation: Interpolation::AntiAliased };
+    let method = Method::Areas { border: Border::Nearest, blurred: true };
     Array::new([height, width], resize_values(map.data(), [rows, columns, 1], [height, width], method)?)
 }
 
@@ -107,29 +122,6 @@ pub(crate) fn separate(interleaved: &[f32], channels: usize, pixels: usize) -> V
         }
     }
     planes
-}
-
-/// Where output samples lie, and what lies outside the source.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Method {
-    /// Pixels are areas, and the sampling grids share their outer edges.
-    Areas {
-        /// What lies outside.
-        border: Border,
-        /// Whether to blur first.
-        interpolation: Interpolation,
-    },
-    /// Pixels are points, and the sampling grids share their corners; nothing outside is ever needed.
-    Corners,
-}
-
-/// What lies outside the source.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Border {
-    /// The smallest value of the whole picture.
-    Smallest,
-    /// The nearest value of the source.
-    Nearest,
 }
 
 /// What a source may be stored as.
@@ -157,14 +149,7 @@ pub(crate) fn resize_values<T: Sample>(
     [height, width]: [usize; 2],
     method: Method,
 ) -> Result<Vec<f32>> {
-    if height == 0 || width == 0 {
-        return Err(Error::Empty { what: "a resized picture", shape: vec![height, width] });
-    }
-    // The intermediate picture has the output's rows and the source's columns.
-    let largest = height.saturating_mul(width.max(columns)).saturating_mul(channels);
-    if largest > OUTPUT_LIMIT {
-        return Err(Error::PictureTooLarge { width, height, limit: OUTPUT_LIMIT / channels });
-    }
+    check_extents([rows, columns, channels], [height, width])?;
     if (rows, columns) == (height, width) {
         return Ok(data.iter().map(|sample| sample.value()).collect());
     }
@@ -173,8 +158,8 @@ pub(crate) fn resize_values<T: Sample>(
         Method::Areas { border: Border::Smallest, .. } => smallest(data),
         _ => 0.0,
     };
-    let vertical = AxisWeights::new(rows, height, method);
-    let horizontal = AxisWeights::new(columns, width, method);
+    let table = |source, output| AxisWeights::new(source, output, method, |weight| weight as f32);
+    let (vertical, horizontal) = (table(rows, height), table(columns, width));
 
     let mut result = vec![0f32; height * width * channels];
     let mut mixed = vec![0f32; columns * channels];
@@ -199,7 +184,20 @@ pub(crate) fn resize_values<T: Sample>(
     Ok(result)
 }
 
-fn mix_row<const CHANNELS: usize>(source: &[f32], output: &mut [f32], weights: &AxisWeights) {
+/// # Errors
+/// [`Error::Empty`] and [`Error::PictureTooLarge`].
+fn check_extents([_, columns, channels]: [usize; 3], [height, width]: [usize; 2]) -> Result<()> {
+    if height == 0 || width == 0 {
+        return Err(Error::Empty { what: "a resized picture", shape: vec![height, width] });
+    }
+    let largest = height.saturating_mul(width.max(columns)).saturating_mul(channels);
+    if largest > OUTPUT_LIMIT {
+        return Err(Error::PictureTooLarge { width, height, limit: OUTPUT_LIMIT / channels });
+    }
+    Ok(())
+}
+
+fn mix_row<const CHANNELS: usize>(source: &[f32], output: &mut [f32], weights: &AxisWeights<f32>) {
     for (x, pixel) in output.chunks_exact_mut(CHANNELS).enumerate() {
         let (first, weights) = weights.of(x);
         let mut sums = [0f32; CHANNELS];
@@ -212,7 +210,7 @@ fn mix_row<const CHANNELS: usize>(source: &[f32], output: &mut [f32], weights: &
     }
 }
 
-fn mix_row_of_any(source: &[f32], output: &mut [f32], weights: &AxisWeights, channels: usize) {
+fn mix_row_of_any(source: &[f32], output: &mut [f32], weights: &AxisWeights<f32>, channels: usize) {
     for (x, pixel) in output.chunks_exact_mut(channels).enumerate() {
         let (first, weights) = weights.of(x);
         for (values, &weight) in source[first * channels..].chunks_exact(channels).zip(weights) {
@@ -235,79 +233,4 @@ fn smallest<T: Sample>(data: &[T]) -> f32 {
         }
     }
     lanes.iter().chain(rest).fold(first.value(), |smallest, &sample| smallest.min(sample.value()))
-}
-
-/// For every output sample of one axis: the first source sample it reads, and the weights from there on.
-struct AxisWeights {
-    first: Vec<usize>,
-    /// The weights of sample `i` are `weights[start[i]..start[i + 1]]`.
-    start: Vec<usize>,
-    weights: Vec<f32>,
-}
-
-impl AxisWeights {
-    fn of(&self, sample: usize) -> (usize, &[f32]) {
-        (self.first[sample], &self.weights[self.start[sample]..self.start[sample + 1]])
-    }
-
-    fn new(source: usize, output: usize, method: Method) -> Self {
-        let mut axis = Self { first: Vec::with_capacity(output), start: vec![0], weights: Vec::new() };
-        let factor = source as f64 / output as f64;
-        let (kernel, border) = match method {
-            Method::Areas { border, interpolation: Interpolation::AntiAliased } => (gaussian(factor), border),
-            Method::Areas { border, .. } => (vec![1.0], border),
-            Method::Corners => (vec![1.0], Border::Nearest),
-        };
-        let radius = (kernel.len() / 2) as isize;
-        let mut taps: Vec<f64> = Vec::new();
-        for sample in 0..output {
-            let coordinate = match method {
-                Method::Areas { .. } => (sample as f64 + 0.5) * factor - 0.5,
-                Method::Corners if output > 1 => sample as f64 * ((source - 1) as f64 / (output - 1) as f64),
-                Method::Corners => 0.0,
-            };
-            let left = coordinate.floor();
-            let fraction = coordinate - left;
-            // Interpolating the blurred axis is one kernel: the Gaussian at two neighbouring places, mixed.
-            taps.clear();
-            taps.resize(kernel.len() + 1, 0.0);
-            for (tap, &weight) in kernel.iter().enumerate() {
-                taps[tap] += (1.0 - fraction) * weight;
-                taps[tap + 1] += fraction * weight;
-            }
-            axis.push(left as isize - radius, &taps, source, border);
-        }
-        axis
-    }
-
-    /// Adds one sample whose weights begin at source position `from`, which may lie outside.
-    fn push(&mut self, from: isize, taps: &[f64], source: usize, border: Border) {
-        let last = source as isize - 1;
-        let first = from.clamp(0, last);
-        let end = (from + taps.len() as isize - 1).clamp(0, last);
-        let mut weights = vec![0f64; (end - first + 1) as usize];
-        for (position, &tap) in (from..).zip(taps) {
-            let inside = position.clamp(0, last);
-            if inside == position || matches!(border, Border::Nearest) {
-                weights[(inside - first) as usize] += tap;
-            }
-        }
-        self.first.push(first as usize);
-        self.weights.extend(weights.iter().map(|&weight| weight as f32));
-        self.start.push(self.weights.len());
-    }
-}
-
-/// The normalised Gaussian that is applied before an axis shrinks by `factor`; `[1]` when it does not shrink.
-fn gaussian(factor: f64) -> Vec<f64> {
-    let deviation = ((factor - 1.0) / 2.0).max(0.0);
-    if deviation <= 1e-15 {
-        return vec![1.0];
-    }
-    let radius = (4.0 * deviation + 0.5) as i64;
-    let mut kernel: Vec<f64> =
-        (-radius..=radius).map(|x| (-0.5 * (x as f64 / deviation).powi(2)).exp()).collect();
-    let sum: f64 = kernel.iter().sum();
-    kernel.iter_mut().for_each(|weight| *weight /= sum);
-    kernel
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use deepinside_vision::crops::{self, Crop};
 use deepinside_vision::{
-    Array, Colour, Interpolation, Mean, Photograph, Transformer, class_model, grid, npy, photograph, resize,
+    Array, Colour, GreyWeights, Interpolation, Mean, Photograph, Transformer, class_model, grid, npy,
+    photograph, resize,
 };
 
 /// Largest accepted difference, in parts of the golden's largest magnitude.
@@ -41,7 +42,7 @@ fn check_values(name: &str, found: &[f32], expected: &[f32]) {
 fn loading_grey_and_transparent_files() {
     for (name, file, colour) in [
         ("load_gray_color", "gray.png", Colour::Rgb),
-        ("load_gray_nocolor", "gray.png", Colour::Grey),
+        ("load_gray_nocolor", "gray.png", Colour::Grey(GreyWeights::Bt709)),
         ("load_rgba", "rgba.png", Colour::Rgb),
     ] {
         let loaded = photograph::load(fixture(file), colour).unwrap();

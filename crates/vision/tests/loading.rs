@@ -4,7 +4,9 @@
 
 use std::path::PathBuf;
 
-use deepinside_vision::photograph::{self, Colour, LoadOptions, Photograph};
+use deepinside_vision::photograph::{self, Colour, GreyWeights, LoadOptions, Photograph};
+
+const GREY: Colour = Colour::Grey(GreyWeights::Bt709);
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -51,7 +53,7 @@ fn jpeg_files_decode_to_the_bytes_of_libjpeg() {
 #[test]
 fn colour_becomes_grey_by_the_stated_weights() {
     let colour = photograph::load(fixture("chelsea_decoded.png"), Colour::Rgb).unwrap();
-    let grey = photograph::load(fixture("chelsea_decoded.png"), Colour::Grey).unwrap();
+    let grey = photograph::load(fixture("chelsea_decoded.png"), GREY).unwrap();
     assert_eq!(grey.channels(), 1);
     for (value, pixel) in grey.data().iter().zip(colour.data().chunks_exact(3)) {
         let expected = 0.2125 * pixel[0] + 0.7154 * pixel[1] + 0.0721 * pixel[2];
@@ -63,7 +65,7 @@ fn colour_becomes_grey_by_the_stated_weights() {
 fn sixteen_bits_keep_their_depth() {
     let stored = [0u16, 256, 65535, 1000, 32768, 12345];
     let expected = stored.map(|value| value as f32 / 65535.0);
-    let grey = photograph::load(fixture("grey16.png"), Colour::Grey).unwrap();
+    let grey = photograph::load(fixture("grey16.png"), GREY).unwrap();
     assert_eq!((grey.height(), grey.width(), grey.data()), (2, 3, &expected[..]));
     let mut colour = b"P6\n2 1\n65535\n".to_vec();
     colour.extend(stored.iter().flat_map(|value| value.to_be_bytes()));
@@ -100,7 +102,7 @@ fn the_exif_orientation_is_applied_unless_turned_off() {
         }
     }
     let as_stored = LoadOptions { apply_orientation: false, ..LoadOptions::default() };
-    let photograph = photograph::load_with(fixture("orientation_6.jpg"), Colour::Grey, as_stored).unwrap();
+    let photograph = photograph::load_with(fixture("orientation_6.jpg"), GREY, as_stored).unwrap();
     assert_eq!([photograph.height(), photograph.width()], [16, 32]);
 }
 

@@ -6,7 +6,6 @@ use std::time::Instant;
 use deepinside::classify::{Prediction, prediction, predictions};
 use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliencies};
-use deepinside::vision::crops::Region;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::{Content, Scaling};
 use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
@@ -259,11 +258,7 @@ fn picture(
     Ok(match arguments.view {
         View::Map => colours.apply(&map)?,
         View::Overlay => {
-            let size = [model.transformer.height, model.transformer.width];
-            let region = match saliency.crop {
-                Crop::Whole => Region::WHOLE,
-                crop => crop.region(model.image_size(photograph)?, size)?,
-            };
+            let region = model.region(photograph, saliency.crop)?;
             let framed = into_photograph_frame(&map, region, photograph.height(), photograph.width(), 0.0)?;
             overlay(photograph, &framed, colours, Opacity::Uniform(0.6))?
         }

@@ -8,7 +8,7 @@ use rand_mt::Mt;
 use super::{ClassModel, Recipe, picture};
 use crate::classify::predictions;
 use crate::evaluation::Rate;
-use crate::vision::{ChannelOrder, Crop, Photograph};
+use crate::vision::{Crop, Photograph};
 use crate::{Error, Model, Result, ScoreRunner, Threads};
 
 /// Another network's opinion of class models.
@@ -78,8 +78,7 @@ impl<'a> Judge<'a> {
     ) -> Result<Verdict> {
         let shown = picture(judged, &made.image, recipe.display)?;
         let photograph = Photograph::from_samples(shown.height(), shown.width(), 3, shown.rgb().to_vec())?;
-        let sees_grey = self.model.transformer.channel_order == ChannelOrder::Grey;
-        let photograph = if sees_grey { photograph.to_grey()? } else { photograph };
+        let photograph = self.model.transformer.in_its_colours(&photograph)?;
         let input = self.model.inputs(&photograph, &[Crop::Whole])?;
         let rank = |model: &Model, scores| {
             let order = predictions(model, scores, model.score.classes);

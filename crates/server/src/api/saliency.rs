@@ -264,11 +264,7 @@ fn chosen(model: &Model, scores: &Scores, classes: Option<&[usize]>) -> Vec<usiz
 /// When it does not fit.
 pub fn region(model: &Model, photograph: &Photograph, crop: Crop) -> Answer<[f64; 4]> {
     let (width, height) = (photograph.width() as f64, photograph.height() as f64);
-    if crop == Crop::Whole {
-        return Ok([0.0, 0.0, width, height]);
-    }
-    let size = [model.transformer.height, model.transformer.width];
-    let region = crop.region(model.image_size(photograph)?, size)?;
+    let region = model.region(photograph, crop)?;
     let (right, bottom) = (region.left + region.width, region.top + region.height);
     Ok([region.left * width, region.top * height, right * width, bottom * height])
 }
