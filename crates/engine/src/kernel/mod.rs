@@ -39,6 +39,7 @@ pub(crate) mod panels;
 pub(crate) mod parallel;
 pub(crate) mod parametric_relu;
 pub(crate) mod pool;
+pub(crate) mod rectifier;
 pub(crate) mod reduce;
 mod region;
 pub(crate) mod resample;

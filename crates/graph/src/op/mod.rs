@@ -60,7 +60,7 @@ pub use take::Take;
 pub use tile::Tile;
 pub use top_k::{TieRule, TopK};
 pub use transpose::Transpose;
-pub use unary::{Rounding, Unary};
+pub use unary::{Function, Reads, Real, Rounding, Unary, Visitor};
 pub use window::Window;
 
 use crate::{Inconsistency, Shape};

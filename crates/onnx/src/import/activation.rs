@@ -18,7 +18,15 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
     let alpha = |default: f32| Ok::<f32, Failure>(node.float("alpha")?.unwrap_or(default));
     let function = match node.operator() {
         "Abs" => Unary::Absolute,
+        "Acos" => Unary::Acos,
+        "Acosh" => Unary::Acosh,
+        "Asin" => Unary::Asin,
+        "Asinh" => Unary::Asinh,
+        "Atan" => Unary::Atan,
+        "Atanh" => Unary::Atanh,
         "Ceil" => Unary::Round(Rounding::Up),
+        "Cos" => Unary::Cos,
+        "Cosh" => Unary::Cosh,
         "Elu" => Unary::Elu { alpha: alpha(1.0)? },
         "Erf" => Unary::Erf,
         "Exp" => Unary::Exponential { inner_scale: 1.0, outer_scale: 1.0 },
@@ -40,13 +48,29 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
         "Round" => Unary::Round(Rounding::Nearest),
         "Sigmoid" => Unary::Sigmoid,
         "Sign" => Unary::Sign,
+        "Sin" => Unary::Sin,
+        "Sinh" => Unary::Sinh,
         "Softplus" => Unary::Softplus,
         "Softsign" => Unary::Softsign,
         "Sqrt" => power(0.5, 1.0, 0.0),
+        "Tan" => Unary::Tan,
         "Tanh" => Unary::Tanh,
         other => return unsupported(format!("{other} is no function of one operand")),
     };
     importer.finish(node, function, &[operand])
+}
+
+/// IsNaN and IsInf.
+pub(super) fn import_number_test<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let operand = importer.operand(node, 0)?;
+    let function = match node.operator() {
+        "IsNaN" => Unary::IsNan,
+        _ => Unary::IsInfinite {
+            negative: node.int("detect_negative")?.unwrap_or(1) != 0,
+            positive: node.int("detect_positive")?.unwrap_or(1) != 0,
+        },
+    };
+    importer.finish_as(node, function, &[operand], Kind::Boolean)
 }
 
 /// `max(0, x) + min(0, α (exp(x/α) − 1))`, which is `α · elu(x/α)`.
