@@ -3,10 +3,15 @@
 //! Files compute shapes from shapes (Shape → Gather → Concat → Reshape), cast and dequantise their weights, and write
 //! numbers as little graphs. Importers fold all that while they read, so that it never becomes nodes.
 
+mod indexed;
+mod layers;
+mod lines;
+
 use std::borrow::Cow;
 
+use self::lines::each_line;
 use crate::cost::operations_of;
-use crate::op::{Binary, Eltwise, Function, Reduce, Reduction, Unary, Visitor};
+use crate::op::{Binary, Eltwise, Function, Places, Reduce, Reduction, Unary, Visitor};
 use crate::{Budget, Constant, Op, OverBudget, Shape};
 
 /// What `op` computes from constants, in double precision. The results hold memory of the budget
@@ -183,6 +188,40 @@ fn compute(op: &Op, operands: &[&Constant], results: &[Shape]) -> Option<Vec<Con
         }
         Op::Reduce(op) => single(reduce(op, operands[0], shape)),
         Op::MatrixProduct(_) => single(matrix_product(operands, shape)),
+        Op::GatherElements(op) => {
+            let places = Places::of_elements(shapes[0], shapes[1], op.axis).ok()?;
+            single(indexed::gather(&places, operands[0], operands[1]))
+        }
+        Op::GatherNd(op) => {
+            let places = Places::of_slices(shapes[0], shapes[1], op.batch_axes).ok()?;
+            single(indexed::gather(&places, operands[0], operands[1]))
+        }
+        Op::ScatterElements(op) => {
+            let places = Places::of_elements(shapes[0], shapes[1], op.axis).ok()?;
+            single(indexed::scatter(&places, op.reduction, [operands[0], operands[1], operands[2]]))
+        }
+        Op::ScatterNd(op) => {
+            let places = Places::of_slices(shapes[0], shapes[1], 0).ok()?;
+            single(indexed::scatter(&places, op.reduction, [operands[0], operands[1], operands[2]]))
+        }
+        Op::CumulativeSum(op) => {
+            single(each_line(&first(), shapes[0], op.axis, |line| lines::cumulative_sum(op, line)))
+        }
+        Op::Softmax(op) => single(each_line(&first(), shapes[0], op.axis, lines::softmax)),
+        Op::LogSoftmax(op) => single(each_line(&first(), shapes[0], op.axis, lines::log_softmax)),
+        Op::Resample(op) => single(each_line(&first(), shapes[0], op.axis, |line| lines::resample(op, line))),
+        Op::TopK(op) => {
+            let numbers = first();
+            let of = |choose: fn(&[f64], usize) -> f64| {
+                let line =
+                    |line: &[f64]| lines::largest(op, line).iter().map(|&at| choose(line, at)).collect();
+                Constant::new(shape.clone(), each_line(&numbers, shapes[0], op.axis, line)).ok()
+            };
+            Some(vec![of(|line, at| line[at])?, of(|_, at| at as f64)?])
+        }
+        Op::MeanVarianceNormalization(op) => single(layers::normalise(op, operands[0])),
+        Op::BatchNormalization(op) => single(layers::batch_normalise(op, operands)),
+        Op::InnerProduct(op) => single(layers::inner_product(op, operands)),
         _ => None,
     }
 }
@@ -378,6 +417,7 @@ mod tests {
     use crate::Interrupt;
     use crate::op::{
         AxisRange, Concat, Extent, MatrixProduct, Pad, Reshape, Select, Slice, Split, Take, Tile, Transpose,
+        Unary,
     };
 
     fn constant(extents: &[usize], numbers: &[f64]) -> Constant {

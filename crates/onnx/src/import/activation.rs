@@ -1,6 +1,6 @@
 //! Elementwise functions of one operand.
 
-use deepinside_graph::op::{Eltwise, ParametricRelu, Rounding, Unary};
+use deepinside_graph::op::{Binary, Eltwise, ParametricRelu, Rounding, Select, Unary};
 
 use super::failure::{Failure, inconsistent, unsupported};
 use super::importer::{Importer, Operand};
@@ -53,6 +53,7 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
         "Softplus" => Unary::Softplus,
         "Softsign" => Unary::Softsign,
         "Sqrt" => power(0.5, 1.0, 0.0),
+        "Swish" => Unary::Swish { beta: alpha(1.0)? },
         "Tan" => Unary::Tan,
         "Tanh" => Unary::Tanh,
         other => return unsupported(format!("{other} is no function of one operand")),
@@ -92,6 +93,25 @@ pub(super) fn import_selu<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> R
     let gamma = node.float("gamma")?.unwrap_or(1.050_701);
     let elu = importer.step(node, "elu", Unary::Elu { alpha }, &[operand])?;
     importer.finish(node, power(1.0, gamma, 0.0), &[elu])
+}
+
+/// `x + bias` below −λ, `x − bias` above λ, 0 between.
+pub(super) fn import_shrink<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let operand = importer.operand(node, 0)?;
+    let (bias, lambda) = (node.float("bias")?.unwrap_or(0.0), node.float("lambd")?.unwrap_or(0.5));
+    let own = std::slice::from_ref(&operand);
+    let (kind, mut result) = (operand.kind, importer.constant(node, "zero", &[], vec![0.0])?);
+    for (side, comparison, sign) in [("below", Binary::Less, -1.0), ("above", Binary::Greater, 1.0)] {
+        let limit = importer.constant(node, &format!("limit_{side}"), &[], vec![f64::from(sign * lambda)])?;
+        let is = importer.step(node, side, comparison, &[operand.clone(), limit])?;
+        let moved = importer.step(node, &format!("moved_{side}"), power(1.0, 1.0, -sign * bias), own)?;
+        let chosen = [is, moved, result];
+        if sign > 0.0 {
+            return importer.finish_as(node, Select, &chosen, kind);
+        }
+        result = importer.step(node, "lower_half", Select, &chosen)?;
+    }
+    Ok(())
 }
 
 /// `x` above the threshold α, 0 elsewhere.
