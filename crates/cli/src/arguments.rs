@@ -378,7 +378,7 @@ pub struct SaliencyArguments {
     /// The colours of the map: grey, hot, jet, viridis, inferno, blue-white-red.
     #[arg(long, value_name = "NAME", default_value = "grey")]
     pub colour_map: ColourMap,
-    /// Which quantile of the map's values is shown brightest, so that single pixels do not darken it; 1 is the largest
+    /// Which quantile of the map's values above zero is shown brightest, so that single pixels do not darken it; 1 is the largest
     /// value. Default 0.99, and 1 for --recipe original.
     #[arg(long, value_name = "0…1")]
     pub quantile: Option<f32>,
@@ -488,7 +488,7 @@ pub enum MapScaling {
     Range,
     /// Zero and what is below black, the largest number white.
     Max,
-    /// Zero and what is below black, the 99 % quantile and what is above white.
+    /// Zero and what is below black, the 99 % quantile of what is above zero and what is above white.
     Quantile,
     /// Zero white, blue below and red above, up to the largest magnitude.
     Signed,

@@ -343,9 +343,7 @@ impl ShownGradient {
 
 /// This quantile of the magnitudes that are not zero; 0 where all are.
 fn brightest(numbers: &[f32], quantile: f32) -> Result<f32> {
-    let magnitudes: Vec<f32> =
-        numbers.iter().map(|number| number.abs()).filter(|&magnitude| magnitude > 0.0).collect();
-    let magnitudes = if magnitudes.is_empty() { vec![0.0] } else { magnitudes };
+    let magnitudes = numbers.iter().map(|number| number.abs()).collect::<Vec<f32>>();
     Ok(normalise(&Array::new([magnitudes.len()], magnitudes)?, Scaling::Quantile(quantile))?.high)
 }
 

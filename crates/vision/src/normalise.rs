@@ -13,9 +13,9 @@ pub enum Scaling {
     /// Zero to 0 and the largest value to 1, for maps that are never negative: the original project's saliency.
     /// Negative values become 0.
     Maximum,
-    /// Zero to 0 and this quantile of the values (in `(0, 1]`, such as 0.99) to 1, so that a few extreme pixels do not
-    /// darken all the others; larger values become 1. When the quantile is not positive although the largest value
-    /// is, the largest value takes its place.
+    /// Zero to 0 and this quantile of the values above zero (in `(0, 1]`, such as 0.99) to 1, so that a few extreme
+    /// pixels do not darken all the others; larger values become 1. Zeros do not count: in a map that is zero almost
+    /// everywhere, such as that of a unit that sees a few pixels, a quantile of all values would be zero or next to it.
     Quantile(f32),
     /// Zero to ½ and the largest magnitude to 0 or 1, by sign: for a diverging colour map.
     Signed,
@@ -66,8 +66,7 @@ pub fn normalise(array: &Array, scaling: Scaling) -> Result<Normalised> {
                 let expected = "greater than 0 and at most 1";
                 return Err(Error::Parameter { name: "the quantile", expected, found: share.to_string() });
             }
-            let quantile = quantile(array.data(), share).unwrap_or(0.0);
-            (0.0, if quantile > 0.0 { quantile } else { summary.largest.max(0.0) })
+            (0.0, quantile_above_zero(array.data(), share).unwrap_or(0.0))
         }
         Scaling::Signed => {
             let magnitude = summary.largest.abs().max(summary.smallest.abs());
@@ -119,13 +118,14 @@ impl Summary {
     }
 }
 
-/// The value below which `share` of the finite values lie, interpolated linearly between neighbours in order.
-fn quantile(values: &[f32], share: f32) -> Option<f32> {
-    let mut finite: Vec<f32> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    let last = finite.len().checked_sub(1)?;
+/// The value below which `share` of the finite values above zero lie, interpolated linearly between neighbours in order.
+fn quantile_above_zero(values: &[f32], share: f32) -> Option<f32> {
+    let mut above_zero: Vec<f32> =
+        values.iter().copied().filter(|value| value.is_finite() && *value > 0.0).collect();
+    let last = above_zero.len().checked_sub(1)?;
     let position = f64::from(share) * last as f64;
     let rank = (position.floor() as usize).min(last);
-    let (_, &mut lower, above) = finite.select_nth_unstable_by(rank, f32::total_cmp);
+    let (_, &mut lower, above) = above_zero.select_nth_unstable_by(rank, f32::total_cmp);
     let upper = above.iter().copied().reduce(f32::min).unwrap_or(lower);
     Some((f64::from(lower) + (f64::from(upper) - f64::from(lower)) * (position - rank as f64)) as f32)
 }
@@ -146,19 +146,23 @@ mod tests {
         let minimum_maximum = scaled(&[-2.0, 0.0, 1.0, 2.0], Scaling::MinimumMaximum);
         assert_eq!(minimum_maximum.values.data(), [0.0, 0.5, 0.75, 1.0]);
         assert_eq!((minimum_maximum.low, minimum_maximum.high), (-2.0, 2.0));
-        // numpy.quantile([0, 1, 2, 10], 0.5) is 1.5.
-        let quantile = scaled(&[10.0, 0.0, 2.0, 1.0], Scaling::Quantile(0.5));
-        assert_eq!(
-            (quantile.high, quantile.values.data()),
-            (1.5, &[1.0, 0.0, 1.0, (1.0f64 / 1.5) as f32][..])
-        );
+        // numpy.quantile([1, 2, 3, 10], 0.5) is 2.5.
+        let quantile = scaled(&[10.0, 0.0, 2.0, 1.0, -7.0, 3.0], Scaling::Quantile(0.5));
+        assert_eq!((quantile.high, quantile.values.data()), (2.5, &[1.0, 0.0, 0.8, 0.4, 0.0, 1.0][..]));
         assert_eq!(scaled(&[10.0, 0.0, 2.0, 1.0], Scaling::Quantile(1.0)).high, 10.0);
     }
 
     #[test]
-    fn a_quantile_of_zero_gives_way_to_the_maximum() {
-        let sparse = scaled(&[0.0, 0.0, 0.0, 0.0, 5.0], Scaling::Quantile(0.5));
-        assert_eq!((sparse.high, sparse.values.data()[4], sparse.content), (5.0, 1.0, Content::Varied));
+    fn zeros_around_what_a_unit_sees_do_not_set_the_scale() {
+        // Of a thousand values eleven are not zero: numpy.quantile of all at 0.99 is 1.01, which would show all but one
+        // of them white; of the eleven alone it is 10.9.
+        let mut values = vec![0.0; 989];
+        values.extend((1..=11).map(|value| value as f32));
+        let sparse = scaled(&values, Scaling::Quantile(0.99));
+        assert_eq!((sparse.high, sparse.content), (10.9, Content::Varied));
+        assert_eq!(sparse.values.data()[989], (1.0f64 / f64::from(10.9f32)) as f32);
+        // And of one alone that one.
+        assert_eq!(scaled(&[0.0, 0.0, 0.0, 0.0, 5.0], Scaling::Quantile(0.5)).high, 5.0);
     }
 
     #[test]

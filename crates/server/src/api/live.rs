@@ -26,7 +26,7 @@ use crate::queue::AskWhenDropped;
 /// The longest frame, in bytes: 1182 × 1182 pixels.
 const FRAME_BYTES: usize = 4 << 20;
 
-/// The quantile of the map's values that is shown brightest.
+/// The quantile of the map's values above zero that is shown brightest.
 const BRIGHTEST: f32 = 0.99;
 
 /// Whose frame it is, and what is shown.
@@ -58,7 +58,7 @@ pub struct LiveQuery {
     responses(
         (
             status = 200,
-            description = "The map, height × width bytes; 255 is the 0.99 quantile of its values. X-Top holds the three most \
+            description = "The map, height × width bytes; 255 is the 0.99 quantile of its values above zero. X-Top holds the three most \
                            probable classes as JSON, X-Class the class of the map, X-Size height and width",
             content_type = "application/octet-stream",
             body = inline(super::FileBytes),
