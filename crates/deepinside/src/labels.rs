@@ -83,42 +83,33 @@ impl Labels {
     }
 
     /// The class that a person means: an index, a synset, a full name, one of a class's several names, or the only class
-    /// with that word in its name. Case does not matter.
+    /// with those words in one of its names. Case does not matter.
     ///
     /// # Errors
     /// When no class or several match, or the index is not below `classes`.
     pub fn find(&self, asked: &str, classes: usize) -> Result<usize> {
-        let asked = asked.trim();
-        if let Ok(index) = asked.parse::<usize>() {
+        if let Ok(index) = asked.trim().parse::<usize>() {
             return if index < classes { Ok(index) } else { Err(Error::ClassOutOfRange { index, classes }) };
         }
-        let wanted = asked.to_lowercase();
+        let wanted = Wanted::new(asked);
         let known = || self.labels.iter().take(classes).enumerate();
-        let matching = |test: &dyn Fn(&Label) -> bool| -> Vec<usize> {
-            known().filter(|(_, label)| test(label)).map(|(index, _)| index).collect()
-        };
         // From the strictest reading to the loosest; the first that fits any class decides.
-        let readings: [&dyn Fn(&Label) -> bool; 5] = [
-            &|label| label.synset.as_deref() == Some(wanted.as_str()),
-            &|label| label.name.to_lowercase() == wanted,
-            &|label| first_name(&label.name) == wanted,
-            &|label| names(&label.name).any(|name| name == wanted),
-            &|label| names(&label.name).any(|name| name.split([' ', '-']).any(|word| word == wanted)),
-        ];
-        for reading in readings {
-            match matching(reading)[..] {
+        for reading in [Fit::Itself, Fit::FirstName, Fit::Name, Fit::Words] {
+            let fits = known().filter(|(_, label)| wanted.fit(label) == Some(reading));
+            match fits.map(|(index, _)| index).collect::<Vec<_>>()[..] {
                 [] => continue,
                 [index] => return Ok(index),
                 ref several => {
                     let matches =
                         several.iter().take(5).map(|&index| format!("{index} {}", self.labels[index].name));
                     return Err(Error::AmbiguousClass {
-                        asked: asked.to_owned(),
+                        asked: asked.trim().to_owned(),
                         matches: matches.collect(),
                     });
                 }
             }
         }
+        let wanted = wanted.text;
         let mut nearest: Vec<(f64, String)> = known()
             .flat_map(|(_, label)| {
                 names(&label.name)
@@ -130,8 +121,99 @@ impl Labels {
         nearest.sort_by(|a, b| b.0.total_cmp(&a.0));
         nearest.dedup_by(|a, b| a.1 == b.1);
         let nearest = nearest.into_iter().take(3).map(|(_, name)| format!("'{name}'")).collect();
-        Err(Error::UnknownClass { asked: asked.to_owned(), nearest })
+        Err(Error::UnknownClass { asked: asked.trim().to_owned(), nearest })
     }
+
+    /// The classes that fit what a person has typed so far, the best first, at most `limit`: the one whose index, synset or name it
+    /// is, then those that have its words in one of their names, names that have words beginning so, and last words that merely
+    /// contain it. Where nothing fits, classes with nearly those words. All classes in their order for an empty text.
+    pub fn search(&self, asked: &str, classes: usize, limit: usize) -> Vec<usize> {
+        let wanted = Wanted::new(asked);
+        if wanted.text.is_empty() {
+            return (0..classes).take(limit).collect();
+        }
+        let unnamed = Label { synset: None, name: String::new() };
+        let label = |index: usize| self.get(index).unwrap_or(&unnamed);
+        let fit = |index: usize| {
+            if wanted.text == index.to_string() { Some(Fit::Itself) } else { wanted.fit(label(index)) }
+        };
+        let mut found: Vec<(Fit, usize)> =
+            (0..classes).filter_map(|index| Some((fit(index)?, index))).collect();
+        if found.is_empty() {
+            let nearly = |index: usize| wanted.is_nearly(label(index)).then_some((Fit::Part, index));
+            found.extend((0..classes).filter_map(nearly));
+        }
+        found.sort_unstable();
+        found.into_iter().take(limit).map(|(_, index)| index).collect()
+    }
+}
+
+/// How well a class fits what a person asks for, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    /// It is the synset, or all of the name.
+    Itself,
+    /// It is the first of several names.
+    FirstName,
+    /// It is another of them.
+    Name,
+    /// Its words are words of one of the names.
+    Words,
+    /// Its words begin words of one of the names.
+    Beginnings,
+    /// It is part of a name, or the synset begins so.
+    Part,
+}
+
+/// What a person asks for.
+struct Wanted {
+    text: String,
+    words: Vec<String>,
+}
+
+impl Wanted {
+    fn new(asked: &str) -> Self {
+        let text = asked.trim().to_lowercase();
+        Self { words: words(&text).map(str::to_owned).collect(), text }
+    }
+
+    fn fit(&self, label: &Label) -> Option<Fit> {
+        let Self { text, words: wanted } = self;
+        let synset = label.synset.as_deref().unwrap_or_default();
+        let names: Vec<String> = names(&label.name).collect();
+        let has_words = |test: &dyn Fn(&str, &str) -> bool| {
+            let fits = |name: &String| wanted.iter().all(|wanted| words(name).any(|word| test(word, wanted)));
+            !wanted.is_empty() && names.iter().any(fits)
+        };
+        match () {
+            () if text == synset || *text == label.name.to_lowercase() => Some(Fit::Itself),
+            () if names.first() == Some(text) => Some(Fit::FirstName),
+            () if names.contains(text) => Some(Fit::Name),
+            () if has_words(&|word, wanted| word == wanted) => Some(Fit::Words),
+            () if has_words(&|word, wanted| word.starts_with(wanted)) => Some(Fit::Beginnings),
+            () if wanted.is_empty() => None,
+            () if names.iter().any(|name| name.contains(text)) || synset.starts_with(text.as_str()) => {
+                Some(Fit::Part)
+            }
+            () => None,
+        }
+    }
+
+    /// Whether each word is a word of one of the names but for a letter, or two letters of a long one.
+    fn is_nearly(&self, label: &Label) -> bool {
+        let near = |word: &str, wanted: &str| {
+            let slips = if wanted.chars().count() < 8 { 1 } else { 2 };
+            // A word of three letters is next to every other.
+            wanted.chars().count() > 3 && strsim::osa_distance(word, wanted) <= slips
+        };
+        let fits = |name: String| self.words.iter().all(|wanted| words(&name).any(|word| near(word, wanted)));
+        !self.words.is_empty() && names(&label.name).any(fits)
+    }
+}
+
+/// The words of a text: what is neither a letter nor a digit parts them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 /// Whether a word is a WordNet noun offset, as `n02123045`.
@@ -143,10 +225,6 @@ pub(crate) fn is_synset(word: &str) -> bool {
 /// The several names of a class, in lower case.
 fn names(name: &str) -> impl Iterator<Item = String> {
     name.split(',').map(|name| name.trim().to_lowercase())
-}
-
-fn first_name(name: &str) -> String {
-    names(name).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -177,6 +255,47 @@ mod tests {
         ] {
             assert_eq!(labels.find(asked, 1000).unwrap(), index, "{asked}");
         }
+    }
+
+    /// "basset" also gave the merganser (red-Breasted merganSer...), and "cat" began with the catamaran.
+    #[test]
+    fn a_search_ranks_by_words() {
+        let labels = Labels::ilsvrc();
+        let search = |asked: &str| labels.search(asked, 1000, 50);
+        assert_eq!(search("basset"), [161]);
+        assert_eq!(search(" Golden Ret"), [207]);
+        assert_eq!(search("retriever golden"), [207]);
+        assert_eq!(search("n02123045"), [281]);
+        assert_eq!(search("tabby"), [281]);
+        // Both cranes, the bird and the machine, before whatever has the word in a name.
+        assert_eq!(search("crane")[..2], [134, 517]);
+        // Cats, and then what only begins so.
+        assert_eq!(search("cat")[..6], [281, 282, 283, 284, 285, 383]);
+        let rest = &search("cat")[6..];
+        assert!(rest.contains(&484) && rest.contains(&143), "{rest:?}");
+        // The class of that number, before the ones whose names have it.
+        assert_eq!(search("747")[0], 747);
+        assert_eq!(search("otterhound"), [175]);
+        assert_eq!(search("foxhound"), [166, 167]);
+        assert_eq!((search(""), search("  ").len()), ((0..50).collect(), 50));
+        assert_eq!(labels.search("", 3, 50), [0, 1, 2]);
+        assert_eq!(labels.search("tabby", 281, 50), [0usize; 0]);
+        assert_eq!(labels.search("dog", 1000, 4).len(), 4);
+        for nothing in ["xyzzy", "-", ",", "qq"] {
+            assert_eq!(search(nothing), [0usize; 0], "{nothing}");
+        }
+        assert_eq!(Labels::default().search("2", 5, 50), [2]);
+    }
+
+    #[test]
+    fn a_search_forgives_a_slip_where_nothing_fits() {
+        let labels = Labels::ilsvrc();
+        let search = |asked: &str| labels.search(asked, 1000, 50);
+        assert!(search("terier").contains(&193), "the Australian terrier");
+        assert_eq!(search("golden retreiver"), [207]);
+        assert_eq!(search("hammerhaed"), [4]);
+        // What fits as it is leaves nothing to forgive: "cot" is no cat.
+        assert!(!search("tabb").contains(&0) && search("tabb") == [281]);
     }
 
     #[test]

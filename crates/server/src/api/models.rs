@@ -173,7 +173,7 @@ pub async fn upload(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ClassQuery {
-    /// Part of a name, a synset or an index; all classes by default.
+    /// Words of a name or their beginnings, a synset or an index; all classes by default.
     #[serde(default)]
     query: String,
     /// How many at most.
@@ -215,7 +215,7 @@ pub async fn classes(
     let entry = shared.models.get(Some(&id))?;
     let job = move |interrupt: &deepinside::Interrupt| {
         let model = entry.open(interrupt)?;
-        let found = find(&model, &query.query, query.limit as usize);
+        let found = model.labels.search(&query.query, model.score.classes, query.limit as usize);
         Ok(found.into_iter().map(|index| info(&model, index)).collect())
     };
     Ok(Json(shared.queue.run(job).await?))
@@ -224,47 +224,4 @@ pub async fn classes(
 fn info(model: &Model, index: usize) -> ClassInfo {
     let synset = model.labels.get(index).and_then(|label| label.synset.clone());
     ClassInfo { index, synset, name: model.class_name(index) }
-}
-
-/// The classes that fit what a person types, the best first: one whose index or synset it is, then names and words that it begins,
-/// then what merely contains it, and last names with its letters in their order.
-fn find(model: &Model, asked: &str, limit: usize) -> Vec<usize> {
-    let wanted = asked.trim().to_lowercase();
-    let rank = |index: usize| -> Option<u8> {
-        let name = model.class_name(index).to_lowercase();
-        let synset = model.labels.get(index).and_then(|label| label.synset.as_deref()).unwrap_or_default();
-        let names = || name.split(',').map(str::trim);
-        let words = || name.split([' ', ',', '-']);
-        Some(match () {
-            () if wanted.is_empty() => 0,
-            () if wanted == index.to_string() || wanted == synset => 0,
-            () if names().any(|name| name == wanted) => 1,
-            () if name.starts_with(&wanted) => 2,
-            () if words().any(|word| word.starts_with(&wanted)) => 3,
-            () if name.contains(&wanted) => 4,
-            () if synset.starts_with(&wanted) || index.to_string().starts_with(&wanted) => 5,
-            () if has_letters_in_order(&name, &wanted) => 6,
-            () => return None,
-        })
-    };
-    let mut found: Vec<(u8, usize)> =
-        (0..model.score.classes).filter_map(|index| Some((rank(index)?, index))).collect();
-    found.sort_unstable();
-    found.into_iter().take(limit).map(|(_, index)| index).collect()
-}
-
-fn has_letters_in_order(name: &str, wanted: &str) -> bool {
-    let mut letters = name.chars();
-    wanted.chars().all(|wanted| letters.any(|letter| letter == wanted))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letters_in_their_order_are_found() {
-        assert!(has_letters_in_order("tabby cat", "tbct"));
-        assert!(!has_letters_in_order("tabby cat", "tct b"));
-    }
 }
