@@ -5,6 +5,7 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use support::fixtures;
@@ -16,7 +17,11 @@ struct Serving {
 
 impl Serving {
     fn start(arguments: &[&str], token: Option<&str>) -> Self {
-        let cache = fixtures();
+        Self::start_with(&fixtures(), arguments, token)
+    }
+
+    /// With networks of this folder.
+    fn start_with(cache: &Path, arguments: &[&str], token: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_deepinside"));
         command.env_remove("DEEPINSIDE_TOKEN").env("DEEPINSIDE_CACHE", cache).arg("serve").args(arguments);
         if let Some(token) = token {
@@ -63,6 +68,31 @@ fn says_where_and_ends_when_it_is_asked_to() {
             Command::new("kill").args(["-TERM", &serving.program.id().to_string()]).status().unwrap();
         assert!(status.success());
         assert!(serving.program.wait().unwrap().success());
+    }
+}
+
+/// `serve -m squeezenet-1.1` listed that network twice, and `-m built-in` was no network.
+#[test]
+fn a_network_is_listed_once_by_whatever_name_it_is_given() {
+    let cache = tempfile::tempdir().unwrap();
+    let network = fixtures().join("onnx/residual/model.onnx");
+    let mut add = Command::new(env!("CARGO_BIN_EXE_deepinside"));
+    add.env("DEEPINSIDE_CACHE", cache.path()).args(["model", "add", "--name", "mine"]).arg(&network);
+    assert!(add.output().unwrap().status.success());
+    let path = network.to_string_lossy();
+    let given = ["--port", "0", "-m", "mine", "-m", &path, "-m", "mine"];
+    let has_own = cfg!(feature = "builtin-model");
+    let given = if has_own { [&given[..], &["-m", "built-in"]].concat() } else { given.to_vec() };
+    let models = Serving::start_with(cache.path(), &given, None).get("/api/v1/models");
+    let models: serde_json::Value =
+        serde_json::from_str(&models[models.find("\r\n\r\n").unwrap()..]).unwrap();
+    let ids: Vec<&str> =
+        models.as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    let expected: &[&str] = if has_own { &["mine", "built-in"] } else { &["mine"] };
+    assert_eq!(ids, expected);
+    if has_own {
+        let first = Serving::start_with(cache.path(), &["--port", "0", "-m", "built-in"], None);
+        assert!(first.get("/api/v1/models").contains("[{\"id\":\"built-in\""));
     }
 }
 

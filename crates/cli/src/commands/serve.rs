@@ -11,6 +11,9 @@ use crate::arguments::{ListenAddress, ServeArguments};
 use crate::failure::{Failure, Outcome};
 use crate::{output, progress};
 
+/// What `-m` takes for the network that is part of the program.
+const BUILT_IN: &str = "built-in";
+
 /// The port where none is named.
 const PORT: u16 = 7878;
 
@@ -72,22 +75,30 @@ fn token(is_needed: bool) -> Outcome<Option<String>> {
     }
 }
 
-/// Those that were named, the built-in one, and those of the catalogue that are here, in this order.
+/// Those that were named, the built-in one, and those of the catalogue that are here, in this order, each once.
 fn models(named: &[std::path::PathBuf]) -> Outcome<Vec<ModelSource>> {
     let mut models: Vec<ModelSource> = Vec::new();
     let mut add = |id: &str, origin: Origin, flag: Option<String>| {
+        if models.iter().any(|known| is_same(&known.origin, &origin)) {
+            return;
+        }
         let id = free_id(id, |id| models.iter().any(|model| model.id == id));
         models.push(ModelSource { id, origin, flag });
     };
+    let has_own = cfg!(feature = "builtin-model");
     for path in named {
+        if has_own && path == Path::new(BUILT_IN) && !path.exists() {
+            add(BUILT_IN, Origin::BuiltIn, None);
+            continue;
+        }
         let found = super::model::locate(path)?;
         if !found.exists() {
             return Err(Failure::Message(format!("{}: there is no such file or folder", path.display())));
         }
         add(&id_of(path), Origin::Path(found), Some(path.to_string_lossy().into_owned()));
     }
-    if cfg!(feature = "builtin-model") {
-        add("built-in", Origin::BuiltIn, None);
+    if has_own {
+        add(BUILT_IN, Origin::BuiltIn, None);
     }
     // A machine without a folder for networks has none of the catalogue.
     if let (Ok(catalogue), Ok(store)) = (Catalogue::built_in(), Store::open()) {
@@ -100,6 +111,18 @@ fn models(named: &[std::path::PathBuf]) -> Outcome<Vec<ModelSource>> {
         }
     }
     Ok(models)
+}
+
+/// Whether two are one network: the same file or folder, by whatever name.
+fn is_same(one: &Origin, other: &Origin) -> bool {
+    match (one, other) {
+        (Origin::BuiltIn, Origin::BuiltIn) => true,
+        (Origin::Path(one), Origin::Path(other)) => match (one.canonicalize(), other.canonicalize()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => one == other,
+        },
+        _ => false,
+    }
 }
 
 /// Starts the browser that this system prefers.
