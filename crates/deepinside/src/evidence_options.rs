@@ -60,6 +60,19 @@ impl Default for EvidenceOptions {
 }
 
 impl EvidenceOptions {
+    /// How many passes through the network, forward and backward, the maps of that many classes take at most.
+    pub fn passes(&self, classes: usize) -> usize {
+        let of_a_picture = 1 + classes;
+        let of_a_crop = match self.noise {
+            // The crop itself goes forward, for its scores.
+            Some(noise) => 1 + noise.samples * of_a_picture,
+            None => of_a_picture,
+        };
+        let gradient_is_there = self.rules.contains(&BackwardRule::Gradient);
+        let sources = self.rules.len() + usize::from(self.activations.is_some() && !gradient_is_there);
+        sources * self.crops.len() * of_a_crop
+    }
+
     /// # Errors
     /// When they ask for no crop or no map, or a number is out of its range.
     pub fn check(&self) -> Result<()> {

@@ -78,7 +78,7 @@ impl ScoreRunner {
         }
     }
 
-    /// From now on every pass heeds this wish.
+    /// From now on every pass heeds this wish, and is counted there.
     pub fn set_interrupt(&mut self, interrupt: Interrupt) {
         self.interrupt = interrupt;
     }
@@ -101,6 +101,7 @@ impl ScoreRunner {
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
         self.interrupt.check()?;
         self.session.forward(&[(self.input, picture)])?;
+        self.interrupt.count_step();
         Ok(Scores::read(
             &self.score,
             &self.session.activation(self.score.value)?,
@@ -128,6 +129,7 @@ impl ScoreRunner {
 
     fn gradient_of(&mut self, target: &Target) -> Result<Array> {
         self.session.backward(&[(self.score.value, target)])?;
+        self.interrupt.count_step();
         Ok(Array::new(&self.input_shape[1..], self.session.gradient(self.input)?)?)
     }
 

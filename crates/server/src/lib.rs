@@ -18,6 +18,7 @@ mod ascents;
 mod body;
 mod connections;
 mod guard;
+mod jobs;
 mod lingering;
 mod listener;
 mod live;

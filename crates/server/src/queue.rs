@@ -7,6 +7,7 @@ use std::time::Duration;
 use deepinside::Interrupt;
 use tokio::sync::Semaphore;
 
+use crate::jobs::{Followed, Jobs, Standing};
 use crate::problem::{Answer, Problem};
 
 /// After how many seconds a client that found the queue full should ask again.
@@ -21,6 +22,7 @@ pub struct Queue {
     size: [usize; 2],
     time: Duration,
     refused: AtomicU64,
+    jobs: Jobs,
 }
 
 impl Queue {
@@ -32,6 +34,7 @@ impl Queue {
             size: [workers, waiting],
             time,
             refused: AtomicU64::new(0),
+            jobs: Jobs::default(),
         }
     }
 
@@ -51,8 +54,10 @@ impl Queue {
             return Err(Problem::busy("queue_full", message, RETRY_AFTER));
         };
         let ended = |_| Problem::unavailable("the server is ending");
-        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(ended)?;
         let asked = AskWhenDropped(Interrupt::default());
+        let followed = self.jobs.follow(&asked.0);
+        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(ended)?;
+        followed.iter().for_each(Followed::begins);
         let interrupt = asked.0.clone();
         let running = tokio::task::spawn_blocking(move || {
             let result = job(&interrupt);
@@ -65,6 +70,11 @@ impl Queue {
             Ok(Err(_)) => Err(Problem::internal("the computation broke off; this is a fault of the program")),
             Err(_) => Err(Problem::too_long(self.time.as_secs())),
         }
+    }
+
+    /// How far the job of the request of that name is.
+    pub fn standing(&self, name: &str) -> Option<Standing> {
+        self.jobs.standing(name)
     }
 
     /// How many jobs run and wait.

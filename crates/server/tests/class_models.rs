@@ -126,7 +126,7 @@ fn pause_go_back_and_on() {
     server.post(&format!("{path}/pause"), &json!({})).refused(409, "conflict");
     // From there on the same steps are taken again.
     server.post(&format!("{path}/rewind"), &json!({"iteration": 25})).ok();
-    assert_eq!(events.next_of("frame")["iteration"], 24);
+    assert_eq!(events.next_of("frame")["iteration"], 25);
     while events.next_of("state")["state"] != "finished" {}
     assert_eq!(server.get(&path).ok()["values"], once);
     // And others with another recipe.
@@ -186,6 +186,44 @@ fn a_change_that_a_rewind_leaves_in_force_is_still_told() {
     server.post(&format!("{path}/rewind"), &json!({"iteration": 0})).ok();
     server.wait("the beginning", |server| server.get(&path).ok()["iteration"] == 0);
     assert_eq!(server.get(&path).ok()["timeline"], json!([{"iteration": 0, "changes": {"l2": 0.5}}]));
+    server.send("DELETE", &path, &[], b"").ok();
+}
+
+/// Going back to step 54 went back to the state that was kept before, and from there with the changes that came later.
+#[test]
+fn going_back_leads_to_the_very_picture_of_that_step() {
+    let server = Running::new();
+    let path = begin(&server, long());
+    let step = |server: &Running| server.get(&path).ok()["iteration"].as_u64().unwrap();
+    let patch = |changes: Value| {
+        let body = json!({ "changes": changes }).to_string();
+        server.send("PATCH", &path, &[("Content-Type", "application/json")], body.as_bytes()).ok();
+    };
+    server.wait("some steps", |server| step(server) > 3);
+    patch(json!({"jitter": 3, "total_variation": 0.25}));
+    let changed = step(&server);
+    server.wait("more steps", |server| step(server) > changed + 3);
+    let pause = || {
+        server.post(&format!("{path}/pause"), &json!({})).ok();
+        // The step that was being taken ends.
+        std::thread::sleep(Duration::from_millis(100));
+        step(&server)
+    };
+    let place = pause();
+    let kept = server.get(&path).ok()["snapshots"].clone();
+    assert!(!kept.as_array().unwrap().contains(&json!(place)), "{place} is kept: {kept}");
+    let picture = server.get(&format!("{path}/picture.png")).body;
+    let values = server.get(&path).ok()["values"].clone();
+    patch(json!({"total_variation": 0.0, "jitter": 0}));
+    server.post(&format!("{path}/resume"), &json!({})).ok();
+    server.wait("a few more", |server| step(server) > place + 3);
+    pause();
+    server.post(&format!("{path}/rewind"), &json!({ "iteration": place })).ok();
+    server.wait("that step", |server| step(server) == place);
+    let same = |server: &Running| server.get(&format!("{path}/picture.png")).body == picture;
+    server.wait("its picture", same);
+    let info = server.get(&path).ok();
+    assert_eq!((&info["values"], &info["state"]), (&values, &json!("paused")));
     server.send("DELETE", &path, &[], b"").ok();
 }
 

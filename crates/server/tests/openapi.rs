@@ -32,6 +32,7 @@ fn it_lists_the_api_and_every_address_is_answered() {
         .collect();
     let expected = [
         "get /openapi.json",
+        "get /jobs/{name}",
         "get /models",
         "post /models",
         "get /models/{model}",

@@ -47,6 +47,35 @@ impl AnimationFormat {
 /// [`Error::Empty`] without pictures, [`Error::Parameter`] when they differ in size or the duration is out of its range,
 /// [`Error::Write`].
 pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], milliseconds: u32) -> Result<()> {
+    check(pictures, milliseconds)?;
+    whole_file::write(path, |stream| {
+        encode(stream, format, pictures, &mut |index| Ok(duration(index, pictures, milliseconds)))
+    })
+}
+
+/// The bytes of such a file. `before` is called before each picture, with how many were encoded so far; an error of it ends the
+/// work.
+///
+/// # Errors
+/// As [`write`], and those of `before`, as [`Error::Write`] to `memory`.
+pub fn to_bytes(
+    format: AnimationFormat,
+    pictures: &[Picture],
+    milliseconds: u32,
+    before: &mut dyn FnMut(usize) -> io::Result<()>,
+) -> Result<Vec<u8>> {
+    check(pictures, milliseconds)?;
+    let mut bytes = Vec::new();
+    let mut next = |index: usize| {
+        before(index)?;
+        Ok(duration(index, pictures, milliseconds))
+    };
+    encode(&mut bytes, format, pictures, &mut next)
+        .map_err(|source| Error::Write { path: "memory".into(), source })?;
+    Ok(bytes)
+}
+
+fn check(pictures: &[Picture], milliseconds: u32) -> Result<()> {
     let Some(first) = pictures.first() else {
         return Err(Error::Empty { what: "an animation", shape: vec![0] });
     };
@@ -62,25 +91,32 @@ pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], millise
         let (name, expected) = ("the duration of a picture", "1 to 10,000 milliseconds");
         return Err(Error::Parameter { name, expected, found: milliseconds.to_string() });
     }
-    let duration = |index: usize| if index + 1 == pictures.len() { 10 * milliseconds } else { milliseconds };
-    whole_file::write(path, |stream| encode(stream, format, pictures, &duration))
+    Ok(())
 }
 
-/// Writes pictures of one size; `duration` says how many milliseconds each is shown.
+/// The last picture is shown ten times as long.
+fn duration(index: usize, pictures: &[Picture], milliseconds: u32) -> u32 {
+    if index + 1 == pictures.len() { 10 * milliseconds } else { milliseconds }
+}
+
+/// What is asked before each picture: for how many milliseconds it is shown, or not to go on.
+type Next<'a> = dyn FnMut(usize) -> io::Result<u32> + 'a;
+
+/// Writes pictures of one size.
 fn encode(
     stream: &mut dyn io::Write,
     format: AnimationFormat,
     pictures: &[Picture],
-    duration: &dyn Fn(usize) -> u32,
+    next: &mut Next<'_>,
 ) -> io::Result<()> {
     match format {
-        AnimationFormat::Png => png(stream, pictures, duration),
-        AnimationFormat::Gif => gif(stream, pictures, duration),
-        AnimationFormat::WebP => webp(stream, pictures, duration),
+        AnimationFormat::Png => png(stream, pictures, next),
+        AnimationFormat::Gif => gif(stream, pictures, next),
+        AnimationFormat::WebP => webp(stream, pictures, next),
     }
 }
 
-fn png(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize) -> u32) -> io::Result<()> {
+fn png(stream: &mut dyn io::Write, pictures: &[Picture], next: &mut Next<'_>) -> io::Result<()> {
     let Some(first) = pictures.first() else { return Ok(()) };
     let mut encoder = png::Encoder::new(stream, first.width() as u32, first.height() as u32);
     encoder.set_color(png::ColorType::Rgb);
@@ -89,20 +125,21 @@ fn png(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize
     let mut writer = encoder.write_header()?;
     for (index, picture) in pictures.iter().enumerate() {
         // Sixteen bits hold 65 seconds; longer ones are cut.
-        writer.set_frame_delay(u16::try_from(duration(index)).unwrap_or(u16::MAX), 1000)?;
+        writer.set_frame_delay(u16::try_from(next(index)?).unwrap_or(u16::MAX), 1000)?;
         writer.write_image_data(picture.rgb())?;
     }
     Ok(writer.finish()?)
 }
 
-fn gif(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize) -> u32) -> io::Result<()> {
+fn gif(stream: &mut dyn io::Write, pictures: &[Picture], next: &mut Next<'_>) -> io::Result<()> {
     let mut encoder = GifEncoder::new_with_speed(stream, 10);
     encoder.set_repeat(Repeat::Infinite).map_err(io::Error::other)?;
     for (index, picture) in pictures.iter().enumerate() {
+        let shown = next(index)?;
         let (width, height) = (picture.width() as u32, picture.height() as u32);
         let image = RgbImage::from_raw(width, height, picture.rgb().to_vec());
         let image = image.ok_or_else(|| io::Error::other("a picture has too few bytes"))?;
-        let delay = Delay::from_numer_denom_ms(duration(index), 1);
+        let delay = Delay::from_numer_denom_ms(shown, 1);
         let rgba = image::DynamicImage::ImageRgb8(image).into_rgba8();
         encoder.encode_frame(Frame::from_parts(rgba, 0, 0, delay)).map_err(io::Error::other)?;
     }
@@ -110,7 +147,7 @@ fn gif(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize
 }
 
 /// WebP's container of several pictures, each of which the encoder for single ones makes.
-fn webp(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usize) -> u32) -> io::Result<()> {
+fn webp(stream: &mut dyn io::Write, pictures: &[Picture], next: &mut Next<'_>) -> io::Result<()> {
     const IS_ANIMATED: u8 = 1 << 1;
     const REPLACES_WHAT_WAS_THERE: u8 = 1 << 1;
     /// "RIFF", the length and "WEBP": what stands before the chunks of a single picture.
@@ -130,13 +167,13 @@ fn webp(stream: &mut dyn io::Write, pictures: &[Picture], duration: &dyn Fn(usiz
     // A background of nothing, repeated for ever.
     body.extend(chunk(b"ANIM", &[0; 6]));
     for (index, picture) in pictures.iter().enumerate() {
+        let shown = three_bytes(next(index)?);
         let mut single = Vec::new();
         let (width, height) = (picture.width() as u32, picture.height() as u32);
         WebPEncoder::new_lossless(&mut single)
             .encode(picture.rgb(), width, height, ExtendedColorType::Rgb8)
             .map_err(io::Error::other)?;
         let place = [0; 6];
-        let shown = three_bytes(duration(index));
         let frame =
             [&place[..], &size, &shown, &[REPLACES_WHAT_WAS_THERE], single.get(HEADER..).unwrap_or_default()];
         body.extend(chunk(b"ANMF", &frame.concat()));
@@ -163,6 +200,17 @@ mod tests {
             let path = folder.path().join(name);
             assert_eq!(AnimationFormat::of(&path).unwrap(), format);
             write(&path, format, &pictures, 40).unwrap();
+            let mut told = Vec::new();
+            let same = to_bytes(format, &pictures, 40, &mut |index| {
+                told.push(index);
+                Ok(())
+            });
+            assert_eq!((same.unwrap(), told), (std::fs::read(&path).unwrap(), vec![0, 1, 2]));
+            let stopped = to_bytes(format, &pictures, 40, &mut |index| match index {
+                2 => Err(io::Error::other("enough")),
+                _ => Ok(()),
+            });
+            assert!(stopped.unwrap_err().to_string().contains("enough"));
             let bytes = std::io::Cursor::new(std::fs::read(&path).unwrap());
             let frames: Vec<Frame> = match format {
                 AnimationFormat::Png => {

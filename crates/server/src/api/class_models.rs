@@ -125,7 +125,7 @@ pub struct ChangeRequest {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"iteration": 0}))]
 pub struct RewindRequest {
-    /// To the last kept state of at most that many steps.
+    /// To how it stood after that many steps.
     iteration: u32,
 }
 
@@ -155,7 +155,7 @@ pub struct ClassModelInfo {
     seed: u64,
     /// What was changed on the way.
     timeline: Vec<Change>,
-    /// The steps to which one can go back.
+    /// The steps to which one can go back without waiting; to others it takes the steps again from the last of these.
     snapshots: Vec<usize>,
     /// What a reader of the result should know, in whole sentences.
     notes: Vec<String>,
@@ -401,8 +401,8 @@ pub async fn resume(
     steered(&shared, &id, Growing::resume)
 }
 
-/// Goes back to a kept state, and on from there with the recipe as it is now. It does so before its next step: the answer may still tell
-/// how it stood before.
+/// Goes back to how it stood after some steps, and on from there with the recipe as it is now; one that is paused stays paused. It does
+/// so before its next step, and may have to take some steps again: the answer may still tell how it stood before.
 #[utoipa::path(
     post,
     path = "/class-models/{id}/rewind",
@@ -483,18 +483,16 @@ async fn animated(
     media_type: &'static str,
 ) -> Answer<Response> {
     let growing = shared.ascents.get(id)?;
-    let job = move |_: &Interrupt| {
+    let job = move |interrupt: &Interrupt| {
         let pictures = growing.pictures();
         if pictures.is_empty() {
             return Err(Problem::conflict("there is no picture yet; ask again after the first step"));
         }
-        // The library writes animations to files alone.
-        let failed =
-            |error: std::io::Error| Problem::internal(format!("cannot write a temporary file: {error}"));
-        let folder = tempfile::tempdir().map_err(failed)?;
-        let path = folder.path().join("animation");
-        animation::write(&path, format, &pictures, PICTURE_TIME)?;
-        std::fs::read(&path).map_err(failed)
+        interrupt.expect_steps(pictures.len());
+        Ok(animation::to_bytes(format, &pictures, PICTURE_TIME, &mut |_| {
+            interrupt.count_step();
+            interrupt.check().map_err(std::io::Error::other)
+        })?)
     };
     let bytes = shared.queue.run(job).await?;
     Ok(([(header::CONTENT_TYPE, media_type)], bytes).into_response())

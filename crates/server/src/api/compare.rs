@@ -114,6 +114,8 @@ pub async fn compare(
     compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
         let (mut cells, mut commands, mut top) = (Vec::new(), Vec::new(), Vec::new());
         let mut numbers = 0;
+        let passes = request.methods.iter().map(|method| method.options().passes(subject.model, classes.len()));
+        subject.interrupt.expect_steps(passes.sum());
         for options in request.methods.iter().map(NamedMethod::options) {
             let made = make_maps(subject, Some(&classes), None, &options)?;
             numbers += made.maps.iter().map(|(_, map, _)| map.data().len()).sum::<usize>();

@@ -205,6 +205,11 @@ pub async fn localise(
         // A copy, since a graph cut asks for all its values, which a photograph keeps once they were made.
         let frame = subject.frame()?.into_owned();
         let gathering = &method.evidence;
+        // Classes that were named are looked for one after the other.
+        interrupt.expect_steps(match &classes {
+            Some(classes) => classes.len() * gathering.passes(1),
+            None => gathering.passes(request.top as usize),
+        });
         let objects =
             subject.prepared.with_gatherer(subject.purpose(), gathering, interrupt, |gatherer| {
                 let mut objects = Vec::new();

@@ -10,6 +10,7 @@ mod command_line;
 mod compare;
 mod events;
 mod graph;
+mod jobs;
 mod layers;
 mod live;
 mod localise;
@@ -44,7 +45,8 @@ use crate::{SharedState, guard, metrics, page};
     info(
         title = "deepinside",
         description = "Look inside trained ConvNets. Every address that computes, but for the camera's, takes a place in a bounded queue and answers 429 \
-                   with Retry-After when that is full; closing the connection stops the computation. Errors have the body \
+                   with Retry-After when that is full; closing the connection stops the computation. A request with the header X-Job can be \
+                   followed at /jobs. Errors have the body \
                    {\"error\": {\"code\", \"message\"}}.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     )
@@ -62,6 +64,7 @@ fn documented() -> OpenApiRouter<SharedState> {
         "/api/v1",
         OpenApiRouter::new()
             .routes(routes!(openapi))
+            .routes(routes!(jobs::job))
             .routes(routes!(models::models, models::upload))
             .routes(routes!(models::model))
             .routes(routes!(models::classes))
@@ -136,6 +139,7 @@ pub(crate) fn router(shared: SharedState) -> Router {
         .layer(CatchPanicLayer::custom(|_| {
             Problem::internal("this request met a fault of the program").into_response()
         }))
+        .layer(middleware::from_fn(crate::jobs::name))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), metrics::count))
         .with_state(shared)

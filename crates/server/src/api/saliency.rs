@@ -71,6 +71,27 @@ impl MapOptions {
         self.crops == Some(CropChoice::Ten) || self.smooth_grad.is_some() || self.smoothing > 0.0
     }
 
+    /// How maps in the photograph's own frame are gathered.
+    fn evidence(&self, model: &Model, minus: Option<usize>) -> EvidenceOptions {
+        EvidenceOptions {
+            rules: vec![self.rule.into()],
+            minus,
+            crops: self.crops.map_or_else(|| vec![model.crop], CropChoice::crops),
+            noise: self.smooth_grad.map(|smooth| Noise {
+                samples: smooth.samples as usize,
+                deviation: smooth.noise,
+                seed: self.seed,
+            }),
+            smoothing: self.smoothing,
+            ..EvidenceOptions::default()
+        }
+    }
+
+    /// How many passes through the network the maps of that many classes take at most.
+    pub fn passes(&self, model: &Model, classes: usize) -> usize {
+        if self.in_photograph() { self.evidence(model, None).passes(classes) } else { 1 + classes }
+    }
+
     /// The flags of `deepinside saliency`.
     pub fn flags(&self, line: CommandLine) -> CommandLine {
         let (ten, crop) = match self.crops {
@@ -225,18 +246,7 @@ fn in_photograph(
     options: &MapOptions,
 ) -> Answer<Maps> {
     let (model, frame) = (subject.model, subject.frame()?);
-    let evidence = EvidenceOptions {
-        rules: vec![options.rule.into()],
-        minus,
-        crops: options.crops.map_or_else(|| vec![model.crop], CropChoice::crops),
-        noise: options.smooth_grad.map(|smooth| Noise {
-            samples: smooth.samples as usize,
-            deviation: smooth.noise,
-            seed: options.seed,
-        }),
-        smoothing: options.smoothing,
-        ..EvidenceOptions::default()
-    };
+    let evidence = options.evidence(model, minus);
     subject.prepared.with_gatherer(subject.purpose(), &evidence, subject.interrupt, |gatherer| {
         let classes = match classes {
             Some(classes) => classes.to_vec(),
@@ -323,6 +333,8 @@ pub async fn saliency(
     }
     let minus = request.minus.map(|minus| minus as usize);
     compute(&shared, request.model, request.photograph, move |subject| {
+        let count = classes.as_ref().map_or(1, Vec::len);
+        subject.interrupt.expect_steps(options.passes(subject.model, count));
         let made = make_maps(subject, classes.as_deref(), minus, &options)?;
         let line = |class: usize| {
             let line = subject

@@ -264,7 +264,7 @@ impl Growing {
         })
     }
 
-    /// Goes back to the last kept state of at most that many steps, and on from there.
+    /// Goes back to how it stood after that many steps, and on from there.
     ///
     /// # Errors
     /// When the ascent has ended.
@@ -359,13 +359,14 @@ impl Growing {
             self.end(State::Cancelled, Some(message));
             return None;
         }
-        if let Some(iteration) = control.back_to.take()
+        if let Some(iteration) = control.back_to.take().map(|iteration| iteration.min(control.iteration))
             && let Some(state) = control.timeline.go_back(iteration)
         {
-            control.iteration = state.iteration();
+            control.iteration = iteration;
             let value = control.timeline.values.last().copied();
             drop(control);
-            if let Err(error) = ascent.restore(&state).and_then(|()| self.show(ascent, value)) {
+            let restored = ascent.restore(&state).and_then(|()| self.take_again(ascent, iteration));
+            if let Err(error) = restored.and_then(|()| self.show(ascent, value)) {
                 self.end(State::Failed, Some(error.to_string()));
                 return None;
             }
@@ -387,6 +388,19 @@ impl Growing {
         let wait = unwatched.min(Duration::from_millis(500));
         drop(self.changed.wait_timeout(control, wait).unwrap_or_else(PoisonError::into_inner));
         Some(false)
+    }
+
+    /// Takes the steps from a kept state to a later one once more, with the recipe as it was then.
+    fn take_again(&self, ascent: &mut Ascent<'_>, iteration: usize) -> deepinside::Result<()> {
+        while ascent.iteration() < iteration && !self.is_ending() {
+            let mut recipe = self.beginning.recipe.clone();
+            for change in lock(&self.control).timeline.changes_before(ascent.iteration()) {
+                recipe = recipe.with(change.table())?;
+            }
+            ascent.recipe = Recipe { start: ascent.recipe.start.clone(), ..recipe };
+            ascent.step()?;
+        }
+        Ok(())
     }
 
     /// Shows the picture as it is now, after going back.

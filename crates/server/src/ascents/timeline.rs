@@ -26,6 +26,14 @@ pub struct Change {
     pub changes: serde_json::Value,
 }
 
+impl Change {
+    /// The changes as a recipe takes them.
+    pub fn table(&self) -> toml::Table {
+        // They were numbers of a table before.
+        serde_json::from_value(self.changes.clone()).unwrap_or_default()
+    }
+}
+
 /// The picture after some steps.
 #[derive(Clone)]
 pub struct Shown {
@@ -104,11 +112,11 @@ impl Timeline {
         self.states.iter().map(AscentState::iteration).collect()
     }
 
-    /// The last state that had taken at most that many steps; what came after it is forgotten.
+    /// Forgets what came after that many steps. Returns the last kept state before; from there the steps up to that many, which
+    /// are the same again, lead to it.
     pub fn go_back(&mut self, iteration: usize) -> Option<AscentState> {
         self.states.retain(|state| state.iteration() <= iteration);
         let state = self.states.last()?.clone();
-        let iteration = state.iteration();
         self.values.truncate(iteration);
         self.pictures.retain(|(place, _)| *place <= iteration);
         // The recipe stays as it is now, so what was changed later is now changed here.
@@ -125,6 +133,11 @@ impl Timeline {
             self.changes.push(Change { iteration, changes: changes.into() });
         }
         Some(state)
+    }
+
+    /// What was changed by the time of that step, one change after the other.
+    pub fn changes_before(&self, iteration: usize) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| change.iteration <= iteration)
     }
 
     /// The states are large; without the thread they are of no use.
