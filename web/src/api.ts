@@ -1,6 +1,9 @@
 // The server's interface with its types. Every failure becomes a `Refusal` whose message is a sentence for a person.
 
 import type { EncodedArray } from "./arrays";
+import { untilItAnswers } from "./connection";
+import { jobHeaders } from "./progress";
+import { authorisation } from "./token";
 
 /** A model of the list; the rest is known once it is open. */
 export interface ModelEntry {
@@ -146,6 +149,8 @@ export interface Frame {
 /** How an ascent stands, as the server answers to every request about it. */
 export interface AscentInfo {
     readonly id: string;
+    readonly state: AscentState;
+    readonly message?: string | null;
     readonly iteration: number;
     readonly timeline: readonly { readonly iteration: number; readonly changes: Readonly<Record<string, number>> }[];
     readonly notes: readonly string[];
@@ -168,20 +173,6 @@ export class Refusal extends Error {
 
 const BASE = "/api/v1";
 
-/** The token of the address that `deepinside serve` printed is kept for this tab and taken out of the address bar. */
-const token = (() => {
-    const given = new URLSearchParams(location.search).get("token");
-    if (given) {
-        sessionStorage.setItem("token", given);
-        history.replaceState(null, "", location.pathname + location.hash);
-    }
-    return given ?? sessionStorage.getItem("token");
-})();
-
-export function authorisation(): Record<string, string> {
-    return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
 async function refusal(response: Response): Promise<Refusal> {
     const retryAfter = Number(response.headers.get("Retry-After")) || 1;
     const body: unknown = await response.json().catch(() => null);
@@ -194,33 +185,55 @@ async function refusal(response: Response): Promise<Refusal> {
     return new Refusal(message, response.status, error?.code ?? "", retryAfter);
 }
 
-/** One request. Refusals because too much waits (429) are tried again after the time the server names, so many times. */
-export async function request(path: string, init: RequestInit = {}, attempts = 3): Promise<Response> {
-    for (let attempt = 0; ; attempt++) {
-        let response: Response;
+/** How often a request that was cut off is made again. A server that one request brings down must not be brought down for ever. */
+const MOST_CUT_OFF = 2;
+
+export interface Sending extends RequestInit {
+    /** How often it is sent again because too much waits. */
+    readonly attempts?: number;
+    /** What sends it; `fetch`, unless the progress of an upload is wanted. */
+    readonly send?: (address: string, init: RequestInit) => Promise<Response>;
+}
+
+/**
+ * One request, whose answer is read by `read`. Refusals because too much waits (429) are tried again after the time the server names.
+ * A request that is cut off, or that meets a server that is ending, waits until the server is there, and is then made again.
+ */
+export async function request<T>(path: string, read: (response: Response) => Promise<T>, { attempts = 3, send = fetch, ...init }: Sending = {}): Promise<T> {
+    for (let [attempt, cutOff] = [0, 0]; ; ) {
+        let refused: Refusal;
         try {
-            response = await fetch(BASE + path, { ...init, headers: { ...authorisation(), ...init.headers } });
+            const response = await send(BASE + path, { ...init, headers: { ...authorisation(), ...jobHeaders(init.signal), ...init.headers } });
+            if (response.ok) return await read(response);
+            refused = await refusal(response);
         } catch (error) {
-            if (init.signal?.aborted) throw error;
-            throw new Refusal(`Nothing answers at ${location.host}: the server was stopped, or cannot be reached. Start it again with \`deepinside serve\`.`);
+            // This is how a network's failures are thrown, before the answer and within it.
+            if (init.signal?.aborted || !(error instanceof TypeError)) throw error;
+            refused = new Refusal(`${location.host} cut the connection off before it had answered; what the server itself printed may say why.`);
         }
-        if (response.ok) return response;
-        const refused = await refusal(response);
-        if (response.status !== 429 || attempt >= attempts) throw refused;
-        await new Promise((resolve) => setTimeout(resolve, Math.min(refused.retryAfter, 5) * 1000));
-        init.signal?.throwIfAborted();
+        if (refused.status === 0 || refused.status === 503) {
+            if (cutOff++ >= MOST_CUT_OFF) throw refused;
+            await untilItAnswers(init.signal);
+        } else if (refused.status === 429 && attempt++ < attempts) {
+            await new Promise((resolve) => setTimeout(resolve, Math.min(refused.retryAfter, 5) * 1000));
+            init.signal?.throwIfAborted();
+        } else throw refused;
     }
 }
 
-async function json<T>(path: string, init?: RequestInit): Promise<T> {
-    return (await (await request(path, init)).json()) as T;
+function json<T>(path: string, init?: Sending): Promise<T> {
+    return request(path, async (response) => (await response.json()) as T, init);
+}
+
+function blob(path: string, init?: Sending): Promise<Blob> {
+    return request(path, (response) => response.blob(), init);
 }
 
 function post<T>(path: string, body: object, signal?: AbortSignal): Promise<T> {
-    return send<T>("POST", path, body, signal);
+    return sendBody<T>("POST", path, body, signal);
 }
 
-function send<T>(method: string, path: string, body: object, signal?: AbortSignal): Promise<T> {
+function sendBody<T>(method: string, path: string, body: object, signal?: AbortSignal): Promise<T> {
     return json<T>(path, { method, signal: signal ?? null, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
@@ -242,10 +255,9 @@ export const api = {
         json<{ filters: EncodedArray }>(`/models/${segment(model)}/filters?value=${segment(value)}`, { signal: signal ?? null }),
     recipes: (model: string) => json<Recipe[]>(`/models/${segment(model)}/recipes`),
     examples: () => json<Example[]>("/examples"),
-    upload: (file: Blob, signal?: AbortSignal) =>
-        json<Photograph>("/photographs", { method: "POST", body: file, signal: signal ?? null, headers: { "Content-Type": file.type || "application/octet-stream" } }),
+    upload: (file: Blob, init: Sending = {}) => json<Photograph>("/photographs", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" }, ...init }),
     photograph: (id: string, signal?: AbortSignal) => json<Photograph>(`/photographs/${segment(id)}`, { signal: signal ?? null }),
-    preview: async (id: string, signal?: AbortSignal) => (await request(`/photographs/${segment(id)}/preview`, { signal: signal ?? null })).blob(),
+    preview: (id: string, signal?: AbortSignal) => blob(`/photographs/${segment(id)}/preview`, { signal: signal ?? null }),
     classify: (about: About & { top: number; crops?: string }, signal?: AbortSignal) => post<Classification>("/classify", about, signal),
     saliency: (
         about: About & {
@@ -277,11 +289,12 @@ export const api = {
         post<Comparison>("/compare", about, signal),
     ascend: (body: { model?: string | undefined; objective: Objective; recipe: string; changes: Record<string, unknown>; seed: number }) =>
         post<AscentInfo>("/class-models", body),
-    changeAscent: (id: string, changes: Record<string, unknown>) => send<AscentInfo>("PATCH", `/class-models/${segment(id)}`, { changes }),
+    changeAscent: (id: string, changes: Record<string, unknown>) => sendBody<AscentInfo>("PATCH", `/class-models/${segment(id)}`, { changes }),
     steerAscent: (id: string, what: "pause" | "resume") => json<AscentInfo>(`/class-models/${segment(id)}/${what}`, { method: "POST" }),
     rewindAscent: (id: string, iteration: number) => post<AscentInfo>(`/class-models/${segment(id)}/rewind`, { iteration }),
     cancelAscent: (id: string) => json<AscentInfo>(`/class-models/${segment(id)}`, { method: "DELETE" }),
-    ascentFile: async (id: string, name: string) => (await request(`/class-models/${segment(id)}/${name}`)).blob(),
+    ascent: (id: string) => json<AscentInfo>(`/class-models/${segment(id)}`),
+    ascentFile: (id: string, name: string, signal?: AbortSignal) => blob(`/class-models/${segment(id)}/${name}`, { signal: signal ?? null }),
     ascentEvents: (id: string) => new EventSource(`${BASE}/class-models/${segment(id)}/events`),
     /** `stream` is this camera's name, so that two pages do not drop each other's pictures. */
     livePath: (stream: string, model: string | undefined, classIndex: number | undefined) => {

@@ -2,7 +2,9 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ErrorNote } from "./components/error-note";
-import { upload, useModel, useModels } from "./hooks";
+import { Working } from "./components/working";
+import { useIsThere } from "./connection";
+import { useModel, useModels } from "./hooks";
 import { address, change, go, useRoute, VIEWS, type View } from "./route";
 import { applyTheme, storedTheme, THEMES, type Theme } from "./theme";
 import { ClassModelView } from "./views/class-model";
@@ -11,6 +13,7 @@ import { LayersView } from "./views/layers";
 import { LocaliseView } from "./views/localise";
 import { PhotographView } from "./views/photograph";
 import { SaliencyView } from "./views/saliency";
+import { upload, useUploading } from "./uploads";
 
 const TITLES: Record<View, readonly [title: string, short: string, icon: string]> = {
     photograph: ["Photograph", "Photo", "M3 6h4l2-2h6l2 2h4v13H3zM12 9a4 4 0 1 0 0 8 4 4 0 0 0 0-8z"],
@@ -72,21 +75,17 @@ function ModelChoice({ model }: { readonly model: string }) {
 function useIncoming(view: View) {
     const [isOver, setOver] = useState(false);
     const [problem, setProblem] = useState<unknown>();
-    const [isUploading, setUploading] = useState(false);
     const depth = useRef(0);
     useEffect(() => {
         const take = async (file: File | null | undefined) => {
             if (!file) return;
             setProblem(undefined);
-            setUploading(true);
             try {
                 const { id } = await upload(file);
                 if (view === "class-model") go("photograph", { photograph: id });
                 else change({ photograph: id });
             } catch (error) {
                 setProblem(error);
-            } finally {
-                setUploading(false);
             }
         };
         const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
@@ -115,7 +114,7 @@ function useIncoming(view: View) {
             document.removeEventListener("paste", onPaste);
         };
     }, [view]);
-    return { isOver, problem, isUploading, forget: () => setProblem(undefined) };
+    return { isOver, problem, forget: () => setProblem(undefined) };
 }
 
 /** Without the list of networks, or where one cannot be opened, nothing else works. */
@@ -124,6 +123,33 @@ function ModelProblem({ model }: { readonly model: string }) {
     const opened = useModel(model);
     const failed = [models, opened].find(({ error }) => error !== undefined);
     return failed ? <ErrorNote error={failed.error} retry={failed.retry} /> : null;
+}
+
+/** How far a photograph is that is being given to the server, wherever on the page it was opened. */
+function UploadWorking() {
+    const uploading = useUploading();
+    const isThere = useIsThere();
+    if (!uploading) return null;
+    const waits = !isThere ? "waits for the server" : uploading.share === 1 ? "is being read" : undefined;
+    return (
+        <div class="working-holder">
+            <Working label="Your photograph" share={uploading.share} waits={waits} onCancel={uploading.cancel} />
+        </div>
+    );
+}
+
+/** Says that the server is gone, above whatever the view shows. */
+function ServerGone() {
+    if (useIsThere()) return null;
+    const port = location.port && location.port !== "7878" ? ` --port ${location.port}` : "";
+    return (
+        <div class="server-gone" role="alert">
+            <p>
+                <strong>Nothing answers at {location.host}.</strong> The server was stopped, or cannot be reached. Start it again with <code>deepinside serve{port}</code>: this page goes on by
+                itself, with your photographs.
+            </p>
+        </div>
+    );
 }
 
 export function App() {
@@ -172,15 +198,12 @@ export function App() {
                     <ThemeButton />
                 </div>
             </header>
+            <ServerGone />
             <main id="main" tabIndex={-1}>
                 <h1 class="visually-hidden">{title}</h1>
                 <ModelProblem model={parameters.model ?? ""} />
                 {incoming.problem !== undefined && <ErrorNote error={incoming.problem} retry={incoming.forget} />}
-                {incoming.isUploading && (
-                    <p class="notice" role="status">
-                        Taking in the photograph …
-                    </p>
-                )}
+                <UploadWorking />
                 <Shown />
             </main>
             {incoming.isOver && <div class="drop-veil">Drop the photograph anywhere</div>}

@@ -74,6 +74,37 @@ export function quantile(ascending: Float32Array, share: number): number {
     return last < 0 ? 0 : ascending[Math.round(Math.min(Math.max(share, 0), 1) * last)]!;
 }
 
+/**
+ * The sizes of the numbers that are not zero, in ascending order. Colours are scaled on their quantiles: a unit that sees three by
+ * three pixels has a map whose quantiles over all pixels are zero.
+ */
+export function sizes(data: Float32Array | Uint8Array): Float32Array {
+    const found = new Float32Array(data.length);
+    let count = 0;
+    for (let index = 0; index < data.length; index++) {
+        const size = Math.abs(data[index]!);
+        if (size > 0 && size < Infinity) found[count++] = size;
+    }
+    return found.subarray(0, count).sort();
+}
+
+/** Rows and columns: the first, and one behind the last. */
+export interface Extent {
+    readonly rows: readonly [number, number];
+    readonly columns: readonly [number, number];
+}
+
+/** The rows and columns of a map in which something is not zero; none where all is. */
+export function extent({ height, width, data }: NumberMap): Extent | undefined {
+    let [top, bottom, left, right] = [height, 0, width, 0];
+    for (let index = 0; index < data.length; index++) {
+        if (data[index] === 0) continue;
+        const [row, column] = [Math.floor(index / width), index % width];
+        [top, bottom, left, right] = [Math.min(top, row), Math.max(bottom, row + 1), Math.min(left, column), Math.max(right, column + 1)];
+    }
+    return bottom > 0 ? { rows: [top, bottom], columns: [left, right] } : undefined;
+}
+
 /** Which share of the numbers in ascending order lies below a value. */
 export function rank(ascending: Float32Array, value: number): number {
     let [low, high] = [0, ascending.length];

@@ -76,10 +76,12 @@ export function runCamera({ video, width, height, path, onAnswer, onError }: Loo
             pixels[to + 1] = data[from + 1]!;
             pixels[to + 2] = data[from + 2]!;
         }
-        const response = await request(path(), { method: "POST", body: new Blob([pixels]), signal: controller.signal, headers: { "Content-Type": "application/octet-stream" } }, 0);
-        const map = new Uint8Array(await response.arrayBuffer());
-        const top = JSON.parse(response.headers.get("X-Top") ?? "[]") as ScoredClass[];
-        onAnswer({ map, top, latency: performance.now() - captured });
+        const read = async (response: Response) => ({
+            map: new Uint8Array(await response.arrayBuffer()),
+            top: JSON.parse(response.headers.get("X-Top") ?? "[]") as ScoredClass[],
+        });
+        const init = { method: "POST", body: new Blob([pixels]), signal: controller.signal, headers: { "Content-Type": "application/octet-stream" }, attempts: 0 };
+        onAnswer({ ...(await request(path(), read, init)), latency: performance.now() - captured });
     };
     const loop = async () => {
         const pictures = new Pictures(video);

@@ -2,6 +2,8 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { api, type Example, type Model, type ModelEntry, type Photograph } from "./api";
+import { follow, nameJob, type Progress } from "./progress";
+import { withPhotograph } from "./uploads";
 
 export interface Job<T> {
     /** The newest result; it stays while the next one is computed. */
@@ -10,6 +12,10 @@ export interface Job<T> {
     readonly resultKey: string | undefined;
     readonly error: unknown;
     readonly isRunning: boolean;
+    /** Whether the reader cancelled it. */
+    readonly isCancelled: boolean;
+    /** How far it is, once it has taken a while. */
+    readonly progress: Progress | undefined;
     readonly retry: () => void;
     readonly cancel: () => void;
 }
@@ -19,26 +25,31 @@ export interface Job<T> {
  * closes its connection, and with that the server's job. `delay` in milliseconds lets a slider come to rest.
  */
 export function useJob<T>(key: string | undefined, run: (signal: AbortSignal) => Promise<T>, delay = 0): Job<T> {
-    const [state, setState] = useState<Omit<Job<T>, "retry" | "cancel">>({ result: undefined, resultKey: undefined, error: undefined, isRunning: false });
+    const [state, setState] = useState<Omit<Job<T>, "retry" | "cancel">>(IDLE);
     const [attempt, setAttempt] = useState(0);
     const running = useRef<AbortController | undefined>(undefined);
     useEffect(() => {
         if (key === undefined) {
-            setState({ result: undefined, resultKey: undefined, error: undefined, isRunning: false });
+            setState(IDLE);
             return undefined;
         }
         const controller = new AbortController();
+        const { signal } = controller;
+        nameJob(signal);
         running.current = controller;
-        setState((before) => ({ ...before, error: undefined, isRunning: true }));
+        setState((before) => ({ ...before, error: undefined, isRunning: true, isCancelled: false, progress: undefined }));
         const timer = setTimeout(() => {
-            run(controller.signal).then(
-                (result) => {
-                    if (!controller.signal.aborted) setState({ result, resultKey: key, error: undefined, isRunning: false });
-                },
-                (error: unknown) => {
-                    if (!controller.signal.aborted) setState((before) => ({ ...before, error, isRunning: false }));
-                },
-            );
+            const stop = follow(signal, (progress) => setState((before) => ({ ...before, progress })));
+            run(signal)
+                .then(
+                    (result) => {
+                        if (!signal.aborted) setState({ ...IDLE, result, resultKey: key });
+                    },
+                    (error: unknown) => {
+                        if (!signal.aborted) setState((before) => ({ ...before, error, isRunning: false, progress: undefined }));
+                    },
+                )
+                .finally(stop);
         }, delay);
         return () => {
             clearTimeout(timer);
@@ -48,10 +59,12 @@ export function useJob<T>(key: string | undefined, run: (signal: AbortSignal) =>
     const retry = useCallback(() => setAttempt((before) => before + 1), []);
     const cancel = useCallback(() => {
         running.current?.abort();
-        setState((before) => ({ ...before, isRunning: false }));
+        setState((before) => ({ ...before, isRunning: false, isCancelled: true, progress: undefined }));
     }, []);
     return { ...state, retry, cancel };
 }
+
+const IDLE = { result: undefined, resultKey: undefined, error: undefined, isRunning: false, isCancelled: false, progress: undefined };
 
 /** Something that is fetched once and kept for the page's life. */
 function once<T>(fetch: () => Promise<T>): () => Promise<T> {
@@ -89,31 +102,6 @@ export interface ShownPhotograph extends Photograph {
 }
 
 const shown = new Map<string, Promise<ShownPhotograph>>();
-const uploads = new Map<string, Blob>();
-
-/** Gives a file to the server and remembers it, so that it can be given again should the server have dropped it. */
-export async function upload(file: Blob): Promise<Photograph> {
-    const photograph = await api.upload(file);
-    uploads.set(photograph.id, file);
-    return photograph;
-}
-
-export function uploadedIds(): string[] {
-    return [...uploads.keys()];
-}
-
-/** If the server dropped a photograph that this page still holds, gives it again. */
-export async function withPhotograph<T>(id: string, run: () => Promise<T>): Promise<T> {
-    try {
-        return await run();
-    } catch (error) {
-        const file = uploads.get(id);
-        if (!file || (error as { status?: number }).status !== 404) throw error;
-        await api.upload(file);
-        return run();
-    }
-}
-
 async function show(id: string): Promise<ShownPhotograph> {
     const [about, blob] = await withPhotograph(id, () => Promise.all([api.photograph(id), api.preview(id)]));
     const image = new Image();

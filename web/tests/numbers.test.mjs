@@ -5,11 +5,11 @@ import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
 import { createServer } from "vite";
 
-let vite, arrays, colourMaps, layout, report, recipe;
+let vite, arrays, colourMaps, labels, layout, report, recipe;
 
 before(async () => {
     vite = await createServer({ root: new URL("..", import.meta.url).pathname, server: { middlewareMode: true, hmr: false, ws: false }, appType: "custom", logLevel: "error" });
-    [arrays, colourMaps, layout, report, recipe] = await Promise.all(["arrays", "colour-maps", "graph-layout", "report-card", "recipe"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)));
+    [arrays, colourMaps, labels, layout, report, recipe] = await Promise.all(["arrays", "colour-maps", "label-places", "graph-layout", "report-card", "recipe"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)));
 });
 after(() => vite.close());
 
@@ -42,6 +42,21 @@ test("quantiles and ranks of known numbers", () => {
     assert.deepEqual([0, 1, 3.5, 9].map((value) => arrays.rank(ascending, value)), [0, 0, 0.6, 1]);
 });
 
+test("what is zero does not set the scale of colours", () => {
+    // numpy.quantile of all thousand numbers at 0.9 is 0; of the eleven that are not zero it is 10.
+    const sparse = Float32Array.from({ length: 1000 }, (_, index) => (index < 989 ? 0 : index % 2 ? index - 988 : 988 - index));
+    assert.equal(arrays.quantile(arrays.sizes(sparse), 0.9), 10);
+    assert.equal(arrays.quantile(arrays.sizes(Float32Array.of(0, NaN, -3)), 0.5), 3);
+    assert.equal(arrays.quantile(arrays.sizes(new Float32Array(9)), 0.995), 0);
+});
+
+test("the part of a map that is not zero is found", () => {
+    const data = new Float32Array(5 * 7);
+    assert.equal(arrays.extent({ height: 5, width: 7, data }), undefined);
+    for (const [row, column] of [[1, 4], [3, 2], [2, 3]]) data[row * 7 + column] = -0.5;
+    assert.deepEqual(arrays.extent({ height: 5, width: 7, data }), { rows: [1, 4], columns: [2, 5] });
+});
+
 test("viridis and inferno are the published tables within two levels", () => {
     // Entries 0, 37, 100, 128, 200, 255 of the tables of 256 by van der Walt and Smith.
     const published = {
@@ -57,6 +72,31 @@ test("viridis and inferno are the published tables within two levels", () => {
     assert.deepEqual(colourMaps.colour("grey", 0.2), [51, 51, 51]);
     assert.deepEqual(colourMaps.colour("hot", 0), [11, 0, 0]);
 });
+
+test("names are cut to the first, stay within the picture and do not overlap", () => {
+    assert.equal(labels.firstName("king crab, Alaska crab, Alaskan king crab"), "king crab");
+    assert.equal(labels.firstName("tabby"), "tabby");
+    const random = seeded(7);
+    for (let round = 0; round < 200; round++) {
+        const [width, height] = [100 + 900 * random(), 100 + 900 * random()];
+        // Boxes nearly over each other, at the edges, flat and narrow.
+        const boxes = Array.from({ length: 5 }, () => {
+            const [left, top] = [random() < 0.3 ? 0 : width * random() * 0.9, random() < 0.3 ? 0 : height * random() * 0.9];
+            return [left, top, left + (width - left) * random(), random() < 0.3 ? height : top + (height - top) * random()];
+        });
+        const widths = boxes.map(() => 1 + 20 * random());
+        const areas = labels.placeLabels(boxes, widths, width, height).map(({ x, y, size }, index) => [x, y, x + widths[index] * size, y + 1.3 * size]);
+        areas.forEach(([left, top, right, bottom], index) => {
+            assert.ok(left >= 0 && top >= 0 && right <= width && bottom <= height, `round ${round}: ${[left, top, right, bottom]} in ${[width, height]}`);
+            for (const other of areas.slice(0, index)) assert.ok(right <= other[0] || other[2] <= left || bottom <= other[1] || other[3] <= top, `round ${round}: ${other} and ${[left, top, right, bottom]}`);
+        });
+    }
+});
+
+/** Numbers between 0 and 1 that are the same every time (a linear congruential generator). */
+function seeded(state) {
+    return () => (state = (state * 1664525 + 1013904223) % 2 ** 32) / 2 ** 32;
+}
 
 /** A residual block between two convolutions, with rectifiers after each. */
 const RESIDUAL = {

@@ -27,7 +27,8 @@ export async function startServerIn(folder, ...flags) {
     if (process.env.DEEPINSIDE_URL) return { url: process.env.DEEPINSIDE_URL.replace(/\/$/, ""), stop: async () => undefined };
     const program = path.resolve(process.env.DEEPINSIDE ?? path.join(root, "target/release/deepinside"));
     assert.ok(existsSync(program), `${program} is missing: build it with \`cargo build --release\`, or name another with DEEPINSIDE`);
-    const child = spawn(program, ["serve", "--port", "0", ...flags], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+    const port = flags.includes("--port") ? [] : ["--port", "0"];
+    const child = spawn(program, ["serve", ...port, ...flags], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
     const url = await new Promise((resolve, reject) => {
         let said = "";
         child.stdout.on("data", (chunk) => {
@@ -43,7 +44,15 @@ export async function startServerIn(folder, ...flags) {
             child.on("exit", resolve);
             child.kill("SIGTERM");
         });
-    return { url, stop };
+    /** Sends a signal, and waits for the end that SIGKILL brings. */
+    const signal = (name) =>
+        new Promise((resolve) => {
+            child.removeAllListeners("exit");
+            if (name === "SIGKILL") child.on("exit", resolve);
+            child.kill(name);
+            if (name !== "SIGKILL") resolve();
+        });
+    return { url, stop, signal };
 }
 
 export async function startBrowser() {

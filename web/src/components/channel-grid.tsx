@@ -50,7 +50,7 @@ export function ChannelGrid({ numbers, isSigned, chosen, onChoose }: ChannelGrid
     useEffect(() => {
         const position = ordered.findIndex(({ index }) => index === chosen);
         setPage(position >= 0 ? Math.floor(position / PAGE) : 0);
-    }, [ordered]);
+    }, [ordered, chosen]);
     const shown = ordered.slice(page * PAGE, (page + 1) * PAGE);
     const colours: ColourMap = isSigned ? "blue-white-red" : "viridis";
     const isVector = (shown[0]?.map.width ?? 1) * (shown[0]?.map.height ?? 1) === 1;

@@ -1,10 +1,11 @@
 // A field that searches the network's classes (the combobox pattern of the ARIA Authoring Practices), and the chosen ones as chips.
 
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { api, type ClassName, type ScoredClass } from "../api";
 import { percent } from "../arrays";
 import { useJob } from "../hooks";
 import { sentence } from "./error-note";
+import { useFloating } from "./floating";
 
 const names = new Map<string, ClassName>();
 
@@ -55,6 +56,9 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
         if (entries.length) pick(entries[0]);
         else setOpen(document.activeElement?.id === id);
     }, [isAwaited, isFresh]);
+    const field = useRef<HTMLInputElement>(null);
+    const list = useRef<HTMLUListElement>(null);
+    useFloating(field, list, isOpen);
     useEffect(() => {
         if (isOpen) document.getElementById(`${id}-${active}`)?.scrollIntoView({ block: "nearest" });
     }, [active, isOpen]);
@@ -89,6 +93,7 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
                 <span>{label}</span>
             </label>
             <input
+                ref={field}
                 id={id}
                 type="text"
                 role="combobox"
@@ -109,7 +114,7 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
                 onBlur={() => !isAwaited && setOpen(false)}
                 onKeyDown={onKeyDown}
             />
-            <ul id={`${id}-list`} class="class-list" role="listbox" aria-label="Classes found" hidden={!isOpen}>
+            <ul ref={list} id={`${id}-list`} class="class-list" popover="manual" role="listbox" aria-label="Classes found">
                 {entries.map((entry, index) => (
                     <li
                         key={entry.index}

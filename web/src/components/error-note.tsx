@@ -9,8 +9,13 @@ export function sentence(error: unknown): string {
     return error instanceof Error ? error.message : String(error);
 }
 
+export function isAbort(error: unknown): boolean {
+    return error instanceof DOMException && error.name === "AbortError";
+}
+
 export function ErrorNote({ error, retry }: ErrorNoteProps) {
-    if (error === undefined || error === null) return null;
+    // What the reader cancelled is no error.
+    if (error === undefined || error === null || isAbort(error)) return null;
     return (
         <div class="error-note" role="alert">
             <p>{sentence(error)}</p>

@@ -3,10 +3,11 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Graph } from "../api";
-import { BLOCK_HEIGHT, BLOCK_WIDTH, layOut, type Block } from "../graph-layout";
+import { BLOCK_HEIGHT, BLOCK_WIDTH, type Block, type Layout } from "../graph-layout";
 
 interface GraphMapProps {
     readonly graph: Graph;
+    readonly layout: Layout;
     readonly chosen: string;
     readonly onChoose: (value: string) => void;
 }
@@ -30,17 +31,16 @@ function family(operator: string): string {
 }
 
 /** An operator in as few letters as it is understood with. */
-function brief(operator: string): string {
+export function brief(operator: string): string {
     const plain = operator.replace(/ (stride|pad|dilation|group|axis)s?\b.*/, "");
-    return shorten(plain.replace(/^Convolution/, /group/.test(operator) ? "Grouped" : "Conv").replace(/^FullyConnected/, "Dense"), 17);
+    return shorten(plain.replace(/^BatchNormalization.*/, "BatchNorm").replace(/^Convolution/, /group/.test(operator) ? "Grouped" : "Conv").replace(/^FullyConnected/, "Dense"), 17);
 }
 
 function shorten(text: string, length: number): string {
     return text.length <= length ? text : `${text.slice(0, Math.ceil(length / 2) - 1)}…${text.slice(-Math.floor(length / 2))}`;
 }
 
-export function GraphMap({ graph, chosen, onChoose }: GraphMapProps) {
-    const layout = useMemo(() => layOut(graph), [graph]);
+export function GraphMap({ graph, layout, chosen, onChoose }: GraphMapProps) {
     const shapes = useMemo(() => new Map(graph.values.map(({ name, shape }) => [name, shape])), [graph]);
     const holder = useRef<HTMLDivElement>(null);
     const [sight, setSight] = useState<Sight>({ x: 0, y: 0, scale: 1 });
@@ -52,29 +52,47 @@ export function GraphMap({ graph, chosen, onChoose }: GraphMapProps) {
     const found = query ? layout.blocks.filter(({ name, values, operators }) => [name, ...values, ...operators].some((text) => text.toLowerCase().includes(query.toLowerCase()))) : [];
 
     const extent = (): readonly [number, number] => [holder.current?.clientWidth ?? 400, holder.current?.clientHeight ?? 400];
-    const centre = (block: { x: number; y: number }, scale: number) => {
+    const placed = (block: { x: number; y: number }, scale: number): Sight => {
         const [width, height] = extent();
         // No empty space above the first block, nor below the last, where there is more than fits.
         const lowest = Math.min(12, height - layout.height * scale - 12);
-        setSight({ scale, x: width / 2 - block.x * scale, y: Math.min(Math.max(height / 2 - block.y * scale, lowest), 12) });
+        return { scale, x: width / 2 - block.x * scale, y: Math.min(Math.max(height / 2 - block.y * scale, lowest), 12) };
     };
+    const centre = (block: { x: number; y: number }, scale: number) => setSight(placed(block, scale));
     const fitWidth = () => {
         const [width] = extent();
         const scale = Math.min(Math.max(Math.min((width - 24) / layout.width, 1), SMALLEST), LARGEST);
         setSight({ scale, x: (width - layout.width * scale) / 2, y: 12 });
     };
+    // A network begins at its top, or where the chosen block is.
     useLayoutEffect(() => {
         fitWidth();
         const [width] = extent();
         if (chosenBlock) centre(chosenBlock, Math.min(Math.max((width - 24) / layout.width, 0.6), 1));
     }, [layout]);
-    // What was chosen elsewhere comes into sight.
-    useEffect(() => {
-        if (!chosenBlock) return;
-        const [width, height] = extent();
-        const [x, y] = [chosenBlock.x * sight.scale + sight.x, chosenBlock.y * sight.scale + sight.y];
-        if (x < 40 || x > width - 40 || y < 20 || y > height - 20) centre(chosenBlock, Math.max(sight.scale, 0.6));
+    // What was chosen elsewhere comes into sight, and stays there when the drawing's place becomes smaller.
+    const isFirst = useRef(true);
+    const keepInSight = () =>
+        setSight((seen) => {
+            if (!chosenBlock) return seen;
+            const [width, height] = extent();
+            const [x, y] = [chosenBlock.x * seen.scale + seen.x, chosenBlock.y * seen.scale + seen.y];
+            const [across, down] = [Math.min((BLOCK_WIDTH / 2) * seen.scale, width / 2), Math.min((BLOCK_HEIGHT / 2) * seen.scale, height / 2)];
+            const isInSight = x >= across && x <= width - across && y >= down && y <= height - down;
+            return isInSight ? seen : placed(chosenBlock, Math.max(seen.scale, 0.6));
+        });
+    useLayoutEffect(() => {
+        if (!isFirst.current) keepInSight();
+        isFirst.current = false;
     }, [chosen]);
+    const keeping = useRef(keepInSight);
+    keeping.current = keepInSight;
+    useEffect(() => {
+        if (!holder.current) return undefined;
+        const observer = new ResizeObserver(() => keeping.current());
+        observer.observe(holder.current);
+        return () => observer.disconnect();
+    }, []);
 
     const zoom = (factor: number, x = extent()[0] / 2, y = extent()[1] / 2) =>
         setSight((before) => {
@@ -186,7 +204,9 @@ export function GraphMap({ graph, chosen, onChoose }: GraphMapProps) {
                         ))}
                         {layout.blocks.map((block) => {
                             const [operator = ""] = block.operators;
-                            const shape = shapes.get(block.value);
+                            // The chosen block has the name that was chosen: one of several values that it computes.
+                            const value = block === chosenBlock ? chosen : block.value;
+                            const shape = shapes.get(value);
                             const isFound = found.includes(block);
                             const classes = ["graph-block", `graph-${family(operator)}`, block === chosenBlock ? "graph-chosen" : "", block.value === focused ? "graph-focused" : "", isFound ? "graph-found" : query ? "graph-unfound" : ""];
                             return (
@@ -201,15 +221,15 @@ export function GraphMap({ graph, chosen, onChoose }: GraphMapProps) {
                                         id={blockId(block)}
                                         role="option"
                                         aria-selected={block === chosenBlock}
-                                        aria-label={`${block.value}: ${block.operators.join(", ")}, ${shape ? shape.slice(1).join(" × ") : ""}`}
+                                        aria-label={`${value}: ${block.operators.join(", ")}, ${shape ? shape.slice(1).join(" × ") : ""}`}
                                         width={BLOCK_WIDTH}
                                         height={BLOCK_HEIGHT}
                                         rx="5"
                                     />
                                     <rect class="graph-stripe" aria-hidden="true" width="4" height={BLOCK_HEIGHT} rx="2" />
                                     <text x="13" y="17" aria-hidden="true">
-                                        {shorten(block.value, 22)}
-                                        <title>{`${block.value}: ${block.operators.join(", ")}`}</title>
+                                        {shorten(value, 22)}
+                                        <title>{`${value}: ${block.operators.join(", ")}`}</title>
                                     </text>
                                     <text class="graph-detail" x="13" y="32" aria-hidden="true">
                                         {brief(operator)}

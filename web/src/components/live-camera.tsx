@@ -4,11 +4,12 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api, type Model, type ScoredClass } from "../api";
 import { cameraProblem, middle, openCamera, runCamera } from "../camera";
 import { paint, type ColourMap, COLOUR_MAPS } from "../colour-maps";
+import { useIsThere } from "../connection";
 import { useSettings } from "../route";
 import { ClassPicker } from "./class-picker";
 import { CommandLine, flagged } from "./command-line";
 import { Group, Select, Slider, Toggle } from "./controls";
-import { ErrorNote } from "./error-note";
+import { ErrorNote, isAbort } from "./error-note";
 import { ScoreBars } from "./score-bars";
 
 interface LiveCameraProps {
@@ -39,6 +40,7 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
     const [attempt, setAttempt] = useState(0);
     const [top, setTop] = useState<readonly ScoredClass[]>([]);
     const [pace, setPace] = useState<Pace>();
+    const isThere = useIsThere();
     // The loop reads what is set now, without beginning anew.
     const now = useRef({ settings, model });
     now.current = { settings, model };
@@ -68,6 +70,8 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
         const times: number[] = [];
         const latencies: number[] = [];
         let shownAt = 0;
+        // A pace that was true is not any more when maps stay away.
+        let stale: ReturnType<typeof setTimeout> | undefined;
         element.srcObject = stream;
         let loop: { stop: () => void } | undefined;
         const begin = () => {
@@ -84,6 +88,11 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
                     const { colours } = now.current.settings;
                     if (overlay.current) paint(overlay.current, { height, width, data: map }, { colours: colours as ColourMap, range: { low: 0, high: 255 }, fades: true });
                     const time = performance.now();
+                    clearTimeout(stale);
+                    stale = setTimeout(() => {
+                        times.length = latencies.length = 0;
+                        setPace(undefined);
+                    }, 1500);
                     times.push(time);
                     latencies.push(latency);
                     while (times.length > 1 && time - times[0]! > 2000) {
@@ -104,6 +113,7 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
         void element.play().catch(() => undefined);
         return () => {
             element.removeEventListener("loadedmetadata", begin);
+            clearTimeout(stale);
             loop?.stop();
         };
     }, [stream, model?.id, attempt]);
@@ -115,7 +125,7 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
         canvas.width = element.videoWidth;
         canvas.height = element.videoHeight;
         canvas.getContext("2d")?.drawImage(element, 0, 0);
-        canvas.toBlob((blob) => blob && onTake(blob).catch((error: unknown) => setProblem(cameraProblem(error))), "image/png");
+        canvas.toBlob((blob) => blob && onTake(blob).catch((error: unknown) => !isAbort(error) && setProblem(cameraProblem(error))), "image/png");
     };
     const [width, height] = size;
     const [left, upper, partWidth, partHeight] = model ? middle(width, height, model.input.width, model.input.height) : [0, 0, width, height];
@@ -131,17 +141,19 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
                                 ref={overlay}
                                 class="stage-map camera-map"
                                 aria-hidden="true"
-                                style={{ left: `${(left / width) * 100}%`, top: `${(upper / height) * 100}%`, width: `${(partWidth / width) * 100}%`, height: `${(partHeight / height) * 100}%`, opacity: settings.opacity }}
+                                style={{ left: `${(left / width) * 100}%`, top: `${(upper / height) * 100}%`, width: `${(partWidth / width) * 100}%`, height: `${(partHeight / height) * 100}%`, opacity: isThere ? settings.opacity : 0 }}
                             />
                         </div>
                     </div>
                     <p class="readout pace">
-                        {pace ? (
+                        {!isThere ? (
+                            "Waiting for the server …"
+                        ) : pace ? (
                             <>
                                 <strong>{pace.perSecond.toFixed(1)}</strong> maps per second, <strong>{pace.latency.toFixed(0)}</strong> ms from picture to map
                             </>
                         ) : (
-                            "Waiting for the camera …"
+                            "Waiting for the next map …"
                         )}
                     </p>
                 </div>

@@ -1,8 +1,9 @@
 // The photographs at hand as small pictures: the examples, and what this page uploaded.
 
 import { useState } from "preact/hooks";
-import { sentence } from "./error-note";
-import { upload, uploadedIds, useExamples, usePhotograph } from "../hooks";
+import { isAbort, sentence } from "./error-note";
+import { useExamples, usePhotograph } from "../hooks";
+import { upload, uploadedIds } from "../uploads";
 
 interface ThumbnailProps {
     readonly id: string;
@@ -36,7 +37,7 @@ export function PhotographStrip({ chosen, onChoose }: StripProps) {
         try {
             onChoose((await upload(file)).id);
         } catch (error) {
-            setProblem(sentence(error));
+            if (!isAbort(error)) setProblem(sentence(error));
         }
     };
     return (

@@ -1,17 +1,21 @@
-// One channel of one value: where it is active, what in the photograph it hangs on, its filter, and the picture it likes best.
+// One channel of one value: where it is active, what in the photograph it depends on, its filter, and the picture it likes best.
 
 import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
-import { api } from "../api";
-import { decode, decodeMap, extremes, plane, quantile, readable, sorted, type NumberArray } from "../arrays";
+import { api, type Box } from "../api";
+import { decode, decodeMap, extent, extremes, plane, quantile, readable, sizes, type NumberArray } from "../arrays";
 import { Ascent } from "../ascent";
 import { paint as paintMap, paintSigned } from "../colour-maps";
-import { useJob, withPhotograph, type ShownPhotograph } from "../hooks";
+import { useIsThere } from "../connection";
+import { useJob, type ShownPhotograph } from "../hooks";
 import { RULES } from "../methods";
 import { address } from "../route";
 import { Busy, Segments } from "./controls";
 import { ErrorNote } from "./error-note";
 import { symmetric } from "./map-canvas";
 import { Stage } from "./stage";
+import { JobWorking } from "./working";
+import { EnlargedField, inPhotograph, isSmall } from "./unit-field";
+import { withPhotograph } from "../uploads";
 
 interface UnitPanelProps {
     readonly modelId: string | undefined;
@@ -55,8 +59,9 @@ export function UnitPanel(props: UnitPanelProps) {
         if (!result) return undefined;
         const picture = decode(result.picture);
         const map = decodeMap(result.map);
-        const reach = quantile(sorted(picture.data.map(Math.abs) as Float32Array), 0.998);
-        return { picture, map, reach, bright: quantile(sorted(map.data), 0.995) };
+        const field = extent(map);
+        const small = field && isSmall(field, map.height, map.width) ? field : undefined;
+        return { picture, map, field: small, reach: quantile(sizes(picture.data), 0.99), bright: quantile(sizes(map.data), 0.99) };
     }, [result]);
     const active = plane(activations, channel);
     const gradient = plane(gradients, channel);
@@ -72,14 +77,15 @@ export function UnitPanel(props: UnitPanelProps) {
                 <Enlarged title="Gradient of the class score" note={`up to ±${readable(symmetric(gradient).high)}`} numbers={gradient} place={place} isSigned />
                 {hasFilters && <Filter model={model} value={value} channel={channel} />}
             </div>
-            <Segments label="What the unit hangs on" value={rule} options={RULES.map(([name, label]) => [name, label.replace(" backpropagation", "")] as const)} onChange={onRule} />
+            <Segments label="What the unit depends on" value={rule} options={RULES.map(([name, label]) => [name, label.replace(" backpropagation", "")] as const)} onChange={onRule} />
             <Busy isBusy={unit.isRunning} label="Computing the unit's gradient" />
+            <JobWorking job={unit} label="Computing the gradient" />
             <ErrorNote error={unit.error} retry={unit.retry} />
             {seen && result && (
                 <>
                     <div class="unit-pair">
                         <figure>
-                            <Stage photograph={photograph} label={`Where unit ${channel} of ${value} looks`} paint={(canvas) => paintMap(canvas, seen.map, { colours: "inferno", range: { low: 0, high: seen.bright }, fades: true })} paintedFrom={[seen]} region={result.region} brightness={0.55} isBusy={unit.isRunning} />
+                            <Stage photograph={photograph} label={`Where unit ${channel} of ${value} looks`} paint={(canvas) => paintMap(canvas, seen.map, { colours: "inferno", range: { low: 0, high: seen.bright }, fades: true })} paintedFrom={[seen]} region={result.region} brightness={0.55} isBusy={unit.isRunning} shapes={seen.field && <Frame photograph={photograph} box={inPhotograph(seen.field, seen.map.height, seen.map.width, result.region)} />} />
                             <figcaption>In the photograph</figcaption>
                         </figure>
                         <figure>
@@ -87,7 +93,8 @@ export function UnitPanel(props: UnitPanelProps) {
                             <figcaption>In colour, grey where zero</figcaption>
                         </figure>
                     </div>
-                    {seen.reach === 0 && <p class="hint">Nothing in the photograph speaks for this unit by this rule: the picture is zero everywhere.</p>}
+                    {seen.field && <EnlargedField photograph={photograph} picture={seen.picture} reach={seen.reach} field={seen.field} region={result.region} />}
+                    {seen.bright === 0 && <p class="hint">By this rule the unit's gradient with respect to the photograph is zero everywhere.</p>}
                     <p class="hint">
                         Activation {readable(result.activation)}
                         {place.length === 2 ? ` at row ${place[0]}, column ${place[1]}` : ""}
@@ -102,6 +109,18 @@ export function UnitPanel(props: UnitPanelProps) {
             )}
             <OwnModel modelId={modelId} value={value} channel={channel} />
         </section>
+    );
+}
+
+/** A frame around a part of the photograph, a little apart from it, so that a few pixels are found. */
+function Frame({ photograph, box: [left, top, right, bottom] }: { readonly photograph: ShownPhotograph; readonly box: Box }) {
+    const apart = Math.max(photograph.width, photograph.height) / 60;
+    const sides = { x: left - apart, y: top - apart, width: right - left + 2 * apart, height: bottom - top + 2 * apart, fill: "none" };
+    return (
+        <>
+            <rect {...sides} stroke="#000" stroke-opacity="0.6" stroke-width={apart / 1.2} />
+            <rect {...sides} stroke="#fff" stroke-width={apart / 2.4} />
+        </>
     );
 }
 
@@ -188,6 +207,7 @@ function Filter({ model, value, channel }: { readonly model: string; readonly va
 function OwnModel({ modelId, value, channel }: { readonly modelId: string | undefined; readonly value: string; readonly channel: number }) {
     const [, update] = useReducer((count: number) => count + 1, 0);
     const ascent = useRef<Ascent | undefined>(undefined);
+    const isThere = useIsThere();
     useEffect(() => {
         update(undefined as never);
         return () => {
@@ -205,7 +225,7 @@ function OwnModel({ modelId, value, channel }: { readonly modelId: string | unde
                 {current && !current.isOver ? (
                     <>
                         <p class="hint" role="status">
-                            step {frame?.iteration ?? 0} of {frame?.iterations ?? "…"}, {readable(frame?.value ?? 0)}
+                            {isThere ? `step ${frame?.iteration ?? 0} of ${frame?.iterations ?? "…"}, ${readable(frame?.value ?? 0)}` : "waiting for the server"}
                         </p>
                         <button type="button" class="button" onClick={() => void current.cancel()}>
                             Stop

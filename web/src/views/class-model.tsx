@@ -8,10 +8,13 @@ import { ClassPicker, useClassNames } from "../components/class-picker";
 import { CommandLine, flagged } from "../components/command-line";
 import { Group, Select, Slider } from "../components/controls";
 import { Curve } from "../components/curve";
-import { ErrorNote, sentence } from "../components/error-note";
+import { ErrorNote, isAbort, sentence } from "../components/error-note";
+import { Working } from "../components/working";
+import { useIsThere } from "../connection";
 import { useCurrent } from "../current";
 import { download, fileName } from "../download";
 import { useJob } from "../hooks";
+import { follow, nameJob } from "../progress";
 import { formatChanges, KNOBS, MORE_KNOBS, parseChanges, position, tied, valueAt, type Knob } from "../recipe";
 import { address, useSettings } from "../route";
 
@@ -70,8 +73,10 @@ export function ClassModelView() {
     const { modelId, model } = useCurrent();
     const [settings, set] = useSettings(DEFAULTS);
     const ascent = useAscent();
+    const isThere = useIsThere();
     const [place, setPlace] = useState<number | null>(null);
     const [problem, setProblem] = useState("");
+    const [saving, setSaving] = useState<{ readonly share: number | undefined; readonly cancel: () => void }>();
     const recipes = useJob(model ? model.id : undefined, () => api.recipes(model?.id ?? ""));
     const recipe = recipes.result?.find(({ name }) => name === settings.recipe);
     const changes = parseChanges(settings.set);
@@ -118,7 +123,7 @@ export function ClassModelView() {
         const stem = fileName("class-model", subject, ascent.request.recipe, ascent.request.seed);
         try {
             if (kind.startsWith("animation")) {
-                if (ascent.id) download(await api.ascentFile(ascent.id, kind), `${stem}-${kind}`);
+                if (ascent.id) download(await fetchAnimation(ascent.id, kind), `${stem}-${kind}`);
             } else if (kind === "png" && ascent.id && !shownFrame) download(await api.ascentFile(ascent.id, "picture.png"), `${stem}.png`);
             else {
                 const image = new Image();
@@ -130,7 +135,20 @@ export function ClassModelView() {
                 canvas.toBlob((blob) => blob && download(blob, `${stem}-${frame.iteration}.${kind}`), `image/${kind}`, 0.95);
             }
         } catch (error) {
-            setProblem(sentence(error));
+            if (!isAbort(error)) setProblem(sentence(error));
+        }
+    };
+    const fetchAnimation = async (id: string, kind: FileKind): Promise<Blob> => {
+        const controller = new AbortController();
+        const cancel = () => controller.abort();
+        nameJob(controller.signal);
+        setSaving({ share: undefined, cancel });
+        const stop = follow(controller.signal, ({ share }) => setSaving({ share, cancel }));
+        try {
+            return await api.ascentFile(id, kind, controller.signal);
+        } finally {
+            stop();
+            setSaving(undefined);
         }
     };
     const command =
@@ -150,6 +168,7 @@ export function ClassModelView() {
             <section class="view-main" aria-label="The picture as it grows">
                 {ascent?.message && <ErrorNote error={ascent.message} />}
                 {problem && <ErrorNote error={problem} />}
+                {saving && <Working label="Making the animation" share={saving.share} onCancel={saving.cancel} />}
                 <div class="growth">
                     <div class="growth-picture">
                         {frame ? (
@@ -163,11 +182,11 @@ export function ClassModelView() {
                             {isUnit ? <a href={address("layers", { value: settings.value, channel: settings.channel >= 0 ? String(settings.channel) : "" })}>{subject}</a> : subject}
                         </p>
                         <p class="growth-state" role="status">
-                            {ascent ? STATES[ascent.state] : "Not started"}
+                            {!ascent ? "Not started" : isOver || isThere ? STATES[ascent.state] : "Waiting for the server"}
                         </p>
                         <p class="growth-step">
-                            {ascent ? `step ${frame?.iteration ?? 0} of ${length}` : `${length} steps`}
-                            {ascent?.state === "running" && ascent.framesPerSecond >= 1.5 ? ` · ${ascent.framesPerSecond.toFixed(0)} pictures per second` : ""}
+                            {ascent ? `step ${frame?.iteration ?? 0} of ${length}${isOver || !length ? "" : ` · ${percent(Math.min((ascent.last?.iteration ?? 0) / length, 1))}`}` : `${length} steps`}
+                            {ascent?.state === "running" && isThere && ascent.framesPerSecond >= 1.5 ? ` · ${ascent.framesPerSecond.toFixed(0)} pictures per second` : ""}
                         </p>
                         <Curve label={isUnit ? "Activation" : "Score"} points={frames.flatMap(({ iteration, value }) => (value === null ? [] : [{ x: iteration, y: value }]))} length={length} marked={shownFrame?.iteration} turns={ascent?.turns.map(({ iteration }) => iteration) ?? []} onPick={(x) => frames.length && setPlace(x)} />
                         {frames.some(({ probability }) => typeof probability === "number") && (

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { api, type Method } from "../api";
-import { decodeMap, quantile, sorted, type NumberMap } from "../arrays";
+import { decodeMap, quantile, sizes, type NumberMap } from "../arrays";
 import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
 import { ClassPicker, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
@@ -10,11 +10,14 @@ import { Busy, Group, Select, Toggle } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
 import { MapCanvas } from "../components/map-canvas";
 import { PhotographStrip } from "../components/photograph-strip";
+import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
 import { download, downloadCanvas, fileName } from "../download";
-import { useJob, withPhotograph, type ShownPhotograph } from "../hooks";
+import { useJob, type ShownPhotograph } from "../hooks";
+import { firstName } from "../label-places";
 import { marks, type Marks } from "../report-card";
 import { address, change, useSettings } from "../route";
+import { withPhotograph } from "../uploads";
 
 interface Offer {
     readonly id: string;
@@ -67,7 +70,7 @@ export function CompareView() {
         const cells = reply.cells.map((row) =>
             row.map((cell) => {
                 const map = decodeMap(cell.map);
-                return { map, region: cell.region ?? reply.region ?? whole, high: quantile(sorted(map.data), BRIGHTEST), isConstant: cell.is_constant };
+                return { map, region: cell.region ?? reply.region ?? whole, high: quantile(sizes(map.data), BRIGHTEST), isConstant: cell.is_constant };
             }),
         );
         return { cells, columns, rows };
@@ -84,6 +87,7 @@ export function CompareView() {
         <div class="view">
             <section class="view-main" aria-label="Methods and classes">
                 <Busy isBusy={answer.isRunning} label="Computing the maps" />
+                <JobWorking job={answer} label="Computing the maps" />
                 <ErrorNote error={photograph.error ?? best.error ?? answer.error} retry={photograph.error ? photograph.retry : best.error ? best.retry : answer.retry} />
                 {offers.length === 0 && <p class="notice">Choose at least one method.</p>}
                 {shown && photograph.result && (
@@ -95,8 +99,8 @@ export function CompareView() {
                                         <img class="matrix-photograph" src={photograph.result.image.src} alt="The photograph" />
                                     </td>
                                     {shown.columns.map((index) => (
-                                        <th key={index} scope="col">
-                                            {nameOf(index)}
+                                        <th key={index} scope="col" title={nameOf(index)}>
+                                            {firstName(nameOf(index))}
                                         </th>
                                     ))}
                                 </tr>
@@ -279,7 +283,7 @@ function drawReport(
     context.fillStyle = "#1c1d1f";
     const scale = Math.min((side - 2 * gap) / photograph.width, (head - 2 * gap) / photograph.height);
     context.drawImage(photograph.image, gap, gap, photograph.width * scale, photograph.height * scale);
-    shown.columns.forEach((index, column) => write(nameOf(index), side + column * (size + gap), head - gap, "600 16px sans-serif", size));
+    shown.columns.forEach((index, column) => write(firstName(nameOf(index)), side + column * (size + gap), head - gap, "600 16px sans-serif", size));
     const marksLeft = side + shown.columns.length * (size + gap);
     COLUMNS.forEach(([title], column) => title.split(" ").forEach((word, line, words) => write(word, marksLeft + column * 92, head - gap - (words.length - 1 - line) * 16, "13px sans-serif", 88)));
     shown.rows.forEach(({ title }, row) => {

@@ -9,13 +9,16 @@ import { ClassPicker } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
 import { Busy, Group, Segments, Select, type Option } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
-import { GraphMap } from "../components/graph-map";
+import { brief, GraphMap } from "../components/graph-map";
 import { PhotographStrip } from "../components/photograph-strip";
 import { UnitPanel } from "../components/unit-panel";
+import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
-import { useJob, withPhotograph } from "../hooks";
+import { layOut } from "../graph-layout";
+import { useJob } from "../hooks";
 import { RULES } from "../methods";
 import { change, useSettings } from "../route";
+import { withPhotograph } from "../uploads";
 
 const SHOWS: readonly Option[] = [
     ["activations", "Activations"],
@@ -55,21 +58,20 @@ export function LayersView() {
     const position = row >= 0 && column >= 0 && row < rows && column < columns ? ([row, column] as const) : undefined;
     const channel = settings.channel >= 0 && settings.channel < count ? settings.channel : undefined;
     useEffect(() => setUnitCommand(undefined), [value, settings.channel]);
-    // A block may hold several values: before and after its rectifier.
-    const siblings = useMemo(() => {
-        const nodes = graph.result?.nodes ?? [];
-        const stem = value.split("@")[0] ?? value;
-        return nodes.flatMap(({ outputs }) => outputs).filter((name) => name === stem || name.startsWith(`${stem}@`));
-    }, [graph.result, value]);
+    const layout = useMemo(() => (graph.result ? layOut(graph.result) : undefined), [graph.result]);
+    // A block may compute several values: before and after its normalisation and its rectifier.
+    const block = layout?.blocks.find(({ values }) => values.includes(value));
+    const siblings = block && block.values.length === block.operators.length ? block.values : [];
 
     return (
         <div class="view view-layers">
             <section class="graph-side" aria-label="The network">
                 <ErrorNote error={graph.error} retry={graph.retry} />
-                {graph.result && <GraphMap graph={graph.result} chosen={value} onChoose={(name) => set({ value: name, channel: -1, place: [] })} />}
+                {graph.result && layout && <GraphMap graph={graph.result} layout={layout} chosen={value} onChoose={(name) => set({ value: name, channel: -1, place: [] })} />}
             </section>
             <section class="view-main" aria-label="The layer">
                 <Busy isBusy={layer.isRunning || graph.isRunning} label="Computing the layer" />
+                <JobWorking job={layer} label="Computing the layer" />
                 <ErrorNote error={photograph.error ?? layer.error} retry={photograph.error ? photograph.retry : layer.retry} />
                 {!isKnown && (
                     <p class="notice" role="status">
@@ -84,7 +86,9 @@ export function LayersView() {
                         <p class="hint">{about.shape.slice(1).join(" × ")}{layer.result?.note ? ` · ${layer.result.note}` : ""}</p>
                     </div>
                 )}
-                {siblings.length > 1 && <Segments label="Value" value={value} options={siblings.map((name) => [name, name.includes("@") ? name.slice(name.indexOf("@") + 1).replace(":", " ") : "after"] as const)} onChange={(name) => set({ value: name, place: [] })} />}
+                {siblings.length > 1 && (
+                    <Segments label="After which operator" value={value} options={siblings.map((name, index) => [name, brief(block?.operators[index] ?? name)] as const)} onChange={(name) => set({ value: name, place: [] })} />
+                )}
                 <Segments label="Show" value={settings.show} options={SHOWS} onChange={(show) => set({ show })} />
                 {numbers && isFresh && (
                     <ChannelGrid

@@ -1,8 +1,8 @@
 // Where the object is, from saliency alone (Simonyan, Vedaldi and Zisserman 2013, §3.2).
 
 import { useMemo, useState } from "preact/hooks";
-import { api } from "../api";
-import { decode, decodeMap, npy, percent, plane, quantile, rank, readable, sorted } from "../arrays";
+import { api, type Localisation } from "../api";
+import { decode, decodeMap, npy, percent, plane, quantile, rank, readable, sizes, sorted } from "../arrays";
 import { paint as paintMap } from "../colour-maps";
 import { ClassPicker, remember } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
@@ -10,11 +10,14 @@ import { Busy, Group, Segments, Select, Slider, Toggle, type Option } from "../c
 import { ErrorNote } from "../components/error-note";
 import { PhotographStrip } from "../components/photograph-strip";
 import { Stage } from "../components/stage";
+import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
 import { download, downloadCanvas, fileName } from "../download";
-import { useJob, withPhotograph } from "../hooks";
+import { useJob } from "../hooks";
+import { firstName, placeLabels } from "../label-places";
 import { paintMarkers, paintMask } from "../masks";
 import { change, useSettings } from "../route";
+import { withPhotograph } from "../uploads";
 
 const METHODS: readonly Option[] = [
     ["default", "Default: largest expected overlap"],
@@ -36,6 +39,7 @@ const SHOWS: readonly Option[] = [
 ];
 /** Colours of the boxes, readable on photographs and apart for colour-blind eyes (after Okabe and Ito). */
 const BOX_COLOURS = ["#f0e442", "#56b4e9", "#ff8a3d", "#6fe0b6", "#e59bd0"];
+const colourOf = (place: number) => BOX_COLOURS[place % BOX_COLOURS.length]!;
 
 const DEFAULTS = {
     classes: [] as readonly number[],
@@ -72,16 +76,16 @@ export function LocaliseView() {
         const result = answer.result;
         if (!result) return undefined;
         const map = decodeMap(result.map);
-        return { mask: plane(decode(result.mask)), markers: result.markers ? plane(decode(result.markers)) : undefined, map, ascending: sorted(map.data) };
+        return { mask: plane(decode(result.mask)), markers: result.markers ? plane(decode(result.markers)) : undefined, map, ascending: sorted(map.data), brightest: quantile(sizes(map.data), 0.995) };
     }, [answer.result]);
-    const objects = answer.result?.objects ?? [];
+    const objects = answer.result?.objects ?? NONE;
     remember(model?.id, objects);
     const asks = settings.show === "markers" && !isCut ? "mask" : settings.show;
     // Until seeds that were asked for are there, the mask stays.
     const show = asks === "markers" && !decoded?.markers ? "mask" : asks;
     const paint = decoded
         ? (canvas: HTMLCanvasElement) => {
-              if (show === "map") paintMap(canvas, decoded.map, { colours: "inferno", range: { low: 0, high: quantile(decoded.ascending, 0.995) }, fades: true });
+              if (show === "map") paintMap(canvas, decoded.map, { colours: "inferno", range: { low: 0, high: decoded.brightest }, fades: true });
               else if (show === "markers" && decoded.markers) paintMarkers(canvas, decoded.markers);
               else paintMask(canvas, decoded.mask);
           }
@@ -92,23 +96,27 @@ export function LocaliseView() {
 
     const { width, height } = photograph.result ?? { width: 1, height: 1 };
     const stroke = Math.max(width, height) / 260;
-    const shapes =
-        settings.boxes && photograph.result
-            ? objects.map(({ index, name, box: [left, top, right, bottom] }, place) => {
-                  const colour = BOX_COLOURS[place % BOX_COLOURS.length];
-                  const size = Math.max(width, height) / 30;
-                  const isFaint = isOnly !== undefined && isOnly !== index;
-                  return (
-                      <g key={index} opacity={isFaint ? 0.2 : 1}>
-                          <rect x={left} y={top} width={right - left} height={bottom - top} fill="none" stroke="#000" stroke-opacity="0.55" stroke-width={stroke * 2} />
-                          <rect x={left} y={top} width={right - left} height={bottom - top} fill="none" stroke={colour} stroke-width={stroke} />
-                          <text x={left + size * 0.35} y={top + size * 1.15} font-size={size} font-weight="600" fill={colour} stroke="#000" stroke-opacity="0.75" stroke-width={size / 6} paint-order="stroke">
-                              {name}
-                          </text>
-                      </g>
-                  );
-              })
-            : null;
+    const labels = useMemo(() => placeLabels(objects.map(({ box }) => box), objects.map(({ name }) => textWidth(firstName(name))), width, height), [objects, width, height]);
+    const isFaint = (index: number) => isOnly !== undefined && isOnly !== index;
+    // The names come last, so that no line crosses them.
+    const shapes = settings.boxes && photograph.result && (
+        <>
+            {objects.map(({ index, box: [left, top, right, bottom] }, place) => (
+                <g key={index} opacity={isFaint(index) ? 0.2 : 1} fill="none">
+                    <rect x={left} y={top} width={right - left} height={bottom - top} stroke="#000" stroke-opacity="0.55" stroke-width={stroke * 2} />
+                    <rect x={left} y={top} width={right - left} height={bottom - top} stroke={colourOf(place)} stroke-width={stroke} />
+                </g>
+            ))}
+            {objects.map(({ index, name }, place) => {
+                const { x, y, size } = labels[place]!;
+                return (
+                    <text key={index} x={x} y={y + size} font-size={size} font-weight="600" opacity={isFaint(index) ? 0.2 : 1} fill={colourOf(place)} stroke="#000" stroke-opacity="0.75" stroke-width={size / 6} paint-order="stroke">
+                        {firstName(name)}
+                    </text>
+                );
+            })}
+        </>
+    );
     const read = (x: number, y: number): string => {
         const place = `x ${Math.round(x)}, y ${Math.round(y)}`;
         if (!decoded) return place;
@@ -123,6 +131,7 @@ export function LocaliseView() {
         <div class="view">
             <section class="view-main" aria-label="The photograph and what was found">
                 <Busy isBusy={answer.isRunning} label="Localising" />
+                <JobWorking job={answer} label="Localising" />
                 <ErrorNote error={photograph.error ?? answer.error} retry={photograph.error ? photograph.retry : answer.retry} />
                 {photograph.result && (
                     <Stage
@@ -151,7 +160,7 @@ export function LocaliseView() {
                             {objects.map(({ index, name, score, box: [left, top, right, bottom] }, place) => (
                                 <tr key={index} onPointerEnter={() => setOnly(index)} onPointerLeave={() => setOnly(undefined)}>
                                     <th scope="row">
-                                        <span class="swatch" style={{ background: BOX_COLOURS[place % BOX_COLOURS.length] ?? "" }} aria-hidden="true" />
+                                        <span class="swatch" style={{ background: colourOf(place) }} aria-hidden="true" />
                                         {name}
                                     </th>
                                     <td class="number">{score.toFixed(2)}</td>
@@ -239,11 +248,6 @@ export function LocaliseView() {
                     <button type="button" class="button" disabled={!decoded} onClick={() => decoded && download(npy({ shape: [decoded.map.height, decoded.map.width], data: decoded.map.data }), `${stem}.npy`)}>
                         Save .npy
                     </button>
-                    {answer.isRunning && (
-                        <button type="button" class="button" onClick={answer.cancel}>
-                            Cancel
-                        </button>
-                    )}
                     {answer.result && !answer.isRunning && (
                         <small class="seconds">
                             {percent(covered)} covered · {(answer.result.seconds * 1000).toFixed(0)} ms
@@ -254,6 +258,16 @@ export function LocaliseView() {
             <CommandLine command={answer.result?.command} />
         </div>
     );
+}
+
+const NONE: Localisation["objects"] = [];
+
+/** The width of a text in letters of size 1, as it is written over the photograph. */
+function textWidth(text: string): number {
+    const context = document.createElement("canvas").getContext("2d");
+    if (!context) return 0.6 * text.length;
+    context.font = `600 100px ${getComputedStyle(document.body).fontFamily}`;
+    return context.measureText(text).width / 100;
 }
 
 /** Which share of the numbers is not zero. */

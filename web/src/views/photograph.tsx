@@ -10,9 +10,11 @@ import { LiveCamera } from "../components/live-camera";
 import { PhotographStrip } from "../components/photograph-strip";
 import { ScoreBars } from "../components/score-bars";
 import { Stage } from "../components/stage";
+import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
-import { upload, useJob, withPhotograph } from "../hooks";
+import { useJob } from "../hooks";
 import { address, change, useSettings } from "../route";
+import { upload, withPhotograph } from "../uploads";
 
 const SHOWN = 6;
 const isHere = /^(localhost|127\.|\[::1\])/.test(location.hostname);
@@ -51,6 +53,7 @@ export function PhotographView() {
         <div class="view">
             <section class="view-main" aria-label="The photograph">
                 <Busy isBusy={answer.isRunning || photograph.isRunning} label="Classifying" />
+                <JobWorking job={answer} label="Classifying" />
                 <ErrorNote error={photograph.error ?? problem} {...(photograph.error ? { retry: photograph.retry } : {})} />
                 {photograph.result && <Stage photograph={photograph.result} label="The photograph" isBusy={photograph.isRunning} />}
                 <div class="drop-line">

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { api } from "../api";
-import { decodeMap, extremes, npy, percent, quantile, rank, readable, sorted } from "../arrays";
+import { decodeMap, npy, percent, quantile, rank, readable, sizes, sorted, type Range } from "../arrays";
 import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
 import { ClassPicker, ClassSearch, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
@@ -11,11 +11,13 @@ import { ErrorNote } from "../components/error-note";
 import { MapCanvas } from "../components/map-canvas";
 import { PhotographStrip } from "../components/photograph-strip";
 import { LAYOUTS, Stage, type Layout } from "../components/stage";
+import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
 import { download, downloadCanvas, fileName } from "../download";
-import { useJob, withPhotograph } from "../hooks";
+import { useJob } from "../hooks";
 import { CROPS, RULES } from "../methods";
 import { change, useSettings } from "../route";
+import { withPhotograph } from "../uploads";
 
 const DEFAULTS = {
     classes: [] as readonly number[],
@@ -69,7 +71,7 @@ export function SaliencyView() {
         () =>
             (answer.result?.maps ?? []).map((entry) => {
                 const map = decodeMap(entry.signed ?? entry.map);
-                return { ...entry, isSigned: Boolean(entry.signed), numbers: map, ascending: sorted(map.data) };
+                return { ...entry, isSigned: Boolean(entry.signed), numbers: map, ascending: sorted(map.data), sizes: sizes(map.data) };
             }),
         [answer.result],
     );
@@ -78,13 +80,11 @@ export function SaliencyView() {
     const region = answer.result?.region;
     const colours: ColourMap = chosen?.isSigned ? "blue-white-red" : (COLOUR_MAPS.find((name) => name === settings.colours) ?? "inferno");
     const layout = (LAYOUTS.find(([name]) => name === settings.layout)?.[0] ?? "over") as Layout;
-    const range = useMemo(() => {
-        if (!chosen) return { low: 0, high: 1 };
-        if (!chosen.isSigned) return { low: Math.min(extremes(chosen.numbers.data).low, 0), high: quantile(chosen.ascending, settings.brightest) };
-        const sizes = sorted(chosen.numbers.data.map(Math.abs) as Float32Array);
-        const reach = quantile(sizes, settings.brightest);
-        return { low: -reach, high: reach };
-    }, [chosen, settings.brightest]);
+    const rangeOf = (entry: (typeof maps)[number]): Range => {
+        const high = quantile(entry.sizes, settings.brightest);
+        return { low: entry.isSigned ? -high : 0, high };
+    };
+    const range = useMemo(() => (chosen ? rangeOf(chosen) : { low: 0, high: 1 }), [chosen, settings.brightest]);
     const look = { colours, range, fades: layout === "over" && settings.fades };
     const paint = chosen ? (canvas: HTMLCanvasElement) => paintMap(canvas, chosen.numbers, look) : undefined;
 
@@ -125,6 +125,7 @@ export function SaliencyView() {
         <div class="view">
             <section class="view-main" aria-label="The photograph and its map">
                 <Busy isBusy={answer.isRunning} label="Computing the map" />
+                <JobWorking job={answer} label="Computing the map" />
                 <ErrorNote error={photograph.error ?? answer.error} retry={photograph.error ? photograph.retry : answer.retry} />
                 {photograph.result && (
                     <Stage
@@ -151,7 +152,7 @@ export function SaliencyView() {
                                 <MapCanvas
                                     map={entry.numbers}
                                     colours={entry.isSigned ? "blue-white-red" : colours}
-                                    range={entry.isSigned ? { low: -quantile(entry.ascending, settings.brightest), high: quantile(entry.ascending, settings.brightest) } : { low: 0, high: quantile(entry.ascending, settings.brightest) }}
+                                    range={rangeOf(entry)}
                                 />
                                 <span>{entry.class.name}</span>
                                 <small>{percent(entry.class.probability)}</small>
@@ -214,11 +215,6 @@ export function SaliencyView() {
                     >
                         Save .npy
                     </button>
-                    {answer.isRunning && (
-                        <button type="button" class="button" onClick={answer.cancel}>
-                            Cancel
-                        </button>
-                    )}
                     {answer.result && !answer.isRunning && <small class="seconds">{(answer.result.seconds * 1000).toFixed(0)} ms</small>}
                 </div>
             </aside>

@@ -120,13 +120,6 @@ pub(super) fn import_or<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Res
     importer.finish(node, Eltwise::Maximum, &operands)
 }
 
-/// True where one of two truth values is.
-pub(super) fn import_exclusive_or<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let operands = [importer.operand(node, 0)?, importer.operand(node, 1)?];
-    let same = importer.step(node, "same", Binary::Equal, &operands)?;
-    importer.finish_as(node, power(1.0, -1.0, 1.0), &[same], Kind::Boolean)
-}
-
 pub(super) fn import_where<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operands = importer.operands(node)?;
     let [condition, first, second] = operands.as_slice() else {
