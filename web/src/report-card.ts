@@ -73,9 +73,27 @@ export function rankCorrelation(left: Float64Array, right: Float64Array): number
     return first > 0 && second > 0 ? covariance / Math.sqrt(first * second) : undefined;
 }
 
-/** Which share of the map's sum the strongest `share` of its pixels hold: near `share` for an even map, 1 for a few points. */
-export function concentration({ data }: NumberMap, share = 0.05): number {
-    const values = Float32Array.from(data).sort();
+/** Takes the values of a map's pixels whose centres lie in a part of the photograph, with those centres. */
+function within({ map, region }: PlacedMap, part: Box, take: (value: number, x: number, y: number) => void): void {
+    for (let row = 0; row < map.height; row++) {
+        const y = region[1] + ((row + 0.5) * (region[3] - region[1])) / map.height;
+        if (y < part[1] || y >= part[3]) continue;
+        for (let column = 0; column < map.width; column++) {
+            const x = region[0] + ((column + 0.5) * (region[2] - region[0])) / map.width;
+            if (x >= part[0] && x < part[2]) take(map.data[row * map.width + column]!, x, y);
+        }
+    }
+}
+
+/**
+ * Which share of the map's sum in a part of the photograph the strongest `share` of its pixels there hold: near `share` for an even
+ * map, 1 for a few points.
+ */
+export function concentration(placed: PlacedMap, part: Box = placed.region, share = 0.05): number {
+    const all = new Float32Array(placed.map.data.length);
+    let count = 0;
+    within(placed, part, (value) => (all[count++] = value));
+    const values = all.subarray(0, count).sort();
     let [total, strongest] = [0, 0];
     const from = Math.floor(values.length * (1 - share));
     values.forEach((value, index) => {
@@ -85,19 +103,16 @@ export function concentration({ data }: NumberMap, share = 0.05): number {
     return total > 0 ? strongest / total : 0;
 }
 
-/** Which share of the map's sum lies inside a box of the photograph. */
-export function inside({ map, region }: PlacedMap, box: Box): number {
-    let [total, within] = [0, 0];
-    for (let row = 0; row < map.height; row++) {
-        const y = region[1] + ((row + 0.5) * (region[3] - region[1])) / map.height;
-        for (let column = 0; column < map.width; column++) {
-            const x = region[0] + ((column + 0.5) * (region[2] - region[0])) / map.width;
-            const value = map.data[row * map.width + column]!;
-            total += value;
-            if (x >= box[0] && x < box[2] && y >= box[1] && y < box[3]) within += value;
-        }
-    }
-    return total > 0 ? within / total : 0;
+/** Which share of the map's sum in a part of the photograph lies inside a box; undefined where the box has no pixel there. */
+export function inside(placed: PlacedMap, box: Box, part: Box = placed.region): number | undefined {
+    let [total, sum, count] = [0, 0, 0];
+    within(placed, part, (value, x, y) => {
+        total += value;
+        if (x < box[0] || x >= box[2] || y < box[1] || y >= box[3]) return;
+        sum += value;
+        count++;
+    });
+    return count === 0 ? undefined : total > 0 ? sum / total : 0;
 }
 
 export interface Marks {
@@ -115,14 +130,17 @@ function mean(numbers: readonly (number | undefined)[]): number | undefined {
     return known.length ? known.reduce((sum, number) => sum + number, 0) / known.length : undefined;
 }
 
-/** The marks of every method. `cells` has a row for each method and a column for each class. */
+/**
+ * The marks of every method, all on the part of the photograph that every map covers: a map of the middle alone would else hold more of
+ * its sum in an object there than one of the whole photograph. `cells` has a row for each method and a column for each class.
+ */
 export function marks(cells: readonly (readonly PlacedMap[])[], boxes: readonly (Box | undefined)[]): Marks[] {
     const part = common(cells.flat());
     const grids = cells.map((row) => row.map((cell) => resample(cell, part)));
     return cells.map((row, method) => ({
         agreement: mean(row.map((_, column) => rankCorrelation(grids[method]![column]!, grids[0]![column]!))),
         likeness: mean(row.flatMap((_, left) => row.slice(left + 1).map((__, offset) => rankCorrelation(grids[method]![left]!, grids[method]![left + 1 + offset]!)))),
-        concentration: mean(row.map(({ map }) => concentration(map))) ?? 0,
-        inside: mean(row.map((cell, column) => (boxes[column] ? inside(cell, boxes[column]) : undefined))),
+        concentration: mean(row.map((cell) => concentration(cell, part))) ?? 0,
+        inside: mean(row.map((cell, column) => (boxes[column] ? inside(cell, boxes[column], part) : undefined))),
     }));
 }

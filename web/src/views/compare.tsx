@@ -208,8 +208,8 @@ function drawOver(context: CanvasRenderingContext2D, photograph: ShownPhotograph
 const COLUMNS: readonly (readonly [title: string, hint: string, mark: (marks: Marks) => number | undefined])[] = [
     ["Agreement", "Rank correlation with the first method's maps", ({ agreement }) => agreement],
     ["Likeness of classes", "Rank correlation between the maps of different classes: near 1, a method hardly sees which class is asked for", ({ likeness }) => likeness],
-    ["Concentration", "Share of the map in its strongest 5 % of pixels", ({ concentration }) => concentration],
-    ["In the object", "Share of the map inside the box that Localise finds", ({ inside }) => inside],
+    ["Concentration", "Share of the map in its strongest 5 % of pixels, in the part that all maps cover", ({ concentration }) => concentration],
+    ["In the object", "Share of the map inside the box that Localise finds, in the part that all maps cover", ({ inside }) => inside],
 ];
 
 function ReportCard({ card, titles, first }: { readonly card: readonly Marks[]; readonly titles: readonly string[]; readonly first: string }) {
