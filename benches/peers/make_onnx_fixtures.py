@@ -140,23 +140,25 @@ def save(folder, name, model, inputs, gradient=None):
         numpy.save(folder / "gradient.npy", gradient.astype(numpy.float32))
 
 
-def exported(folder, name, model, dynamo):
+def exported(folder, name, model, dynamo, opset=None, size=32, open_batch=True):
     torch.manual_seed(3)
     model = model()
     model.train()
     with torch.no_grad():
         for _ in range(20):
-            model(torch.randn(16, 3, 32, 32))
+            model(torch.randn(16 if open_batch else 2, 3, size, size))
     model.eval()
-    picture = torch.randn(2, 3, 32, 32)
+    picture = torch.randn(2, 3, size, size)
     (folder / name).mkdir(parents=True, exist_ok=True)
     path = folder / name / "model.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if dynamo:
-            torch.onnx.export(model, (picture,), str(path), dynamo=True, verbose=False, external_data=False, input_names=["images"], output_names=["scores"], dynamic_shapes=({0: torch.export.Dim("N")},))
+            shapes = ({0: torch.export.Dim("N")},) if open_batch else None
+            torch.onnx.export(model, (picture,), str(path), dynamo=True, opset_version=opset, verbose=False, external_data=False, input_names=["images"], output_names=["scores"], dynamic_shapes=shapes)
         else:
-            torch.onnx.export(model, (picture,), str(path), dynamo=False, opset_version=17, input_names=["images"], output_names=["scores"], dynamic_axes={"images": {0: "N"}})
+            axes = {"images": {0: "N"}} if open_batch else None
+            torch.onnx.export(model, (picture,), str(path), dynamo=False, opset_version=opset or 17, input_names=["images"], output_names=["scores"], dynamic_axes=axes)
     proto = onnx.load(str(path))
     # Nothing of the machine that exported it, and less to store.
     for node in proto.graph.node:

@@ -418,9 +418,17 @@ impl Lowerer<'_> {
                 (Layout::ChannelsLast, Layout::ChannelsLast)
             }
             Op::InnerProduct(product) if product.axis == 1 => (own, Layout::Plain),
-            Op::InnerProduct(_) | Op::MatrixProduct(_) | Op::Reshape(_) | Op::Reduce(_) => {
-                (Layout::Plain, Layout::Plain)
-            }
+            Op::Col2Im(_)
+            | Op::GatherElements(_)
+            | Op::GatherNd(_)
+            | Op::GridSample(_)
+            | Op::Im2Col(_)
+            | Op::InnerProduct(_)
+            | Op::MatrixProduct(_)
+            | Op::Reduce(_)
+            | Op::Reshape(_)
+            | Op::ScatterElements(_)
+            | Op::ScatterNd(_) => (Layout::Plain, Layout::Plain),
             Op::Transpose(op) => (own, kernel::transpose::free_layout(op, own).unwrap_or(Layout::Plain)),
             Op::Eltwise(_) | Op::Binary(_) | Op::Select(_) => {
                 let mut ranks = node
@@ -479,13 +487,19 @@ impl Lowerer<'_> {
         match &node.op {
             Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
             Op::Binary(op) => kernel::binary::lower(op, lowering),
+            Op::Col2Im(op) => kernel::im2col::lower_col2im(op, lowering),
             Op::Concat(op) => kernel::concat::lower(op, lowering),
             Op::Convolution(op) => {
                 convolution::lower(op, lowering, activation, placing, self.options.backward)
             }
+            Op::CumulativeSum(op) => kernel::cumulative_sum::lower(op, lowering),
             Op::Deconvolution(op) => kernel::deconvolution::lower(op, lowering, self.options.backward),
             Op::Eltwise(op) => kernel::eltwise::lower(op, lowering, activation),
+            Op::GatherElements(op) => kernel::gather_places::lower(op, lowering),
+            Op::GatherNd(op) => kernel::gather_places::lower_slices(op, lowering),
+            Op::GridSample(op) => kernel::grid_sample::lower(op, lowering),
             Op::Identity(op) => kernel::copy::lower(op, lowering),
+            Op::Im2Col(op) => kernel::im2col::lower(op, lowering),
             Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering, dead_at_zero),
             Op::LocalResponseNormalization(op) => kernel::local_response_normalization::lower(op, lowering),
             Op::LogSoftmax(op) => kernel::log_softmax::lower(op, lowering),
@@ -497,6 +511,8 @@ impl Lowerer<'_> {
             Op::Reduce(op) => kernel::reduce::lower(op, lowering),
             Op::Resample(op) => kernel::resample::lower(op, lowering),
             Op::Reshape(op) => kernel::copy::lower_reshape(op, lowering),
+            Op::ScatterElements(op) => kernel::scatter::lower(op, lowering),
+            Op::ScatterNd(op) => kernel::scatter::lower_slices(op, lowering),
             Op::Select(op) => kernel::select::lower(op, lowering),
             Op::Slice(op) => kernel::slice::lower(op, lowering),
             Op::Softmax(op) => kernel::softmax::lower(op, lowering),

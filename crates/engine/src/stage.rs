@@ -96,9 +96,11 @@ fn keeps_apart(graph: &Graph, node: &Node, batch: usize) -> bool {
     }
     match &node.op {
         Op::BatchNormalization(_)
+        | Op::Col2Im(_)
         | Op::Convolution(_)
         | Op::Deconvolution(_)
         | Op::Identity(_)
+        | Op::Im2Col(_)
         | Op::LocalResponseNormalization(_)
         | Op::ParametricRelu(_)
         | Op::Pool(_)
@@ -113,6 +115,9 @@ fn keeps_apart(graph: &Graph, node: &Node, batch: usize) -> bool {
                 && node.inputs.iter().all(|input| computed(&input) || rank(input) < own || first(input) == Some(1))
         }
         Op::Concat(op) => op.axis > 0,
+        Op::CumulativeSum(op) => op.axis > 0,
+        // A grid that is known has its own number of pictures.
+        Op::GridSample(_) => node.inputs.iter().all(|input| computed(&input)),
         Op::InnerProduct(op) => op.axis > 0,
         Op::LogSoftmax(op) => op.axis > 0,
         Op::MeanVarianceNormalization(op) => !op.axes.contains(&0),

@@ -37,12 +37,17 @@ pub(crate) fn operations_of<R: Borrow<Shape>>(op: &Op, inputs: &[&Shape], output
             let taps: usize = resample.taps.iter().map(Vec::len).sum();
             2 * results * (taps / resample.taps.len().max(1)) as u64
         }
-        Op::Reduce(_) | Op::TopK(_) => elements(0),
+        Op::Col2Im(_) | Op::Reduce(_) | Op::TopK(_) => elements(0),
         Op::Eltwise(_) => results * inputs.len().saturating_sub(1) as u64,
         Op::Concat(_)
+        | Op::GatherElements(_)
+        | Op::GatherNd(_)
         | Op::Identity(_)
+        | Op::Im2Col(_)
         | Op::Pad(_)
         | Op::Reshape(_)
+        | Op::ScatterElements(_)
+        | Op::ScatterNd(_)
         | Op::Slice(_)
         | Op::Split(_)
         | Op::Take(_)

@@ -3,10 +3,15 @@
 //! Files compute shapes from shapes (Shape → Gather → Concat → Reshape), cast and dequantise their weights, and write
 //! numbers as little graphs. Importers fold all that while they read, so that it never becomes nodes.
 
+mod indexed;
+mod layers;
+mod lines;
+
 use std::borrow::Cow;
 
+use self::lines::each_line;
 use crate::cost::operations_of;
-use crate::op::{Binary, Eltwise, Reduce, Reduction, Rounding, Unary};
+use crate::op::{Binary, Eltwise, Function, Places, Reduce, Reduction, Unary, Visitor};
 use crate::{Budget, Constant, Op, OverBudget, Shape};
 
 /// What `op` computes from constants, in double precision. The results hold memory of the budget
@@ -66,7 +71,7 @@ fn uniform(op: &Op, operands: &[&Constant], results: &[Shape]) -> Option<f64> {
     let elements = operands[0].shape().elements();
     let made = results.first()?.elements();
     match op {
-        Op::Unary(function) => unary(function, first),
+        Op::Unary(function) => function.accept(Map(&[first])).first().copied(),
         Op::Binary(function) => binary(*function, first, *numbers.get(1)?),
         Op::Eltwise(_) | Op::Select(_) => {
             let scalars: Vec<Constant> =
@@ -111,9 +116,7 @@ fn compute(op: &Op, operands: &[&Constant], results: &[Shape]) -> Option<Vec<Con
     match op {
         Op::Identity(_) => Some(vec![operands[0].clone()]),
         Op::Reshape(_) => Some(vec![operands[0].reshaped(shape.clone()).ok()?]),
-        Op::Unary(function) => {
-            single(first().iter().map(|&x| unary(function, x)).collect::<Option<Vec<f64>>>()?)
-        }
+        Op::Unary(function) => single(function.accept(Map(&first()))),
         Op::Eltwise(function) => single(eltwise(function, operands, shape)),
         Op::Binary(function) => {
             let (a, b) = (spread(operands[0], shape), spread(operands[1], shape));
@@ -185,6 +188,40 @@ fn compute(op: &Op, operands: &[&Constant], results: &[Shape]) -> Option<Vec<Con
         }
         Op::Reduce(op) => single(reduce(op, operands[0], shape)),
         Op::MatrixProduct(_) => single(matrix_product(operands, shape)),
+        Op::GatherElements(op) => {
+            let places = Places::of_elements(shapes[0], shapes[1], op.axis).ok()?;
+            single(indexed::gather(&places, operands[0], operands[1]))
+        }
+        Op::GatherNd(op) => {
+            let places = Places::of_slices(shapes[0], shapes[1], op.batch_axes).ok()?;
+            single(indexed::gather(&places, operands[0], operands[1]))
+        }
+        Op::ScatterElements(op) => {
+            let places = Places::of_elements(shapes[0], shapes[1], op.axis).ok()?;
+            single(indexed::scatter(&places, op.reduction, [operands[0], operands[1], operands[2]]))
+        }
+        Op::ScatterNd(op) => {
+            let places = Places::of_slices(shapes[0], shapes[1], 0).ok()?;
+            single(indexed::scatter(&places, op.reduction, [operands[0], operands[1], operands[2]]))
+        }
+        Op::CumulativeSum(op) => {
+            single(each_line(&first(), shapes[0], op.axis, |line| lines::cumulative_sum(op, line)))
+        }
+        Op::Softmax(op) => single(each_line(&first(), shapes[0], op.axis, lines::softmax)),
+        Op::LogSoftmax(op) => single(each_line(&first(), shapes[0], op.axis, lines::log_softmax)),
+        Op::Resample(op) => single(each_line(&first(), shapes[0], op.axis, |line| lines::resample(op, line))),
+        Op::TopK(op) => {
+            let numbers = first();
+            let of = |choose: fn(&[f64], usize) -> f64| {
+                let line =
+                    |line: &[f64]| lines::largest(op, line).iter().map(|&at| choose(line, at)).collect();
+                Constant::new(shape.clone(), each_line(&numbers, shapes[0], op.axis, line)).ok()
+            };
+            Some(vec![of(|line, at| line[at])?, of(|_, at| at as f64)?])
+        }
+        Op::MeanVarianceNormalization(op) => single(layers::normalise(op, operands[0])),
+        Op::BatchNormalization(op) => single(layers::batch_normalise(op, operands)),
+        Op::InnerProduct(op) => single(layers::inner_product(op, operands)),
         _ => None,
     }
 }
@@ -290,30 +327,15 @@ fn binary(function: Binary, a: f64, b: f64) -> Option<f64> {
     })
 }
 
-/// The functions that files compute constants with; `None` for the others.
-fn unary(function: &Unary, x: f64) -> Option<f64> {
-    let f = f64::from;
-    Some(match *function {
-        Unary::Relu { negative_slope } => x.max(0.0) + f(negative_slope) * x.min(0.0),
-        Unary::Clip { minimum, maximum } => x.max(f(minimum)).min(f(maximum)),
-        Unary::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Unary::Tanh => x.tanh(),
-        Unary::Absolute => x.abs(),
-        Unary::Power { power, scale, shift } => {
-            let base = f(scale) * x + f(shift);
-            if power == 1.0 { base } else { base.powf(f(power)) }
-        }
-        Unary::Exponential { inner_scale, outer_scale } => f(outer_scale) * (f(inner_scale) * x).exp(),
-        Unary::Logarithm { scale, shift, outer_scale } => f(outer_scale) * (f(scale) * x + f(shift)).ln(),
-        Unary::Sign if x == 0.0 => 0.0,
-        Unary::Sign => x.signum(),
-        Unary::Round(Rounding::Down) => x.floor(),
-        Unary::Round(Rounding::Up) => x.ceil(),
-        Unary::Round(Rounding::Nearest) => x.round_ties_even(),
-        Unary::Round(Rounding::TowardsZero) => x.trunc(),
-        Unary::Threshold { threshold } => f64::from(x > f(threshold)),
-        _ => return None,
-    })
+/// A function of each number of a constant.
+struct Map<'a>(&'a [f64]);
+
+impl Visitor for Map<'_> {
+    type Output = Vec<f64>;
+
+    fn visit(self, function: impl Function) -> Vec<f64> {
+        self.0.iter().map(|&x| function.value(x)).collect()
+    }
 }
 
 fn reduce(op: &Reduce, operand: &Constant, shape: &Shape) -> Vec<f64> {
@@ -395,6 +417,7 @@ mod tests {
     use crate::Interrupt;
     use crate::op::{
         AxisRange, Concat, Extent, MatrixProduct, Pad, Reshape, Select, Slice, Split, Take, Tile, Transpose,
+        Unary,
     };
 
     fn constant(extents: &[usize], numbers: &[f64]) -> Constant {

@@ -116,15 +116,19 @@ pub enum OnnxError {
         #[source]
         cause: OverBudget,
     },
-    /// A node reads a tensor that nothing before it makes.
-    #[error("{place}: its input '{tensor}' is {}", if *.later { "made by a later node; the nodes must be sorted and without cycles" } else { "made by no node, input or initialiser" })]
+    /// A node reads a tensor that nothing makes.
+    #[error("{place}: its input '{tensor}' is made by no node, input or initialiser")]
     UndefinedTensor {
         /// The node.
         place: Box<NodePlace>,
         /// The tensor.
         tensor: String,
-        /// Whether a later node makes it.
-        later: bool,
+    },
+    /// Nodes read each other's results in a circle.
+    #[error("{}; a network must be without cycles", circle(.nodes))]
+    Cycle {
+        /// The nodes, each of which reads a result of the next one, and the last one of the first.
+        nodes: Vec<NodePlace>,
     },
     /// Two things make a tensor of the same name.
     #[error("the tensor '{tensor}' is made twice; names must be distinct")]
@@ -157,6 +161,23 @@ pub enum OnnxError {
         /// Why not.
         what: &'static str,
     },
+}
+
+fn circle(nodes: &[NodePlace]) -> String {
+    // Of a long circle some are enough to find it.
+    const SHOWN: usize = 4;
+    let shown: Vec<String> = nodes.iter().take(SHOWN).map(NodePlace::to_string).collect();
+    match nodes {
+        [_] => format!("{} reads its own result", shown.concat()),
+        _ => {
+            let more = if nodes.len() > SHOWN {
+                format!(" and {} more", nodes.len() - SHOWN)
+            } else {
+                String::new()
+            };
+            format!("{}{more} read each other's results in a circle", shown.join(", "))
+        }
+    }
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {

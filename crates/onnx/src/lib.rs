@@ -5,7 +5,7 @@
 //! and writes the rest in the operators of the graph. Tensor names are kept to the letter; a tensor that an ONNX
 //! operator needs in between, and which the file does not name, is called `result@step`.
 //!
-//! Operator sets 7 to 22 are read; later ones as 22, with a warning. Numbers are computed in single precision, whatever
+//! Operator sets 1 to 25 are read; later ones as 25, with a warning. Numbers are computed in single precision, whatever
 //! the file's type.
 //!
 //! ```no_run

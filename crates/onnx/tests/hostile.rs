@@ -85,11 +85,43 @@ fn cycles_and_names_that_nobody_makes() {
             node("Relu", &["a"], &["b"], &[]),
             node("Relu", &["b"], &["y"], &[]),
         ],
-        &["'a' (Add)", "'b'", "later node"],
+        &["'a' (Add)", "'b' (Relu)", "in a circle", "without cycles"],
     );
     refused(&[node("Relu", &["z"], &["y"], &[])], &["'z'", "no node, input or initialiser"]);
-    refused(&[node("Relu", &["y"], &["y"], &[])], &["'y'"]);
+    refused(&[node("Relu", &["y"], &["y"], &[])], &["'y' (Relu) reads its own result"]);
     refused(&[node("Relu", &["x"], &["z"], &[])], &["output 'y'", "no node makes it"]);
+}
+
+#[test]
+fn nodes_out_of_order_are_sorted() {
+    // As the conversion to half precision leaves them: its casts stand at the end.
+    read(&model(&[
+        node("Relu", &["a"], &["b"], &[]),
+        node("Neg", &["b"], &["y"], &[]),
+        node("Exp", &["x"], &["a"], &[]),
+    ]))
+    .unwrap();
+}
+
+#[test]
+fn what_indices_and_depths_ask_for_is_bounded() {
+    let scalar = |name: &str, number: i64| field(5, &tensor(name, &[], 7, &ints(&[number])));
+    let both = || field(5, &tensor("v", &[2], 7, &ints(&[0, 1])));
+    for depth in [-1, 0, 1 << 40] {
+        let parts = [scalar("d", depth), both(), node("OneHot", &["x", "d", "v"], &["y"], &[])];
+        refused(&parts, &["'y' (OneHot)", "depth"]);
+    }
+    let wide = field(5, &tensor("s", &[2], 7, &ints(&[1 << 20, 1 << 20])));
+    let parts = [wide.clone(), node("ConstantOfShape", &["s"], &["y"], &[])];
+    refused(&parts, &["'y' (ConstantOfShape)"]);
+    let indices = |numbers: &[i64]| field(5, &tensor("i", &[1, 2], 7, &ints(numbers)));
+    refused(
+        &[indices(&[0, 7]), node("GatherElements", &["x", "i"], &["y"], &[])],
+        &["'y'", "index", "found 7"],
+    );
+    refused(&[indices(&[0, -3]), node("GatherND", &["x", "i"], &["y"], &[])], &["'y'", "index", "found -3"]);
+    let parts = [indices(&[5, 0]), node("ScatterElements", &["x", "i", "x"], &["y"], &[])];
+    refused(&parts, &["'y'", "index", "found 5"]);
 }
 
 #[test]

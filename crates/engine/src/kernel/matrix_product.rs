@@ -5,8 +5,7 @@ use deepinside_graph::{Inconsistency, Shape};
 
 use super::axes::steps;
 use super::parallel::for_each_piece;
-use super::{Backward, Forward, Kernel, Lowering, Needs};
-use crate::Layout;
+use super::{Backward, Forward, Kernel, Lowering, Needs, expect_plain};
 use crate::gemm::{Accumulate, Matrix, multiply};
 
 /// A product of one pair of matrices of at least so many multiplications is cut into blocks of rows.
@@ -14,11 +13,7 @@ const WORK: usize = 1 << 18;
 
 /// Makes the kernel; all values lie plainly.
 pub(crate) fn lower(_: &MatrixProduct, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
-    for value in lowering.operands.iter().chain(&lowering.results) {
-        if !value.layout.equivalent(Layout::Plain, value.shape) {
-            return Err(Inconsistency::new("layout", "Plain", format!("{:?}", value.layout)));
-        }
-    }
+    expect_plain(lowering)?;
     let (left, right, result) =
         (lowering.operands[0].shape, lowering.operands[1].shape, lowering.results[0].shape);
     let [rows, inner] = last_two(left);
@@ -161,6 +156,7 @@ impl Kernel for MatrixProductKernel {
 mod tests {
     use super::super::testing::{Array, Case, check, index_of, positions};
     use super::*;
+    use crate::Layout;
 
     #[test]
     fn products_are_those_of_the_definition() {

@@ -24,11 +24,15 @@ pub(crate) mod concat;
 pub(crate) mod convert;
 pub(crate) mod convolution;
 pub(crate) mod copy;
+pub(crate) mod cumulative_sum;
 pub(crate) mod deconvolution;
 mod depthwise;
 pub(crate) mod eltwise;
 mod gather;
+pub(crate) mod gather_places;
 mod geometry;
+pub(crate) mod grid_sample;
+pub(crate) mod im2col;
 pub(crate) mod inner_product;
 pub(crate) mod local_response_normalization;
 pub(crate) mod log_softmax;
@@ -39,9 +43,11 @@ pub(crate) mod panels;
 pub(crate) mod parallel;
 pub(crate) mod parametric_relu;
 pub(crate) mod pool;
+pub(crate) mod rectifier;
 pub(crate) mod reduce;
 mod region;
 pub(crate) mod resample;
+pub(crate) mod scatter;
 pub(crate) mod select;
 mod simd;
 mod slab;
@@ -60,7 +66,7 @@ pub(crate) mod transpose;
 pub(crate) mod unary;
 mod winograd;
 
-use deepinside_graph::{Shape, Weights};
+use deepinside_graph::{Inconsistency, Shape, Weights};
 
 use crate::simd::Instructions;
 use crate::{BackwardRule, Layout, Precision};
@@ -185,4 +191,14 @@ pub(crate) struct Lowering<'graph> {
     pub rule: BackwardRule,
     /// Whether a backward pass may follow; where none does, nothing has to be saved for it.
     pub backward: bool,
+}
+
+/// Checks that all operands and results lie plainly.
+pub(crate) fn expect_plain(lowering: &Lowering<'_>) -> Result<(), Inconsistency> {
+    for value in lowering.operands.iter().chain(&lowering.results) {
+        if !value.layout.equivalent(Layout::Plain, value.shape) {
+            return Err(Inconsistency::new("layout", "Plain", format!("{:?}", value.layout)));
+        }
+    }
+    Ok(())
 }

@@ -122,8 +122,3 @@ pub(crate) fn copy_piece(source: &[f32], target: &mut [f32]) {
         target.copy_from_slice(source);
     }
 }
-
-/// Fills with one number.
-pub(crate) fn fill(target: &mut [f32], number: f32) {
-    for_each_piece(target, GRAIN, |_, piece| piece.fill(number));
-}

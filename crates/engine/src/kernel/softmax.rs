@@ -96,6 +96,12 @@ impl Kernel for SoftmaxKernel {
             |first, axis, target| {
                 let sum: f64 =
                     axis.clone().map(|at| f64::from(g[first + at]) * f64::from(y[first + at])).sum();
+                if sum.is_nan() && axis.clone().all(|at| g[first + at] == 0.0) {
+                    // Where all is masked there is no softmax. Networks put zeros in its place, and nothing
+                    // comes back from it.
+                    axis.for_each(|at| target[at] = 0.0);
+                    return;
+                }
                 for at in axis {
                     target[at] = (f64::from(y[first + at]) * (f64::from(g[first + at]) - sum)) as f32;
                 }
@@ -165,5 +171,17 @@ mod tests {
         let found = case.run(crate::Layout::Plain, crate::BackwardRule::Gradient, &[vec![1.0, 2.0, 3.0]]);
         assert_eq!(found.results[0], [0.5, 0.0, 0.5]);
         assert_eq!(found.gradients[0], [-0.5, 0.0, 0.5]);
+    }
+
+    /// Exporters put zeros where all scores of a query are masked: the gradient there must not be NaN.
+    #[test]
+    fn a_lane_that_is_masked_as_a_whole_passes_no_gradient() {
+        let op = Softmax { axis: 1 };
+        let x = Array::new(&[2, 2], [f32::NEG_INFINITY, f32::NEG_INFINITY, 0.0, 0.0]);
+        let case = Case::new("", &op, |lowering| lower(&op, lowering), vec![x], |_| vec![]);
+        let seed = vec![0.0, 0.0, 1.0, 0.0];
+        let found = case.run(crate::Layout::Plain, crate::BackwardRule::Gradient, &[seed]);
+        assert!(found.results[0][0].is_nan());
+        assert_eq!(found.gradients[0], [0.0, 0.0, 0.25, -0.25]);
     }
 }

@@ -5,11 +5,17 @@
 
 mod batch_normalization;
 mod binary;
+mod col2im;
 mod concat;
 mod convolution;
+mod cumulative_sum;
 mod deconvolution;
 mod eltwise;
+mod gather_elements;
+mod gather_nd;
+mod grid_sample;
 mod identity;
+mod im2col;
 mod inner_product;
 mod local_response_normalization;
 mod log_softmax;
@@ -17,10 +23,13 @@ mod matrix_product;
 mod mean_variance_normalization;
 mod pad;
 mod parametric_relu;
+mod places;
 mod pool;
 mod reduce;
 mod resample;
 mod reshape;
+mod scatter_elements;
+mod scatter_nd;
 mod select;
 mod slice;
 mod softmax;
@@ -36,11 +45,17 @@ use std::fmt;
 
 pub use batch_normalization::BatchNormalization;
 pub use binary::Binary;
+pub use col2im::Col2Im;
 pub use concat::Concat;
 pub use convolution::Convolution;
+pub use cumulative_sum::CumulativeSum;
 pub use deconvolution::Deconvolution;
 pub use eltwise::{Eltwise, broadcast};
+pub use gather_elements::GatherElements;
+pub use gather_nd::GatherNd;
+pub use grid_sample::{GridSample, Interpolation, Outside};
 pub use identity::Identity;
+pub use im2col::Im2Col;
 pub use inner_product::InnerProduct;
 pub use local_response_normalization::LocalResponseNormalization;
 pub use log_softmax::LogSoftmax;
@@ -48,10 +63,13 @@ pub use matrix_product::MatrixProduct;
 pub use mean_variance_normalization::{EpsilonPlacement, MeanVarianceNormalization};
 pub use pad::Pad;
 pub use parametric_relu::ParametricRelu;
+pub use places::Places;
 pub use pool::{AverageDivisor, Pool, PoolKind};
 pub use reduce::{Reduce, Reduction};
 pub use resample::Resample;
 pub use reshape::{Extent, Reshape};
+pub use scatter_elements::{ScatterElements, ScatterReduction};
+pub use scatter_nd::ScatterNd;
 pub use select::Select;
 pub use slice::{AxisRange, Slice};
 pub use softmax::Softmax;
@@ -60,7 +78,7 @@ pub use take::Take;
 pub use tile::Tile;
 pub use top_k::{TieRule, TopK};
 pub use transpose::Transpose;
-pub use unary::{Rounding, Unary};
+pub use unary::{Function, Reads, Real, Rounding, Unary, Visitor};
 pub use window::Window;
 
 use crate::{Inconsistency, Shape};
@@ -109,16 +127,28 @@ operators! {
     BatchNormalization,
     /// An elementwise function of two operands.
     Binary,
+    /// Columns of matrices added up where their windows stand.
+    Col2Im,
     /// Joins along an axis.
     Concat,
     /// Convolution (cross-correlation) over any number of spatial axes.
     Convolution,
+    /// Running sums along an axis.
+    CumulativeSum,
     /// Transposed convolution.
     Deconvolution,
     /// Sum, product or maximum of several operands, with broadcasting.
     Eltwise,
+    /// Elements at computed positions along an axis.
+    GatherElements,
+    /// Slices at computed positions.
+    GatherNd,
+    /// An image sampled at computed places.
+    GridSample,
     /// Passes its operand through.
     Identity,
+    /// Windows as columns of matrices.
+    Im2Col,
     /// Matrix product with a weight matrix: a fully connected layer.
     InnerProduct,
     /// Local response normalisation.
@@ -141,6 +171,10 @@ operators! {
     Resample,
     /// The same elements in another shape.
     Reshape,
+    /// Elements written to computed positions along an axis.
+    ScatterElements,
+    /// Slices written to computed positions.
+    ScatterNd,
     /// One of two operands by a condition.
     Select,
     /// A range of some axes.

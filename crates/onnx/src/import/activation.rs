@@ -1,6 +1,6 @@
 //! Elementwise functions of one operand.
 
-use deepinside_graph::op::{Eltwise, ParametricRelu, Rounding, Unary};
+use deepinside_graph::op::{Binary, Eltwise, Extent, ParametricRelu, Reshape, Rounding, Select, Unary};
 
 use super::failure::{Failure, inconsistent, unsupported};
 use super::importer::{Importer, Operand};
@@ -18,7 +18,15 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
     let alpha = |default: f32| Ok::<f32, Failure>(node.float("alpha")?.unwrap_or(default));
     let function = match node.operator() {
         "Abs" => Unary::Absolute,
+        "Acos" => Unary::Acos,
+        "Acosh" => Unary::Acosh,
+        "Asin" => Unary::Asin,
+        "Asinh" => Unary::Asinh,
+        "Atan" => Unary::Atan,
+        "Atanh" => Unary::Atanh,
         "Ceil" => Unary::Round(Rounding::Up),
+        "Cos" => Unary::Cos,
+        "Cosh" => Unary::Cosh,
         "Elu" => Unary::Elu { alpha: alpha(1.0)? },
         "Erf" => Unary::Erf,
         "Exp" => Unary::Exponential { inner_scale: 1.0, outer_scale: 1.0 },
@@ -40,13 +48,30 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
         "Round" => Unary::Round(Rounding::Nearest),
         "Sigmoid" => Unary::Sigmoid,
         "Sign" => Unary::Sign,
+        "Sin" => Unary::Sin,
+        "Sinh" => Unary::Sinh,
         "Softplus" => Unary::Softplus,
         "Softsign" => Unary::Softsign,
         "Sqrt" => power(0.5, 1.0, 0.0),
+        "Swish" => Unary::Swish { beta: alpha(1.0)? },
+        "Tan" => Unary::Tan,
         "Tanh" => Unary::Tanh,
         other => return unsupported(format!("{other} is no function of one operand")),
     };
     importer.finish(node, function, &[operand])
+}
+
+/// IsNaN and IsInf.
+pub(super) fn import_number_test<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let operand = importer.operand(node, 0)?;
+    let function = match node.operator() {
+        "IsNaN" => Unary::IsNan,
+        _ => Unary::IsInfinite {
+            negative: node.int("detect_negative")?.unwrap_or(1) != 0,
+            positive: node.int("detect_positive")?.unwrap_or(1) != 0,
+        },
+    };
+    importer.finish_as(node, function, &[operand], Kind::Boolean)
 }
 
 /// `max(0, x) + min(0, α (exp(x/α) − 1))`, which is `α · elu(x/α)`.
@@ -64,10 +89,30 @@ pub(super) fn import_celu<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> R
 /// `γ · elu(x)` (Klambauer et al. 2017).
 pub(super) fn import_selu<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operand = importer.operand(node, 0)?;
-    let alpha = node.float("alpha")?.unwrap_or(1.673_263_2);
-    let gamma = node.float("gamma")?.unwrap_or(1.050_701);
+    let old = node.version < 6;
+    let alpha = node.float("alpha")?.unwrap_or(if old { 1.6732 } else { 1.673_263_2 });
+    let gamma = node.float("gamma")?.unwrap_or(if old { 1.0507 } else { 1.050_701 });
     let elu = importer.step(node, "elu", Unary::Elu { alpha }, &[operand])?;
     importer.finish(node, power(1.0, gamma, 0.0), &[elu])
+}
+
+/// `x + bias` below −λ, `x − bias` above λ, 0 between.
+pub(super) fn import_shrink<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let operand = importer.operand(node, 0)?;
+    let (bias, lambda) = (node.float("bias")?.unwrap_or(0.0), node.float("lambd")?.unwrap_or(0.5));
+    let own = std::slice::from_ref(&operand);
+    let (kind, mut result) = (operand.kind, importer.constant(node, "zero", &[], vec![0.0])?);
+    for (side, comparison, sign) in [("below", Binary::Less, -1.0), ("above", Binary::Greater, 1.0)] {
+        let limit = importer.constant(node, &format!("limit_{side}"), &[], vec![f64::from(sign * lambda)])?;
+        let is = importer.step(node, side, comparison, &[operand.clone(), limit])?;
+        let moved = importer.step(node, &format!("moved_{side}"), power(1.0, 1.0, -sign * bias), own)?;
+        let chosen = [is, moved, result];
+        if sign > 0.0 {
+            return importer.finish_as(node, Select, &chosen, kind);
+        }
+        result = importer.step(node, "lower_half", Select, &chosen)?;
+    }
+    Ok(())
 }
 
 /// `x` above the threshold α, 0 elsewhere.
@@ -114,7 +159,13 @@ pub(super) fn import_parametric_relu<'a>(
     node: &Node<'a>,
     importer: &mut Importer<'a>,
 ) -> Result<(), Failure> {
-    let (operand, slope) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let (operand, mut slope) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let rank = importer.shape(&operand).rank();
+    if node.version < 7 && importer.shape(&slope).rank() == 1 && rank > 2 {
+        // One for each channel.
+        let extents = std::iter::once(Extent::Copy(0)).chain(vec![Extent::Fixed(1); rank - 2]).collect();
+        slope = importer.step(node, "slopes", Reshape { extents }, &[slope])?;
+    }
     let (shape, slopes) = (importer.shape(&operand), importer.shape(&slope));
     let per_channel = slopes.rank() + 1 == shape.rank()
         && shape.rank() > 1

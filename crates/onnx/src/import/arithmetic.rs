@@ -5,12 +5,24 @@ use deepinside_graph::op::{Binary, Eltwise, Identity, Rounding, Select, Unary};
 use super::activation::{power, truth};
 use super::failure::{Failure, inconsistent};
 use super::importer::{Importer, Operand};
+use super::legacy;
 use super::node::Node;
 use crate::tensor::Kind;
 
+/// Two operands, which broadcast.
+fn pair<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<[Operand; 2], Failure> {
+    let (left, right) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let right = legacy::aligned(node, importer, &left, right)?;
+    Ok([left, right])
+}
+
 /// Add, Sub, Sum and Mean.
 pub(super) fn import_sum<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let operands = importer.operands(node)?;
+    let mut operands = importer.operands(node)?;
+    if let ("Add" | "Sub", [left, right]) = (node.operator(), &operands[..]) {
+        let right = legacy::aligned(node, importer, left, right.clone())?;
+        operands[1] = right;
+    }
     let coefficients = match node.operator() {
         "Sub" => vec![1.0, -1.0],
         "Mean" => vec![1.0 / operands.len() as f32; operands.len()],
@@ -44,8 +56,9 @@ fn lone_number(importer: &Importer<'_>, operand: &Operand, constant: &Operand) -
 }
 
 pub(super) fn import_product<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let operands = importer.operands(node)?;
-    if let [left, right] = operands.as_slice() {
+    let operands = pair(node, importer)?;
+    {
+        let [left, right] = &operands;
         for (operand, constant) in [(left, right), (right, left)] {
             if let Some(scale) = lone_number(importer, operand, constant) {
                 return importer.finish(node, power(1.0, scale, 0.0), std::slice::from_ref(operand));
@@ -57,7 +70,7 @@ pub(super) fn import_product<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -
 
 /// Division by constants is multiplication by their reciprocals; whole numbers are cut off towards zero.
 pub(super) fn import_division<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let (left, right) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let [left, right] = pair(node, importer)?;
     if left.kind != Kind::Float {
         let quotient = importer.step(node, "quotient", Binary::Divide, &[left, right])?;
         return importer.finish(node, Unary::Round(Rounding::TowardsZero), &[quotient]);
@@ -84,7 +97,7 @@ pub(super) fn import_remainder<'a>(node: &Node<'a>, importer: &mut Importer<'a>)
 }
 
 pub(super) fn import_power<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let (base, exponent) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let [base, exponent] = pair(node, importer)?;
     match lone_number(importer, &base, &exponent) {
         Some(number) => importer.finish(node, power(number, 1.0, 0.0), &[base]),
         None => importer.finish(node, Binary::Power, &[base, exponent]),
@@ -99,7 +112,7 @@ pub(super) fn import_extreme<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -
 }
 
 pub(super) fn import_comparison<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let operands = [importer.operand(node, 0)?, importer.operand(node, 1)?];
+    let operands = pair(node, importer)?;
     let function = match node.operator() {
         "Equal" => Binary::Equal,
         "Greater" => Binary::Greater,
@@ -111,13 +124,20 @@ pub(super) fn import_comparison<'a>(node: &Node<'a>, importer: &mut Importer<'a>
 }
 
 pub(super) fn import_and<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let operands = [importer.operand(node, 0)?, importer.operand(node, 1)?];
+    let operands = pair(node, importer)?;
     importer.finish(node, Eltwise::Product, &operands)
 }
 
 pub(super) fn import_or<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let operands = [importer.operand(node, 0)?, importer.operand(node, 1)?];
+    let operands = pair(node, importer)?;
     importer.finish(node, Eltwise::Maximum, &operands)
+}
+
+/// True where one of two truth values is.
+pub(super) fn import_exclusive_or<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let operands = pair(node, importer)?;
+    let same = importer.step(node, "same", Binary::Equal, &operands)?;
+    importer.finish_as(node, power(1.0, -1.0, 1.0), &[same], Kind::Boolean)
 }
 
 pub(super) fn import_where<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {

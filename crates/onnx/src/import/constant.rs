@@ -84,7 +84,12 @@ pub(super) fn import_size<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> R
 /// Numbers are single precision here whatever the file's type: only casts to whole numbers and to truth values change
 /// them.
 pub(super) fn import_cast<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let Some(to) = node.int("to")? else { return inconsistent("attribute 'to'", "a type", "none") };
+    let named = if node.version < 6 { node.text("to")? } else { None };
+    let to = match named {
+        Some(name) => Some(super::legacy::data_type(&name)),
+        None => node.int("to")?,
+    };
+    let Some(to) = to else { return inconsistent("attribute 'to'", "a type", "none") };
     // What is not a number after overflow in a narrow type is ours anyway.
     let _ = (node.int("saturate")?, node.text("round_mode")?);
     refuse_narrow(i32::try_from(to).ok())?;

@@ -16,6 +16,10 @@ pub(super) fn import_identity<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
 pub(super) fn import_dropout<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operand = importer.operand(node, 0)?;
     let _ = (node.float("ratio")?, node.int("seed")?);
+    if node.version < 7 {
+        // Files of that time leave it at its default, training, whatever they were made for.
+        let _ = node.flag("is_test")?;
+    }
     if let Some(training) = importer.known(node, 2, "the switch for training")?
         && training.numbers().iter().any(|&number| number != 0.0)
     {

@@ -3,7 +3,8 @@
 use deepinside_graph::Shape;
 use deepinside_graph::op::{Convolution, Deconvolution, Window};
 
-use super::failure::{Failure, inconsistent, unsupported};
+use super::computed_filters;
+use super::failure::{Failure, inconsistent};
 use super::importer::{Importer, Operand};
 use super::node::Node;
 use super::window::{AutoPad, auto_pad, window};
@@ -18,13 +19,6 @@ struct Parts {
 
 fn parts(node: &Node<'_>, importer: &Importer<'_>) -> Result<Parts, Failure> {
     let operands = importer.operands(node)?;
-    for (operand, what) in operands.iter().zip(["input", "weights", "bias"]).skip(1) {
-        if operand.constant().is_none() {
-            return unsupported(format!(
-                "the {what} must be constant, but depend on an input of the network"
-            ));
-        }
-    }
     if !(2..=3).contains(&operands.len()) {
         return inconsistent("number of inputs", "2 or 3", operands.len());
     }
@@ -52,7 +46,7 @@ fn parts(node: &Node<'_>, importer: &Importer<'_>) -> Result<Parts, Failure> {
 pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let Parts { operands, spatial, kernel, groups } = parts(node, importer)?;
     let window = window(node, kernel, &spatial)?;
-    importer.finish(node, Convolution { window, groups }, &operands)
+    computed_filters::finish(node, importer, Convolution { window, groups }, operands)
 }
 
 /// The output extents are `stride · (in − 1) + output_padding + reach − pads`; where `output_shape` names them, or the
@@ -109,5 +103,5 @@ pub(super) fn import_transposed<'a>(node: &Node<'a>, importer: &mut Importer<'a>
                 if matches!(side, AutoPad::SameUpper) { (small, large) } else { (large, small) };
         }
     }
-    importer.finish(node, Deconvolution { window, groups, extra }, &operands)
+    computed_filters::finish(node, importer, Deconvolution { window, groups, extra }, operands)
 }

@@ -10,6 +10,9 @@ use super::node::Node;
 /// `α · A′ · B′ + β · C`; a fully connected layer where `B` is constant.
 pub(super) fn import_gemm<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let (alpha, beta) = (node.float("alpha")?.unwrap_or(1.0), node.float("beta")?.unwrap_or(1.0));
+    if node.version < 7 {
+        let _ = node.flag("broadcast")?;
+    }
     let transposed = [node.flag("transA")?, node.flag("transB")?];
     let mut left = importer.operand(node, 0)?;
     let mut right = importer.operand(node, 1)?;

@@ -1,6 +1,6 @@
 //! Walks over the nodes and keeps what every tensor name stands for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use deepinside_graph::{
     Budget, Constant, GraphBuilder, Inconsistency, Op, Reservation, Shape, ValueId, Weights, fold,
@@ -8,16 +8,16 @@ use deepinside_graph::{
 
 use super::failure::{Failure, inconsistent, unsupported};
 use super::node::Node;
-use super::operators;
 use super::readers::Readers;
 use super::{ImportOptions, Imported};
+use super::{operators, order};
 use crate::tensor::{self, Kind};
 use crate::{Model, OnnxError, proto};
 
 /// The oldest operator set that is read.
-const OLDEST: i64 = 7;
+const OLDEST: i64 = 1;
 /// The newest operator set that is known.
-const NEWEST: i64 = 22;
+const NEWEST: i64 = 25;
 
 /// What a tensor name stands for.
 #[derive(Debug, Clone)]
@@ -71,8 +71,6 @@ pub(super) struct Importer<'a> {
     constants: HashMap<String, ValueId>,
     tensors: Vec<(String, ValueId)>,
     warnings: Vec<String>,
-    /// Every name that some node makes, to tell a cycle from a name that is wrong.
-    made: HashSet<&'a str>,
     /// What computing constants may still take.
     budget: Budget,
     /// Memory of what the graph keeps, counted until the import ends.
@@ -98,7 +96,6 @@ pub(super) fn import(model: &Model, options: &ImportOptions) -> Result<Imported,
         constants: HashMap::new(),
         tensors: Vec::new(),
         warnings: Vec::new(),
-        made: graph.node.iter().flat_map(|node| &node.output).map(String::as_str).collect(),
         budget: model.budget(options.interrupt.clone()),
         kept: Vec::new(),
         data_types: graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type)).collect(),
@@ -181,10 +178,11 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Imports the nodes of the whole graph in order, and frees every constant behind its last reader.
+    /// Imports the nodes of the whole graph, each behind those that it reads, and frees every constant behind its last
+    /// reader.
     fn whole(&mut self, graph: &'a proto::Graph) -> Result<(), OnnxError> {
         let mut readers = Readers::of(graph);
-        for proto in &graph.node {
+        for proto in self.in_order(&graph.node)? {
             self.node(proto)?;
             for name in readers.done(proto) {
                 if let Some(operand) = self.scope.get_mut(name)
@@ -211,6 +209,20 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
+    /// Says something about the whole network, once.
+    pub fn warn(&mut self, sentence: &str) {
+        if !self.warnings.iter().any(|known| known == sentence) {
+            self.warnings.push(sentence.to_owned());
+        }
+    }
+
+    /// Nodes in the order in which they can be computed.
+    fn in_order(&self, nodes: &'a [proto::Node]) -> Result<Vec<&'a proto::Node>, OnnxError> {
+        order::in_order(nodes, |name| self.scope.contains_key(name)).map_err(|cycle| OnnxError::Cycle {
+            nodes: cycle.iter().map(|node| Node::new(node, self.version).place()).collect(),
+        })
+    }
+
     fn unknown(&self, proto: &proto::Node) -> OnnxError {
         let node = Node::new(proto, self.version);
         let own = matches!(proto.domain.as_str(), "" | "ai.onnx");
@@ -229,8 +241,7 @@ impl<'a> Importer<'a> {
     /// The initialisers of a branch's graph.
     pub fn branch(&mut self, graph: &'a proto::Graph) -> Result<(), OnnxError> {
         self.initialisers(graph)?;
-        self.made.extend(graph.node.iter().flat_map(|node| &node.output).map(String::as_str));
-        graph.node.iter().try_for_each(|node| self.node(node))
+        self.in_order(&graph.node)?.into_iter().try_for_each(|node| self.node(node))
     }
 
     fn define(&mut self, name: &str, source: Source, kind: Kind) -> Result<(), OnnxError> {
@@ -250,7 +261,6 @@ impl<'a> Importer<'a> {
             Failure::from(OnnxError::UndefinedTensor {
                 place: Box::new(node.place()),
                 tensor: name.to_owned(),
-                later: self.made.contains(name),
             })
         })
     }

@@ -141,7 +141,8 @@ impl<'a> Node<'a> {
     pub fn unread(&self) -> Vec<&'a str> {
         let read = self.read.borrow();
         let attributes = self.proto.attribute.iter().map(|attribute| attribute.name.as_str());
-        attributes.filter(|name| !read.contains(name)).collect()
+        // Which inputs an operator may overwrite changes nothing of what it computes.
+        attributes.filter(|name| *name != "consumed_inputs" && !read.contains(name)).collect()
     }
 }
 

@@ -19,28 +19,100 @@ fn normalise(axes: Vec<usize>, epsilon: f32) -> MeanVarianceNormalization {
     MeanVarianceNormalization { axes, variance: true, epsilon, placement: EpsilonPlacement::InsideRoot }
 }
 
-/// With stored statistics; those of the batch itself belong to training.
+/// With stored statistics. Those of the batch itself belong to training, but for constants: so weights are
+/// standardised.
 pub(super) fn import_batch<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operands = importer.operands(node)?;
     let [input, scale, shift, mean, variance] = operands.as_slice() else {
         return inconsistent("number of inputs", 5, operands.len());
     };
-    let _ = node.float("momentum")?;
-    if node.flag("training_mode")? || (1..node.outputs()).any(|index| node.output(index).is_some()) {
-        return unsupported("it is exported for training; export the network for inference");
+    let momentum = node.float("momentum")?.unwrap_or(0.9);
+    if node.version < 7 {
+        // Further results tell training, as this switch is often left at its default.
+        let _ = node.flag("is_test")?;
     }
     if node.version < 9 && node.int("spatial")?.unwrap_or(1) == 0 {
         return unsupported("statistics for each element of a channel (spatial = 0)");
     }
-    for (operand, what) in [(scale, "scale"), (shift, "shift"), (mean, "mean"), (variance, "variance")] {
-        if operand.constant().is_none() {
-            return unsupported(format!(
-                "the {what} must be constant, but depends on an input of the network"
-            ));
+    if node.flag("training_mode")? || (1..node.outputs()).any(|index| node.output(index).is_some()) {
+        if input.constant().is_none() {
+            return unsupported(
+                "it is exported for training, and normalises by the statistics of its batch; export the network \
+                 for inference",
+            );
         }
+        return batch_statistics(node, importer, &operands, momentum);
     }
-    let operands = [input, mean, variance, scale, shift].map(Operand::clone);
-    importer.finish(node, BatchNormalization { epsilon: epsilon(node)? }, &operands)
+    let parameters = [mean, variance, scale, shift];
+    if parameters.iter().all(|operand| operand.constant().is_some()) {
+        let operands = [input, mean, variance, scale, shift].map(Operand::clone);
+        return importer.finish(node, BatchNormalization { epsilon: epsilon(node)? }, &operands);
+    }
+    // Parameters that the network computes are operands like any other.
+    let rank = importer.shape(input).rank();
+    let shaped = |importer: &mut Importer<'a>, step: &str, operand: &Operand| {
+        per_channel(node, importer, step, operand.clone(), rank)
+    };
+    let mean = shaped(importer, "mean", mean)?;
+    let difference = Eltwise::Sum { coefficients: vec![1.0, -1.0] };
+    let centred = importer.step(node, "centred", difference, &[input.clone(), mean])?;
+    let variance = shaped(importer, "variance", variance)?;
+    let inverse = importer.step(node, "inverse_deviation", power(-0.5, 1.0, epsilon(node)?), &[variance])?;
+    let normalised = importer.step(node, "normalised", Eltwise::Product, &[centred, inverse])?;
+    let (scale, shift) = (shaped(importer, "scale", scale)?, shaped(importer, "shift", shift)?);
+    scale_and_shift(node, importer, normalised, scale, Some(shift))
+}
+
+/// Normalised by its own mean and variance per channel, which also move the running ones.
+fn batch_statistics<'a>(
+    node: &Node<'a>,
+    importer: &mut Importer<'a>,
+    operands: &[Operand],
+    momentum: f32,
+) -> Result<(), Failure> {
+    let [input, scale, shift, running @ ..] = operands else {
+        return inconsistent("number of inputs", 5, operands.len());
+    };
+    let rank = importer.shape(input).rank();
+    let axes: Vec<usize> = (0..rank).filter(|&axis| axis != 1).collect();
+    let mean = Reduce { reduction: Reduction::Mean, axes: axes.clone(), keep_axes: false, coefficient: 1.0 };
+    let own = importer.step(node, "own_mean", mean.clone(), std::slice::from_ref(input))?;
+    let kept = per_channel(node, importer, "mean", own.clone(), rank)?;
+    let difference = Eltwise::Sum { coefficients: vec![1.0, -1.0] };
+    let centred = importer.step(node, "centred", difference, &[input.clone(), kept])?;
+    let squares = importer.step(node, "squares", power(2.0, 1.0, 0.0), &[centred])?;
+    let variance = importer.step(node, "own_variance", mean, &[squares])?;
+    for (index, (own, running)) in [own, variance].into_iter().zip(running).enumerate() {
+        let mixed = Eltwise::Sum { coefficients: vec![momentum, 1.0 - momentum] };
+        importer.finish_output(node, 1 + index, mixed, &[running.clone(), own], running.kind)?;
+    }
+    let normalised = normalise(axes, epsilon(node)?);
+    let normalised = importer.step(node, "normalised", normalised, std::slice::from_ref(input))?;
+    let scale = per_channel(node, importer, "scale", scale.clone(), rank)?;
+    let shift = per_channel(node, importer, "shift", shift.clone(), rank)?;
+    scale_and_shift(node, importer, normalised, scale, Some(shift))
+}
+
+/// `x / √(mean of squares + ε)` over all axes from `axis` on, and a scale (Zhang and Sennrich 2019).
+pub(super) fn import_root_mean_square<'a>(
+    node: &Node<'a>,
+    importer: &mut Importer<'a>,
+) -> Result<(), Failure> {
+    let (input, scale) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let shape = importer.shape(&input);
+    let first = axis(node.int("axis")?.unwrap_or(-1), shape.rank())?;
+    let _ = node.int("stash_type")?;
+    let count = shape.product(first..shape.rank()).max(1);
+    let squares = Reduce {
+        reduction: Reduction::SquareSum,
+        axes: (first..shape.rank()).collect(),
+        keep_axes: true,
+        coefficient: 1.0 / count as f32,
+    };
+    let squares = importer.step(node, "mean_square", squares, std::slice::from_ref(&input))?;
+    let inverse = importer.step(node, "inverse_root", power(-0.5, 1.0, epsilon(node)?), &[squares])?;
+    let normalised = importer.step(node, "normalised", Eltwise::Product, &[input, inverse])?;
+    importer.finish(node, Eltwise::Product, &[normalised, scale])
 }
 
 /// One number per channel, shaped to meet `N × C × …`.

@@ -17,7 +17,11 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
     let rank = importer.shape(&operand).rank();
     let mode = node.text("mode")?.unwrap_or_else(|| "constant".to_owned());
     let (numbers, value, axes) = if node.version < 11 {
-        (node.ints("pads")?.map(<[i64]>::to_vec), node.float("value")?.unwrap_or(0.0), None)
+        (
+            node.ints(if node.version < 2 { "paddings" } else { "pads" })?.map(<[i64]>::to_vec),
+            node.float("value")?.unwrap_or(0.0),
+            None,
+        )
     } else {
         let value = match importer.known(node, 2, "the value of the border")? {
             Some(constant) => constant.numbers().first().copied().unwrap_or(0.0) as f32,

@@ -1,12 +1,17 @@
 //! Pooling.
 
-use deepinside_graph::op::{AverageDivisor, Convolution, Pool, PoolKind, Reduce, Reduction, Unary, Window};
+use deepinside_graph::Shape;
+use deepinside_graph::op::{
+    AverageDivisor, Convolution, Eltwise, Extent, Pad, Pool, PoolKind, Reduce, Reduction, Reshape, Rounding,
+    ScatterElements, ScatterReduction, Unary, Window,
+};
 
 use super::activation::power;
-use super::failure::{Failure, inconsistent, unsupported};
+use super::failure::{Failure, inconsistent};
 use super::importer::{Importer, Operand};
 use super::node::Node;
 use super::window::window;
+use crate::tensor::Kind;
 
 /// The window and the output extents; with `ceil_mode` windows may overhang, but not start behind the input.
 fn slide(node: &Node<'_>, importer: &Importer<'_>) -> Result<(Operand, Window, Vec<usize>), Failure> {
@@ -37,12 +42,104 @@ fn slide(node: &Node<'_>, importer: &Importer<'_>) -> Result<(Operand, Window, V
 }
 
 pub(super) fn import_maximum<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let _ = node.int("storage_order")?;
-    if node.output(1).is_some() {
-        return unsupported("the positions of the maxima, its second result, are not computed");
-    }
+    let by_columns = node.flag("storage_order")?;
     let (operand, window, output) = slide(node, importer)?;
-    importer.finish(node, Pool { kind: PoolKind::Maximum, window, output, with_positions: false }, &[operand])
+    let kind = PoolKind::Maximum;
+    if node.output(1).is_none() {
+        return importer.finish(node, Pool { kind, window, output, with_positions: false }, &[operand]);
+    }
+    let shape = importer.shape(&operand);
+    let pool = Pool { kind, window, output, with_positions: true };
+    let unchanged = deepinside_graph::op::Identity;
+    let pooled = importer.steps(node, &["maxima", "places"], pool, std::slice::from_ref(&operand))?;
+    let [maxima, mut places] = <[Operand; 2]>::try_from(pooled).map_err(|_| none())?;
+    importer.finish_output(node, 0, unchanged.clone(), &[maxima], operand.kind)?;
+    // Places are counted in each channel, ONNX's positions in the whole tensor.
+    let plane = shape.product(2..shape.rank());
+    if let (true, &[_, _, height, width]) = (by_columns, shape.extents()) {
+        let quotient =
+            importer.step(node, "quotient", power(1.0, 1.0 / width as f32, 0.0), &[places.clone()])?;
+        // Half an element off the whole numbers, so that rounding errors change nothing.
+        let shifted = power(1.0, 1.0, 0.5 / width as f32);
+        let quotient = importer.step(node, "quotient_inside", shifted, &[quotient])?;
+        let row = importer.step(node, "row", Unary::Round(Rounding::Down), &[quotient])?;
+        let scaled = Eltwise::Sum { coefficients: vec![1.0, -(width as f32)] };
+        let column = importer.step(node, "column", scaled, &[places, row.clone()])?;
+        let turned = Eltwise::Sum { coefficients: vec![1.0, height as f32] };
+        places = importer.step(node, "turned", turned, &[row, column])?;
+    }
+    let (pictures, channels) = (shape.extents()[0], shape.extents()[1]);
+    importer.ask_for((pictures * channels) as u64)?;
+    let first = (0..pictures * channels).map(|channel| (channel * plane) as f64).collect();
+    let extents = [&[pictures, channels][..], &vec![1; shape.rank() - 2]].concat();
+    let first = importer.constant(node, "channels", &extents, first)?;
+    let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
+    importer.finish_output(node, 1, sum, &[places, first], Kind::Integer)
+}
+
+/// An operator without the results that it has.
+fn none() -> Failure {
+    Failure::Unsupported("maxima without their places".to_owned())
+}
+
+/// Puts elements where the maxima of a pooling stood, among zeros.
+pub(super) fn import_unpool<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let (operand, places) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    let shape = importer.shape(&operand);
+    if shape.rank() < 3 {
+        return inconsistent("input", "a batch, a channel and spatial axes", shape);
+    }
+    let axes = shape.rank() - 2;
+    let (kernel, stride) = (node.extents("kernel_shape", axes, 1)?, node.extents("strides", axes, 1)?);
+    let pads = node.extents("pads", 2 * axes, 0)?;
+    let numbers = [&kernel, &stride, &pads];
+    if numbers.iter().any(|list| list.iter().any(|&number| number > 1 << 24)) {
+        return inconsistent("window", "small numbers", format!("{kernel:?}, {stride:?} and {pads:?}"));
+    }
+    let mut extents = shape.extents()[..2].to_vec();
+    for axis in 0..axes {
+        let full = (shape.extents()[2 + axis].max(1) - 1) * stride[axis] + kernel[axis];
+        let Some(extent) = full.checked_sub(pads[axis] + pads[axes + axis]).filter(|&extent| extent > 0)
+        else {
+            return inconsistent("padding", format!("less than {full}"), format!("{pads:?}"));
+        };
+        extents.push(extent);
+    }
+    let whole = Shape::new(extents)?;
+    importer.ask_for(whole.elements() as u64)?;
+    let zeros = importer.constant(node, "zeros", &[whole.elements()], vec![0.0; whole.elements()])?;
+    let flat = || Reshape::flatten(shape.rank(), 0, shape.rank());
+    let elements = importer.step(node, "elements", flat(), std::slice::from_ref(&operand))?;
+    let places = importer.step(node, "places", flat(), &[places])?;
+    let scatter = ScatterElements { axis: 0, reduction: ScatterReduction::Replace };
+    let scattered = importer.step(node, "scattered", scatter, &[zeros, places, elements])?;
+    let extents = whole.extents().iter().map(|&extent| Extent::Fixed(extent)).collect();
+    let unpooled = importer.step(node, "unpooled", Reshape { extents }, &[scattered])?;
+    let mut behind = vec![0; shape.rank()];
+    if let Some(wanted) = importer.whole_numbers(node, 2, "the shape of the result")? {
+        // Rows and columns without any maximum behind the others.
+        let missing: Option<Vec<usize>> = wanted
+            .iter()
+            .zip(whole.extents())
+            .map(|(&wanted, &own)| usize::try_from(wanted).ok()?.checked_sub(own))
+            .collect();
+        match missing {
+            Some(missing) if missing.len() == shape.rank() => behind = missing,
+            _ => {
+                return inconsistent(
+                    "shape of the result",
+                    format!("at least {whole}"),
+                    format!("{wanted:?}"),
+                );
+            }
+        }
+    }
+    importer.finish_as(
+        node,
+        Pad { before: vec![0; shape.rank()], behind, value: 0.0 },
+        &[unpooled],
+        operand.kind,
+    )
 }
 
 pub(super) fn import_average<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {

@@ -1,4 +1,5 @@
-//! Quantised weights: they are turned back into numbers while the file is read.
+//! Quantised numbers: weights are turned back while the file is read, activations are rounded as the file says, and
+//! pass their gradient as if they were not.
 
 use deepinside_graph::op::{Binary, Eltwise, Extent, Reshape, Rounding, Unary};
 
@@ -58,15 +59,19 @@ pub(super) fn import_dequantise<'a>(node: &Node<'a>, importer: &mut Importer<'a>
     importer.finish_as(node, Eltwise::Product, &[difference, scale], Kind::Float)
 }
 
-/// Rounding has no gradient, so that a network with rounded activations has none either: only constants are quantised.
+/// `round(x / scale) + zero point` inside of the type's bounds. The rounding of activations passes the gradient straight
+/// through; what is cut off at the bounds passes none.
 pub(super) fn import_quantise<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operand = importer.operand(node, 0)?;
-    if operand.constant().is_none() {
-        return unsupported(
-            "activations are quantised; rounding has a gradient of zero, so nothing would flow back to the picture; \
-             export the network before quantisation",
-        );
-    }
+    let rounding = match operand.constant() {
+        Some(_) => Unary::Round(Rounding::Nearest),
+        None => {
+            importer.warn(
+                "activations are quantised; gradients pass their rounding as if it were not there (straight-through)",
+            );
+            Unary::StraightThrough
+        }
+    };
     let rank = importer.shape(&operand).rank();
     // The type of the result is that of the zero point, unsigned bytes without one.
     let narrow = match node.input(2).and_then(|name| importer.data_type(name)) {
@@ -82,7 +87,7 @@ pub(super) fn import_quantise<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
     let _ = node.int("saturate")?;
     let (scale, zero) = parameters(node, importer, rank)?;
     let quotient = importer.step(node, "quotient", Binary::Divide, &[operand, scale])?;
-    let mut rounded = importer.step(node, "rounded", Unary::Round(Rounding::Nearest), &[quotient])?;
+    let mut rounded = importer.step(node, "rounded", rounding, &[quotient])?;
     if let Some(zero) = zero {
         let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
         rounded = importer.step(node, "shifted", sum, &[rounded, zero])?;

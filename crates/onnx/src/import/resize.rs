@@ -175,6 +175,10 @@ pub(super) fn import_upsample<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
     let shape = importer.shape(&importer.operand(node, 0)?);
     let scales: Vec<f32> = match node.floats("scales")? {
         Some(scales) => scales.to_vec(),
+        None if node.version < 7 => {
+            let scale = |name| Ok::<f32, Failure>(node.float(name)?.unwrap_or(1.0));
+            vec![1.0, 1.0, scale("height_scale")?, scale("width_scale")?]
+        }
         None => {
             let constant = importer.known(node, 1, "the scales")?;
             constant.map_or_else(Vec::new, |constant| constant.numbers().iter().map(|&n| n as f32).collect())
@@ -185,7 +189,7 @@ pub(super) fn import_upsample<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
     }
     let mode = match node.text("mode")?.as_deref() {
         None | Some("nearest") => Mode::Nearest(Nearest::Floor),
-        Some("linear") => Mode::Linear,
+        Some("linear" | "bilinear") => Mode::Linear,
         Some(other) => return inconsistent("attribute 'mode'", "nearest or linear", other),
     };
     let settings =

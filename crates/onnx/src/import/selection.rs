@@ -1,4 +1,4 @@
-//! Elements at known positions, and the largest ones.
+//! Elements at positions along an axis, and the largest ones.
 
 use deepinside_graph::op::{AxisRange, Extent, Reshape, Slice, Take, TieRule, TopK};
 
@@ -6,14 +6,19 @@ use super::activation::power;
 use super::axes::axis;
 use super::failure::{Failure, inconsistent, unsupported};
 use super::importer::{Importer, Operand};
+use super::indexed::gather_computed;
 use super::node::Node;
 use crate::tensor::Kind;
 
-/// Indices must be constant; those of any shape take the place of the axis.
+/// Indices of any shape take the place of the axis.
 pub(super) fn import_gather<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operand = importer.operand(node, 0)?;
     let shape = importer.shape(&operand);
     let axis = axis(node.int("axis")?.unwrap_or(0), shape.rank())?;
+    let indices = importer.operand(node, 1)?;
+    if indices.constant().is_none() {
+        return gather_computed(node, importer, operand, indices, axis);
+    }
     let Some(indices) = importer.known(node, 1, "the indices")? else {
         return inconsistent("number of inputs", 2, 1);
     };
@@ -123,9 +128,20 @@ pub(super) fn import_arg<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Re
         operand = importer.step(node, "negated", power(1.0, -1.0, 0.0), &[operand])?;
     }
     let ties = if last { TieRule::LargerPosition } else { TieRule::SmallerPosition };
-    let positions = top(node, importer, TopK { axis, k: 1, ties }, operand)?.1;
+    let positions = position_of_largest(node, importer, axis, ties, operand)?;
     let kept = (0..shape.rank()).filter(|&other| keep || other != axis).map(Extent::Copy);
     importer.finish_as(node, Reshape { extents: kept.collect() }, &[positions], Kind::Integer)
+}
+
+/// The position of the largest element along an axis, which keeps one place.
+pub(super) fn position_of_largest<'a>(
+    node: &Node<'a>,
+    importer: &mut Importer<'a>,
+    axis: usize,
+    ties: TieRule,
+    operand: Operand,
+) -> Result<Operand, Failure> {
+    Ok(top(node, importer, TopK { axis, k: 1, ties }, operand)?.1)
 }
 
 /// The largest elements and their positions, as steps.

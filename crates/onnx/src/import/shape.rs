@@ -17,9 +17,12 @@ pub(super) fn import_reshape<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -
     let operand = importer.operand(node, 0)?;
     let input = importer.shape(&operand);
     let keeps_zero = node.flag("allowzero")?;
-    let Some(numbers) = importer.whole_numbers(node, 1, "the shape")? else {
-        return inconsistent("number of inputs", 2, 1);
+    let named = if node.version < 5 { node.ints("shape")?.map(<[i64]>::to_vec) } else { None };
+    let numbers = match named {
+        Some(numbers) => Some(numbers),
+        None => importer.whole_numbers(node, 1, "the shape")?,
     };
+    let Some(numbers) = numbers else { return inconsistent("shape", "extents", "none") };
     let extent = |(axis, &number): (usize, &i64)| match number {
         0 if !keeps_zero => Ok(Extent::Copy(axis)),
         -1 => Ok(Extent::Infer),
@@ -115,7 +118,16 @@ fn led(shape: &Shape, lead: usize) -> Vec<usize> {
 pub(super) fn import_tile<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operand = importer.operand(node, 0)?;
     let rank = importer.shape(&operand).rank();
-    let numbers = importer.whole_numbers(node, 1, "the repeats")?.unwrap_or_default();
+    let mut numbers = importer.whole_numbers(node, 1, "the repeats")?.unwrap_or_default();
+    if node.version < 6 {
+        // One number and its axis.
+        let along = importer.whole_numbers(node, 2, "the axis")?.unwrap_or_default();
+        let (&[repeats], &[along]) = (&numbers[..], &along[..]) else {
+            return inconsistent("repeats and axis", "one number each", format!("{numbers:?} and {along:?}"));
+        };
+        let along = axis(along, rank)?;
+        numbers = (0..rank).map(|axis| if axis == along { repeats } else { 1 }).collect();
+    }
     let repeats: Option<Vec<usize>> = numbers.iter().map(|&number| usize::try_from(number).ok()).collect();
     match repeats {
         Some(repeats) if repeats.len() == rank => repeat(node, importer, operand, &repeats),

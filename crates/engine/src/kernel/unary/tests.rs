@@ -1,8 +1,10 @@
 //! Every function and its derivative against the definition in double precision.
 
+use deepinside_graph::op::{Operator, Rounding};
+
 use super::*;
-use crate::Layout;
 use crate::kernel::testing::{Array, Case, check, mismatch};
+use crate::{BackwardRule, Layout};
 
 /// The definition, in double precision.
 fn value(function: Unary, x: f64) -> f64 {
@@ -35,6 +37,20 @@ fn value(function: Unary, x: f64) -> f64 {
         Unary::Round(Rounding::Nearest) => x.round_ties_even(),
         Unary::Round(Rounding::TowardsZero) => x.trunc(),
         Unary::Threshold { threshold } => f64::from(x > f(threshold)),
+        Unary::Sin => x.sin(),
+        Unary::Cos => x.cos(),
+        Unary::Tan => x.sin() / x.cos(),
+        // By one inverse function and the Pythagorean theorem.
+        Unary::Asin => (x / (1.0 - x * x).sqrt()).atan(),
+        Unary::Acos => std::f64::consts::FRAC_PI_2 - (x / (1.0 - x * x).sqrt()).atan(),
+        Unary::Atan => x.atan(),
+        Unary::Sinh => (x.exp() - (-x).exp()) / 2.0,
+        Unary::Cosh => (x.exp() + (-x).exp()) / 2.0,
+        Unary::Asinh => x.signum() * (x.abs() + (x * x + 1.0).sqrt()).ln(),
+        Unary::Acosh => (x + (x * x - 1.0).sqrt()).ln(),
+        Unary::Atanh => 0.5 * ((1.0 + x) / (1.0 - x)).ln(),
+        Unary::IsNan => f64::from(x.is_nan()),
+        Unary::IsInfinite { .. } => f64::from(x.is_infinite()),
         _ => f64::NAN,
     }
 }
@@ -83,11 +99,30 @@ fn values_and_gradients_are_those_of_the_definitions() {
         Unary::Round(Rounding::Up),
         Unary::Round(Rounding::Nearest),
         Unary::Round(Rounding::TowardsZero),
+        Unary::Sin,
+        Unary::Cos,
+        Unary::Tan,
+        Unary::Asin,
+        Unary::Acos,
+        Unary::Atan,
+        Unary::Sinh,
+        Unary::Cosh,
+        Unary::Asinh,
+        Unary::Acosh,
+        Unary::Atanh,
+        Unary::IsNan,
+        Unary::IsInfinite { negative: true, positive: true },
     ];
     let small = functions.iter().map(|function| {
-        let x = Array::apart(&[2, 3, 4, 5], 1).map(|x| 3.0 * x);
+        let x = Array::apart(&[2, 3, 4, 5], 1).map(|x| match function {
+            // Inside of where the function is defined, and away from poles.
+            Unary::Asin | Unary::Acos | Unary::Atanh => 0.9 * x,
+            Unary::Acosh => 2.2 + x,
+            Unary::Tan => 1.3 * x,
+            _ => 3.0 * x,
+        });
         Case::new(
-            function.to_string() + function_name(function),
+            function.to_string() + function.name(),
             function,
             |lowering| lower(function, lowering),
             vec![x],
@@ -108,86 +143,42 @@ fn values_and_gradients_are_those_of_the_definitions() {
     check(small.chain(large).collect());
 }
 
-fn function_name(function: &Unary) -> &'static str {
-    deepinside_graph::op::Operator::name(function)
-}
-
-/// The gradients for an argument and an incoming gradient of 2 or −2 under each rule.
+/// What is no number or infinite is told apart, and rounding is told from its gradient.
 #[test]
-fn rectifiers_obey_the_rules() {
-    let x = [-1.0, 0.0, 1.0, 8.0, -1.0, 0.0, 1.0, 8.0];
-    let g = [2.0f32, 2.0, 2.0, 2.0, -2.0, -2.0, -2.0, -2.0];
-    let table: [(Unary, BackwardRule, [f64; 8]); 9] = [
-        (Unary::Relu { negative_slope: 0.0 }, BackwardRule::Gradient, [0., 0., 2., 2., 0., 0., -2., -2.]),
-        (Unary::Relu { negative_slope: 0.0 }, BackwardRule::DeconvNet, [2., 2., 2., 2., 0., 0., 0., 0.]),
-        (Unary::Relu { negative_slope: 0.0 }, BackwardRule::Guided, [0., 0., 2., 2., 0., 0., 0., 0.]),
-        (Unary::Relu { negative_slope: 0.5 }, BackwardRule::Gradient, [1., 1., 2., 2., -1., -1., -2., -2.]),
-        (Unary::Relu { negative_slope: 0.5 }, BackwardRule::DeconvNet, [2., 2., 2., 2., -1., -1., -1., -1.]),
-        (Unary::Relu { negative_slope: 0.5 }, BackwardRule::Guided, [1., 1., 2., 2., -1., -1., -1., -1.]),
-        (
-            Unary::Clip { minimum: 0.0, maximum: 6.0 },
-            BackwardRule::Gradient,
-            [0., 2., 2., 0., 0., -2., -2., 0.],
-        ),
-        (
-            Unary::Clip { minimum: 0.0, maximum: 6.0 },
-            BackwardRule::DeconvNet,
-            [2., 2., 2., 2., 0., 0., 0., 0.],
-        ),
-        (Unary::Clip { minimum: 0.0, maximum: 6.0 }, BackwardRule::Guided, [0., 2., 2., 0., 0., 0., 0., 0.]),
+fn what_has_no_derivative_is_told_apart() {
+    let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.5, 2.5, -0.7];
+    let infinite = |negative, positive| Unary::IsInfinite { negative, positive };
+    let table: [(Unary, [f64; 6], f64); 6] = [
+        (Unary::IsNan, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0.0),
+        (infinite(true, true), [0.0, 1.0, 1.0, 0.0, 0.0, 0.0], 0.0),
+        (infinite(false, true), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], 0.0),
+        (infinite(true, false), [0.0, 0.0, 1.0, 0.0, 0.0, 0.0], 0.0),
+        (infinite(false, false), [0.0; 6], 0.0),
+        (Unary::Round(Rounding::Nearest), [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 2.0, 2.0, -1.0], 0.0),
     ];
-    for (function, rule, expected) in table {
-        let case = Case::new(
-            "",
-            &function,
-            |lowering| lower(&function, lowering),
-            vec![Array::new(&[8], x)],
-            |_| vec![],
-        );
-        let found = case.run(Layout::Plain, rule, &[g.to_vec()]);
-        assert_eq!(mismatch(&found.gradients[0], &expected, 0.0), None, "{function:?} {rule:?}");
+    let finite = |number: &f64| number.is_finite();
+    for (function, values, gradient) in table {
+        let lower = |lowering: &Lowering<'_>| lower(&function, lowering);
+        let case = Case::new("", &function, lower, vec![Array::new(&[6], x)], |_| vec![]);
+        let found = case.run(Layout::Plain, BackwardRule::Gradient, &[vec![2.0; 6]]);
+        for (found, expected) in found.results[0].iter().zip(&values).filter(|(_, value)| finite(value)) {
+            assert_eq!(f64::from(*found), *expected, "{function:?}");
+        }
+        assert_eq!(mismatch(&found.gradients[0], &[gradient; 6], 0.0), None, "{function:?}");
     }
 }
 
-/// Each picture of a batch has its own deviation, whatever the layout.
 #[test]
-fn smooth_gates_open_by_deviations() {
-    let x = Array::noise(&[2, 3, 5, 4], 7).map(|x| 2.0 * x + 0.3);
-    let g = Array::noise(&[2, 3, 5, 4], 8);
-    let open = |u: f64| {
-        let u = u.clamp(-3.0, 3.0);
-        0.5 + 0.5 * u * (27.0 + u * u) / (27.0 + 9.0 * u * u)
-    };
-    let functions = [
-        Unary::Relu { negative_slope: 0.0 },
-        Unary::Relu { negative_slope: 0.2 },
-        Unary::Clip { minimum: 0.0, maximum: 1.5 },
-        Unary::Clip { minimum: f32::NEG_INFINITY, maximum: 1.5 },
-    ];
-    for function in functions {
-        let mut expected = Vec::new();
-        for (x, g) in x.numbers.chunks(60).zip(g.numbers.chunks(60)) {
-            let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
-            let mean = x.iter().sum::<f64>() / 60.0;
-            let deviation = (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 60.0).sqrt();
-            expected.extend(x.iter().zip(g).map(|(x, &g)| {
-                let share = match function {
-                    Unary::Relu { negative_slope } => {
-                        let slope = f64::from(negative_slope);
-                        slope + (1.0 - slope) * open(x / deviation)
-                    }
-                    Unary::Clip { minimum: f32::NEG_INFINITY, .. } => open((1.5 - x) / deviation),
-                    _ => open(x / deviation) * open((1.5 - x) / deviation),
-                };
-                f64::from(g) * share
-            }));
-        }
+fn a_rounding_passes_the_gradient_straight_through_and_a_detached_value_none() {
+    let x = [-1.5, -0.2, 0.5, 2.5, 3.4];
+    let table: [(Unary, [f64; 5], f64); 2] =
+        [(Unary::StraightThrough, [-2.0, 0.0, 0.0, 2.0, 3.0], 2.0), (Unary::Detach, x.map(f64::from), 0.0)];
+    for (function, values, gradient) in table {
         let lower = |lowering: &Lowering<'_>| lower(&function, lowering);
-        let case = Case::new("", &function, lower, vec![x.clone()], |_| vec![]);
-        for layout in [Layout::Plain, Layout::ChannelsLast] {
-            let found = case.run(layout, BackwardRule::Smooth, std::slice::from_ref(&g.numbers));
-            assert_eq!(mismatch(&found.gradients[0], &expected, 1e-6), None, "{function:?} {layout:?}");
-        }
+        let case = Case::new("", &function, lower, vec![Array::new(&[5], x)], |_| vec![]);
+        let found = case.run(Layout::Plain, BackwardRule::Gradient, &[vec![2.0; 5]]);
+        assert_eq!(mismatch(&found.results[0], &values, 1e-7), None, "{function:?}");
+        assert_eq!(mismatch(&found.gradients[0], &[gradient; 5], 0.0), None, "{function:?}");
     }
 }
 
@@ -217,19 +208,4 @@ fn extremes_give_no_nan() {
         assert_eq!(mismatch(&found.results[0], &values, 1e-6), None, "{function:?}");
         assert_eq!(mismatch(&found.gradients[0], &gradients, 1e-6), None, "{function:?}");
     }
-}
-
-#[test]
-fn rectifiers_need_their_results_alone_and_let_nan_through() {
-    let function = Unary::Relu { negative_slope: 0.0 };
-    let case = Case::new(
-        "",
-        &function,
-        |lowering| lower(&function, lowering),
-        vec![Array::new(&[1], [f32::NAN])],
-        |_| vec![],
-    );
-    assert!(case.run(Layout::Plain, BackwardRule::Gradient, &[vec![1.0]]).results[0][0].is_nan());
-    assert_eq!(read_by(&function), Some(Reads::Result));
-    assert_eq!(read_by(&Unary::Relu { negative_slope: -1.0 }), Some(Reads::Operand));
 }

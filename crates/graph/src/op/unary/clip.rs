@@ -1,0 +1,30 @@
+//! Both bounds.
+
+use super::function::{Function, Reads, Real};
+
+/// `min(max(x, minimum), maximum)`. As in Caffe the bounds themselves still pass the gradient.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clip {
+    /// The lower bound.
+    pub minimum: f32,
+    /// The upper bound.
+    pub maximum: f32,
+}
+
+impl Function for Clip {
+    fn reads(self) -> Reads {
+        Reads::Argument
+    }
+
+    #[inline(always)]
+    fn value<R: Real>(self, x: R) -> R {
+        let (minimum, maximum) = (R::of(self.minimum), R::of(self.maximum));
+        let below = if x > maximum { maximum } else { x };
+        if below < minimum { minimum } else { below }
+    }
+
+    #[inline(always)]
+    fn gradient<R: Real>(self, v: R, g: R) -> R {
+        if v >= R::of(self.minimum) && v <= R::of(self.maximum) { g } else { R::zero() }
+    }
+}
