@@ -2,17 +2,22 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::process::ExitCode;
 
 use deepinside::Place;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, miette};
 
-/// Why a command failed.
+use crate::interruption;
+
+/// Why a command failed, or did not come to its end.
 #[derive(Debug)]
 pub enum Failure {
     /// The library says why.
     Library(deepinside::Error),
     /// The command line says why.
     Message(String),
+    /// Ctrl-C has stopped it; what it kept is said.
+    Interrupted(String),
     /// Some of several results failed; each was reported when it happened.
     Some {
         /// How many failed.
@@ -23,10 +28,21 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The exit code of the program.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Interrupted(_) => ExitCode::from(interruption::EXIT_CODE),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// Writes the cause to standard error; where it is about a line of a text file, with that line.
     #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub fn report(&self) {
-        eprintln!("error: {self}");
+        match self {
+            Self::Interrupted(_) => eprintln!("{self}"),
+            _ => eprintln!("error: {self}"),
+        }
         if let Self::Library(deepinside::Error::Description { path, place: Some(place), .. }) = self {
             eprint!("{}", snippet(&path.to_string_lossy(), place));
         }
@@ -38,6 +54,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Library(error) => error.fmt(formatter),
             Self::Message(message) => message.fmt(formatter),
+            Self::Interrupted(kept) => write!(formatter, "stopped by Ctrl-C: {kept}"),
             Self::Some { failed, of } => write!(formatter, "{failed} of {of} failed"),
         }
     }

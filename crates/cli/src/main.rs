@@ -5,6 +5,7 @@
 mod arguments;
 mod commands;
 mod failure;
+mod interruption;
 mod options;
 mod output;
 mod pictures;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }

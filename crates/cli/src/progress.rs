@@ -2,11 +2,11 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar with the remaining time and a message.
+/// A bar with the share that is done, the remaining time and a message.
 pub fn bar(length: usize, what: &str) -> ProgressBar {
     let bar = ProgressBar::new(length as u64);
     // The template is constant; were it wrong, the default style would do.
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {eta} {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {pos}/{len} {eta} {msg}") {
         bar.set_style(style);
     }
     bar.set_prefix(what.to_owned());
@@ -17,7 +17,7 @@ pub fn bar(length: usize, what: &str) -> ProgressBar {
 pub fn bytes(size: Option<u64>, file: &str) -> ProgressBar {
     let bar = size.map_or_else(ProgressBar::no_length, ProgressBar::new);
     if let Ok(style) =
-        ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+        ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {bytes}/{total_bytes} {bytes_per_sec} {eta}")
     {
         bar.set_style(style);
     }

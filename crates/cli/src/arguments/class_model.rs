@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use deepinside::class_model::DEFAULT_RECIPE;
 
 use super::{ModelArguments, RunArguments};
 
@@ -110,16 +111,18 @@ pub struct ObjectiveArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe")]
 pub struct RecipeArguments {
-    /// A recipe: paper, original, yosinski, lucid, transfer, or a .toml file that changes one of them.
-    #[arg(long, default_value = "paper", value_name = "NAME|FILE")]
+    /// A recipe: transfer (the pictures that other networks recognise best), lucid, yosinski, paper, original, or a .toml file
+    /// that changes one of them.
+    #[arg(long, default_value = DEFAULT_RECIPE, value_name = "NAME|FILE")]
     pub recipe: String,
     /// The number of steps.
     #[arg(long, value_name = "N")]
     pub iterations: Option<usize>,
-    /// The step: what the gradient is multiplied with, or the optimiser's own learning rate.
+    /// The step: what the gradient is multiplied with, or the optimiser's own learning rate. For plain ascent the gradient is
+    /// measured in units of SqueezeNet v1.1's, unless `--set gradient_scale=1` takes it as it is.
     #[arg(long, value_name = "NUMBER")]
     pub learning_rate: Option<f64>,
-    /// The λ of the penalty λ‖I‖². The paper's recipe ties its step to it.
+    /// The λ of the penalty λ‖I‖², in the same unit. The paper's recipe ties its step to it.
     #[arg(long, value_name = "NUMBER")]
     pub lambda: Option<f64>,
     /// The weight of the total variation.

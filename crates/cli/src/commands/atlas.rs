@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use deepinside::class_model::{Objective, Recipe, Wish, ascend, picture};
+use deepinside::class_model::{Objective, Recipe, Wish, ascend, faintness, picture};
 use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::Panel;
 use deepinside::vision::picture::WHITE;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::class_model::{message, recipe};
 use crate::arguments::AtlasArguments;
 use crate::failure::{Failure, Outcome};
-use crate::{output, progress, record};
+use crate::{interruption, output, progress, record};
 
 /// Where a folder of tiles says what they were made with.
 const SETTINGS_FILE: &str = "atlas.json";
@@ -29,6 +29,8 @@ struct Result<'a> {
     seed: u64,
     /// Classes whose pictures are one colour.
     constant: Vec<usize>,
+    /// Classes whose pictures are nearly one colour.
+    faint: Vec<usize>,
     folder: String,
     output: String,
     seconds: f64,
@@ -107,6 +109,7 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         ));
     }
     let bar = progress::bar(open, "atlas");
+    let interrupt = interruption::listen()?;
     // Groups stay as they are when an atlas goes on: how many share a pass may touch the last bits.
     for start in (0..tiles.len()).step_by(arguments.batch) {
         let group = start..tiles.len().min(start + arguments.batch);
@@ -120,8 +123,18 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         let first = model.class_name(classes[start]);
         let made = ascend(&model, &wishes, &recipe, None, &threads, |_, progress| {
             bar.set_message(format!("{}: {}", first.split(',').next().unwrap_or(&first), message(progress)));
-            ControlFlow::Continue(())
+            if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        // A tile that stopped on its way would be taken for a finished one.
+        if interrupt.is_asked() {
+            bar.finish_and_clear();
+            return Err(Failure::Interrupted(format!(
+                "{} of {} pictures are in {}, and the same command goes on from there",
+                tiles.len() - open + bar.position() as usize,
+                tiles.len(),
+                folder.display()
+            )));
+        }
         for (at, made) in group.zip(&made) {
             if !done[at] {
                 for note in &made.notes {
@@ -133,7 +146,7 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         }
     }
     bar.finish_and_clear();
-    let constant = sheet(&model, &classes, &tiles, arguments)?;
+    let [constant, faint] = sheet(&model, &classes, &tiles, arguments)?;
     if !arguments.run.json {
         output::line(arguments.output.display());
         return Ok(());
@@ -143,26 +156,27 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         recipe: &recipe.name,
         seed: arguments.seed,
         constant,
+        faint,
         folder: folder.to_string_lossy().into_owned(),
         output: arguments.output.to_string_lossy().into_owned(),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
 
-/// Makes the sheet of all tiles; returns the classes whose tiles are one colour.
+/// Makes the sheet of all tiles; returns the classes whose tiles are one colour, and those whose are nearly.
 fn sheet(
     model: &Model,
     classes: &[usize],
     tiles: &[PathBuf],
     arguments: &AtlasArguments,
-) -> Outcome<Vec<usize>> {
+) -> Outcome<[Vec<usize>; 2]> {
     let mut panels = Vec::new();
-    let mut constant = Vec::new();
+    let (mut constant, mut faint) = (Vec::new(), Vec::new());
     for (&class, tile) in classes.iter().zip(tiles) {
         let picture = Picture::from_photograph(&photograph::load(record::place(tile)?, Colour::Rgb)?)?;
-        if picture.is_one_colour() {
-            constant.push(class);
-            progress::note(format_args!("note: the picture of class {class} is one colour"));
+        if let Some(what) = faintness(&picture) {
+            if picture.is_one_colour() { constant.push(class) } else { faint.push(class) }
+            progress::note(format_args!("note: class {class}: {what}"));
         }
         record::output(tile)?;
         let name = model.class_name(class);
@@ -170,7 +184,7 @@ fn sheet(
         panels.push(Panel { title: format!("{class} {name}"), picture });
     }
     output::png(&arguments.output, &sheet_of(panels, arguments).render()?)?;
-    Ok(constant)
+    Ok([constant, faint])
 }
 
 fn sheet_of(panels: Vec<Panel>, arguments: &AtlasArguments) -> ContactSheet {

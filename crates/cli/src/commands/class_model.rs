@@ -5,20 +5,20 @@ use std::path::Path;
 use std::time::Instant;
 
 use deepinside::class_model::{
-    Ascent, ClassModel, Diversity, Objective, Progress, Recipe, Start, Wish, ascend, picture,
+    Ascent, ClassModel, Diversity, Objective, Progress, Recipe, Start, Wish, ascend, faintness, picture,
 };
 use deepinside::classify::{Prediction, prediction, predictions};
 use deepinside::graph::ValueId;
 use deepinside::vision::animation::AnimationFormat;
 use deepinside::vision::normalise::{Content, Scaling, normalise};
 use deepinside::vision::{Picture, npy};
-use deepinside::{Model, Threads};
+use deepinside::{Interrupt, Model, Threads};
 use serde::Serialize;
 
 use crate::arguments::{ClassModelArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Destination};
-use crate::{progress, record};
+use crate::{interruption, progress, record};
 
 /// About how many frames an animation has, where nothing else is asked for.
 const FRAMES: usize = 50;
@@ -47,8 +47,8 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
     let is_original = arguments.recipe.recipe == "original";
     let mut recipe = recipe_from(&arguments.recipe, |base| {
         // What an inversion is compared with stands still.
-        if arguments.objective.invert.is_some() && base.name == "paper" {
-            base.jitter = 0.0;
+        if arguments.objective.invert.is_some() {
+            base.stand_still();
         }
     })?;
     if let Some(path) = &arguments.start {
@@ -95,25 +95,32 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
         })
         .collect();
     let shared = if arguments.diversity.is_some() { copies } else { batch };
+    let every = animated.is_some().then_some(frame_every);
+    let interrupt = interruption::listen()?;
+    let how = How { model: &model, recipe: &recipe, threads: &threads, interrupt: &interrupt };
+    let mut finished = 0;
     for group in wishes.chunks(shared) {
         let start = Instant::now();
         let diversity = diversity(&model, arguments, &group[0].1)?;
         let mut growing: Vec<Vec<Picture>> = vec![Vec::new(); group.len()];
-        let every = animated.is_some().then_some(frame_every);
-        let made = grow(&model, group, &recipe, diversity, &threads, every, &mut growing)?;
+        let mut made = grow(&how, group, diversity, every, &mut growing)?;
         let seconds = start.elapsed().as_secs_f64() / group.len() as f64;
-        for (((stem, wish), made), growing) in group.iter().zip(&made).zip(&growing) {
-            for note in &made.notes {
-                progress::note(format_args!("note: {stem}: {note}"));
+        for (((stem, wish), made), growing) in group.iter().zip(&mut made).zip(&growing) {
+            let iterations = made.values.len().saturating_sub(1);
+            if iterations < recipe.iterations {
+                made.notes.push(format!("its picture is that of step {iterations} of {}", recipe.iterations));
             }
             let constant = match normalise(&made.image, Scaling::Signed)?.content {
                 Content::Constant(number) => Some(number),
                 _ => None,
             };
-            if let Some(number) = constant {
-                progress::note(format_args!(
-                    "note: {stem}: the image is {number} everywhere; its picture shows nothing"
-                ));
+            let shown = picture(&model, &made.image, recipe.display)?;
+            made.notes.extend(match constant {
+                Some(number) => Some(format!("the image is {number} everywhere; its picture shows nothing")),
+                None => faintness(&shown),
+            });
+            for note in &made.notes {
+                progress::note(format_args!("note: {stem}: {note}"));
             }
             let file = to.file(stem, "-class-model.png");
             if let Some(raw) = &raw {
@@ -122,13 +129,6 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
             if let Some(frames) = &frames {
                 let (file, format) = frame_file(frames, stem)?;
                 output::animation(&file, format, growing, FRAME_DURATION)?;
-            }
-            let shown = picture(&model, &made.image, recipe.display)?;
-            if constant.is_none() && shown.is_one_colour() {
-                progress::note(format_args!(
-                    "note: {stem}: the image varies by less than a grey level, and its picture is one colour; more steps or a larger \
-                     learning rate change more"
-                ));
             }
             output::png(&file, &shown)?;
             if !arguments.run.json {
@@ -142,27 +142,41 @@ pub fn run(arguments: &ClassModelArguments) -> Outcome {
                 value: made.values.last().copied(),
                 recipe: &recipe.name,
                 seed: wish.seed,
-                iterations: made.values.len().saturating_sub(1),
+                iterations,
                 notes: &made.notes,
                 constant,
                 output: file.to_string_lossy().into_owned(),
                 seconds,
             })?;
         }
+        let is_whole = made.iter().all(|made| made.values.len() > recipe.iterations);
+        finished += if is_whole { group.len() } else { 0 };
+        if interrupt.is_asked() && finished < wishes.len() {
+            let message = format!("{finished} of {} pictures are finished", wishes.len());
+            return Err(Failure::Interrupted(message));
+        }
     }
     Ok(())
 }
 
+/// What all pictures of a run are made with.
+struct How<'a> {
+    model: &'a Model,
+    recipe: &'a Recipe,
+    threads: &'a Threads,
+    /// Ends an ascent before its recipe does.
+    interrupt: &'a Interrupt,
+}
+
 /// Makes the pictures that share passes, with a bar of progress and, every so many steps, a frame of each.
 fn grow(
-    model: &Model,
+    how: &How<'_>,
     group: &[(String, Wish)],
-    recipe: &Recipe,
     diversity: Option<Diversity>,
-    threads: &Threads,
     frame_every: Option<usize>,
     frames: &mut [Vec<Picture>],
 ) -> Outcome<Vec<ClassModel>> {
+    let &How { model, recipe, threads, interrupt } = how;
     let bar = progress::bar(recipe.iterations, &group[0].1.objective.describe(model));
     let wishes: Vec<Wish> = group.iter().map(|(_, wish)| wish.clone()).collect();
     let mut failed = None;
@@ -175,7 +189,7 @@ fn grow(
             failed = Some(failure);
             return ControlFlow::Break(());
         }
-        ControlFlow::Continue(())
+        if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     bar.finish_and_clear();
     match failed {

@@ -6,6 +6,7 @@ use deepinside_vision::Array;
 use rayon::prelude::*;
 
 use super::canvas::{Canvas, Tone};
+use super::gradient_size::GradientSize;
 use super::objective::contrast;
 use super::view::{Corners, View};
 use super::{ClassModel, Objective, Progress, Recipe, Start, diversity};
@@ -69,6 +70,8 @@ pub struct Ascent<'a> {
     /// The same network with DeconvNet's rule, once a gradient was zero.
     redirected: Option<Session>,
     tone: Tone,
+    /// How large the network's gradients are, once that matters.
+    gradient_size: Option<GradientSize>,
     pictures: Vec<Growing>,
     iteration: usize,
     notes: Vec<String>,
@@ -132,6 +135,15 @@ impl<'a> Ascent<'a> {
         let &[_, channels, height, width] = extents else {
             return Err(Error::Model("the network's input has no four axes".to_owned()));
         };
+        let mut notes = Vec::new();
+        let measures = recipe.gradient_scale.is_none() && recipe.heeds_gradient_size();
+        let gradient_size = measures.then(|| GradientSize::measure(model, threads)).transpose()?;
+        let is_plain = recipe.starts_plainly_at_the_mean();
+        if let Some(times) = gradient_size.filter(|_| is_plain).and_then(|size| size.flatness()) {
+            recipe.start = Start::Normal;
+            recipe.start_deviation = GradientSize::FAINT_NOISE;
+            notes.push(flat_mean(times));
+        }
         let pictures = wishes.iter().map(|wish| {
             let mut random = Random::new(wish.seed);
             let canvas = Canvas::new(&recipe, channels, [height, width], wish.seed, &mut random)?;
@@ -146,9 +158,10 @@ impl<'a> Ascent<'a> {
             session: session(model, wishes, recipe.views, diversity, recipe.rule, threads)?,
             redirected: None,
             tone,
+            gradient_size,
             pictures: pictures.collect::<Result<_>>()?,
             iteration: 0,
-            notes: Vec::new(),
+            notes,
             recipe,
         })
     }
@@ -250,6 +263,7 @@ impl<'a> Ascent<'a> {
             progress.push(Progress { iteration: self.iteration, value: value as f32, probability });
         }
         let learning_rate = self.learning_rate();
+        let unit = 1.0 / self.gradient_scale()? as f32;
         let size = (gradients.len() / views.len()).max(1);
         let back = |(view, gradient): (&Corners, &[f32])| view.back(&self.tone.back(gradient));
         let slopes: Vec<Vec<f32>> =
@@ -257,8 +271,10 @@ impl<'a> Ascent<'a> {
         let states = self.pictures.iter_mut().zip(&shown).zip(slopes.chunks_exact(self.views)).zip(&progress);
         for (((picture, shown), slopes), progress) in states {
             picture.scores.push(progress.value);
+            let mut slopes = mean(slopes);
+            slopes.iter_mut().for_each(|slope| *slope *= unit);
             threads.run(|| {
-                picture.canvas.step(&self.recipe, learning_rate, self.iteration, shown, &mean(slopes));
+                picture.canvas.step(&self.recipe, learning_rate, self.iteration, shown, &slopes);
             });
         }
         self.iteration += 1;
@@ -299,6 +315,21 @@ impl<'a> Ascent<'a> {
             });
         }
         Ok(models)
+    }
+
+    /// What gradients are divided by. The network is measured once, when that first matters: numbers of
+    /// the recipe may change on the way.
+    fn gradient_scale(&mut self) -> Result<f64> {
+        match (self.recipe.gradient_scale, self.gradient_size) {
+            (Some(scale), _) => Ok(scale),
+            (None, _) if !self.recipe.heeds_gradient_size() => Ok(1.0),
+            (None, Some(size)) => Ok(size.scale()),
+            (None, None) => {
+                let size = GradientSize::measure(self.model, &self.threads)?;
+                self.gradient_size = Some(size);
+                Ok(size.scale())
+            }
+        }
     }
 
     /// The learning rate of the next step.
@@ -404,6 +435,15 @@ impl<'a> Ascent<'a> {
         }
         Ok(gradients)
     }
+}
+
+/// Says why an ascent does not start at the mean, where gradients are so many times smaller than nearby.
+fn flat_mean(times: f64) -> String {
+    let found = match times.is_finite() {
+        true => format!("{times:.0} times smaller than in noise of one grey level"),
+        false => "zero, and in noise of one grey level it is not".to_owned(),
+    };
+    format!("the network's gradient at the mean is {found}: the ascent starts from such noise")
 }
 
 /// How many numbers share a generator of noise: pieces of work for threads, fixed so that their number changes nothing.

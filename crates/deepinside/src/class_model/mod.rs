@@ -8,6 +8,8 @@
 mod ascent;
 mod canvas;
 mod diversity;
+mod faintness;
+mod gradient_size;
 pub mod judge;
 mod objective;
 mod optimiser;
@@ -22,8 +24,9 @@ use deepinside_engine::Threads;
 use deepinside_vision::{Array, ChannelOrder, Picture};
 
 pub use self::ascent::{Ascent, AscentState, Diversity, Wish};
+pub use self::faintness::faintness;
 pub use self::objective::Objective;
-pub use self::recipe::{Display, Optimiser, Parameterisation, RECIPES, Recipe, Start};
+pub use self::recipe::{DEFAULT_RECIPE, Display, Optimiser, Parameterisation, RECIPES, Recipe, Start};
 use crate::{Model, Result, Scores};
 
 /// The state of one picture before a step.

@@ -10,6 +10,10 @@ use crate::{BackwardRule, Error, Result};
 /// The names of the recipes that are built in.
 pub const RECIPES: [&str; 5] = ["paper", "original", "yosinski", "lucid", "transfer"];
 
+/// The recipe that is taken where none is named: of those built in, the one whose pictures a second
+/// network names most often (`docs/methods/class-model.md`).
+pub const DEFAULT_RECIPE: &str = "transfer";
+
 /// In which numbers a picture is searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -86,6 +90,12 @@ pub struct Recipe {
     pub final_learning_rate: f64,
     /// The λ of the penalty λ‖I‖², I in grey levels about the mean (for a spectrum: about grey).
     pub l2: f64,
+    /// What the gradient of the objective is divided by before penalties and steps, so that λ, the
+    /// weight of the total variation and the rate of plain ascent mean the same for every network.
+    /// None measures how much larger the network's gradients are than those of SqueezeNet v1.1; 1 takes
+    /// gradients as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_scale: Option<f64>,
     /// The weight of the total variation Σ (dx² + dy²)^(β/2) that is subtracted from what is maximised (Mahendran and Vedaldi 2014).
     pub total_variation: f64,
     /// Its β.
@@ -162,6 +172,7 @@ impl Recipe {
             learning_rate: Self::paper_step(3e-6),
             final_learning_rate: 1.0,
             l2: 3e-6,
+            gradient_scale: None,
             total_variation: 0.0,
             total_variation_exponent: 2.0,
             spectrum_decay: 1.0,
@@ -194,6 +205,7 @@ impl Recipe {
 
     /// The original project's `visualize.py`: from uniform noise, learning rate 1e4, no penalty. It took 10,000
     /// iterations; 200 are taken here, since after a few the ascent with this rate only wanders.
+    /// Gradients are taken as they are, whatever the network.
     pub fn original() -> Self {
         Self {
             name: "original".to_owned(),
@@ -201,6 +213,7 @@ impl Recipe {
             iterations: 200,
             learning_rate: 1e4,
             l2: 0.0,
+            gradient_scale: Some(1.0),
             jitter: 0.0,
             display: Display::Stretched,
             ..Self::paper()
@@ -256,6 +269,22 @@ impl Recipe {
     /// [`Recipe::lucid`] in half as many steps, with calmer colours: no worse for *other* networks (`docs/methods/class-model.md`).
     pub fn transfer() -> Self {
         Self { name: "transfer".to_owned(), iterations: 128, l2: 1e-9, chroma: 0.7, ..Self::lucid() }
+    }
+
+    /// Keeps the network's views of the picture where they are, for an objective that compares places.
+    pub fn stand_still(&mut self) {
+        *self = Self { jitter: 0.0, zoom: [1.0; 2], rotation: 0.0, mirror: false, ..self.clone() };
+    }
+
+    /// Whether anything in it depends on how large gradients are.
+    pub(super) fn heeds_gradient_size(&self) -> bool {
+        self.optimiser == Optimiser::Gradient || self.l2 > 0.0 || self.total_variation > 0.0
+    }
+
+    /// Whether it goes uphill by plain steps from the mean, and so stays there where gradients are small.
+    pub(super) fn starts_plainly_at_the_mean(&self) -> bool {
+        let is_at_mean = self.parameterisation == Parameterisation::Pixels && self.start == Start::Zero;
+        is_at_mean && self.optimiser == Optimiser::Gradient
     }
 
     /// A recipe by its name, see [`RECIPES`].
@@ -347,6 +376,12 @@ impl Recipe {
                 self.final_learning_rate,
             ),
             (at_least_zero(self.l2), "l2", "zero or a positive number", self.l2),
+            (
+                self.gradient_scale.is_none_or(f64::is_normal) && self.gradient_scale.unwrap_or(1.0) > 0.0,
+                "gradient scale",
+                "a positive number",
+                self.gradient_scale.unwrap_or(1.0),
+            ),
             (
                 at_least_zero(self.total_variation),
                 "total variation",
@@ -457,6 +492,7 @@ mod tests {
             assert_eq!(recipe.name, name);
             recipe.check().unwrap();
         }
+        assert!(RECIPES.contains(&DEFAULT_RECIPE));
         assert!(Recipe::named("lucent").unwrap_err().to_string().contains("lucid"));
     }
 
@@ -474,11 +510,17 @@ mod tests {
             mine,
             Recipe { name: "mine".to_owned(), jitter: 3.0, zoom: [0.5, 1.0], ..Recipe::lucid() }
         );
+        assert_eq!(read("gradient_scale = 2").unwrap().gradient_scale, Some(2.0));
+        let original = read("base = \"original\"\niterations = 3").unwrap();
+        assert_eq!((original.gradient_scale, original.iterations), (Some(1.0), 3));
         for (text, said) in [
             ("jittr = 3", "jittr"),
             ("base = \"lucid\"\nblur = 1.0", "spectrum"),
             ("l2 = -1.0", "l2"),
             ("l2 = nan", "l2"),
+            ("gradient_scale = 0", "gradient scale"),
+            ("gradient_scale = -2.5", "gradient scale"),
+            ("gradient_scale = inf", "gradient scale"),
             ("zoom = [2.0, 1.0]", "zoom"),
             ("noise = -1.0", "noise"),
             ("views = 0", "views"),

@@ -25,7 +25,7 @@ use crate::problem::{Answer, JobRefusals, Problem, Refusals};
 const PICTURE_TIME: u32 = 60;
 
 /// The name of a recipe that is built in.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RecipeName {
     /// Simonyan, Vedaldi and Zisserman 2013.
@@ -37,6 +37,7 @@ pub enum RecipeName {
     /// Olah, Mordvintsev and Schubert 2017.
     Lucid,
     /// The same, for pictures that other networks recognise, too.
+    #[default]
     Transfer,
 }
 
@@ -100,7 +101,7 @@ pub struct ClassModelRequest {
     model: Option<String>,
     /// What is maximised.
     objective: ObjectiveRequest,
-    /// How; "paper" by default.
+    /// How; "transfer" by default.
     recipe: Option<RecipeName>,
     /// What is changed of the recipe.
     #[serde(default)]
@@ -225,7 +226,7 @@ pub async fn begin(
     let job = move |interrupt: &Interrupt| {
         let model = entry.open(interrupt)?;
         let objective = objective(&model, &request.objective)?;
-        let name = request.recipe.unwrap_or(RecipeName::Paper);
+        let name = request.recipe.unwrap_or_default();
         let recipe = Recipe::named(name.name())?.with(request.changes.table())?;
         let command = command(&entry, &request, name);
         let beginning = Beginning { entry, model, objective, recipe, seed: request.seed, command };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use deepinside::class_model::{Ascent, Progress, Recipe, Wish, picture};
+use deepinside::class_model::{Ascent, Progress, Recipe, Wish, faintness, picture};
 use deepinside::vision::Picture;
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -448,6 +448,9 @@ impl Growing {
         control.iteration = iteration;
         control.timeline.values.extend(progress.first().map(|progress| progress.value));
         control.notes = ascent.notes().to_vec();
+        if iteration >= iterations {
+            control.notes.extend(picture.as_ref().and_then(faintness));
+        }
         if let Some(state) = state {
             control.timeline.add_state(state);
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use deepinside::class_model::judge::{Judge, Verdict, random_classes, summary};
-use deepinside::class_model::{Objective, Wish, ascend, picture};
+use deepinside::class_model::{Objective, Wish, ascend, faintness, picture};
 use deepinside::evaluation::{Details, Key, Keyed};
 use deepinside::{Settings, Threads};
 use serde::{Deserialize, Serialize};
@@ -94,8 +94,12 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
                 let made = kept(made, arguments.details.as_deref())?;
                 for made in &made {
                     let verdict = judge.judge(&model, made, class, &recipe)?;
+                    let shown = picture(&model, &made.image, recipe.display)?;
+                    if let Some(what) = faintness(&shown) {
+                        bar.suspend(|| progress::note(format_args!("note: class {class}: {what}")));
+                    }
                     if let Some(file) = &file {
-                        output::png(file, &picture(&model, &made.image, recipe.display)?)?;
+                        output::png(file, &shown)?;
                     }
                     let kept = Kept { verdict, seconds: start.elapsed().as_secs_f64() };
                     if let Some(details) = &mut details {
