@@ -6,7 +6,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub fn bar(length: usize, what: &str) -> ProgressBar {
     let bar = ProgressBar::new(length as u64);
     // The template is constant; were it wrong, the default style would do.
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {pos}/{len} {eta} {msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {pos}/{len} {eta} {msg}")
+    {
         bar.set_style(style);
     }
     bar.set_prefix(what.to_owned());
@@ -16,9 +18,9 @@ pub fn bar(length: usize, what: &str) -> ProgressBar {
 /// A bar for the bytes of a file; without its end where the size is not known.
 pub fn bytes(size: Option<u64>, file: &str) -> ProgressBar {
     let bar = size.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    if let Ok(style) =
-        ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-    {
+    if let Ok(style) = ProgressStyle::with_template(
+        "{prefix} {wide_bar} {percent:>3} % {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+    ) {
         bar.set_style(style);
     }
     bar.set_prefix(file.to_owned());

@@ -175,7 +175,11 @@ fn sheet(
     for (&class, tile) in classes.iter().zip(tiles) {
         let picture = Picture::from_photograph(&photograph::load(record::place(tile)?, Colour::Rgb)?)?;
         if let Some(what) = faintness(&picture) {
-            if picture.is_one_colour() { constant.push(class) } else { faint.push(class) }
+            if picture.is_one_colour() {
+                constant.push(class)
+            } else {
+                faint.push(class)
+            }
             progress::note(format_args!("note: class {class}: {what}"));
         }
         record::output(tile)?;

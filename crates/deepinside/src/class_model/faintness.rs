@@ -34,10 +34,12 @@ fn levels(picture: &Picture) -> usize {
     let spread = |counts: &[usize; 256]| {
         let first = |levels: &mut dyn Iterator<Item = &usize>| {
             let mut passed = 0;
-            levels.take_while(|&&count| {
-                passed += count;
-                passed as f64 <= outside
-            }).count()
+            levels
+                .take_while(|&&count| {
+                    passed += count;
+                    passed as f64 <= outside
+                })
+                .count()
         };
         256 - first(&mut counts.iter()) - first(&mut counts.iter().rev())
     };
