@@ -12,7 +12,7 @@ use crate::{BackwardRule, Model, Result, ScoreRunner, Threads};
 
 /// The size of the gradients of SqueezeNet v1.1 (Caffe), for which the recipes' numbers were chosen,
 /// measured as those of any network.
-const REFERENCE: f64 = 3.47e-4;
+const REFERENCE: f64 = 3.81e-4;
 
 /// The deviations of the noise near the mean, in grey levels: the first at which a gradient comes back.
 /// A network that is silent at one grey level may still react to strong noise.
@@ -74,12 +74,13 @@ impl GradientSize {
         Ok(Self { at_mean, nearby: 0.0, deviation: 0.0 })
     }
 
-    /// By how much the network's gradients are larger than those for which recipes are made, to two
-    /// digits, so that the last bits of a processor's sums change no recipe. 1 where nothing comes back.
+    /// By how much the network's gradients are larger than those for which recipes are made, to a whole
+    /// decibel (12 %), so that the last bits of a processor's sums change no recipe. 1 where nothing
+    /// comes back.
     pub fn scale(&self) -> f64 {
         let ratio = self.nearby / REFERENCE;
-        let rounded = format!("{ratio:.1e}").parse().unwrap_or(1.0);
-        if f64::is_normal(rounded) { rounded } else { 1.0 }
+        let rounded = 10f64.powf((20.0 * ratio.log10()).round() / 20.0);
+        if rounded.is_normal() { rounded } else { 1.0 }
     }
 
     /// Where the mean is flat, how many times the gradient is larger in noise of one grey level. Plain
@@ -95,12 +96,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_has_two_digits_and_is_one_where_nothing_comes_back() {
+    fn the_scale_is_in_whole_decibels_and_is_one_where_nothing_comes_back() {
         let scale = |nearby| GradientSize { at_mean: 1.0, nearby, deviation: 1.0 }.scale();
         assert_eq!(scale(REFERENCE), 1.0);
-        assert_eq!(scale(REFERENCE * 1.004), 1.0);
-        assert_eq!(scale(REFERENCE * 0.0368), 0.037);
-        assert_eq!(scale(REFERENCE * 43_210.0), 43_000.0);
+        assert_eq!([scale(REFERENCE * 0.95), scale(REFERENCE * 1.05)], [1.0, 1.0]);
+        for (ratio, decibels) in [(0.0368, -29), (0.1, -20), (1.1, 1), (43_210.0, 93)] {
+            let expected = 10f64.powi(decibels).powf(0.05);
+            assert!((scale(REFERENCE * ratio) / expected - 1.0).abs() < 1e-12, "{ratio}");
+        }
         for nothing in [0.0, f64::NAN, f64::INFINITY] {
             assert_eq!(scale(nothing), 1.0, "{nothing}");
         }
