@@ -19,6 +19,8 @@ pub struct Assumption {
     pub value: String,
     /// Where it comes from.
     pub source: String,
+    /// Where neither a setting nor a file says it, though other networks need another: what was guessed, as "RGB".
+    pub guess: Option<&'static str>,
 }
 
 /// What a photograph is resized to before a crop is cut.
@@ -51,7 +53,14 @@ pub(crate) struct Assumptions {
 
 impl Assumptions {
     pub(crate) fn add(&mut self, what: &'static str, value: impl Into<String>, source: impl Into<String>) {
-        self.list.push(Assumption { what, value: value.into(), source: source.into() });
+        self.list.push(Assumption { what, value: value.into(), source: source.into(), guess: None });
+    }
+
+    /// Marks the last choice as a guess, unless it was made by a setting.
+    fn guessed(&mut self, guess: &'static str) {
+        if let Some(last) = self.list.last_mut().filter(|last| last.source != "set") {
+            last.guess = Some(guess);
+        }
     }
 
     /// A choice that was made, or else a default with its reason.
@@ -90,6 +99,8 @@ struct Usual {
     scale_reason: &'static str,
     interpolation: Interpolation,
     interpolation_reason: &'static str,
+    /// What all of this is called; none where the network tells it.
+    normalisation: Option<&'static str>,
 }
 
 /// The mean pixel of ImageNet in blue, green, red, as Caffe's examples state it.
@@ -111,6 +122,7 @@ impl Usual {
             scale_reason: "nothing else is said",
             interpolation: Interpolation::PillowBilinear,
             interpolation_reason: "torchvision's default, which most networks in ONNX files were trained and are tested with",
+            normalisation: None,
         };
         if origin.format == Format::Caffe {
             return Self {
@@ -125,6 +137,7 @@ impl Usual {
                 interpolation: Interpolation::AntiAliased,
                 interpolation_reason: "what Caffe's Python interface does with today's scikit-image: without blurring, shrinking \
                                        makes noise of fine texture",
+                normalisation: Some("the mean pixel of ImageNet"),
                 ..rgb
             };
         }
@@ -152,6 +165,7 @@ impl Usual {
                 )),
                 scale: vec![1.0 / 127.5],
                 scale_reason: "most networks from TensorFlow take −1 to 1; set another with --scale",
+                normalisation: Some("pixels from −1 to 1"),
                 ..rgb
             };
         }
@@ -159,6 +173,7 @@ impl Usual {
             mean: Some((TORCHVISION_MEAN, "what torchvision's networks are fed; set another with --mean")),
             scale: TORCHVISION_DEVIATION.iter().map(|deviation| 1.0 / deviation).collect(),
             scale_reason: "one over the deviation that torchvision's networks are fed with; set another with --scale",
+            normalisation: Some("torchvision's normalisation"),
             ..rgb
         }
     }
@@ -214,6 +229,9 @@ pub(crate) fn transformer(
         |order| format!("{order:?}").to_lowercase(),
         if channels == 1 { "the network takes one channel" } else { usual.order_reason },
     );
+    if channels == 3 {
+        assumptions.guessed(if channel_order == ChannelOrder::Bgr { "BGR" } else { "RGB" });
+    }
     if channel_order.channels() != channels {
         return Err(Error::Model(format!(
             "the network takes {channels} channels, but channel order {channel_order:?} has {}",
@@ -227,6 +245,16 @@ pub(crate) fn transformer(
         |scale| format!("[0, 1] times {scale}"),
         usual.raw_scale_reason,
     );
+    if let Some(normalisation) = usual.normalisation
+        && input.mean.is_none()
+        && input.scale.is_none()
+    {
+        assumptions.guessed(match (channels, usual.raw_scale == 1.0) {
+            (3, _) => normalisation,
+            (_, true) => "pixels from 0 to 1 without a mean",
+            (_, false) => "pixels from 0 to 255 without a mean",
+        });
+    }
     let mean = mean(channels, raw_scale == usual.raw_scale, channel_order, &usual, settings, assumptions)?;
     let input_scale =
         scale(channels, raw_scale == usual.raw_scale, channel_order, &usual, settings, assumptions)?;
@@ -343,16 +371,33 @@ fn mean_file(path: &Path) -> Result<Mean> {
     }
 }
 
+/// What was guessed about pictures, as "assumed RGB and torchvision's normalisation".
+pub(crate) fn guesses(assumptions: &[Assumption]) -> Option<String> {
+    let guesses: Vec<&str> = assumptions.iter().filter_map(|assumption| assumption.guess).collect();
+    (!guesses.is_empty()).then(|| format!("assumed {}", guesses.join(" and ")))
+}
+
+/// The class names that a setting names.
+///
+/// # Errors
+/// When the list cannot be read.
+pub(crate) fn named_labels(settings: &Settings) -> Result<Option<Labels>> {
+    match settings.labels.as_deref() {
+        Some(ILSVRC) => Ok(Some(Labels::ilsvrc())),
+        Some(path) => Labels::read(Path::new(path)).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The names of the classes.
 pub(crate) fn labels(
     score: &Score,
     order: ChannelOrder,
-    settings: &Settings,
+    named: Option<Labels>,
     assumptions: &mut Assumptions,
 ) -> Result<Labels> {
-    let (labels, source) = match settings.labels.as_deref() {
-        Some(ILSVRC) => (Labels::ilsvrc(), "set"),
-        Some(path) => (Labels::read(Path::new(path))?, "set"),
+    let (labels, source) = match named {
+        Some(labels) => (labels, "set"),
         None if matches!(score.classes, 1000 | 1001) && order != ChannelOrder::Grey => {
             (Labels::ilsvrc(), "the network has a thousand classes, so they are taken for those of ImageNet")
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deepinside_engine::{Plan, PlanOptions, Session, Threads};
-use deepinside_graph::pass::channels_first;
+use deepinside_graph::pass::{batch_axis, channels_first};
 use deepinside_graph::{Graph, ValueId};
 use deepinside_vision::crops::Region;
 use deepinside_vision::photograph::LoadOptions;
@@ -13,6 +13,7 @@ use deepinside_vision::{Array, Crop, Photograph, Transformer, crops};
 use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
 use crate::labels::Labels;
 use crate::network::{self, NamedTensor, Network, OpenOptions};
+use crate::score::ScoreQuestion;
 use crate::settings::Settings;
 use crate::{Error, Interrupt, Result, Score, random_weights, statistics};
 
@@ -130,22 +131,39 @@ impl Model {
                 format!("of the folder's formats Caffe comes first; to open {} name it", other.display());
             assumptions.add("network", path.display().to_string(), reason);
         }
-        let mut graph = network.graph.with_batch(1)?;
+        let mut graph = network.graph;
+        if let Some(single) = single_picture_input(&graph) {
+            let name = graph.value(single).name.clone();
+            graph = batch_axis(graph, single)?.0;
+            assumptions.add(
+                "batch axis",
+                "none",
+                format!("input '{name}' is a single picture; it is given one"),
+            );
+        }
+        graph = graph.with_batch(1)?;
         if let Some(last) = channels_last_input(&graph) {
             let name = graph.value(last).name.clone();
             graph = channels_first(graph, last)?.0;
             assumptions.add("layout", "channels last", format!("input '{name}' is N×H×W×C"));
         }
-        let score = Score::find(&graph, settings.score.as_deref())?;
         let input = image_input(&graph)?;
+        let labels = choices::named_labels(&settings)?;
+        let extents = graph.value(input).shape.extents();
+        let question = ScoreQuestion {
+            asked: settings.score.as_deref(),
+            names: labels.as_ref().map(Labels::len),
+            picture: Some([extents[2], extents[3]]),
+        };
+        let score = Score::find(&mut graph, &question)?;
         let origin =
             Origin { format: network.format, producer: &network.producer, open_size: network.open_size };
         let transformer = choices::transformer(&graph, input, &origin, &settings, &mut assumptions)?;
         let (labels, resize) = (
-            choices::labels(&score, transformer.channel_order, &settings, &mut assumptions)?,
+            choices::labels(&score, transformer.channel_order, labels, &mut assumptions)?,
             choices::resize(&transformer, &settings, &mut assumptions),
         );
-        for note in &score.notes {
+        for note in score.chosen.iter().chain(&score.notes) {
             assumptions.add("score", graph.value(score.value).name.clone(), note.clone());
         }
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -171,6 +189,9 @@ impl Model {
             tensors: network.tensors,
             memory_limit,
         };
+        if let Some(appearance) = &model.score.appearance {
+            model.warnings.push(appearance.sentence.clone());
+        }
         if let Some(seed) = random_weights {
             model
                 .warnings
@@ -195,6 +216,25 @@ impl Model {
         let mut list = suspicious_weights(&self.graph);
         list.extend(statistics::suspicious_preprocessing(&self.graph, self.input, &self.transformer));
         list
+    }
+
+    /// What was guessed about the model because neither its files nor a setting say it, in one sentence: how photographs
+    /// become its input, and which of several results holds its scores.
+    pub fn guesses(&self) -> Option<String> {
+        let of_picture = choices::guesses(&self.assumptions);
+        let list: Vec<String> = of_picture.into_iter().chain(self.score.chosen.clone()).collect();
+        (!list.is_empty()).then(|| format!("{}; see `deepinside info`", list.join("; ")))
+    }
+
+    /// Whether classes can be named from the network's result.
+    ///
+    /// # Errors
+    /// When the result is a detector's boxes, a sequence of tokens or a map.
+    pub fn expect_classes(&self) -> Result<()> {
+        match &self.score.appearance {
+            Some(appearance) if appearance.is_certain => Err(Error::Model(appearance.sentence.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Loads a photograph as the network's input needs it: colour or grey.
@@ -276,9 +316,14 @@ impl Model {
         self.labels.find(asked, self.score.classes)
     }
 
-    /// The name of a class, or "class 3" where there is none.
+    /// The name of a class, or "class 3" where there is none; "positive" for a single score.
     pub fn class_name(&self, index: usize) -> String {
-        self.labels.get(index).map_or_else(|| format!("class {index}"), |label| label.name.clone())
+        match self.labels.get(index) {
+            Some(label) => label.name.clone(),
+            // Its probability is that of the second of two classes.
+            None if self.score.classes == 1 => "positive".to_owned(),
+            None => format!("class {index}"),
+        }
     }
 }
 
@@ -293,6 +338,15 @@ pub(crate) fn suspicious_weights(graph: &Graph) -> Vec<String> {
         )
     };
     graph.not_finite().into_iter().map(sentence).collect()
+}
+
+/// The only input, where it takes one picture and has no batch axis: C×H×W, or H×W×C.
+fn single_picture_input(graph: &Graph) -> Option<ValueId> {
+    let &[input] = graph.inputs() else { return None };
+    match *graph.value(input).shape.extents() {
+        [1 | 3, _, _] | [_, _, 1 | 3] => Some(input),
+        _ => None,
+    }
 }
 
 /// The only input, where it takes a picture whose channels come last, as networks from Keras do.

@@ -5,9 +5,15 @@
 //! a rectifier follows the class convolution (SqueezeNet) the score is taken before it: behind it most classes are exactly
 //! zero and have no gradient.
 
-use deepinside_graph::op::{PoolKind, Reduction, Unary};
-use deepinside_graph::{Graph, Node, Op, ValueId};
+mod appearance;
+mod normaliser;
+mod results;
 
+use deepinside_graph::op::{Concat, Extent, PoolKind, Reduction, Reshape, Unary};
+use deepinside_graph::{Graph, Node, NodeId, Op, ValueId};
+
+pub(crate) use self::appearance::Appearance;
+use self::normaliser::{Found, normaliser_behind, normaliser_of};
 use crate::{Error, Result};
 
 /// How a network's output relates to its class scores.
@@ -26,7 +32,7 @@ pub enum Normalisation {
 pub struct Score {
     /// The value: `N × classes`, or `N × classes × H × W` of which the spatial mean is the score.
     pub value: ValueId,
-    /// The network's own result that belongs to it.
+    /// The value with the probabilities that belong to it; without a normalisation, the network's own result.
     pub output: ValueId,
     /// The number of classes.
     pub classes: usize,
@@ -34,101 +40,206 @@ pub struct Score {
     pub normalisation: Normalisation,
     /// What was cut off, in whole sentences.
     pub notes: Vec<String>,
+    /// Where one of several results was chosen, which, in a whole sentence.
+    pub(crate) chosen: Option<String>,
+    /// What the network's result looks like, where not like class scores.
+    pub(crate) appearance: Option<Appearance>,
+}
+
+/// What is known about a network when its score is looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ScoreQuestion<'a> {
+    /// The value that holds the score, by its name.
+    pub asked: Option<&'a str>,
+    /// How many class names there are.
+    pub names: Option<usize>,
+    /// Height and width of the network's pictures.
+    pub picture: Option<[usize; 2]>,
 }
 
 impl Score {
-    /// Finds the class score of a network: behind its only or last result, or at the value named `asked`.
+    /// Finds the class score of a network for one picture: before the softmax or sigmoid of its result, or at the value
+    /// that is asked for by name.
+    ///
+    /// A score without a class axis gets one, and a single score for which there are two names becomes two classes; both
+    /// add nodes to the graph, behind all others.
     ///
     /// # Errors
-    /// When there is no such value, or it has no channel axis.
-    pub fn find(graph: &Graph, asked: Option<&str>) -> Result<Self> {
+    /// When there is no such value, or no result that could be scores.
+    pub(crate) fn find(graph: &mut Graph, question: &ScoreQuestion<'_>) -> Result<Self> {
         let producers = graph.producers();
-        let producer = |value: ValueId| producers[value.index()].map(|node| graph.node(node));
-        let output = match asked {
+        let mut chosen = None;
+        let result = match question.asked {
             Some(name) => graph.find(name).ok_or_else(|| no_such_value(graph, name))?,
             None => {
-                let computed =
-                    |value: &&ValueId| producer(**value).is_some() && graph.value(**value).shape.rank() >= 2;
-                let normalised = |value: &&ValueId| {
-                    let op = producer(**value).map(|node| &node.op);
-                    matches!(op, Some(Op::Softmax(_) | Op::LogSoftmax(_) | Op::Unary(Unary::Sigmoid)))
-                };
-                // Of several results the last that is normalised, else the last.
-                let results = || graph.outputs().iter().rev().filter(computed);
-                *results().find(normalised).or_else(|| results().next()).ok_or_else(|| {
-                    Error::Model(
-                        "the network has no result with a class axis; name the score with --score".to_owned(),
-                    )
-                })?
+                let result = results::choose(graph, &producers)?;
+                if graph.outputs().len() > 1 {
+                    chosen = Some(format!(
+                        "the network has {} results; '{}' is taken for the class scores (--score names another)",
+                        graph.outputs().len(),
+                        graph.value(result).name
+                    ));
+                }
+                result
             }
         };
         let mut notes = Vec::new();
-        if asked.is_none() && graph.outputs().len() > 1 {
-            notes.push(format!(
-                "the network has {} results; '{}' is taken for the class scores (--score names another)",
-                graph.outputs().len(),
-                graph.value(output).name
-            ));
-        }
-        let mut value = output;
-        let mut normalisation = Normalisation::None;
-        // A value that was asked for by name is the score as it is.
-        while asked.is_none() {
-            let Some(node) = producer(value) else { break };
-            match node.op {
-                Op::Identity(_) => {}
-                Op::Reshape(_) if keeps_classes(graph, node) => {}
-                Op::Softmax(_) if normalisation == Normalisation::None => {
-                    normalisation = Normalisation::Softmax;
-                    notes.push(format!(
-                        "the final softmax '{}' is cut off: the score is the unnormalised one before it",
-                        node.name
-                    ));
-                }
-                // Its exponentials are the softmax of the scores, which is computed from them.
-                Op::LogSoftmax(_) if normalisation == Normalisation::None => notes.push(format!(
-                    "the final log-softmax '{}' is cut off: the score is the unnormalised one before it",
-                    node.name
-                )),
-                Op::Unary(Unary::Sigmoid) if normalisation == Normalisation::None => {
-                    normalisation = Normalisation::Sigmoid;
-                    notes.push(format!(
-                        "the final sigmoid '{}' is cut off: the score is the unnormalised one before it",
-                        node.name
-                    ));
-                }
-                _ => break,
+        let (value, output, normalisation) = match question.asked {
+            // A value that was asked for by name is the score as it is.
+            Some(_) => {
+                let (output, normalisation) = match normaliser_behind(graph, &producers, result) {
+                    Some(found) => (result, found.normalisation),
+                    None => normaliser_of(graph, result).unwrap_or((result, Normalisation::None)),
+                };
+                (result, output, normalisation)
             }
-            value = node.inputs[0];
+            None => cut(graph, &producers, result, &mut notes),
+        };
+        let appearance = match question.asked {
+            Some(_) => None,
+            None => Appearance::of(graph, &producers, results::whole(graph, &producers, result), question),
+        };
+        let mut score = Self { value, output, classes: 0, normalisation, notes, chosen, appearance };
+        score.give_class_axis(graph)?;
+        if score.classes == 1 && question.names == Some(2) {
+            score.split_in_two(graph)?;
         }
-        if asked.is_none()
-            && let Some((before, note)) = before_class_rectifier(graph, &producers, value)
-        {
-            value = before;
-            notes.push(note);
+        Ok(score)
+    }
+
+    /// Gives the score a class axis behind the batch axis where it has none: `[]`, `[1]`, `[C]`, or `1 × 1 × C`.
+    fn give_class_axis(&mut self, graph: &mut Graph) -> Result<()> {
+        let shape = graph.value(self.value).shape.clone();
+        let extents = shape.extents();
+        let is_vector = extents.iter().filter(|&&extent| extent != 1).count() <= 1;
+        let target = match extents {
+            [] | [1] => vec![Extent::Fixed(1), Extent::Infer],
+            [_] => vec![Extent::Fixed(1), Extent::Copy(0)],
+            [1, 1, ..] if is_vector && shape.elements() > 1 => {
+                vec![Extent::Copy(0), Extent::Merge(1, shape.rank())]
+            }
+            _ => Vec::new(),
+        };
+        if !target.is_empty() {
+            let name = format!("{}@classes", graph.value(self.value).name);
+            let reshaped = graph.append(name, Reshape { extents: target }, &[self.value])?;
+            if self.output == self.value {
+                self.output = reshaped;
+            }
+            self.value = reshaped;
         }
-        let shape = &graph.value(value).shape;
-        let classes = shape.extent(1).ok_or_else(|| {
-            Error::Model(format!(
-                "'{}' has shape {shape} and no class axis; name the score with --score",
-                graph.value(value).name
-            ))
-        })?;
-        Ok(Self { value, output, classes, normalisation, notes })
+        self.classes = graph.value(self.value).shape.extent(1).unwrap_or(1);
+        Ok(())
+    }
+
+    /// A single score for which there are two names: the first class is what speaks against the second.
+    fn split_in_two(&mut self, graph: &mut Graph) -> Result<()> {
+        let name = graph.value(self.value).name.clone();
+        // A probability was asked for by name; anything else is a logit.
+        let is_probability = self.normalisation != Normalisation::None && self.output == self.value;
+        let shift = if is_probability { 1.0 } else { 0.0 };
+        let opposite = Unary::Power { power: 1.0, scale: -1.0, shift };
+        let opposite = graph.append(format!("{name}@first_class"), opposite, &[self.value])?;
+        self.value =
+            graph.append(format!("{name}@two_classes"), Concat { axis: 1 }, &[opposite, self.value])?;
+        self.output = match is_probability {
+            true => self.value,
+            false => graph.append(format!("{name}@probabilities"), Unary::Sigmoid, &[self.value])?,
+        };
+        self.classes = 2;
+        self.normalisation = Normalisation::Sigmoid;
+        self.notes.push(format!(
+            "'{name}' is a single score and there are two class names: it speaks for the second class, its opposite for the first"
+        ));
+        Ok(())
     }
 }
 
-/// Whether a reshape only adds or removes axes of extent one behind the classes.
+/// Score, probabilities and normalisation of a result: what was computed before its softmax or sigmoid and before a
+/// rectifier of classes.
+fn cut(
+    graph: &Graph,
+    producers: &[Option<NodeId>],
+    result: ValueId,
+    notes: &mut Vec<String>,
+) -> (ValueId, ValueId, Normalisation) {
+    let result = results::whole(graph, producers, result);
+    if let Some(found) = normaliser_behind(graph, producers, result) {
+        let Found { normalisation, node, scores, probabilities, is_logarithm, .. } = found;
+        let Some(scores) = scores else {
+            notes.push(format!(
+                "'{}' is computed from probabilities, so that no unnormalised score stands before it: the score is a probability",
+                graph.value(result).name
+            ));
+            return (result, result, normalisation);
+        };
+        let what = match (normalisation, is_logarithm) {
+            (Normalisation::Sigmoid, _) => "sigmoid",
+            (_, true) => "log-softmax",
+            (_, false) => "softmax",
+        };
+        notes.push(format!(
+            "the final {what} '{node}' is cut off: the score is the unnormalised one before it"
+        ));
+        let scores = through_reshapes(graph, producers, scores);
+        let scores = before_rectifier(graph, producers, scores, notes);
+        // Exponentials of a log-softmax are the softmax of the scores, which is computed from them.
+        let normalisation = if is_logarithm { Normalisation::None } else { normalisation };
+        return (scores, probabilities, normalisation);
+    }
+    let value = through_reshapes(graph, producers, result);
+    (before_rectifier(graph, producers, value, notes), result, Normalisation::None)
+}
+
+/// The value before reshapes and transpositions that keep the order of classes.
+fn through_reshapes(graph: &Graph, producers: &[Option<NodeId>], mut value: ValueId) -> ValueId {
+    while let Some(node) = producers[value.index()].map(|node| graph.node(node))
+        && graph.value(node.inputs[0]).shape.rank() >= 2
+        && keeps_classes(graph, node)
+    {
+        value = node.inputs[0];
+    }
+    value
+}
+
+fn before_rectifier(
+    graph: &Graph,
+    producers: &[Option<NodeId>],
+    value: ValueId,
+    notes: &mut Vec<String>,
+) -> ValueId {
+    match before_class_rectifier(graph, producers, value) {
+        Some((before, note)) => {
+            notes.push(note);
+            before
+        }
+        None => value,
+    }
+}
+
+/// Whether a node passes its operand on, or only adds, removes or moves axes of extent one.
 fn keeps_classes(graph: &Graph, node: &Node) -> bool {
-    let (from, to) = (&graph.value(node.inputs[0]).shape, &graph.value(node.outputs[0]).shape);
-    let classes = |shape: &deepinside_graph::Shape| (shape.extent(0), shape.extent(1));
-    from.rank() >= 2 && classes(from) == classes(to)
+    let several = |value: ValueId| {
+        let extents = graph.value(value).shape.extents();
+        extents.iter().copied().filter(|&extent| extent != 1).collect::<Vec<_>>()
+    };
+    match &node.op {
+        Op::Identity(_) => true,
+        Op::Reshape(_) => several(node.inputs[0]) == several(node.outputs[0]),
+        // The axes that are longer than one stay in their order.
+        Op::Transpose(transpose) => {
+            let shape = &graph.value(node.inputs[0]).shape;
+            let long = transpose.permutation.iter().filter(|&&axis| shape.extents()[axis] != 1);
+            long.is_sorted()
+        }
+        _ => false,
+    }
 }
 
 /// The value before a rectifier that stands between a class convolution and the spatial mean `value`.
 fn before_class_rectifier(
     graph: &Graph,
-    producers: &[Option<deepinside_graph::NodeId>],
+    producers: &[Option<NodeId>],
     value: ValueId,
 ) -> Option<(ValueId, String)> {
     let producer = |value: ValueId| producers[value.index()].map(|node| graph.node(node));
@@ -211,23 +322,27 @@ mod tests {
         (b.finish(&[prob, other]), [c, p, prob])
     }
 
+    fn asked(graph: &mut Graph, name: &str) -> Result<Score> {
+        Score::find(graph, &ScoreQuestion { asked: Some(name), ..ScoreQuestion::default() })
+    }
+
     #[test]
     fn the_score_is_before_softmax_and_class_rectifier() {
-        let (graph, [c, _, prob]) = head(true);
-        let score = Score::find(&graph, None).unwrap();
+        let (mut graph, [c, _, prob]) = head(true);
+        let score = Score::find(&mut graph, &ScoreQuestion::default()).unwrap();
         assert_eq!((score.value, score.output, score.classes), (c, prob, 4));
         assert_eq!(score.normalisation, Normalisation::Softmax);
         assert!(score.notes.iter().any(|note| note.contains("rectifier ('r')")), "{:?}", score.notes);
-        let (graph, [_, mean, _]) = head(false);
-        assert_eq!(Score::find(&graph, None).unwrap().value, mean);
+        let (mut graph, [_, mean, _]) = head(false);
+        assert_eq!(Score::find(&mut graph, &ScoreQuestion::default()).unwrap().value, mean);
     }
 
     #[test]
     fn a_named_score_is_taken_as_it_is() {
-        let (graph, [_, p, _]) = head(true);
-        let score = Score::find(&graph, Some("p")).unwrap();
-        assert_eq!((score.value, score.output, score.normalisation), (p, p, Normalisation::None));
-        let message = Score::find(&graph, Some("prop")).unwrap_err().to_string();
+        let (mut graph, [_, p, prob]) = head(true);
+        let score = asked(&mut graph, "p").unwrap();
+        assert_eq!((score.value, score.output, score.normalisation), (p, prob, Normalisation::Softmax));
+        let message = asked(&mut graph, "prop").unwrap_err().to_string();
         assert!(message.contains("'prob'"), "{message}");
     }
 }

@@ -233,6 +233,31 @@ impl Graph {
         Ok(self)
     }
 
+    /// Adds a node with one result behind all others, and gives that result and the node this name. The network's results
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// When operands and attributes do not fit, or the name is taken.
+    pub fn append(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, GraphError> {
+        let name = name.into();
+        if self.names.contains_key(&name) {
+            return Err(GraphError::DuplicateName { name });
+        }
+        let id = ValueId(self.values.len());
+        let node = Node { name: name.clone(), op: op.into(), inputs: inputs.to_vec(), outputs: vec![id] };
+        let shapes: Vec<&Shape> = inputs.iter().map(|input| &self.values[input.0].shape).collect();
+        let shape = infer(&node, &shapes)?.remove(0);
+        self.names.insert(name.clone(), id);
+        self.values.push(Value { name, shape, origin: Origin::Computed });
+        self.nodes.push(node);
+        Ok(id)
+    }
+
     /// The same network with other results; what led to the old ones alone becomes dead code.
     pub fn with_outputs(mut self, outputs: &[ValueId]) -> Self {
         self.outputs = outputs.to_vec();

@@ -18,6 +18,7 @@ struct Result<'a> {
 pub fn run(arguments: &ClassifyArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
     let model = super::open(&arguments.model, false)?;
+    model.expect_classes()?;
     let mut runner = ScoreRunner::new(&model, None, &Threads::new(arguments.run.threads)?)?;
     let crops = match arguments.crop {
         None => vec![model.crop],

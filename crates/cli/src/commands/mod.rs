@@ -67,8 +67,8 @@ pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
     for warning in model.warnings.iter().chain(&model.suspicions()) {
         progress::note(format_args!("warning: {warning}"));
     }
-    for note in &model.score.notes {
-        progress::note(format_args!("note: {note}"));
+    if let Some(guesses) = model.guesses() {
+        progress::note(format_args!("note: {guesses}"));
     }
     Ok(model)
 }

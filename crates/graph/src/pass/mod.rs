@@ -3,6 +3,7 @@
 //! A pass never renumbers values, and it keeps every value that the caller wants to observe ([`Keep`]); with all values
 //! kept every pass is the identity.
 
+mod batch_axis;
 mod channels_first;
 mod cut_softmax;
 mod dead_code;
@@ -11,6 +12,7 @@ mod remove_identity;
 
 use std::collections::HashSet;
 
+pub use batch_axis::batch_axis;
 pub use channels_first::channels_first;
 pub use cut_softmax::cut_softmax;
 pub use dead_code::remove_dead_code;

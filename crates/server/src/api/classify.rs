@@ -61,6 +61,7 @@ pub async fn classify(
     expect_within("top", request.top, 1, 100_000)?;
     compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
         let (model, photograph) = (subject.model, subject.photograph()?);
+        model.expect_classes()?;
         let crops = request.crop.map_or_else(|| vec![model.crop], CropChoice::crops);
         let scores = subject.prepared.with_runner(subject.purpose(), None, subject.interrupt, |runner| {
             let inputs = model.inputs(&photograph, &crops)?;

@@ -84,7 +84,7 @@ impl ModelInfo {
 }
 
 fn notes(model: &Model) -> Vec<String> {
-    model.warnings.iter().chain(&model.score.notes).cloned().collect()
+    model.warnings.iter().cloned().chain(model.guesses()).collect()
 }
 
 /// Lists the models, the default one first.

@@ -1,0 +1,125 @@
+//! What is taken for class scores and their probabilities, against ONNX Runtime; `benches/peers/make_score_fixtures.py`
+//! makes the networks.
+
+use std::path::PathBuf;
+
+use deepinside::vision::npy;
+use deepinside::{
+    BackwardRule, InputSettings, MeanSetting, Model, ScaleSetting, ScoreRunner, Scores, Settings, Threads,
+};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/scores").join(name)
+}
+
+fn open(name: &str, settings: Settings) -> Model {
+    Model::open(&fixture(&format!("{name}.onnx")), settings).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn runner(model: &Model) -> (ScoreRunner, Scores) {
+    let threads = Threads::new(1).unwrap();
+    let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), &threads).unwrap();
+    let scores = runner.forward(npy::read(fixture("picture.npy")).unwrap().data()).unwrap();
+    (runner, scores)
+}
+
+fn expect_near(name: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(difference < 1e-5, "{name}: {found:?} is not {expected:?}");
+}
+
+#[test]
+fn probabilities_are_the_networks_own_whatever_its_results() {
+    for (name, score) in [
+        ("top_k", "s"),
+        ("arg_max", "s"),
+        ("embedding", "s"),
+        ("scaled_beside", "s"),
+        ("map_beside", "s"),
+        ("log_of_softmax", "s"),
+        ("clipped", "s"),
+        ("written_out", "s"),
+        ("ensemble", "y"),
+        ("mean_of_maps", "map"),
+        ("labels_last", "s"),
+        ("multi_label", "s"),
+        ("single_sigmoid", "s"),
+        ("single_of_batch", "s"),
+        ("unbatched", "s"),
+    ] {
+        let model = open(name, Settings::default());
+        assert_eq!(model.graph.value(model.score.value).name, score, "{name}");
+        model.expect_classes().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let expected = npy::read(fixture(&format!("{name}.npy"))).unwrap();
+        let (mut runner, scores) = runner(&model);
+        expect_near(name, &scores.probabilities, expected.data());
+        runner.gradient(0).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn a_score_asked_for_behind_a_softmax_is_not_softmaxed_again() {
+    for (name, asked) in [("top_k", "q"), ("written_out", "y"), ("multi_label", "y"), ("multi_label", "s")] {
+        let model = open(name, Settings { score: Some(asked.to_owned()), ..Settings::default() });
+        let expected = npy::read(fixture(&format!("{name}.npy"))).unwrap();
+        expect_near(name, &runner(&model).1.probabilities, expected.data());
+        assert_eq!(model.graph.value(model.score.value).name, asked);
+    }
+}
+
+#[test]
+fn one_score_with_two_names_is_two_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = folder.path().join("two.txt");
+    std::fs::write(&names, "cats\ndogs\n").unwrap();
+    let named = || Settings { labels: Some(names.to_string_lossy().into_owned()), ..Settings::default() };
+    for name in ["single_sigmoid", "single_of_batch"] {
+        let single = npy::read(fixture(&format!("{name}.npy"))).unwrap().data()[0];
+        let model = open(name, named());
+        let (mut both, scores) = runner(&model);
+        expect_near(name, &scores.probabilities, &[1.0 - single, single]);
+        assert_eq!(model.class("dogs").unwrap(), 1);
+        let [cats, dogs] = [0, 1].map(|class| both.gradient(class).unwrap());
+        assert!(cats.data().iter().zip(dogs.data()).all(|(cat, dog)| *cat == -dog), "{name}");
+        // The same with the probability asked for by name.
+        let asked =
+            Settings { score: Some(if name == "single_sigmoid" { "y" } else { "q" }.to_owned()), ..named() };
+        let model = open(name, asked);
+        expect_near(name, &runner(&model).1.probabilities, &[1.0 - single, single]);
+    }
+}
+
+#[test]
+fn boxes_and_maps_are_no_classes() {
+    for (name, expected) in
+        [("boxes", "boxes of a detector (4 numbers and 4 classes"), ("segmentation", "a map of 16×16")]
+    {
+        let model = open(name, Settings::default());
+        let message = model.expect_classes().unwrap_err().to_string();
+        assert!(message.contains(expected) && message.contains("--score"), "{name}: {message}");
+        assert!(model.warnings.contains(&message), "{name}: {:?}", model.warnings);
+    }
+}
+
+#[test]
+fn guessed_preprocessing_is_said_in_one_line() {
+    let model = open("clipped", Settings::default());
+    let guesses = model.guesses().unwrap();
+    assert_eq!(guesses, "assumed RGB and torchvision's normalisation; see `deepinside info`");
+    // What was cut off is told by `info`, among the choices.
+    assert!(model.assumptions.iter().any(|choice| choice.source.contains("is cut off")));
+    let input = InputSettings {
+        channel_order: Some(deepinside::vision::ChannelOrder::Rgb),
+        raw_scale: Some(1.0),
+        mean: Some(MeanSetting::Pixel(vec![0.5; 3])),
+        scale: Some(ScaleSetting::All(2.0)),
+        ..InputSettings::default()
+    };
+    let said = Settings { input: input.clone(), ..Settings::default() };
+    assert_eq!(open("clipped", said).guesses(), None);
+    let no_order = Settings { input: InputSettings { channel_order: None, ..input }, ..Settings::default() };
+    assert_eq!(open("clipped", no_order).guesses().unwrap(), "assumed RGB; see `deepinside info`");
+    let several = open("embedding", Settings::default()).guesses().unwrap();
+    assert!(several.contains("2 results; 's' is taken"), "{several}");
+}
