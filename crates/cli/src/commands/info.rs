@@ -68,7 +68,7 @@ fn print(model: &Model, result: &Result<'_>) -> Outcome {
     output::line(format_args!("input {} {}", result.input.name, shape(&result.input)));
     output::line(format_args!("score {} {}", result.score.name, shape(&result.score)));
     output::line("");
-    for Assumption { what, value, source } in &model.assumptions {
+    for Assumption { what, value, source, .. } in &model.assumptions {
         output::line(format_args!("{what:<22} {value}\n{:22} ({source})", ""));
     }
     Ok(())
