@@ -55,6 +55,10 @@ fn silent_rectifiers_are_passed_at_first_and_that_is_said() {
     let output = deepinside([
         "class-model",
         "1",
+        "--recipe",
+        "paper",
+        "--set",
+        "gradient_scale=1",
         "-m",
         &network,
         "--learning-rate",
@@ -73,7 +77,7 @@ fn silent_rectifiers_are_passed_at_first_and_that_is_said() {
     // What is the same whatever the picture shows is no matter of rectifiers.
     let flags =
         ["class-model", "1", "--minus", "1", "-m", &network, "--iterations", "2", "--json", "-o", &picture];
-    let object = json(&deepinside(flags)).remove(0);
+    let object = json(&deepinside([&flags[..], &["--recipe", "paper"]].concat())).remove(0);
     let note = object["notes"][0].as_str().unwrap();
     assert!(note.contains("may not depend on the picture") && !note.contains("DeconvNets"), "{note}");
 }
@@ -83,7 +87,9 @@ fn a_number_below_zero_is_a_value_and_a_picture_without_numbers_none() {
     let folder = tempfile::tempdir().unwrap();
     let (network, picture) = (text(&silent_network(folder.path())), text(&folder.path().join("one.png")));
     let refused = |flags: &[&str]| {
-        let output = deepinside([&["class-model", "1", "-m", &network, "-o", &picture], flags].concat());
+        let output = deepinside(
+            [&["class-model", "1", "-m", &network, "--recipe", "paper", "-o", &picture], flags].concat(),
+        );
         assert!(!output.status.success() && !Path::new(&picture).exists(), "{flags:?}");
         stderr(&output)
     };
@@ -98,10 +104,15 @@ fn a_picture_that_shows_nothing_yet_is_said_to() {
     let folder = tempfile::tempdir().unwrap();
     let picture = text(&folder.path().join("goose.png"));
     let said = |flags: &[&str]| {
-        let output =
-            deepinside([&["class-model", "goose", "--recipe", "paper", "-o", &picture], flags].concat());
+        let output = deepinside(
+            [
+                &["class-model", "goose", "--recipe", "paper", "--set", "gradient_scale=1", "-o", &picture],
+                flags,
+            ]
+            .concat(),
+        );
         assert!(output.status.success(), "{}", stderr(&output));
-        stderr(&output).contains("less than a grey level")
+        stderr(&output).contains("the picture is one colour")
     };
     let is_one_colour = || {
         let shown = photograph::load(&picture, Colour::Rgb).unwrap();
@@ -149,7 +160,19 @@ fn objectives_are_what_their_flags_say() {
         (vec!["--layer", "down", "--invert", &photograph], "down features"),
     ] {
         let picture = text(&folder.path().join("picture.png"));
-        let common = ["-m", &network, "--iterations", "3", "--learning-rate", "10", "--json", "-o", &picture];
+        let common = [
+            "-m",
+            &network,
+            "--recipe",
+            "paper",
+            "--iterations",
+            "3",
+            "--learning-rate",
+            "10",
+            "--json",
+            "-o",
+            &picture,
+        ];
         let command = [&["class-model"], &flags[..], &common[..]].concat();
         let objects = json(&deepinside(command));
         assert_eq!(objects[0]["objective"], said);
@@ -162,9 +185,11 @@ fn feature_inversion_meets_what_it_inverts() {
     let network = text(&silent_network(folder.path()));
     let photograph = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cat.png"));
     let picture = text(&folder.path().join("inverted.png"));
+    let paper = ["--recipe", "paper"];
     let flags = ["-m", &network, "--layer", "down", "--invert", &photograph, "--lambda", "0", "-o", &picture];
     let more = ["--set", "optimiser=normalised", "--set", "final_learning_rate=0", "--learning-rate", "8"];
-    let object = json(&deepinside([&["class-model", "--json"], &flags[..], &more[..]].concat())).remove(0);
+    let object =
+        json(&deepinside([&["class-model", "--json"], &paper[..], &flags[..], &more[..]].concat())).remove(0);
     // A value that loses nothing is inverted to the photograph itself.
     assert!(object["value"].as_f64().unwrap() > -1e-3, "{object}");
 }
@@ -181,7 +206,8 @@ fn an_ascent_becomes_an_animation() {
     ] {
         let frames = folder.path().join(name);
         let picture = text(&folder.path().join("picture.png"));
-        let flags = ["-m", &network, "--iterations", "6", "--frame-every", "2", "-o", &picture];
+        let flags =
+            ["-m", &network, "--recipe", "paper", "--iterations", "6", "--frame-every", "2", "-o", &picture];
         stdout(&deepinside([&["class-model", "1"], &flags[..], &["--frames", &text(&frames)]].concat()));
         assert!(std::fs::read(frames).unwrap().starts_with(start), "{name}");
     }
@@ -199,8 +225,8 @@ fn what_makes_no_picture_is_refused_before_anything_is_written() {
         (vec!["0", "--set", "jitter"], "NAME=VALUE"),
         (vec!["0", "--set", "zoom=[2, 1]"], "zoom"),
         (vec!["0", "--recipe", "lucid", "--set", "blur=1"], "spectrum"),
-        (vec!["0", "--lambda=-1"], "l2"),
-        (vec!["0", "--learning-rate", "1e300"], "smaller learning rate"),
+        (vec!["0", "--recipe", "paper", "--lambda=-1"], "l2"),
+        (vec!["0", "--recipe", "paper", "--learning-rate", "1e300"], "smaller learning rate"),
         (vec!["0", "--copies", "0"], "--copies"),
         (vec!["0", "--frames", "growing.mp4"], ".gif"),
         (vec!["7"], "7"),
@@ -258,12 +284,26 @@ fn the_only_unit_of_a_single_number_can_be_asked_for() {
     std::fs::write(&network, layers).unwrap();
     let (network, picture) = (text(&network), text(&folder.path().join("out.png")));
     let run = |neuron: &str| {
-        let objective = ["--layer", "sum", "--neuron", neuron, "--iterations", "1"];
+        let objective = ["--layer", "sum", "--neuron", neuron, "--iterations", "1", "--recipe", "paper"];
         deepinside([&["class-model", "-m", &network, "-o", &picture], &objective[..]].concat())
     };
     assert!(run("0").status.success(), "{}", stderr(&run("0")));
     let output = run("1");
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+}
+
+/// Ten steps of the recipe that nobody had to name, and of what the page takes: `transfer`.
+#[test]
+fn the_recipe_of_the_page_is_taken_where_none_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str, flags: &[&str]| {
+        let picture = text(&folder.path().join(name));
+        let common = ["class-model", "bell pepper", "--iterations", "10", "--json", "-o", &picture];
+        let object = json(&deepinside([&common[..], flags].concat())).remove(0);
+        assert_eq!(object["recipe"], "transfer");
+        std::fs::read(picture).unwrap()
+    };
+    assert_eq!(make("default.png", &[]), make("named.png", &["--recipe", "transfer"]));
 }
 
 #[test]

@@ -435,6 +435,8 @@ fn constant_maps_are_a_stated_result() {
     let output = deepinside([
         "class-model",
         "3",
+        "--recipe",
+        "paper",
         "-m",
         &network,
         "--weights",

@@ -134,7 +134,8 @@ fn assert_near(found: &[f32], expected: &[f32], start: f32) {
 /// 1 − p.
 #[test]
 fn contrast_maximises_the_odds() {
-    let plain = Recipe { l2: 0.0, learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
+    let plain =
+        Recipe { l2: 0.0, gradient_scale: Some(1.0), learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
     let contrasting = Recipe { contrast: 1.0, ..plain.clone() };
     let (picture, probability, _) = after(&contrasting, Objective::Class(1), 1, 1);
     assert!((0.01..0.99).contains(&probability), "{probability}");
@@ -152,7 +153,14 @@ fn an_ascent_follows_its_rule() {
     let mean = vec![0.0; input(&model).len()];
     let mut directions = Vec::new();
     for rule in BackwardRule::ALL {
-        let recipe = Recipe { rule, l2: 0.0, learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
+        let recipe = Recipe {
+            rule,
+            l2: 0.0,
+            gradient_scale: Some(1.0),
+            learning_rate: 50.0,
+            jitter: 0.0,
+            ..Recipe::paper()
+        };
         let (picture, ..) = after(&recipe, Objective::Class(1), 1, 1);
         let mut runner = ScoreRunner::new(&model, Some(rule), &threads).unwrap();
         runner.forward(&mean).unwrap();
@@ -171,7 +179,8 @@ fn an_ascent_follows_its_rule() {
 /// Views that cannot differ are one view; what can differ, differs, but not between numbers of threads.
 #[test]
 fn views_are_averaged() {
-    let still = Recipe { l2: 0.0, learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
+    let still =
+        Recipe { l2: 0.0, gradient_scale: Some(1.0), learning_rate: 50.0, jitter: 0.0, ..Recipe::paper() };
     let once = after(&still, Objective::Class(1), 3, 1);
     let thrice = after(&Recipe { views: 3, ..still }, Objective::Class(1), 3, 1);
     assert_near(&thrice.0, &once.0, 0.0);
