@@ -161,8 +161,11 @@ fn the_mask_lies_in_the_box_and_methods_that_were_changed_say_so() {
     };
     let result = run(&[]);
     assert_eq!(result["method"], "default");
-    let mask =
-        deepinside::vision::photograph::load(path("mask.png"), deepinside::vision::Colour::Rgb).unwrap();
+    let mask = deepinside::vision::photograph::load(
+        path("mask.png"),
+        deepinside::vision::Colour::Grey(deepinside::vision::GreyWeights::Bt601),
+    )
+    .unwrap();
     let edge = |index: usize| result["boxes"][0]["box"][index].as_f64().unwrap() as usize;
     let inside = |index: usize| {
         let (column, row) = (index % mask.width(), index / mask.width());

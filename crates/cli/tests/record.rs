@@ -57,7 +57,7 @@ fn every_command_makes_the_same_bytes_again() {
     let picture = at(folder.path(), "out.png");
     let input = format!("data={}", fixtures().join("goldens/mini_caffenet/in_data.npy").display());
     let ascent =
-        ["class-model", "3", "--recipe", "paper", "--iterations", "6", "--seed", "5", "--frame-every", "2", "-o", &picture];
+        ["class-model", "3", "--iterations", "6", "--seed", "5", "--frame-every", "2", "-o", &picture];
     let truth =
         r#"[{"file": "a.png", "width": 80, "height": 90, "class_index": 3, "boxes": [[5, 5, 60, 70]]}]"#;
     let [known, details, table, page] =
@@ -119,8 +119,10 @@ fn results_can_be_made_again_in_another_folder() {
 fn a_record_says_what_was_used_and_decided() {
     let folder = workshop();
     let picture = at(folder.path(), "out.png");
-    let recorded =
-        record(folder.path(), &["class-model", "3", "--recipe", "paper", "--iterations", "2", "--seed", "9", "-o", &picture]);
+    let recorded = record(
+        folder.path(),
+        &["class-model", "3", "--recipe", "paper", "--iterations", "2", "--seed", "9", "-o", &picture],
+    );
     assert_eq!(recorded["deepinside"], env!("CARGO_PKG_VERSION"));
     assert_eq!(
         (&recorded["command"][0], &recorded["seed"]),

@@ -141,6 +141,13 @@ impl Model {
                 format!("input '{name}' is a single picture; it is given one"),
             );
         }
+        if network.format == network::Format::Onnx
+            && let Some(name) = weights_among_inputs(&graph)
+        {
+            return Err(Error::Model(format!(
+                "the weights must be constant, but '{name}' is an input of the network beside the picture; export them into the file"
+            )));
+        }
         graph = graph.with_batch(1)?;
         if let Some(last) = channels_last_input(&graph) {
             let name = graph.value(last).name.clone();
@@ -347,6 +354,14 @@ fn single_picture_input(graph: &Graph) -> Option<ValueId> {
         [1 | 3, _, _] | [_, _, 1 | 3] => Some(input),
         _ => None,
     }
+}
+
+/// The name of an input that holds weights: its first extent is not the number of pictures, as that of the first input is.
+fn weights_among_inputs(graph: &Graph) -> Option<&str> {
+    let extent = |value: ValueId| graph.value(value).shape.extent(0);
+    let (&first, others) = graph.inputs().split_first()?;
+    let weights = others.iter().find(|&&other| extent(other) != extent(first))?;
+    Some(&graph.value(*weights).name)
 }
 
 /// The only input, where it takes a picture whose channels come last, as networks from Keras do.

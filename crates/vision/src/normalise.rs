@@ -113,7 +113,8 @@ impl Summary {
             largest = largest.max(value);
             count += 1;
         }
-        let content = if smallest == largest { Content::Constant(first) } else { Content::Varied };
+        // Zero has no sign here: "-0 everywhere" would read as a finding.
+        let content = if smallest == largest { Content::Constant(first + 0.0) } else { Content::Varied };
         Self { smallest, largest, content, not_finite: values.len() - count }
     }
 }
