@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn elements_come_from_where_the_indices_say() {
-        let table: [(&[usize], &[usize], usize, &[f32]); 4] = [
+        /// One row of the table.
+        type Row<'a> = (&'a [usize], &'a [usize], usize, &'a [f32]);
+        let table: [Row<'_>; 4] = [
             (&[3], &[4], 0, &[2.0, 0.0, -1.0, 2.0]),
             (&[3, 3], &[2, 3], 0, &[1.0, 2.0, 0.0, 2.0, 0.0, -3.0]),
             (&[2, 2], &[2, 2], 1, &[0.0, 0.0, 1.0, 0.0]),
@@ -102,7 +104,9 @@ mod tests {
     #[test]
     fn slices_come_from_where_the_indices_say() {
         // Array, indices, shared axes, and by the definition the first element of each slice.
-        let table: [(&[usize], &[usize], usize, &[f32], &[usize], usize); 5] = [
+        /// One row of the table.
+        type Row<'a> = (&'a [usize], &'a [usize], usize, &'a [f32], &'a [usize], usize);
+        let table: [Row<'_>; 5] = [
             (&[2, 2], &[2, 2], 0, &[0.0, 0.0, 1.0, 1.0], &[0, 3], 1),
             (&[2, 2, 2], &[2, 1, 2], 0, &[0.0, 1.0, 1.0, 0.0], &[2, 4], 2),
             (&[2, 2, 2], &[2, 1], 1, &[1.0, 0.0], &[2, 4], 2),

@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn elements_go_where_the_indices_say() {
-        let table: [(&[usize], &[usize], usize, &[f32]); 3] = [
+        /// One row of the table.
+        type Row<'a> = (&'a [usize], &'a [usize], usize, &'a [f32]);
+        let table: [Row<'_>; 3] = [
             (&[5], &[3], 0, &[1.0, -1.0, 1.0]),
             (&[3, 3], &[2, 3], 0, &[1.0, 0.0, 2.0, 0.0, 0.0, 1.0]),
             (&[2, 4, 2], &[2, 2, 1], 1, &[3.0, 1.0, 0.0, 0.0]),
@@ -226,7 +228,9 @@ mod tests {
     #[test]
     fn slices_go_where_the_indices_say() {
         // Array, indices, and by the definition the first element of each slice.
-        let table: [(&[usize], &[usize], &[f32], &[usize], usize); 3] = [
+        /// One row of the table.
+        type Row<'a> = (&'a [usize], &'a [usize], &'a [f32], &'a [usize], usize);
+        let table: [Row<'_>; 3] = [
             (&[8], &[4, 1], &[4.0, 3.0, 1.0, -1.0], &[4, 3, 1, 7], 1),
             (&[4, 3], &[2, 1], &[0.0, 2.0], &[0, 6], 3),
             (&[2, 3, 2], &[1, 2, 2], &[1.0, 2.0, 1.0, 2.0], &[10, 10], 2),
