@@ -57,7 +57,7 @@ pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], millise
 /// work.
 ///
 /// # Errors
-/// As [`write`], and those of `before`, as [`Error::Write`] to `memory`.
+/// As [`write()`], and those of `before`, as [`Error::Write`] to `memory`.
 pub fn to_bytes(
     format: AnimationFormat,
     pictures: &[Picture],

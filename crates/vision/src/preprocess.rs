@@ -145,7 +145,7 @@ impl Transformer {
     ///
     /// # Errors
     /// [`Error::Channels`] when the photograph does not have the network's number of channels (load it with the
-    /// fitting [`Colour`](crate::Colour)) or the mean has another; [`Error::Parameter`] for a scale that is zero or not
+    /// fitting [`Colour`]) or the mean has another; [`Error::Parameter`] for a scale that is zero or not
     /// finite; [`Error::Shape`] for a mean image of another rank; [`Error::NotFinite`] for a mean with NaN.
     pub fn preprocess(&self, photograph: &Photograph) -> Result<Array> {
         self.prepare()?.preprocess(photograph)
