@@ -51,7 +51,7 @@ def install_squeezenet(home):
 
 
 def empty_home(home):
-    """The environment of somebody who has installed nothing but Rust."""
+    """The environment of a user who has installed nothing but Rust."""
     kept = {name: value for name, value in os.environ.items() if name in {"LANG", "LC_ALL", "TERM"}}
     real = Path(os.environ.get("HOME", "/root"))
     rust = {

@@ -292,7 +292,7 @@ fn the_only_unit_of_a_single_number_can_be_asked_for() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
 }
 
-/// Ten steps of the recipe that nobody had to name, and of what the page takes: `transfer`.
+/// Ten steps of the default recipe, which is also what the page takes: `transfer`.
 #[test]
 fn the_recipe_of_the_page_is_taken_where_none_is_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! Text from files, made safe to show.
 //!
-//! Names of networks, layers, classes and files are chosen by whoever wrote the file. Shown as they are, escape sequences in them
+//! Names of networks, layers, classes and files are chosen by the author of the file. Shown as they are, escape sequences in them
 //! steer a terminal, line feeds forge lines of a log, and marks of the writing direction reorder what is read.
 
 use std::borrow::Cow;

@@ -49,7 +49,7 @@ impl Interrupt {
         self.0.taken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many steps were taken so far, and how many are expected in all: an estimate, 0 where nobody made one.
+    /// How many steps were taken so far, and how many are expected in all: an estimate, 0 where there is none.
     pub fn steps(&self) -> [usize; 2] {
         [&self.0.taken, &self.0.expected].map(|count| count.load(Ordering::Relaxed))
     }
