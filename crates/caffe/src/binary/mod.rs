@@ -88,8 +88,8 @@ pub fn read_weights_bytes(bytes: Bytes) -> Result<WeightFile, CaffeError> {
         return Err(CaffeError::WrongFormat {
             expected: "a .caffemodel",
             found: "it is an HDF5 file".to_owned(),
-            advice: "this build reads binary weights only; in Python, caffe.Net(model, weights, caffe.TEST).save(path) \
-                     converts it",
+            advice: "build deepinside with `--features hdf5` to read it, or write binary weights in Python: \
+                     caffe.Net(model, weights, caffe.TEST).save(path)",
         });
     }
     let head = bytes.slice(..bytes.len().min(64));
