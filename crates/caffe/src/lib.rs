@@ -36,6 +36,7 @@ mod network;
 pub mod proto;
 mod splits;
 mod text;
+mod transform;
 mod upgrade;
 
 pub use binary::{
@@ -50,3 +51,4 @@ pub use import::{
 };
 pub use network::{Generation, Layer, Network, ReadOptions, read_network};
 pub use text::{Location, MAX_LAYERS, MAX_TEXT_BYTES};
+pub use transform::Transform;

@@ -195,7 +195,7 @@ pub struct ModelArguments {
     /// The weights (.caffemodel).
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// The class names, one a line, or "ilsvrc2012".
+    /// The class names: a file with one a line or in JSON, or "ilsvrc2012".
     #[arg(long, value_name = "FILE")]
     pub labels: Option<String>,
     /// The value that holds the class scores, where it cannot be found by itself.
@@ -223,6 +223,9 @@ pub struct ModelArguments {
     /// or bilinear as Caffe did in 2015.
     #[arg(long, value_name = "MODE")]
     pub interpolation: Option<Interpolation>,
+    /// Let a model.toml name files outside of its own folder.
+    #[arg(long)]
+    pub outside_files: bool,
     /// The most memory for the numbers of one run, in MiB, weights not counted. Where keeping what the backward pass reads
     /// would take more, parts of the forward pass are computed again: slower, with the same bits.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
@@ -237,6 +240,7 @@ impl ModelArguments {
             weights: self.weights.clone(),
             labels: self.labels.clone(),
             score: self.score.clone(),
+            outside_files: self.outside_files,
             memory_limit: self.memory_limit.map(|mebibytes| (mebibytes as usize) << 20),
             input: InputSettings {
                 size: self.input_size,

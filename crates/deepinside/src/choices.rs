@@ -7,7 +7,8 @@ use deepinside_graph::{Graph, Op, ValueId};
 use deepinside_vision::{Array, ChannelOrder, Convention, Interpolation, Mean, Transformer, npy};
 
 use crate::labels::Labels;
-use crate::settings::{ILSVRC, MeanSetting, Settings, Size};
+use crate::settings::{ILSVRC, InputSettings, MeanSetting, Settings, Size};
+use crate::told::Told;
 use crate::{Error, Format, Result, Score};
 
 /// A choice that nobody made: what was chosen, and why. The commonest cause of wrong answers is a wrong one of these.
@@ -56,26 +57,40 @@ impl Assumptions {
         self.list.push(Assumption { what, value: value.into(), source: source.into(), guess: None });
     }
 
-    /// Marks the last choice as a guess, unless it was made by a setting.
+    /// Marks the last choice as a guess.
     fn guessed(&mut self, guess: &'static str) {
-        if let Some(last) = self.list.last_mut().filter(|last| last.source != "set") {
+        if let Some(last) = self.list.last_mut() {
             last.guess = Some(guess);
         }
     }
 
-    /// A choice that was made, or else a default with its reason.
+    /// A choice that was made, with its source, or else a default with its reason.
     fn choose<T: Clone>(
         &mut self,
         what: &'static str,
-        set: Option<&T>,
+        said: Option<(T, &str)>,
         default: T,
         show: impl Fn(&T) -> String,
         reason: &str,
     ) -> T {
-        let chosen = set.cloned().unwrap_or(default);
-        let source = if set.is_some() { "set" } else { reason };
+        let (chosen, source) = said.unwrap_or((default, reason));
         self.add(what, show(&chosen), source);
         chosen
+    }
+}
+
+/// What is said about a model: by settings, which win, and by files beside or inside the network.
+#[derive(Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub settings: &'a Settings,
+    pub told: &'a Told,
+}
+
+impl<'a> Said<'a> {
+    /// What is said about pictures, and who says it.
+    fn input<T>(self, field: impl Fn(&'a InputSettings) -> Option<T>) -> Option<(T, &'a str)> {
+        let set = field(&self.settings.input).map(|value| (value, "set"));
+        set.or_else(|| Some((field(&self.told.input)?, self.told.input_source.as_str())))
     }
 }
 
@@ -207,29 +222,29 @@ pub(crate) fn transformer(
     graph: &Graph,
     input: ValueId,
     origin: &Origin<'_>,
-    settings: &Settings,
+    said: Said<'_>,
     assumptions: &mut Assumptions,
 ) -> Result<Transformer> {
     let &[_, channels, height, width] = graph.value(input).shape.extents() else {
         return Err(Error::Model(format!("input '{}' has no four axes", graph.value(input).name)));
     };
     let usual = Usual::of(origin, graph, input);
-    let input = &settings.input;
-    let source = match (settings.input.size, origin.open_size) {
-        (Some(_), _) => "set",
+    let source = match (said.input(|input| input.size), origin.open_size) {
+        (Some((_, source)), true) | (Some((_, source @ "set")), false) => source,
         (None, true) => "the network leaves the size open, and most take this; set another with --input-size",
-        (None, false) => "the network",
+        (_, false) => "the network",
     };
     assumptions.add("input size", format!("{channels}×{height}×{width}"), source);
     let default_order = if channels == 1 { ChannelOrder::Grey } else { usual.order };
+    let said_order = said.input(|input| input.channel_order);
     let channel_order = assumptions.choose(
         "channel order",
-        input.channel_order.as_ref(),
+        said_order,
         default_order,
         |order| format!("{order:?}").to_lowercase(),
         if channels == 1 { "the network takes one channel" } else { usual.order_reason },
     );
-    if channels == 3 {
+    if channels == 3 && said_order.is_none() {
         assumptions.guessed(if channel_order == ChannelOrder::Bgr { "BGR" } else { "RGB" });
     }
     if channel_order.channels() != channels {
@@ -238,16 +253,18 @@ pub(crate) fn transformer(
             channel_order.channels()
         )));
     }
+    let said_range = said.input(|input| input.raw_scale);
     let raw_scale = assumptions.choose(
         "raw scale",
-        input.raw_scale.as_ref(),
+        said_range,
         usual.raw_scale,
         |scale| format!("[0, 1] times {scale}"),
         usual.raw_scale_reason,
     );
     if let Some(normalisation) = usual.normalisation
-        && input.mean.is_none()
-        && input.scale.is_none()
+        && said_range.is_none()
+        && said.input(|input| input.mean.as_ref()).is_none()
+        && said.input(|input| input.scale.as_ref()).is_none()
     {
         assumptions.guessed(match (channels, usual.raw_scale == 1.0) {
             (3, _) => normalisation,
@@ -255,15 +272,16 @@ pub(crate) fn transformer(
             (_, false) => "pixels from 0 to 255 without a mean",
         });
     }
-    let mean = mean(channels, raw_scale == usual.raw_scale, channel_order, &usual, settings, assumptions)?;
+    let mean = mean(channels, raw_scale == usual.raw_scale, channel_order, &usual, said, assumptions)?;
     let input_scale =
-        scale(channels, raw_scale == usual.raw_scale, channel_order, &usual, settings, assumptions)?;
+        scale(channels, raw_scale == usual.raw_scale, channel_order, &usual, said, assumptions)?;
+    let original = said.settings.original;
     let interpolation = assumptions.choose(
         "interpolation",
-        input.interpolation.as_ref(),
-        if settings.original { Interpolation::Bilinear } else { usual.interpolation },
+        said.input(|input| input.interpolation),
+        if original { Interpolation::Bilinear } else { usual.interpolation },
         ToString::to_string,
-        if settings.original { "what scikit-image did in 2015" } else { usual.interpolation_reason },
+        if original { "what scikit-image did in 2015" } else { usual.interpolation_reason },
     );
     Ok(Transformer { height, width, channel_order, raw_scale, mean, input_scale, interpolation })
 }
@@ -283,12 +301,14 @@ fn scale(
     usual_range: bool,
     order: ChannelOrder,
     usual: &Usual,
-    settings: &Settings,
+    said: Said<'_>,
     assumptions: &mut Assumptions,
 ) -> Result<Vec<f32>> {
-    let set = settings.input.scale.as_ref().map(crate::ScaleSetting::numbers);
+    let said_scale = said.input(|input| input.scale.as_ref().map(crate::ScaleSetting::numbers));
     let default = match channels {
-        3 if usual_range && settings.input.mean.is_none() => in_order(&usual.scale, order, usual),
+        3 if usual_range && said.input(|input| input.mean.as_ref()).is_none() => {
+            in_order(&usual.scale, order, usual)
+        }
         _ => vec![1.0],
     };
     let reason = if default == [1.0] { "nothing else is said" } else { usual.scale_reason };
@@ -296,7 +316,7 @@ fn scale(
         [number] => number.to_string(),
         _ => format!("{numbers:?}"),
     };
-    let scale = assumptions.choose("scale after the mean", set.as_ref(), default, show, reason);
+    let scale = assumptions.choose("scale after the mean", said_scale, default, show, reason);
     if scale.len() != 1 && scale.len() != channels {
         return Err(Error::Model(format!(
             "the scale has {} numbers, the network takes {channels} channels",
@@ -311,10 +331,11 @@ fn mean(
     usual_range: bool,
     order: ChannelOrder,
     usual: &Usual,
-    settings: &Settings,
+    said: Said<'_>,
     assumptions: &mut Assumptions,
 ) -> Result<Mean> {
-    let mean = match (&settings.input.mean, &usual.mean) {
+    let said_mean = said.input(|input| input.mean.as_ref());
+    let mean = match (said_mean.map(|(mean, _)| mean), &usual.mean) {
         (None, Some((pixel, reason))) if channels == 3 && usual_range => {
             let pixel = in_order(pixel, order, usual);
             assumptions.add("mean", format!("{pixel:?}"), *reason);
@@ -331,12 +352,12 @@ fn mean(
         (Some(MeanSetting::Pixel(numbers)), _) => Mean::Pixel(numbers.clone()),
         (Some(MeanSetting::File(path)), _) => mean_file(path)?,
     };
-    let shown = match (&mean, &settings.input.mean) {
-        (_, Some(MeanSetting::File(path))) => path.display().to_string(),
-        (Mean::Pixel(numbers), _) => format!("{numbers:?}"),
+    let shown = match (&mean, said_mean) {
+        (_, Some((MeanSetting::File(path), _))) => path.display().to_string(),
+        (Mean::Pixel(numbers), _) if numbers.iter().any(|&number| number != 0.0) => format!("{numbers:?}"),
         _ => "none".to_owned(),
     };
-    assumptions.add("mean", shown, "set");
+    assumptions.add("mean", shown, said_mean.map_or("set", |(_, source)| source));
     if let Mean::Pixel(numbers) = &mean
         && numbers.len() != channels
     {
@@ -389,19 +410,23 @@ pub(crate) fn named_labels(settings: &Settings) -> Result<Option<Labels>> {
     }
 }
 
-/// The names of the classes.
+/// The names of the classes: those that a setting names, those that files beside or inside the network tell, or the usual ones.
 pub(crate) fn labels(
     score: &Score,
     order: ChannelOrder,
     named: Option<Labels>,
+    told: &Told,
     assumptions: &mut Assumptions,
 ) -> Result<Labels> {
-    let (labels, source) = match named {
-        Some(labels) => (labels, "set"),
-        None if matches!(score.classes, 1000 | 1001) && order != ChannelOrder::Grey => {
+    let fits = |labels: &Labels| [labels.len(), labels.len() + 1].contains(&score.classes);
+    let told = told.labels.as_ref().filter(|(labels, _)| fits(labels));
+    let (labels, source) = match (named, told) {
+        (Some(labels), _) => (labels, "set"),
+        (None, Some((labels, source))) => (labels.clone(), source.as_str()),
+        (None, None) if matches!(score.classes, 1000 | 1001) && order != ChannelOrder::Grey => {
             (Labels::ilsvrc(), "the network has a thousand classes, so they are taken for those of ImageNet")
         }
-        None => {
+        (None, None) => {
             assumptions.add("class names", "none", "nothing is said; name a list with --labels");
             return Ok(Labels::default());
         }
@@ -420,30 +445,26 @@ pub(crate) fn labels(
 }
 
 /// What photographs are resized to.
-pub(crate) fn resize(
-    transformer: &Transformer,
-    settings: &Settings,
-    assumptions: &mut Assumptions,
-) -> Resize {
+pub(crate) fn resize(transformer: &Transformer, said: Said<'_>, assumptions: &mut Assumptions) -> Resize {
     let input = [transformer.height, transformer.width];
     let is_imagenet =
         transformer.channel_order != ChannelOrder::Grey && input.iter().all(|side| (224..256).contains(side));
-    let (default, reason) = match (settings.original, is_imagenet) {
+    let (default, reason) = match (said.settings.original, is_imagenet) {
         (true, _) => (Resize::Exact([256, 256]), "the original project's image_dims"),
         (false, true) => (Resize::ShorterSide(256), "how networks for ImageNet are evaluated"),
         (false, false) => {
             (Resize::Exact(input), "the network's input size, so that the centre crop is the whole picture")
         }
     };
-    let set = settings.input.resize.map(|size| match size {
-        Size::Side(side) => Resize::ShorterSide(side),
-        Size::Rectangle(extents) => Resize::Exact(extents),
+    let said_size = said.input(|input| input.resize).map(|(size, source)| match size {
+        Size::Side(side) => (Resize::ShorterSide(side), source),
+        Size::Rectangle(extents) => (Resize::Exact(extents), source),
     });
     let show = |resize: &Resize| match resize {
         Resize::ShorterSide(side) => format!("shorter side to {side}"),
         Resize::Exact([height, width]) => format!("{height}×{width}"),
     };
-    assumptions.choose("resize before the crop", set.as_ref(), default, show, reason)
+    assumptions.choose("resize before the crop", said_size, default, show, reason)
 }
 
 #[cfg(test)]

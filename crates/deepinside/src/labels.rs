@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deepinside_vision::whole_file;
 
-use crate::{Error, Result};
+use crate::{Error, Result, class_list};
 
 /// The thousand classes of the ImageNet challenge (ILSVRC 2012) in their usual order, one `synset TAB names` a line.
 const ILSVRC: &str = include_str!("../assets/ilsvrc2012_classes.tsv");
@@ -30,16 +30,24 @@ impl Labels {
         Self::parse(ILSVRC)
     }
 
-    /// Reads a list of one class per line: a name, or a synset and names as in Caffe's `synset_words.txt`.
+    /// These classes, in the order of a network's outputs.
+    pub(crate) fn from_list(labels: Vec<Label>) -> Self {
+        Self { labels }
+    }
+
+    /// Reads a list of one class per line (a name, or a synset and names as in Caffe's `synset_words.txt`), or JSON: a list
+    /// of names, or an object from numbers to names, also under a key such as `id2label` or `names`.
     ///
     /// # Errors
-    /// When the file cannot be read, is not text or names no class.
+    /// When the file cannot be read, is neither or names no class.
     pub fn read(path: &Path) -> Result<Self> {
         const LARGEST: u64 = 16 << 20;
         let text = whole_file::read_text(path, LARGEST).map_err(|error| {
             Error::Model(format!("{error}; a list of class names is text, one name a line"))
         })?;
-        let labels = Self::parse(&text);
+        let listed = class_list::read(&text);
+        let listed = listed.map_err(|what| Error::Model(format!("{}: {what}", path.display())))?;
+        let labels = listed.unwrap_or_else(|| Self::parse(&text));
         if labels.labels.is_empty() {
             return Err(Error::Model(format!(
                 "{}: no class names in the file; one a line is expected",

@@ -10,11 +10,13 @@ use deepinside_vision::crops::Region;
 use deepinside_vision::photograph::LoadOptions;
 use deepinside_vision::{Array, Crop, Photograph, Transformer, crops};
 
-use crate::choices::{self, Assumption, Assumptions, Origin, Resize};
+use crate::choices::{self, Assumption, Assumptions, Origin, Resize, Said};
+use crate::file_kind::FileKind;
 use crate::labels::Labels;
 use crate::network::{self, NamedTensor, Network, OpenOptions};
 use crate::score::ScoreQuestion;
 use crate::settings::Settings;
+use crate::told::Told;
 use crate::{Error, Interrupt, Result, Score, random_weights, statistics};
 
 /// A trained network, ready to look at photographs.
@@ -67,19 +69,27 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_until(path: &Path, settings: Settings, interrupt: &Interrupt) -> Result<Self> {
-        let settings = settings.or(Settings::locate(path)?);
+        let described = Settings::locate(path)?;
+        if !settings.outside_files {
+            described.expect_files_inside()?;
+        }
+        let settings = settings.or(described);
         let network = settings.network.clone().ok_or_else(|| {
             Error::Model(format!("{}: no network is named; set `network` in model.toml", path.display()))
         })?;
         let without_weights = settings.random_weights.is_some();
+        let folder = network.parent();
+        let mut told = folder.map(Told::beside).unwrap_or_default();
         let options = OpenOptions {
             size: settings.input.size,
+            usual_size: told.input.size,
             without_weights,
             interrupt: interrupt.clone(),
             ..OpenOptions::default()
         };
         let opened = network::open(&network, settings.weights.as_deref(), &options)?;
-        Self::from_network(opened, &network, settings)
+        told.read_inside(&opened, folder);
+        Self::from_network(opened, told, &network, settings)
     }
 
     /// The network that is built in: EfficientNet-Lite0, trained on ImageNet (see the crate `deepinside-builtin`).
@@ -116,15 +126,18 @@ impl Model {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let path = Path::new(name);
+        FileKind::of(&bytes, bytes.len() as u64, name).expect_network(path)?;
         let failed = |cause| Error::onnx(path, cause);
         let model = deepinside_onnx::Model::from_bytes(bytes).map_err(failed)?;
         let size = settings.input.size;
         let options = OpenOptions { size, interrupt: interrupt.clone(), ..OpenOptions::default() };
         let opened = network::import_onnx(&model, &options).map_err(failed)?;
-        Self::from_network(opened, path, settings)
+        let mut told = Told::default();
+        told.read_inside(&opened, None);
+        Self::from_network(opened, told, path, settings)
     }
 
-    fn from_network(network: Network, path: &Path, settings: Settings) -> Result<Self> {
+    fn from_network(network: Network, mut told: Told, path: &Path, settings: Settings) -> Result<Self> {
         let mut assumptions = Assumptions::default();
         for other in &settings.passed_over {
             let reason =
@@ -156,19 +169,21 @@ impl Model {
         }
         let input = image_input(&graph)?;
         let labels = choices::named_labels(&settings)?;
-        let extents = graph.value(input).shape.extents();
+        let extents_of_input = graph.value(input).shape.extents().to_vec();
         let question = ScoreQuestion {
             asked: settings.score.as_deref(),
-            names: labels.as_ref().map(Labels::len),
-            picture: Some([extents[2], extents[3]]),
+            names: labels.as_ref().or(told.labels.as_ref().map(|(labels, _)| labels)).map(Labels::len),
+            picture: Some([extents_of_input[2], extents_of_input[3]]),
         };
         let score = Score::find(&mut graph, &question)?;
         let origin =
             Origin { format: network.format, producer: &network.producer, open_size: network.open_size };
-        let transformer = choices::transformer(&graph, input, &origin, &settings, &mut assumptions)?;
+        told.fit(extents_of_input[1], score.classes, &settings);
+        let said = Said { settings: &settings, told: &told };
+        let transformer = choices::transformer(&graph, input, &origin, said, &mut assumptions)?;
         let (labels, resize) = (
-            choices::labels(&score, transformer.channel_order, labels, &mut assumptions)?,
-            choices::resize(&transformer, &settings, &mut assumptions),
+            choices::labels(&score, transformer.channel_order, labels, &told, &mut assumptions)?,
+            choices::resize(&transformer, said, &mut assumptions),
         );
         for note in score.chosen.iter().chain(&score.notes) {
             assumptions.add("score", graph.value(score.value).name.clone(), note.clone());
@@ -187,10 +202,11 @@ impl Model {
             labels,
             transformer,
             resize,
-            crop: settings.input.crop.unwrap_or_default(),
+            crop: settings.input.crop.or(told.input.crop).unwrap_or_default(),
             assumptions: assumptions.list,
-            warnings: network.warnings,
-            files: [vec![path.to_owned()], network.external_files, settings.further_files()].concat(),
+            warnings: [network.warnings, told.warnings].concat(),
+            files: [vec![path.to_owned()], network.external_files, settings.further_files(), told.files]
+                .concat(),
             built_in: None,
             graph,
             tensors: network.tensors,

@@ -9,6 +9,7 @@ use deepinside_graph::{Graph, Interrupt, Shape, ValueId};
 use deepinside_vision::whole_file;
 
 use crate::error::Place;
+use crate::file_kind::FileKind;
 use crate::settings::Size;
 use crate::{Error, Result};
 
@@ -44,6 +45,10 @@ pub(crate) struct Network {
     pub open_size: bool,
     /// Further files that hold its weights.
     pub external_files: Vec<PathBuf>,
+    /// What an ONNX file says about itself, as pairs of key and value.
+    pub metadata: Vec<(String, String)>,
+    /// What a Caffe description says about the preparation of pictures.
+    pub transform: Option<deepinside_caffe::Transform>,
 }
 
 /// An input by its name in the file.
@@ -74,6 +79,8 @@ pub(crate) struct OpenOptions {
     pub input_shapes: BTreeMap<String, Vec<usize>>,
     /// Height and width of the pictures.
     pub size: Option<Size>,
+    /// Height and width of the pictures where the file leaves them open; see [`USUAL_SIDE`].
+    pub usual_size: Option<Size>,
     /// Let weights that no file holds be zeros.
     pub without_weights: bool,
     /// Stops the reading.
@@ -82,7 +89,11 @@ pub(crate) struct OpenOptions {
 
 /// Reads a network in any format, which the first byte of its file tells.
 pub(crate) fn open(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> Result<Network> {
+    FileKind::of_file(network)?.expect_network(network)?;
     if !is_onnx(network)? {
+        if let Some(weights) = weights {
+            FileKind::of_file(weights)?.expect_weights(weights)?;
+        }
         return open_caffe(network, weights, options);
     }
     if let Some(weights) = weights {
@@ -127,7 +138,7 @@ pub(crate) fn import_onnx(
         let spatial = if channels_last { [1, 2] } else { [2, 3] };
         let is_open = spatial.iter().any(|&axis| extents[axis].is_none());
         if (is_open || options.size.is_some()) && !input_shapes.contains_key(&input.name) {
-            let size = options.size.unwrap_or(Size::Side(USUAL_SIDE)).extents();
+            let size = options.size.or(options.usual_size).unwrap_or(Size::Side(USUAL_SIDE)).extents();
             let mut shape = extents.map(|extent| extent.and_then(|extent| usize::try_from(extent).ok()));
             for (axis, side) in spatial.into_iter().zip(size) {
                 if options.size.is_some() || extents[axis].is_none() {
@@ -167,12 +178,14 @@ pub(crate) fn import_onnx(
         graph,
         open_size,
         external_files: model.external_files(),
+        metadata: model.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        transform: None,
     })
 }
 
 /// Reads a Caffe network description and, if named, its weights.
 fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> Result<Network> {
-    let mut imported = import_caffe(network, weights, options, options.input_shapes.clone())?;
+    let (mut imported, transform) = import_caffe(network, weights, options, options.input_shapes.clone())?;
     if let Some(size) = options.size {
         let input = crate::model::image_input(&imported.graph)?;
         let &[batch, channels, ..] = imported.graph.value(input).shape.extents() else {
@@ -182,7 +195,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
         let named = imported.inputs.iter().find(|named| named.value == input);
         let name = named.map_or_else(|| imported.graph.value(input).name.clone(), |named| named.name.clone());
         let shapes = BTreeMap::from([(name, vec![batch, channels, height, width])]);
-        imported = import_caffe(network, weights, options, shapes)?;
+        imported = import_caffe(network, weights, options, shapes)?.0;
     }
     let tensors = imported.blobs.entries().iter().map(|blob| NamedTensor {
         name: blob.name.clone(),
@@ -210,6 +223,8 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
         graph: imported.graph,
         open_size: false,
         external_files: Vec::new(),
+        metadata: Vec::new(),
+        transform,
     })
 }
 
@@ -219,7 +234,7 @@ fn import_caffe(
     weights: Option<&Path>,
     options: &OpenOptions,
     input_shapes: BTreeMap<String, Vec<usize>>,
-) -> Result<deepinside_caffe::Imported> {
+) -> Result<(deepinside_caffe::Imported, Option<deepinside_caffe::Transform>)> {
     let bytes = whole_file::read(network, LARGEST_DESCRIPTION).map_err(|error| match error {
         deepinside_vision::Error::FileTooLong { origin, bytes, limit } => Error::Model(format!(
             "{origin}: a network description has at most {limit} bytes, this file has {bytes}; are description and weights confused?"
@@ -244,8 +259,9 @@ fn import_caffe(
     let import = deepinside_caffe::ImportOptions { input_shapes, without_weights: options.without_weights };
     let mut imported = deepinside_caffe::import(&description, weights.as_ref(), &import)
         .map_err(|error| described(network, &description.source, place_of(&error), error.to_string()))?;
+    let transform = description.transform();
     imported.warnings.splice(0..0, description.warnings);
-    Ok(imported)
+    Ok((imported, transform))
 }
 
 fn described(path: &Path, text: &str, location: Option<Location>, message: String) -> Error {

@@ -35,6 +35,9 @@ pub struct Settings {
     /// The most bytes that the arrays of one run may take, weights not counted.
     #[serde(skip)]
     pub memory_limit: Option<usize>,
+    /// Let a `model.toml` name files outside of its own folder.
+    #[serde(skip)]
+    pub outside_files: bool,
     /// The `model.toml` that says this.
     #[serde(skip)]
     pub described_by: Option<PathBuf>,
@@ -80,7 +83,7 @@ pub enum Size {
 }
 
 /// The lengths that a side may have.
-const SIDES: std::ops::RangeInclusive<usize> = 1..=1 << 15;
+pub(crate) const SIDES: std::ops::RangeInclusive<usize> = 1..=1 << 15;
 
 impl Size {
     /// Height and width of a square or a rectangle.
@@ -206,6 +209,26 @@ impl Settings {
         [self.weights.clone(), self.described_by.clone(), mean, labels].into_iter().flatten().collect()
     }
 
+    /// Expects every file that a `model.toml` names to lie in its folder: one that was fetched with a network could otherwise
+    /// have any file of this machine read, and shown as class names.
+    ///
+    /// # Errors
+    /// When one lies elsewhere, links followed.
+    pub(crate) fn expect_files_inside(&self) -> Result<()> {
+        let Some(description) = &self.described_by else { return Ok(()) };
+        let folder = description.parent().unwrap_or_else(|| Path::new(""));
+        match self.files().iter().find(|file| file.exists() && !lies_inside(folder, file)) {
+            None => Ok(()),
+            Some(file) => Err(Error::ModelFile {
+                path: description.clone(),
+                message: format!(
+                    "it names {}, which lies outside of its folder; copy the file there, or allow it with --outside-files",
+                    file.display()
+                ),
+            }),
+        }
+    }
+
     /// Reads the text of a `model.toml`; `path` is for errors.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
         let failed = |message| Error::ModelFile { path: path.to_owned(), message };
@@ -281,6 +304,7 @@ impl Settings {
             random_weights: self.random_weights.or(others.random_weights),
             memory_limit: self.memory_limit.or(others.memory_limit),
             described_by: self.described_by.or(others.described_by),
+            outside_files: self.outside_files || others.outside_files,
             passed_over: [self.passed_over, others.passed_over].concat(),
             input: InputSettings {
                 size: own.size.or(other.size),
@@ -293,6 +317,15 @@ impl Settings {
                 interpolation: own.interpolation.or(other.interpolation),
             },
         }
+    }
+}
+
+/// Whether a file lies in a folder or below, links followed; an empty path is the folder one works in.
+pub(crate) fn lies_inside(folder: &Path, file: &Path) -> bool {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match (folder.canonicalize(), file.canonicalize()) {
+        (Ok(folder), Ok(file)) => file.starts_with(folder),
+        _ => false,
     }
 }
 

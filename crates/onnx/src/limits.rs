@@ -41,7 +41,7 @@ fn part(kind: Kind, field: u64) -> Option<Kind> {
         (Kind::Type, 1) => Kind::TensorType,
         (Kind::TensorType, 2) => Kind::TensorShape,
         (Kind::TensorShape, 1)
-        | (Kind::Model, 8 | 25)
+        | (Kind::Model, 8 | 14 | 25)
         | (Kind::Node, 1 | 2)
         | (Kind::Attribute, 9)
         | (Kind::Tensor, 13) => Kind::Leaf,

@@ -70,6 +70,11 @@ impl Model {
         format!("{} {}", self.proto.producer_name, self.proto.producer_version).trim().to_owned()
     }
 
+    /// What else the file says about itself, as pairs of key and value.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.proto.metadata_props.iter().map(|entry| (entry.key.as_str(), entry.value.as_str()))
+    }
+
     /// The files beside the model's own that hold its tensors, as far as they have been read: all once it is imported.
     pub fn external_files(&self) -> Vec<std::path::PathBuf> {
         self.external.read_files()
