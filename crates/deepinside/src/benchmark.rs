@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use deepinside_engine::{PlanOptions, Precision, Roofline, StepTime, Target, Threads};
 use serde::Serialize;
 
-use crate::{Model, Result};
+use crate::{Model, Result, expect_finite};
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +69,8 @@ pub struct Benchmark {
     pub steps: Vec<StepTime>,
     /// The machine's limits, where a profile was asked for.
     pub roofline: Option<Roofline>,
+    /// What is wrong with the numbers that were computed, in a sentence.
+    pub warning: Option<String>,
     /// The most memory that the process ever held, in MiB, where the system tells (Linux).
     pub peak_rss_mb: Option<f64>,
 }
@@ -89,6 +91,9 @@ pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -
     // The first passes touch memory for the first time, and are not counted.
     let mut session = model.session(options.batch, &plan, threads)?;
     session.forward(&inputs)?;
+    let scores = session.activation(model.score.value)?;
+    let warning =
+        expect_finite(|| "the class scores".to_owned(), &scores).err().map(|error| error.to_string());
     let forward = repeat(options.duration / 3, || Ok(session.forward(&inputs)?))?;
     drop(session);
     let start = Instant::now();
@@ -114,6 +119,7 @@ pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -
         forward_ms: Spread::of(forward),
         forward_backward_ms: Spread::of(both),
         steps,
+        warning,
         peak_rss_mb: peak_memory(),
         roofline: options.profile.then(|| Roofline::measure(threads)),
     })

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use self::finite_difference::{STEPS, along, difference, norm, product, share};
 pub use self::operators::CheckedOperator;
-use crate::classify::{Prediction, predictions};
+use crate::classify::predictions;
 use crate::random::Random;
 use crate::runner::ScoreRunner;
 use crate::{BackwardRule, Error, Model, Result, benchmark};
@@ -77,10 +77,10 @@ impl Check {
 /// All that was found about a network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The class whose score was differentiated: the best one.
-    pub class: usize,
+    /// The class whose score was differentiated: the best one. None where scores are not finite, so that none is the best.
+    pub class: Option<usize>,
     /// Its unnormalised score.
-    pub score: f32,
+    pub score: Option<f32>,
     /// The checks, in the order of their names in [`Check::name`].
     pub checks: Vec<Check>,
     /// Every operator between the picture and the score, in the order of computation.
@@ -105,14 +105,18 @@ pub fn check(model: &Model, picture: Option<&[f32]>, seed: u64, threads: &Thread
     let picture = picture.map_or_else(|| benchmark::picture(model), <[f32]>::to_vec);
     let picture = &picture[..];
     let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), threads)?;
-    let scores = runner.forward(picture)?;
-    let best = predictions(model, &scores, 1).into_iter().next();
-    let Prediction { index: class, score, .. } =
-        best.ok_or_else(|| Error::Model("the network has no class".to_owned()))?;
-    let gradient = runner.gradient(class)?.into_data();
+    let best = match runner.forward(picture) {
+        Ok(scores) => {
+            let best = predictions(model, &scores, 1).into_iter().next();
+            Ok(best.ok_or_else(|| Error::Model("the network has no class".to_owned()))?)
+        }
+        Err(error @ Error::NotFinite { .. }) => Err(error),
+        Err(error) => return Err(error),
+    };
+    let class = best.as_ref().map_or(0, |best| best.index);
+    let once = repetition::Pass::of(&mut runner, picture, class)?;
     let activations = operators::Activations::of(model, picture, threads)?;
-    let once = repetition::Pass { scores: scores.scores, gradient };
-    let mut checks = vec![finite(model, &activations, &once.gradient)];
+    let mut checks = vec![finite(model, &activations, best.as_ref().err(), &once.gradient)];
     let mut operators = Vec::new();
     if checks[0].verdict == Verdict::Passed {
         let (found, chained) = operators::check(
@@ -134,11 +138,22 @@ pub fn check(model: &Model, picture: Option<&[f32]>, seed: u64, threads: &Thread
     }
     checks.push(repetition::threads(model, picture, class, &once, threads)?);
     checks.push(repetition::again(&mut runner, picture, class, &once)?);
-    Ok(Report { class, score, checks, operators })
+    let best = best.ok();
+    Ok(Report {
+        class: best.as_ref().map(|best| best.index),
+        score: best.map(|best| best.score),
+        checks,
+        operators,
+    })
 }
 
 /// Whether weights, activations and the gradient are numbers at all.
-fn finite(model: &Model, activations: &operators::Activations, gradient: &[f32]) -> Check {
+fn finite(
+    model: &Model,
+    activations: &operators::Activations,
+    scores: Option<&Error>,
+    gradient: &[f32],
+) -> Check {
     let weights = crate::model::suspicious_weights(&model.graph);
     if let Some(sentence) = weights.first() {
         return Check::new("finite", false, sentence.clone());
@@ -150,6 +165,9 @@ fn finite(model: &Model, activations: &operators::Activations, gradient: &[f32])
             false,
             format!("'{name}' is NaN or infinite for this picture, and is the first that is"),
         );
+    }
+    if let Some(error) = scores {
+        return Check::new("finite", false, error.to_string());
     }
     if gradient.iter().any(|number| !number.is_finite()) {
         return Check::new(

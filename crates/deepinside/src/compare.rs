@@ -17,7 +17,7 @@ pub use self::operators::{ComparedOperator, operators};
 use crate::layers::hangs_on;
 use crate::saliency::largest_magnitude;
 use crate::score::no_such_value;
-use crate::{Error, Model, Result};
+use crate::{Error, Model, Result, expect_finite};
 
 /// The rules that are compared, the true gradient first.
 pub const RULES: [BackwardRule; 3] = [BackwardRule::Gradient, BackwardRule::DeconvNet, BackwardRule::Guided];
@@ -203,17 +203,21 @@ impl UnitRunner {
     /// The gradient of one unit of the value with respect to the last picture.
     ///
     /// # Errors
-    /// When the value has no such unit, or there was no forward pass.
+    /// When the value has no such unit, there was no forward pass, or numbers are not finite.
     pub fn gradient(&mut self, channel: usize, position: &Position) -> Result<UnitGradient> {
         let unit = Unit { value: self.value, channel, position: position.clone() };
         let activations = self.session.activation(self.value)?;
+        let name = &self.axes.name;
+        expect_finite(|| format!("the activations of '{name}'"), &activations)?;
         let located = locate(&self.axes, &unit, &activations)?;
         self.session.backward(&[(self.value, &located.target)])?;
+        let gradient = self.session.gradient(self.input)?;
+        expect_finite(|| format!("the gradients of channel {channel} of '{name}'"), &gradient)?;
         let count = self.axes.positions();
         let shape = if self.axes.spatial.is_empty() { vec![1] } else { self.axes.spatial.clone() };
         Ok(UnitGradient {
             unit: located,
-            gradient: Array::new(&self.input_shape[1..], self.session.gradient(self.input)?)?,
+            gradient: Array::new(&self.input_shape[1..], gradient)?,
             channel: Array::new(shape, activations[channel * count..][..count].to_vec())?,
         })
     }
@@ -306,13 +310,8 @@ impl ShownGradient {
                 order.channels()
             )));
         }
+        expect_finite(|| "the numbers of the gradient".to_owned(), gradient.data())?;
         let summary = normalise(gradient, Scaling::Signed)?;
-        if summary.not_finite > 0 {
-            return Err(Error::Option(format!(
-                "the gradient holds {} numbers that are not finite: the network's weights or the picture do",
-                summary.not_finite
-            )));
-        }
         let map = largest_magnitude(gradient)?;
         let brightest = [brightest(gradient.data(), quantile)?, brightest(map.data(), quantile)?];
         let share = |number: f32, brightest: f32| {

@@ -97,6 +97,24 @@ pub enum Error {
     /// A record is not run again.
     #[error(transparent)]
     Record(#[from] crate::record::RecordError),
+    /// A network gave numbers that are NaN or infinite, and so no result.
+    #[error(
+        "{what}: {} of {of} are not finite ({nan} NaN, {infinite} infinite){}",
+        nan + infinite,
+        .origin.as_ref().map(|origin| format!("; {origin}")).unwrap_or_default()
+    )]
+    NotFinite {
+        /// What they are, in the plural.
+        what: String,
+        /// How many are NaN.
+        nan: usize,
+        /// How many are infinite.
+        infinite: usize,
+        /// How many numbers there are.
+        of: usize,
+        /// Where in the network they begin, where that is known.
+        origin: Option<String>,
+    },
     /// Two options contradict each other or an option is out of its range.
     #[error("{0}")]
     Option(String),

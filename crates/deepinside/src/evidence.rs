@@ -3,7 +3,7 @@
 use crate::classify::{mean_scores, predictions};
 use crate::saliency::Wanted;
 use crate::source::{Source, add};
-use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores};
+use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores, expect_finite};
 use deepinside_engine::Threads;
 use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
@@ -181,6 +181,8 @@ impl Gatherer {
         let deviation = self.options.smoothing * height.max(width) as f64;
         let map = |product: Vec<f32>| -> Result<Array> {
             let numbers: Vec<f32> = product.iter().map(|number| (number / count).exp()).collect();
+            // Numbers that are none would be hidden by what follows.
+            expect_finite(|| "the numbers of the map".to_owned(), &numbers)?;
             let mut smoothed = blur::gaussian(&Array::new([height, width], numbers)?, deviation)?;
             // Wide Gaussians are interpolated, which may leave a little less than nothing.
             smoothed.data_mut().iter_mut().for_each(|number| *number = number.max(0.0));
@@ -311,15 +313,7 @@ impl Seen {
 }
 
 fn mean(scores: &[Scores]) -> Result<Scores> {
-    let mean =
-        mean_scores(scores).ok_or_else(|| Error::Option("saliency needs at least one crop".to_owned()))?;
-    match mean.scores.iter().position(|score| !score.is_finite()) {
-        None => Ok(mean),
-        Some(class) => Err(Error::Option(format!(
-            "the score of class {class} is {}: the network's weights or what becomes of the photograph (its mean and scale) are wrong",
-            mean.scores[class]
-        ))),
-    }
+    mean_scores(scores).ok_or_else(|| Error::Option("saliency needs at least one crop".to_owned()))
 }
 
 #[cfg(test)]

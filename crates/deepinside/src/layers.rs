@@ -9,7 +9,7 @@ use deepinside_vision::normalise::{Content, Scaling, normalise};
 
 use crate::classify::{Prediction, prediction, predictions};
 use crate::runner::ScoreRunner;
-use crate::{Error, Model, Result};
+use crate::{Error, Model, Result, expect_finite};
 
 /// What is computed for the layers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,11 +72,15 @@ pub fn layers(model: &Model, picture: &[f32], options: &LayersOptions, threads: 
     session.forward(&[(model.input, picture)])?;
     session.backward(&[(model.score.value, &Target::Class(class))])?;
     let layers = shown.into_iter().map(|value| {
-        let extents = &model.graph.value(value).shape.extents()[1..];
+        let (extents, name) =
+            (&model.graph.value(value).shape.extents()[1..], &model.graph.value(value).name);
+        let (activation, gradient) = (session.activation(value)?, session.gradient(gradient_of(value))?);
+        expect_finite(|| format!("the activations of '{name}'"), &activation)?;
+        expect_finite(|| format!("the gradients of '{name}'"), &gradient)?;
         Ok(LayerMaps {
-            name: model.graph.value(value).name.clone(),
-            activation: maps(extents, session.activation(value)?)?,
-            gradient: maps(extents, session.gradient(gradient_of(value))?)?,
+            name: name.clone(),
+            activation: maps(extents, activation)?,
+            gradient: maps(extents, gradient)?,
         })
     });
     Ok(Layers { class: prediction(model, &scores, class), top, layers: layers.collect::<Result<_>>()? })
@@ -108,14 +112,8 @@ pub struct Grid {
 /// # Errors
 /// When the maps hold numbers that are not finite, or a quantile is out of its range.
 pub fn scaled_grid(maps: &Array, scaling: Scaling) -> Result<Grid> {
+    expect_finite(|| "the numbers of the maps".to_owned(), maps.data())?;
     let scaled = normalise(maps, scaling)?;
-    if scaled.not_finite > 0 {
-        return Err(Error::Option(format!(
-            "{} of the {} numbers of the maps are not finite: the network's weights or the picture hold such numbers",
-            scaled.not_finite,
-            maps.data().len()
-        )));
-    }
     let between = if scaling == Scaling::Signed { 0.5 } else { 1.0 };
     Ok(Grid {
         values: tile(&scaled.values, 1, between)?,
@@ -199,7 +197,7 @@ mod tests {
             assert!(nothing.values.data().iter().all(|number| (0.0..=1.0).contains(number)));
             let mut broken = maps.clone();
             broken.data_mut()[2] = f32::NAN;
-            assert!(scaled_grid(&broken, scaling).unwrap_err().to_string().contains("1 of the 4"));
+            assert!(scaled_grid(&broken, scaling).unwrap_err().to_string().contains("1 of 4"));
         }
     }
 }

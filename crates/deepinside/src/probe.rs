@@ -7,7 +7,7 @@ use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
 use crate::layers::maps;
-use crate::{Error, Interrupt, Model, Result, Score, Scores};
+use crate::{Error, Interrupt, Model, Result, Score, Scores, expect_finite};
 
 /// A network prepared for looking at one value. It takes one picture at a time and any number of questions about it.
 pub struct Probe {
@@ -56,13 +56,13 @@ impl Probe {
     /// Runs the network on one picture, given as `C × H × W` numbers.
     ///
     /// # Errors
-    /// When there are more or fewer numbers, or somebody asked to stop.
+    /// When there are more or fewer numbers, scores are not finite, or somebody asked to stop.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
         self.interrupt.check()?;
         self.session.forward(&[(self.input, picture)])?;
         let (numbers, output) =
             (self.session.activation(self.score.value)?, self.session.activation(self.score.output)?);
-        Ok(Scores::read(&self.score, &numbers, &output))
+        Scores::read(&self.score, &numbers, &output)
     }
 
     /// The value for the last picture, `C × H × W`; `C × 1 × 1` for a fully connected layer.
@@ -70,7 +70,9 @@ impl Probe {
     /// # Errors
     /// When there was no forward pass.
     pub fn activation(&self) -> Result<Array> {
-        maps(&self.extents, self.session.activation(self.value)?)
+        let activation = self.session.activation(self.value)?;
+        expect_finite(|| "the activations of the value".to_owned(), &activation)?;
+        maps(&self.extents, activation)
     }
 
     /// The gradient of a class score with respect to the value, of the same shape.
@@ -83,7 +85,9 @@ impl Probe {
             return Err(Error::ClassOutOfRange { index: class, classes: self.score.classes });
         }
         self.session.backward(&[(self.score.value, &Target::Class(class))])?;
-        maps(&self.extents, self.session.gradient(self.value)?)
+        let gradient = self.session.gradient(self.value)?;
+        expect_finite(|| format!("the gradients of the score of class {class}"), &gradient)?;
+        maps(&self.extents, gradient)
     }
 
     /// The gradient of one unit with respect to the picture, `C × H × W`. `position` counts the value's elements in C order.
@@ -93,6 +97,8 @@ impl Probe {
     pub fn unit_gradient(&mut self, position: usize) -> Result<Array> {
         self.interrupt.check()?;
         self.session.backward(&[(self.value, &Target::Neuron(position))])?;
-        Ok(Array::new(self.input_extents.clone(), self.session.gradient(self.input)?)?)
+        let gradient = self.session.gradient(self.input)?;
+        expect_finite(|| format!("the gradients of element {position}"), &gradient)?;
+        Ok(Array::new(self.input_extents.clone(), gradient)?)
     }
 }

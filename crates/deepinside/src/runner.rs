@@ -1,11 +1,14 @@
 //! One forward pass, any number of backward passes from class scores to the picture.
 
+use std::sync::Arc;
+
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
 use deepinside_graph::{Interrupt, ValueId};
 use deepinside_vision::Array;
 
+use crate::finite::Origins;
 use crate::score::Normalisation;
-use crate::{Model, Result, Score};
+use crate::{Model, Result, Score, expect_finite};
 
 /// Computes class scores of pictures, and their gradients with respect to the picture.
 pub struct ScoreRunner {
@@ -15,6 +18,7 @@ pub struct ScoreRunner {
     score: Score,
     /// The observed layers and their extents without the batch axis.
     layer_shapes: Vec<(ValueId, Vec<usize>)>,
+    origins: Arc<Origins>,
     interrupt: Interrupt,
 }
 
@@ -62,6 +66,7 @@ impl ScoreRunner {
             input_shape: model.graph.value(model.input).shape.extents().to_vec(),
             score: score.clone(),
             layer_shapes: layer_shapes.collect(),
+            origins: Arc::new(Origins::new(&model.graph, model.input, score.value, threads)),
             interrupt: Interrupt::default(),
         })
     }
@@ -74,6 +79,7 @@ impl ScoreRunner {
             input_shape: self.input_shape.clone(),
             score: self.score.clone(),
             layer_shapes: self.layer_shapes.clone(),
+            origins: Arc::clone(&self.origins),
             interrupt: self.interrupt.clone(),
         }
     }
@@ -97,22 +103,20 @@ impl ScoreRunner {
     /// Runs the network on one picture, given as `C × H × W` numbers.
     ///
     /// # Errors
-    /// When there are more or fewer numbers, or somebody asked to stop.
+    /// When there are more or fewer numbers, scores are not finite, or the computation is to stop.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
         self.interrupt.check()?;
         self.session.forward(&[(self.input, picture)])?;
         self.interrupt.count_step();
-        Ok(Scores::read(
-            &self.score,
-            &self.session.activation(self.score.value)?,
-            &self.session.activation(self.score.output)?,
-        ))
+        let (numbers, output) =
+            (self.session.activation(self.score.value)?, self.session.activation(self.score.output)?);
+        Scores::read(&self.score, &numbers, &output).map_err(|error| self.origins.explain(error, picture))
     }
 
     /// The gradient of one class score with respect to the last picture, `C × H × W`.
     ///
     /// # Errors
-    /// When there is no such class, there was no forward pass, or somebody asked to stop.
+    /// When there is no such class, there was no forward pass, numbers are not finite, or the computation is to stop.
     pub fn gradient(&mut self, class: usize) -> Result<Array> {
         self.interrupt.check()?;
         self.gradient_of(&Target::Class(class))
@@ -127,28 +131,54 @@ impl ScoreRunner {
         self.gradient_of(&Target::Difference(class, minus))
     }
 
+    /// The scores of a picture and the gradient of one, as they come: they may be NaN and infinite, and are no result but for a
+    /// comparison bit by bit.
+    pub(crate) fn numbers(&mut self, picture: &[f32], class: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+        self.session.forward(&[(self.input, picture)])?;
+        let scores = spatial_means(&self.session.activation(self.score.value)?, self.score.classes);
+        self.session.backward(&[(self.score.value, &Target::Class(class))])?;
+        Ok((scores, self.session.gradient(self.input)?))
+    }
+
     fn gradient_of(&mut self, target: &Target) -> Result<Array> {
         self.session.backward(&[(self.score.value, target)])?;
         self.interrupt.count_step();
-        Ok(Array::new(&self.input_shape[1..], self.session.gradient(self.input)?)?)
+        let gradient = self.session.gradient(self.input)?;
+        expect_finite(|| format!("the numbers of the gradient of {}", described(target)), &gradient)?;
+        Ok(Array::new(&self.input_shape[1..], gradient)?)
     }
 
     /// The activation of an observed layer in the last forward pass, and its gradient in the last backward pass, both without
     /// the batch axis.
     ///
     /// # Errors
-    /// When the layer is not observed.
+    /// When the layer is not observed, or numbers are not finite.
     pub fn layer(&self, layer: ValueId) -> Result<(Array, Array)> {
         let known = self.layer_shapes.iter().find(|(own, _)| *own == layer);
         let extents = known.map(|(_, extents)| extents.clone()).unwrap_or_default();
-        let activation = Array::new(extents.clone(), self.session.activation(layer)?)?;
-        Ok((activation, Array::new(extents, self.session.gradient(layer)?)?))
+        let (activation, gradient) = (self.session.activation(layer)?, self.session.gradient(layer)?);
+        let name = &self.origins.graph().value(layer).name;
+        expect_finite(|| format!("the activations of '{name}'"), &activation)?;
+        expect_finite(|| format!("the gradients of '{name}'"), &gradient)?;
+        Ok((Array::new(extents.clone(), activation)?, Array::new(extents, gradient)?))
+    }
+}
+
+/// What is differentiated, in words.
+fn described(target: &Target) -> String {
+    match target {
+        Target::Class(class) => format!("the score of class {class}"),
+        Target::Difference(class, minus) => format!("the score of class {class} minus that of {minus}"),
+        _ => "what was asked for".to_owned(),
     }
 }
 
 impl Scores {
     /// Reads them from what the network computed for one picture: the value before normalisation, and its own result.
-    pub(crate) fn read(score: &Score, numbers: &[f32], output: &[f32]) -> Self {
+    ///
+    /// # Errors
+    /// When they are not finite.
+    pub(crate) fn read(score: &Score, numbers: &[f32], output: &[f32]) -> Result<Self> {
         let scores = spatial_means(numbers, score.classes);
         let probabilities = match score.normalisation {
             // A single score without any normalisation is a logit.
@@ -158,7 +188,9 @@ impl Scores {
             Normalisation::None => softmax(&scores),
             Normalisation::Softmax | Normalisation::Sigmoid => spatial_means(output, score.classes),
         };
-        Self { scores, probabilities }
+        expect_finite(|| "the class scores".to_owned(), &scores)?;
+        expect_finite(|| "the class probabilities".to_owned(), &probabilities)?;
+        Ok(Self { scores, probabilities })
     }
 }
 

@@ -14,7 +14,7 @@ use deepinside_vision::Array;
 
 use crate::network::{OpenOptions, open};
 use crate::score::no_such_value;
-use crate::{Error, Result};
+use crate::{Error, Result, expect_finite};
 
 /// A top gradient of one blob.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,13 +111,27 @@ pub fn trace(
         };
         Ok(TracedBlob { name: blob.name.clone(), data: array(session.activation(blob.data)?)?, diff })
     });
+    let blobs = blobs.collect::<Result<Vec<TracedBlob>>>()?;
     let mut warnings = network.warnings.clone();
     warnings.extend(crate::model::suspicious_weights(graph));
-    Ok(Traced {
-        blobs: blobs.collect::<Result<_>>()?,
-        warnings,
-        external_files: network.external_files.clone(),
-    })
+    warnings.extend(not_finite("data", blobs.iter().map(|blob| (&blob.name, Some(&blob.data)))));
+    warnings.extend(not_finite("gradients", blobs.iter().map(|blob| (&blob.name, blob.diff.as_ref()))));
+    Ok(Traced { blobs, warnings, external_files: network.external_files.clone() })
+}
+
+/// Says which blobs hold numbers that are not finite: they are shown as they are, which is what a trace is for.
+fn not_finite<'a>(
+    kind: &str,
+    blobs: impl Iterator<Item = (&'a String, Option<&'a Array>)>,
+) -> Option<String> {
+    let errors: Vec<Error> = blobs
+        .filter_map(|(name, numbers)| expect_finite(|| format!("{kind} of '{name}'"), numbers?.data()).err())
+        .collect();
+    let more = match errors.len() {
+        0 | 1 => String::new(),
+        count => format!(" (the first of {count} blobs)"),
+    };
+    errors.first().map(|error| format!("{error}{more}"))
 }
 
 /// The target that makes a seed the top gradient of a blob.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::arguments::{BenchArguments, PrecisionChoice};
 use crate::failure::{Failure, Outcome};
-use crate::output;
+use crate::{output, progress};
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -63,6 +63,9 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
         profile: arguments.profile,
     };
     let measured = benchmark(&model, &options, &threads)?;
+    if let Some(warning) = &measured.warning {
+        progress::note(format_args!("warning: {warning}: times of such numbers say little"));
+    }
     let operations: u64 =
         model.graph.nodes().iter().map(|node| deepinside::graph::operations(&model.graph, node)).sum::<u64>()
             * arguments.batch as u64;

@@ -12,7 +12,7 @@ use crate::{output, record};
 struct Result<'a> {
     model: &'a str,
     passed: bool,
-    class_name: String,
+    class_name: Option<String>,
     #[serde(flatten)]
     report: Report,
 }
@@ -29,7 +29,12 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     };
     let report = check(&model, picture.as_deref(), arguments.seed, &threads)?;
     let passed = report.passed();
-    let result = Result { model: &model.name, passed, class_name: model.class_name(report.class), report };
+    let result = Result {
+        model: &model.name,
+        passed,
+        class_name: report.class.map(|class| model.class_name(class)),
+        report,
+    };
     if arguments.run.json {
         output::json(&result)?;
     } else {
@@ -55,13 +60,15 @@ fn print(result: &Result<'_>, table: bool) {
             ));
         }
     }
+    let place = match (report.score, &result.class_name) {
+        (Some(score), Some(name)) => format!(", at the score {score:.3} of '{name}'"),
+        _ => String::new(),
+    };
     output::line(format_args!(
-        "{}: {} of {} checks passed, at the score {:.3} of '{}'",
+        "{}: {} of {} checks passed{place}",
         result.model,
         report.checks.iter().filter(|check| check.verdict == Verdict::Passed).count(),
         report.checks.len(),
-        report.score,
-        result.class_name
     ));
     for check in &report.checks {
         let word = match check.verdict {

@@ -24,7 +24,7 @@ use std::path::Path;
 use deepinside::record::HashedFile;
 use deepinside::vision::Array;
 use deepinside::vision::normalise::{Normalised, Scaling, normalise};
-use deepinside::{Model, Settings};
+use deepinside::{Model, Settings, expect_finite};
 use serde_json::{Value, json};
 
 use crate::arguments::ModelArguments;
@@ -126,14 +126,8 @@ fn hashes(model: &Model) -> Outcome<BTreeMap<String, String>> {
 /// # Errors
 /// When it holds numbers that are not finite.
 fn scaled(map: &Array, scaling: Scaling) -> Outcome<Normalised> {
-    let scaled = normalise(map, scaling)?;
-    if scaled.not_finite > 0 {
-        return Err(Failure::Message(format!(
-            "the saliency map holds {} numbers that are not finite: the network's weights or the picture do",
-            scaled.not_finite
-        )));
-    }
-    Ok(scaled)
+    expect_finite(|| "the numbers of the saliency map".to_owned(), map.data())?;
+    Ok(normalise(map, scaling)?)
 }
 
 /// Says how much of a photograph no crop shows.

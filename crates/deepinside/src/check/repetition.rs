@@ -17,17 +17,18 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// What a runner computes, finite or not.
+    pub fn of(runner: &mut ScoreRunner, picture: &[f32], class: usize) -> Result<Self> {
+        let (scores, gradient) = runner.numbers(picture, class)?;
+        Ok(Self { scores, gradient })
+    }
+
     fn has_the_bits_of(&self, other: &Self) -> bool {
         let bits = |pass: &Self| -> Vec<u32> {
             pass.scores.iter().chain(&pass.gradient).map(|number| number.to_bits()).collect()
         };
         bits(self) == bits(other)
     }
-}
-
-fn run(runner: &mut ScoreRunner, picture: &[f32], class: usize) -> Result<Pass> {
-    let scores = runner.forward(picture)?.scores;
-    Ok(Pass { scores, gradient: runner.gradient(class)?.into_data() })
 }
 
 /// The picture as the last of sixteen, whose others are darker copies: its numbers must be those that it has alone, but for rounding.
@@ -55,7 +56,7 @@ pub fn batch(model: &Model, picture: &[f32], class: usize, once: &Pass, threads:
         score,
         &last(session.activation(score.value)?),
         &last(session.activation(score.output)?),
-    );
+    )?;
     let gradient = last(session.gradient(model.input)?);
     let largest = |numbers: &[f32]| {
         numbers.iter().fold(0.0, |largest: f64, number| largest.max(f64::from(number.abs())))
@@ -84,14 +85,14 @@ pub fn threads(
 ) -> Result<Check> {
     let other = Threads::new(if threads.count() == 1 { 2 } else { 1 })?;
     let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), &other)?;
-    let equal = run(&mut runner, picture, class)?.has_the_bits_of(once);
+    let equal = Pass::of(&mut runner, picture, class)?.has_the_bits_of(once);
     let word = if equal { "the same bits" } else { "other bits" };
     Ok(Check::new("threads", equal, format!("{} and {} threads give {word}", threads.count(), other.count())))
 }
 
 /// Once more, with the same memory: the same bits.
 pub fn again(runner: &mut ScoreRunner, picture: &[f32], class: usize, once: &Pass) -> Result<Check> {
-    let equal = run(runner, picture, class)?.has_the_bits_of(once);
+    let equal = Pass::of(runner, picture, class)?.has_the_bits_of(once);
     let word = if equal { "the same bits" } else { "other bits" };
     Ok(Check::new("repetition", equal, format!("a second run gives {word}")))
 }

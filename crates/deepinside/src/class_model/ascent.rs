@@ -12,7 +12,7 @@ use super::view::{Corners, View};
 use super::{ClassModel, Objective, Progress, Recipe, Start, diversity};
 use crate::random::Random;
 use crate::runner::Scores;
-use crate::{Error, Model, Result};
+use crate::{Error, Model, Result, expect_finite};
 
 /// For how many steps a gradient that is zero everywhere is replaced by one that passes silent rectifiers.
 const REDIRECTED_STEPS: usize = 16;
@@ -248,15 +248,18 @@ impl<'a> Ascent<'a> {
         self.session.forward(&[(self.model.input, &input)])?;
         let (values, tops) = self.tops()?;
         let gradients = self.gradients(&input, &tops)?;
+        expect_finite(|| format!("the numbers of the gradient at step {}", self.iteration + 1), &gradients)?;
+        // Where the network gives no number for the first picture the step is not to blame, but what `scores` says.
+        if let Some(value) = values.iter().find(|value| self.iteration > 0 && !value.is_finite()) {
+            return Err(Error::Option(format!(
+                "the ascent left the range of numbers after {} steps (the score is {value}); use a smaller learning rate",
+                self.iteration
+            )));
+        }
         let scores = scores(self.model, &self.session, views.len())?;
         let mut progress = Vec::with_capacity(values.len());
         for ((wish, value), scores) in self.wishes.iter().zip(values).zip(scores.chunks_exact(self.views)) {
-            if !value.is_finite() {
-                return Err(Error::Option(format!(
-                    "the ascent left the range of numbers after {} steps (the score is {value}); use a smaller learning rate",
-                    self.iteration
-                )));
-            }
+            expect_finite(|| "the values that are maximised".to_owned(), &[value as f32])?;
             let probability = wish.objective.class().map(|class| {
                 scores.iter().map(|scores| scores.probabilities[class]).sum::<f32>() / self.views as f32
             });
@@ -510,9 +513,9 @@ fn scores(model: &Model, session: &Session, batch: usize) -> Result<Vec<Scores>>
         let size = numbers.len() / batch.max(1);
         numbers[index * size..][..size].to_vec()
     };
-    Ok((0..batch)
+    (0..batch)
         .map(|index| Scores::read(&model.score, &part(&numbers, index), &part(&output, index)))
-        .collect())
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,63 @@
+"""Writes small ONNX files that no training ends with: weights and gradients that are not finite, and names that steer terminals.
+
+    python make_hostile_fixtures.py ../../crates/cli/tests/fixtures/hostile
+
+Each is a convolution, a rectifier, the mean over positions and a fully connected layer of ten classes, for pictures of 3 x 16 x 16.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+ESCAPES = "\x1b]0;title\x07\x1b[31m<script>alert(1)</script>\nerror: forged\u202e\x9b2J\"|`=1+1"
+
+
+def network(path, kernel, activation=("Relu",), names=("conv", "activation"), classes=None):
+    """Saves one; `activation` are operators of one operand between the convolution and the mean."""
+    random = np.random.RandomState(0)
+    classes = random.randn(10, kernel.shape[0]).astype(np.float32) if classes is None else classes
+    conv, last = names
+    nodes = [helper.make_node("Conv", ["picture", "kernel"], [conv], name=conv, pads=[1, 1, 1, 1])]
+    before = conv
+    for index, operator in enumerate(activation):
+        after = last if index == len(activation) - 1 else f"{operator.lower()}{index}"
+        nodes.append(helper.make_node(operator, [before], [after], name=after))
+        before = after
+    nodes += [
+        helper.make_node("GlobalAveragePool", [before], ["mean"], name="mean"),
+        helper.make_node("Flatten", ["mean"], ["flat"], name="flat"),
+        helper.make_node("Gemm", ["flat", "classes"], ["scores"], name="scores", transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 16, 16])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 10])],
+        [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(classes, "classes")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    kernel = np.random.RandomState(1).randn(4, 3, 3, 3).astype(np.float32)
+    broken = kernel.copy()
+    broken[1, 2, 0, 0] = np.nan
+    network(folder / "nan_weights.onnx", broken)
+    # Products of 1e38 and sums of them leave single precision.
+    network(folder / "overflow.onnx", np.abs(kernel) * np.float32(1e38), ("Abs",))
+    # The slope of a root at zero is infinite, and that times the kernel's zeros NaN; the scores are zero.
+    network(folder / "infinite_gradient.onnx", 0 * kernel, ("Abs", "Sqrt"))
+    network(folder / "names.onnx", kernel, names=(ESCAPES, "../../../../" + "x" * 300))
+    (folder / "labels.txt").write_text("\n".join([
+        "=cmd|' /C calc'!A0", "\x1b]0;title\x07\x1b[31mred", "<b>bold</b>", "a|b`c*d_e[f](g)", "\u202egpj.exe",
+        "@SUM(1)", "+1", "-1+2", "\ttab", "plain",
+    ]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
