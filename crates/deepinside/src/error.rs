@@ -134,7 +134,10 @@ impl From<GraphError> for Error {
 
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
-        Self::Engine(Box::new(error))
+        match error {
+            EngineError::Interrupted(interrupted) => interrupted.into(),
+            error => Self::Engine(Box::new(error)),
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Origins {
             .filter(|&value| between(value))
             .collect();
         let options = PlanOptions { activations: values.clone(), ..PlanOptions::default() };
-        let mut session = Session::new(Arc::new(Plan::new(graph, &options)?), self.threads.clone());
+        let mut session = Session::new(Arc::new(Plan::new(graph, &options)?), self.threads.clone())?;
         session.forward(&[(self.input, picture)])?;
         for node in graph.nodes() {
             for &value in node.outputs.iter().filter(|&&value| between(value)) {

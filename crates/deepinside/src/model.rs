@@ -322,13 +322,14 @@ impl Model {
     /// When a layer cannot be computed or fixes another batch.
     pub fn session(&self, batch: usize, options: &PlanOptions, threads: &Threads) -> Result<Session> {
         let memory_limit = self.memory_limit.unwrap_or(options.memory_limit);
-        let options = PlanOptions { memory_limit, ..options.clone() };
+        let interrupt = threads.interrupt().clone();
+        let options = PlanOptions { memory_limit, interrupt, ..options.clone() };
         let plan = if batch == 1 {
             Plan::new(&self.graph, &options)?
         } else {
             Plan::new(&self.graph.clone().with_batch(batch)?, &options)?
         };
-        Ok(Session::new(Arc::new(plan), threads.clone()))
+        Ok(Session::new(Arc::new(plan), threads.clone())?)
     }
 
     /// The class that a person means by an index, a synset or a name.

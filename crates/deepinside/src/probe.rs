@@ -17,7 +17,6 @@ pub struct Probe {
     input_extents: Vec<usize>,
     extents: Vec<usize>,
     score: Score,
-    interrupt: Interrupt,
 }
 
 impl Probe {
@@ -44,13 +43,12 @@ impl Probe {
             input_extents: extents(model.input),
             extents: extents(value),
             score: score.clone(),
-            interrupt: Interrupt::default(),
         })
     }
 
-    /// From now on every pass heeds this wish to stop.
-    pub fn set_interrupt(&mut self, interrupt: Interrupt) {
-        self.interrupt = interrupt;
+    /// From now on every pass stops when this interrupt is set.
+    pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
+        self.session.set_interrupt(interrupt);
     }
 
     /// Runs the network on one picture, given as `C × H × W` numbers.
@@ -58,7 +56,6 @@ impl Probe {
     /// # Errors
     /// When there are more or fewer numbers, scores are not finite, or somebody asked to stop.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
-        self.interrupt.check()?;
         self.session.forward(&[(self.input, picture)])?;
         let (numbers, output) =
             (self.session.activation(self.score.value)?, self.session.activation(self.score.output)?);
@@ -80,7 +77,6 @@ impl Probe {
     /// # Errors
     /// When there is no such class, there was no forward pass, or somebody asked to stop.
     pub fn class_gradient(&mut self, class: usize) -> Result<Array> {
-        self.interrupt.check()?;
         if class >= self.score.classes {
             return Err(Error::ClassOutOfRange { index: class, classes: self.score.classes });
         }
@@ -95,7 +91,6 @@ impl Probe {
     /// # Errors
     /// When there is no such unit, there was no forward pass, or somebody asked to stop.
     pub fn unit_gradient(&mut self, position: usize) -> Result<Array> {
-        self.interrupt.check()?;
         self.session.backward(&[(self.value, &Target::Neuron(position))])?;
         let gradient = self.session.gradient(self.input)?;
         expect_finite(|| format!("the gradients of element {position}"), &gradient)?;

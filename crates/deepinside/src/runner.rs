@@ -19,7 +19,6 @@ pub struct ScoreRunner {
     /// The observed layers and their extents without the batch axis.
     layer_shapes: Vec<(ValueId, Vec<usize>)>,
     origins: Arc<Origins>,
-    interrupt: Interrupt,
 }
 
 /// What a network thinks of one picture.
@@ -67,32 +66,33 @@ impl ScoreRunner {
             score: score.clone(),
             layer_shapes: layer_shapes.collect(),
             origins: Arc::new(Origins::new(&model.graph, model.input, score.value, threads)),
-            interrupt: Interrupt::default(),
         })
     }
 
-    /// Another that shares the prepared network and the wish to stop, with memory of its own.
-    pub(crate) fn another(&self) -> Self {
-        Self {
-            session: self.session.another(),
+    /// Another that shares the prepared network and what stops it, with memory of its own.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(crate) fn another(&self) -> Result<Self> {
+        Ok(Self {
+            session: self.session.another()?,
             input: self.input,
             input_shape: self.input_shape.clone(),
             score: self.score.clone(),
             layer_shapes: self.layer_shapes.clone(),
             origins: Arc::clone(&self.origins),
-            interrupt: self.interrupt.clone(),
-        }
+        })
     }
 
-    /// From now on every pass heeds this wish, and is counted there.
-    pub fn set_interrupt(&mut self, interrupt: Interrupt) {
-        self.interrupt = interrupt;
+    /// From now on every pass stops when this interrupt is set, and is counted there.
+    pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
+        self.session.set_interrupt(interrupt);
     }
 
     /// # Errors
-    /// [`Error::Interrupted`] when it was asked to stop.
+    /// [`Error::Interrupted`](crate::Error::Interrupted) when it was asked to stop.
     pub(crate) fn check_interrupt(&self) -> Result<()> {
-        Ok(self.interrupt.check()?)
+        Ok(self.session.threads().interrupt().check()?)
     }
 
     /// The extents of the input, `1 × C × H × W`.
@@ -105,12 +105,12 @@ impl ScoreRunner {
     /// # Errors
     /// When there are more or fewer numbers, scores are not finite, or the computation is to stop.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
-        self.interrupt.check()?;
+        self.check_interrupt()?;
         self.session.forward(&[(self.input, picture)])?;
-        self.interrupt.count_step();
+        self.session.threads().interrupt().count_step();
         let (numbers, output) =
             (self.session.activation(self.score.value)?, self.session.activation(self.score.output)?);
-        Scores::read(&self.score, &numbers, &output).map_err(|error| self.origins.explain(error, picture))
+        Scores::read(&self.score, &numbers, &output).map_err(|error| self.origins.explain(error, picture, self.session.threads()))
     }
 
     /// The gradient of one class score with respect to the last picture, `C × H × W`.
@@ -118,7 +118,7 @@ impl ScoreRunner {
     /// # Errors
     /// When there is no such class, there was no forward pass, numbers are not finite, or the computation is to stop.
     pub fn gradient(&mut self, class: usize) -> Result<Array> {
-        self.interrupt.check()?;
+        self.check_interrupt()?;
         self.gradient_of(&Target::Class(class))
     }
 
@@ -127,7 +127,7 @@ impl ScoreRunner {
     /// # Errors
     /// As [`ScoreRunner::gradient`].
     pub fn gradient_of_difference(&mut self, class: usize, minus: usize) -> Result<Array> {
-        self.interrupt.check()?;
+        self.check_interrupt()?;
         self.gradient_of(&Target::Difference(class, minus))
     }
 
@@ -142,7 +142,7 @@ impl ScoreRunner {
 
     fn gradient_of(&mut self, target: &Target) -> Result<Array> {
         self.session.backward(&[(self.score.value, target)])?;
-        self.interrupt.count_step();
+        self.session.threads().interrupt().count_step();
         let gradient = self.session.gradient(self.input)?;
         expect_finite(|| format!("the numbers of the gradient of {}", described(target)), &gradient)?;
         Ok(Array::new(&self.input_shape[1..], gradient)?)

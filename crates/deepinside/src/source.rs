@@ -70,9 +70,9 @@ impl Source {
         usize::from(self.reads_input) + self.layers.len()
     }
 
-    /// From now on every pass heeds this wish to stop.
+    /// From now on every pass stops when this interrupt is set.
     pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
-        self.workers.iter_mut().for_each(|worker| worker.runner.set_interrupt(interrupt.clone()));
+        self.workers.iter_mut().for_each(|worker| worker.runner.set_interrupt(interrupt));
     }
 
     /// # Errors
@@ -92,7 +92,7 @@ impl Source {
     /// # Errors
     /// When a picture does not fit, or somebody asked to stop.
     pub fn scores(&mut self, inputs: &[&[f32]]) -> Result<Vec<Scores>> {
-        self.hire(inputs.len());
+        self.hire(inputs.len())?;
         let mut all = Vec::new();
         each(&mut self.workers, &self.threads, inputs, Worker::scores, |_, scores| {
             all.push(scores);
@@ -124,7 +124,7 @@ impl Source {
             }
             return Ok(all);
         }
-        self.hire(inputs.len());
+        self.hire(inputs.len())?;
         let Self { workers, reads_input, layers, threads } = self;
         let work = |worker: &mut Worker, index: usize, input: &[f32]| {
             let scores = worker.scores(index, input)?;
@@ -148,7 +148,7 @@ impl Source {
         Noise { samples, deviation, .. }: Noise,
         random: &mut Random,
     ) -> Result<(Vec<Vec<Array>>, Vec<Array>)> {
-        self.hire(samples);
+        self.hire(samples)?;
         let Self { workers, reads_input, layers, threads } = self;
         let (low, high) = input
             .iter()
@@ -193,10 +193,11 @@ impl Source {
     }
 
     /// Takes memory for so many pictures at the same time, one for each thread at most.
-    fn hire(&mut self, pictures: usize) {
+    fn hire(&mut self, pictures: usize) -> Result<()> {
         while self.workers.len() < pictures.min(self.threads.count()) {
-            self.workers.push(Worker { runner: self.workers[0].runner.another(), last: None });
+            self.workers.push(Worker { runner: self.workers[0].runner.another()?, last: None });
         }
+        Ok(())
     }
 }
 

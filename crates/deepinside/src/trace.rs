@@ -86,7 +86,7 @@ pub fn trace(
             ..PlanOptions::default()
         },
     )?;
-    let mut session = Session::new(Arc::new(plan), threads.clone());
+    let mut session = Session::new(Arc::new(plan), threads.clone())?;
     // What Caffe fills by itself is filled here too, unless something else is given.
     let filled: Vec<(ValueId, Vec<f32>)> = network
         .inputs

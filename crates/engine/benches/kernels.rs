@@ -111,7 +111,8 @@ fn kernels(criterion: &mut Criterion) {
             targets: vec![result],
             ..PlanOptions::default()
         };
-        let mut session = Session::new(Arc::new(Plan::new(&graph, &options).unwrap()), threads.clone());
+        let mut session =
+            Session::new(Arc::new(Plan::new(&graph, &options).unwrap()), threads.clone()).unwrap();
         let given = numbers(input.iter().product());
         let target = Target::Dense(numbers(graph.value(result).shape.elements()));
         let mut group = criterion.benchmark_group(name);

@@ -89,15 +89,20 @@ impl<T: Number> Aligned<T> {
         Self::of(lines, length)
     }
 
-    /// Several arrays of zeros, which live as long as each other.
-    pub fn several(lengths: &[usize]) -> Vec<Self> {
+    /// Several arrays of zeros, which live as long as each other; `None` where there is no memory for them.
+    pub fn several(lengths: &[usize]) -> Option<Vec<Self>> {
         let lines = |length: usize| length.div_ceil(Self::IN_LINE);
-        let mut rest = Part::map(lengths.iter().copied().map(lines).sum(), LARGE_PAGE);
+        let all: usize = lengths.iter().copied().map(lines).sum();
+        let mut rest = Part::map(all, LARGE_PAGE);
+        if rest.is_none() {
+            // Too little for a map, or too much for the system, which is tried here.
+            Vec::<Line>::new().try_reserve_exact(all).ok()?;
+        }
         let array = |&length: &usize| match &mut rest {
             Some(rest) => Self::of(Lines::Part(rest.cut(lines(length))), length),
             None => Self::zeros(length),
         };
-        lengths.iter().map(array).collect()
+        Some(lengths.iter().map(array).collect())
     }
 
     /// That many zeros, to become a layer's weights: something that lives about as long as what is asked for next.
@@ -132,6 +137,12 @@ impl<T: Number> Aligned<T> {
         }
         self.length = length;
     }
+}
+
+/// Whether the system has so many bytes of memory. Asked with a map and not with the allocator, which would keep large
+/// arrays for itself from then on.
+pub(crate) fn is_available(bytes: usize) -> bool {
+    bytes < LARGE_PAGE || Part::map(bytes.div_ceil(size_of::<Line>()), LARGE_PAGE).is_some()
 }
 
 impl Part {
@@ -232,7 +243,7 @@ mod tests {
     fn several_arrays_do_not_overlap_and_outlive_each_other() {
         for scale in [1, 10_000] {
             let lengths = [17, 0, 100, 1].map(|length| length * scale);
-            let mut arrays = Aligned::<f32>::several(&lengths);
+            let mut arrays = Aligned::<f32>::several(&lengths).unwrap();
             for (index, array) in arrays.iter_mut().enumerate() {
                 assert!(
                     array.iter().all(|&number| number == 0.0) && (array.as_ptr() as usize).is_multiple_of(64)

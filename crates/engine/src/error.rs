@@ -1,6 +1,6 @@
 //! What can be wrong with a plan or a run.
 
-use deepinside_graph::{GraphError, Inconsistency, Shape};
+use deepinside_graph::{GraphError, Inconsistency, Interrupted, Shape};
 use thiserror::Error;
 
 /// Why a network could not be planned or run.
@@ -28,6 +28,37 @@ pub enum EngineError {
         /// Megabytes allowed.
         limit: usize,
     },
+    /// The network's weights need more memory than was allowed.
+    #[error(
+        "the network's weights take {needed} MB once they are prepared, the limit is {limit} MB; raise the limit"
+    )]
+    WeightsLimit {
+        /// Megabytes needed.
+        needed: usize,
+        /// Megabytes allowed.
+        limit: usize,
+    },
+    /// Weights that no file holds are too many.
+    #[error(
+        "the network fills {found} weights with one number or at random, at most {most} are; is its file without weights?"
+    )]
+    MadeUpWeights {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// The machine has no more memory.
+    #[error(
+        "there is no memory for the {needed} MB that the network takes; use smaller pictures or a smaller batch"
+    )]
+    OutOfMemory {
+        /// Megabytes needed.
+        needed: usize,
+    },
+    /// The computation was asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// An array does not have the shape of its value.
     #[error("'{value}' takes {expected} numbers (shape {shape}), found {found}")]
     Length {

@@ -3,6 +3,7 @@
 //! An array that holds the whole batch is cut into the runs' shares, and a run touches nothing but its own. Everything else a run
 //! needs only while it lasts: each thread that takes runs has it in a *lane* of its own.
 
+use crate::EngineError;
 use crate::aligned::Aligned;
 use crate::lower::Program;
 use crate::memory::Slot;
@@ -116,11 +117,20 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub fn new(sizes: &Sizes) -> Self {
-        Self {
-            slots: Aligned::several(&sizes.slots),
-            position_slots: sizes.position_slots.iter().map(|&size| vec![0; size]).collect(),
-        }
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn new(sizes: &Sizes) -> Result<Self, EngineError> {
+        let no_memory = || EngineError::OutOfMemory { needed: sizes.bytes().div_ceil(1 << 20) };
+        let zeros = |&size: &usize| -> Result<Vec<u32>, EngineError> {
+            let mut numbers = Vec::new();
+            numbers.try_reserve_exact(size).map_err(|_| no_memory())?;
+            numbers.resize(size, 0);
+            Ok(numbers)
+        };
+        Ok(Self {
+            slots: Aligned::several(&sizes.slots).ok_or_else(no_memory)?,
+            position_slots: sizes.position_slots.iter().map(zeros).collect::<Result<_, _>>()?,
+        })
     }
 
     pub fn view(&mut self) -> View<'_> {
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_run_has_its_own_share() {
-        let mut lane = Lane::new(&Sizes { slots: vec![7, 5], position_slots: vec![4] });
+        let mut lane = Lane::new(&Sizes { slots: vec![7, 5], position_slots: vec![4] }).unwrap();
         let shares = Sizes { slots: vec![0, 2], position_slots: vec![2] };
         let pass = Pass { runs: 2, actions: Vec::new(), shares };
         let mut view = lane.view();

@@ -20,6 +20,12 @@ pub(crate) struct Layouter<'a> {
     reached: Vec<bool>,
     /// Per step: whether it takes part in the backward pass.
     backward: Vec<bool>,
+    /// Per tensor: whether a step computes it, and the stage of the first step that reads or writes it.
+    is_computed: Vec<bool>,
+    stage: Vec<Option<usize>>,
+    /// Per tensor: the last step that reads it and takes part in the backward pass.
+    last_reader: Vec<Option<usize>>,
+    targets: HashSet<TensorId>,
 }
 
 /// An array that was asked for: the number of the request, and whether it holds the whole batch.
@@ -44,12 +50,25 @@ impl<'a> Layouter<'a> {
                 step.operands.iter().for_each(|&operand| reached[operand] = true);
             }
         }
-        let mut layouter = Self { program, options, wanted, reached, backward: Vec::new() };
+        let (mut is_computed, mut stage) = (vec![false; count], vec![None; count]);
+        for step in &program.steps {
+            step.results.iter().for_each(|&result| is_computed[result] = true);
+            for &tensor in step.operands.iter().chain(&step.results) {
+                stage[tensor].get_or_insert(step.stage);
+            }
+        }
+        let last_reader = vec![None; count];
+        let backward = Vec::new();
+        let mut layouter =
+            Self { program, options, wanted, reached, backward, is_computed, stage, last_reader, targets };
         let takes_part = |step: &Step| {
             step.operands.iter().any(|&operand| layouter.flows(operand))
                 && step.results.iter().any(|&result| layouter.reached[result])
         };
         layouter.backward = program.steps.iter().map(takes_part).collect();
+        for (index, step) in program.steps.iter().enumerate().filter(|(index, _)| layouter.backward[*index]) {
+            step.operands.iter().for_each(|&operand| layouter.last_reader[operand] = Some(index));
+        }
         layouter
     }
 
@@ -209,13 +228,7 @@ impl<'a> Layouter<'a> {
 
     /// Whether no later step contributes to the gradient of the operand, and it is no target itself.
     fn is_first_writer(&self, operand: TensorId, index: usize) -> bool {
-        let later = self.program.steps.iter().enumerate().skip(index + 1);
-        let is_target =
-            self.options.targets.iter().any(|value| self.program.of_value.get(value) == Some(&operand));
-        !is_target
-            && !later
-                .into_iter()
-                .any(|(other, step)| self.backward[other] && step.operands.contains(&operand))
+        !self.targets.contains(&operand) && self.last_reader[operand].is_none_or(|last| last <= index)
     }
 
     fn request_data(
@@ -246,7 +259,7 @@ impl<'a> Layouter<'a> {
             }
             let [mut forward, backward] = std::mem::take(&mut uses[tensor]);
             // What is fed is there before the first step.
-            let is_fed = !self.program.steps.iter().any(|step| step.results.contains(&tensor));
+            let is_fed = !self.is_computed[tensor];
             if is_fed {
                 forward.push(0);
             }
@@ -277,7 +290,7 @@ impl<'a> Layouter<'a> {
             let flowing = step.operands.iter().filter(|&&operand| self.flows(operand));
             step.results.iter().chain(flowing).for_each(|&tensor| uses[tensor].push(time));
         }
-        let (targets, wanted) = (self.tensors(&self.options.targets), self.tensors(&self.options.gradients));
+        let (targets, wanted) = (&self.targets, self.tensors(&self.options.gradients));
         targets.iter().for_each(|&target| uses[target].push(schedule.turn()));
         let mut request = |(tensor, mut uses): (TensorId, Vec<usize>)| {
             if uses.is_empty() {
@@ -299,9 +312,8 @@ impl<'a> Layouter<'a> {
 
     /// How many elements an array has: all of a tensor, or what one run of its stage takes.
     fn extent(&self, tensor: TensorId, is_whole: bool) -> usize {
-        let uses = |step: &&Step| step.operands.contains(&tensor) || step.results.contains(&tensor);
-        match self.program.steps.iter().find(uses) {
-            Some(step) if !is_whole => self.program.elements(tensor, step.stage),
+        match self.stage[tensor] {
+            Some(stage) if !is_whole => self.program.elements(tensor, stage),
             _ => self.elements(tensor),
         }
     }

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use deepinside_graph::op::Eltwise;
 use deepinside_graph::pass::Keep;
-use deepinside_graph::{Graph, Inconsistency, Node, NodeId, Op, Shape, ValueId, operations};
+use deepinside_graph::{Graph, Inconsistency, Interrupt, Node, NodeId, Op, Shape, ValueId, operations};
 
 use crate::kernel::activation::Activation;
 use crate::kernel::chain::{self, Link};
@@ -78,6 +78,8 @@ pub(crate) struct LowerOptions<'a> {
     pub instructions: Instructions,
     /// How exactly kernels compute.
     pub precision: Precision,
+    /// Stops the lowering.
+    pub interrupt: &'a Interrupt,
 }
 
 /// Makes a kernel for every node; a rectifier behind a convolution or a sum is computed in the same kernel, where nobody
@@ -105,8 +107,10 @@ pub(crate) fn lower(
             of_value: HashMap::new(),
         },
         converted: HashMap::new(),
+        gates: HashMap::new(),
     };
     lowerer.find_parts();
+    lowerer.find_gates();
     lowerer.find_chains();
     for &input in graph.inputs() {
         let tensor = lowerer.tensor(graph.value(input).shape.clone(), Layout::Plain);
@@ -114,6 +118,7 @@ pub(crate) fn lower(
     }
     for index in 0..graph.nodes().len() {
         if !lowerer.fused.contains(&index) {
+            options.interrupt.check()?;
             lowerer.stage = stages.of_node[index];
             lowerer.graph = &stages.graphs[lowerer.stage];
             lowerer.node(&lowerer.graph.nodes()[index])?;
@@ -144,6 +149,8 @@ struct Lowerer<'graph> {
     program: Program,
     /// Conversions made so far.
     converted: HashMap<(TensorId, Layout), TensorId>,
+    /// Maxima by their value, with the rectifier in whose place they stop gradients.
+    gates: HashMap<ValueId, Activation>,
 }
 
 impl Lowerer<'_> {
@@ -167,7 +174,7 @@ impl Lowerer<'_> {
             adds: sum.is_some(),
             is_open: self.is_stopped_by_maxima(result),
         };
-        let dead_at_zero = self.dead_at_zero(node.inputs[0]);
+        let dead_at_zero = matches!(node.op, Op::InnerProduct(_)) && self.dead_at_zero(node.inputs[0]);
         let before = self.chains.get(&node.inputs[0]).copied();
         let operand_layout = before.map_or(operand_layout, |(first, _)| self.chain_layout(first));
         let kernel = match before {
@@ -507,7 +514,7 @@ impl Lowerer<'_> {
             Op::MeanVarianceNormalization(op) => kernel::mean_variance_normalization::lower(op, lowering),
             Op::Pad(op) => kernel::pad::lower(op, lowering),
             Op::ParametricRelu(op) => kernel::parametric_relu::lower(op, lowering),
-            Op::Pool(op) => kernel::pool::lower(op, lowering, self.gate_of_maxima(node)),
+            Op::Pool(op) => kernel::pool::lower(op, lowering, self.gates.get(&node.outputs[0]).copied()),
             Op::Reduce(op) => kernel::reduce::lower(op, lowering),
             Op::Resample(op) => kernel::resample::lower(op, lowering),
             Op::Reshape(op) => kernel::copy::lower_reshape(op, lowering),

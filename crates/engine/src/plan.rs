@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use deepinside_graph::pass::{Keep, fold_batch_normalization, remove_dead_code, remove_identity};
-use deepinside_graph::{Graph, Shape, ValueId};
+use deepinside_graph::{Graph, Interrupt, Origin, Shape, ValueId};
 
+use crate::aligned::is_available;
 use crate::lane::{Pass, Sizes, lane_sizes, passes};
 use crate::layouter::Layouter;
 use crate::lower::{LowerOptions, Program, lower};
@@ -37,7 +38,8 @@ pub struct PlanOptions {
     pub targets: Vec<ValueId>,
     /// What rectifiers do on the way back.
     pub rule: BackwardRule,
-    /// The most bytes of memory that a session may take, weights not counted. Default 8 GiB. Where keeping all that the backward
+    /// The most bytes of memory that a session may take, weights not counted, which may take as much, and at least 8 GiB.
+    /// Default 8 GiB. Where keeping all that the backward
     /// pass reads would take more, parts of the forward pass are computed again on the way back, which takes up to half as long
     /// again and changes no bit of a result. Where even that is too much for a batch, all of its pictures go through
     /// each layer at once, which saves what is kept for one part of them while another is computed; sums may then be taken in another order.
@@ -47,6 +49,8 @@ pub struct PlanOptions {
     pub instructions: Instructions,
     /// How exactly kernels compute.
     pub precision: Precision,
+    /// Stops the planning.
+    pub interrupt: Interrupt,
 }
 
 impl Default for PlanOptions {
@@ -56,9 +60,10 @@ impl Default for PlanOptions {
             gradients: Vec::new(),
             targets: Vec::new(),
             rule: BackwardRule::Gradient,
-            memory_limit: 8 << 30,
+            memory_limit: DEFAULT_MEMORY,
             instructions: Instructions::Detected,
             precision: Precision::Exact,
+            interrupt: Interrupt::default(),
         }
     }
 }
@@ -116,19 +121,22 @@ impl Plan {
     /// Simplifies the graph as far as the options allow, chooses and packs kernels, and lays out memory.
     ///
     /// # Errors
-    /// When an operator has no kernel for its attributes, or the memory limit is too small.
+    /// When an operator has no kernel for its attributes, the memory limit is too small, or the planning was asked to stop.
     pub fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, EngineError> {
         let observed = options.activations.iter().chain(&options.gradients).chain(&options.targets);
         let keep: Keep = observed.copied().collect();
         let graph = remove_dead_code(graph.clone().with_outputs(&[]), &keep);
         let graph = fold_batch_normalization(remove_identity(graph, &keep), &keep);
         let has_backward = !options.gradients.is_empty() && !options.targets.is_empty();
+        // A small limit of a session's memory says nothing about weights.
+        check_weights(&graph, has_backward, options.memory_limit.max(DEFAULT_MEMORY))?;
         let kernels = LowerOptions {
             backward: has_backward,
             keep: &keep,
             rule: options.rule,
             instructions: options.instructions,
             precision: options.precision,
+            interrupt: &options.interrupt,
         };
         let limit = options.memory_limit;
         let mut program = lower(&graph, &Stages::cached(&graph), kernels)?;
@@ -178,6 +186,34 @@ impl Plan {
         let spare = self.memory_limit.saturating_sub(self.session_bytes());
         most.min(1 + spare.checked_div(self.lane.bytes()).unwrap_or(most))
     }
+}
+
+/// The bytes that a session may take unless another limit is given.
+const DEFAULT_MEMORY: usize = 8 << 30;
+
+/// The most weights that no file holds: VGG-19 has 144 million.
+const MOST_MADE_UP: usize = 1 << 28;
+
+/// Checks that the weights of a network fit in memory, before any is packed. Most are packed once for each direction.
+fn check_weights(graph: &Graph, has_backward: bool, limit: usize) -> Result<(), EngineError> {
+    let read: HashSet<ValueId> = graph.nodes().iter().flat_map(|node| &node.inputs).copied().collect();
+    let (mut elements, mut made_up) = (0, 0);
+    for value in read.into_iter().map(|value| graph.value(value)) {
+        if let Origin::Constant(weights) = &value.origin {
+            elements += weights.shape().elements();
+            made_up += if weights.is_made_up() { weights.shape().elements() } else { 0 };
+        }
+    }
+    if made_up > MOST_MADE_UP {
+        return Err(EngineError::MadeUpWeights { found: made_up, most: MOST_MADE_UP });
+    }
+    let bytes = elements.saturating_mul(size_of::<f32>() * (1 + usize::from(has_backward)));
+    let needed = bytes.div_ceil(1 << 20);
+    if bytes > limit {
+        return Err(EngineError::WeightsLimit { needed, limit: limit >> 20 });
+    }
+    // Packing allocates them one by one; that there is memory for all is tried first.
+    if is_available(bytes) { Ok(()) } else { Err(EngineError::OutOfMemory { needed }) }
 }
 
 impl std::fmt::Display for Plan {

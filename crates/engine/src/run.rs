@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use deepinside_graph::Interrupt;
+
 use crate::Plan;
 use crate::kernel::parallel::{GRAIN, for_each_piece};
 use crate::kernel::{Backward, Forward};
@@ -21,6 +23,8 @@ pub(crate) struct Run<'a> {
     present: Vec<bool>,
     /// Whether it is measured how long steps take.
     measures: bool,
+    /// The segment that is computed again, and whether a gradient has come to it.
+    reached: Option<(usize, bool)>,
 }
 
 /// What is known after a run.
@@ -34,13 +38,16 @@ pub(crate) struct Done {
 impl<'a> Run<'a> {
     pub fn new(plan: &'a Plan, view: View<'a>, present: Vec<bool>, measures: bool) -> Self {
         let View { slots, position_slots } = view;
-        Self { plan, slots, position_slots, present, measures }
+        Self { plan, slots, position_slots, present, measures, reached: None }
     }
 
-    /// Does these actions, one after another.
-    pub fn act(mut self, actions: &[Action]) -> Done {
+    /// Does these actions, one after another, until the interrupt is set.
+    pub fn act(mut self, actions: &[Action], interrupt: &Interrupt) -> Done {
         let mut times = Vec::new();
         for &action in actions {
+            if interrupt.is_asked() {
+                break;
+            }
             let start = self.measures.then(Instant::now);
             match action {
                 Action::Forward(step) => self.forward(step),
@@ -53,15 +60,25 @@ impl<'a> Run<'a> {
         Done { present: self.present, times }
     }
 
-    /// Whether a gradient has come to the segment of a step, so that there will be something to do in it.
-    fn reaches(&self, step: usize) -> bool {
+    /// Whether a gradient has come to the segment of a step, so that there will be something to do in it. All steps of a
+    /// segment that are computed again are so before its backward pass.
+    fn reaches(&mut self, step: usize) -> bool {
         let plan = self.plan;
         let segments = &plan.schedule.segment;
-        let own = (0..segments.len()).filter(|&other| segments[other] == segments[step]);
-        own.into_iter().any(|other| {
+        let segment = segments[step];
+        if let Some((last, reached)) = self.reached
+            && last == segment
+        {
+            return reached;
+        }
+        let first = segments.partition_point(|&other| other < segment);
+        let own = (first..segments.len()).take_while(|&other| segments[other] == segment);
+        let reached = own.into_iter().any(|other| {
             plan.memory.steps[other].backward
                 && plan.program.steps[other].results.iter().any(|&result| self.present[result])
-        })
+        });
+        self.reached = Some((segment, reached));
+        reached
     }
 
     /// The data of a tensor that a step of a stage reads, in memory order.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deepinside_graph::ValueId;
+use deepinside_graph::{Interrupt, ValueId};
 use rayon::prelude::*;
 
 use crate::lane::{Lane, Pass, View};
@@ -43,21 +43,37 @@ pub struct StepTime {
 
 impl Session {
     /// Takes memory for a plan.
-    pub fn new(plan: Arc<Plan>, threads: Threads) -> Self {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(plan: Arc<Plan>, threads: Threads) -> Result<Self, EngineError> {
         let lanes = plan.lanes(threads.count());
-        Self {
-            memory: Lane::new(&plan.memory.sizes),
-            lanes: (1..lanes).map(|_| Lane::new(&plan.lane)).collect(),
+        Ok(Self {
+            memory: Lane::new(&plan.memory.sizes)?,
+            lanes: (1..lanes).map(|_| Lane::new(&plan.lane)).collect::<Result<_, _>>()?,
             present: vec![false; plan.program.tensors.len()],
             ran_forward: false,
             times: None,
             threads,
             plan,
-        }
+        })
+    }
+
+    /// From now on every pass stops when this interrupt is set.
+    pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
+        self.threads = self.threads.until(interrupt);
+    }
+
+    /// The threads that it runs on.
+    pub fn threads(&self) -> &Threads {
+        &self.threads
     }
 
     /// Another session of the same plan on the same threads, which has run nothing yet.
-    pub fn another(&self) -> Self {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn another(&self) -> Result<Self, EngineError> {
         Self::new(Arc::clone(&self.plan), self.threads.clone())
     }
 
@@ -88,7 +104,7 @@ impl Session {
     /// Computes everything that was asked for from all inputs, given in C order of their shapes.
     ///
     /// # Errors
-    /// When an input is missing or has another length than its shape.
+    /// When an input is missing or has another length than its shape, or the pass was asked to stop.
     pub fn forward(&mut self, inputs: &[(ValueId, &[f32])]) -> Result<(), EngineError> {
         let plan = Arc::clone(&self.plan);
         for &input in &plan.inputs {
@@ -108,7 +124,8 @@ impl Session {
                 self.memory.slots[array.slot][..numbers.len()].copy_from_slice(numbers);
             }
         }
-        self.run(&plan, 0);
+        self.ran_forward = false;
+        self.run(&plan, 0)?;
         self.ran_forward = true;
         Ok(())
     }
@@ -117,7 +134,7 @@ impl Session {
     /// with other targets.
     ///
     /// # Errors
-    /// When there was no forward pass, or a target is not one of the plan's.
+    /// When there was no forward pass, a target is not one of the plan's, or the pass was asked to stop.
     pub fn backward(&mut self, targets: &[(ValueId, &Target)]) -> Result<(), EngineError> {
         if !self.ran_forward {
             return Err(EngineError::NoForward);
@@ -127,15 +144,16 @@ impl Session {
         for &(value, target) in targets {
             self.seed(&plan, value, target)?;
         }
-        self.run(&plan, 1);
-        Ok(())
+        self.run(&plan, 1)
     }
 
     /// Does all that the plan does in a direction: forward (0) or backward (1).
-    fn run(&mut self, plan: &Plan, direction: usize) {
+    fn run(&mut self, plan: &Plan, direction: usize) -> Result<(), EngineError> {
         self.times.iter_mut().flatten().for_each(|times| times[direction] = Duration::ZERO);
         let threads = self.threads.clone();
         threads.run_awake(|| plan.passes[direction].iter().for_each(|pass| self.pass(plan, pass, direction)));
+        // What a pass that was asked to stop has computed is never read.
+        Ok(threads.interrupt().check()?)
     }
 
     /// Takes the batch through a stage: as many runs at the same time as there are lanes. A thread that computes a whole run finds in
@@ -147,11 +165,15 @@ impl Session {
         lanes.extend(self.lanes.iter_mut().take(pass.runs - 1).map(Lane::view));
         let count = lanes.len() as u32;
         let (present, measures) = (&self.present, self.times.is_some());
+        let interrupt = self.threads.interrupt();
         let next = || runs.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = |mut lane: View<'_>| -> Vec<Done> {
             let mut done = Vec::new();
             while let Some(shares) = next() {
-                done.push(Run::new(plan, lane.with(shares), present.clone(), measures).act(&pass.actions));
+                done.push(
+                    Run::new(plan, lane.with(shares), present.clone(), measures)
+                        .act(&pass.actions, interrupt),
+                );
             }
             done
         };

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use deepinside_graph::Interrupt;
+
 use crate::EngineError;
 
 /// How long a thread stays awake that finds nothing to do. The kernels of a pass follow each other within microseconds, and waking a thread
 /// takes as long as a small one.
 const PATIENCE: Duration = Duration::from_micros(200);
 
-/// A pool of threads, shared by any number of sessions. How many there are never changes a result.
+/// A pool of threads, shared by any number of sessions, and what stops the work on them. How many there are never changes
+/// a result.
 #[derive(Debug, Clone)]
 pub struct Threads {
     pool: Arc<rayon::ThreadPool>,
+    interrupt: Interrupt,
 }
 
 impl Threads {
@@ -31,7 +35,18 @@ impl Threads {
             .thread_name(|index| format!("deepinside-{index}"))
             .build()
             .map_err(|cause| failed(cause.to_string()))?;
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self { pool: Arc::new(pool), interrupt: Interrupt::default() })
+    }
+
+    /// The same threads for work that stops when this interrupt is set: what is prepared and run on them fails with
+    /// [`EngineError::Interrupted`] before its next layer.
+    pub fn until(&self, interrupt: &Interrupt) -> Self {
+        Self { pool: Arc::clone(&self.pool), interrupt: interrupt.clone() }
+    }
+
+    /// What stops the work on these threads.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// How many there are.

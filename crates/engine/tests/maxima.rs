@@ -42,7 +42,7 @@ fn gradient(graph: &Graph, options: PlanOptions) -> (Vec<f32>, usize) {
     let options = PlanOptions { gradients: vec![x], targets: vec![last], ..options };
     let plan = Arc::new(Plan::new(graph, &options).unwrap());
     let bytes = plan.session_bytes();
-    let mut session = Session::new(plan, Threads::new(2).unwrap());
+    let mut session = Session::new(plan, Threads::new(2).unwrap()).unwrap();
     session.forward(&[(x, &noise(BATCH * 3 * 19 * 17, 3))]).unwrap();
     let target = noise(graph.value(last).shape.elements(), 4);
     session.backward(&[(last, &Target::Dense(target))]).unwrap();

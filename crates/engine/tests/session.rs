@@ -49,7 +49,7 @@ fn network() -> Graph {
 }
 
 fn session(graph: &Graph, options: &PlanOptions) -> Session {
-    Session::new(Arc::new(Plan::new(graph, options).unwrap()), Threads::new(2).unwrap())
+    Session::new(Arc::new(Plan::new(graph, options).unwrap()), Threads::new(2).unwrap()).unwrap()
 }
 
 /// Every computed value and the input.

@@ -63,7 +63,7 @@ fn session(graph: &Graph, options: &PlanOptions) -> Session {
 }
 
 fn session_on(threads: usize, graph: &Graph, options: &PlanOptions) -> Session {
-    Session::new(Arc::new(Plan::new(graph, options).unwrap()), Threads::new(threads).unwrap())
+    Session::new(Arc::new(Plan::new(graph, options).unwrap()), Threads::new(threads).unwrap()).unwrap()
 }
 
 fn difference(found: &[f32], expected: &[f32]) -> f32 {

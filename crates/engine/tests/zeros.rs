@@ -46,7 +46,7 @@ fn the_gradient_of_one_channel_is_its_part_of_a_dense_one() {
             let options =
                 PlanOptions { gradients: vec![x], targets: vec![y], instructions, ..PlanOptions::default() };
             let plan = Arc::new(Plan::new(&graph, &options).unwrap());
-            let mut session = Session::new(plan, Threads::new(2).unwrap());
+            let mut session = Session::new(plan, Threads::new(2).unwrap()).unwrap();
             session.forward(&[(x, &noise(batch * inputs * 15 * 14, 3))]).unwrap();
             let mut gradient = |target: &[f32]| {
                 session.backward(&[(y, &Target::Dense(target.to_vec()))]).unwrap();

@@ -179,6 +179,11 @@ impl Weights {
         numbers
     }
 
+    /// Whether the numbers are made when they are read, and stored nowhere.
+    pub fn is_made_up(&self) -> bool {
+        !matches!(self.source, Source::Stored { .. })
+    }
+
     /// All elements in double precision, in C order.
     pub(crate) fn to_f64(&self) -> Vec<f64> {
         let mut numbers = Vec::with_capacity(self.shape.elements());

@@ -42,9 +42,9 @@ impl Prepared {
         interrupt: &Interrupt,
         compute: impl FnOnce(&mut ScoreRunner) -> Answer<R>,
     ) -> Answer<R> {
-        let prepare = || Ok(ScoreRunner::new(model, rule, &self.threads)?);
+        let prepare = || Ok(ScoreRunner::new(model, rule, &self.threads.until(interrupt))?);
         self.runners.with((id.to_owned(), rule), prepare, |runner| {
-            runner.set_interrupt(interrupt.clone());
+            runner.set_interrupt(interrupt);
             compute(runner)
         })
     }
@@ -60,7 +60,7 @@ impl Prepared {
         interrupt: &Interrupt,
         compute: impl FnOnce(&mut Gatherer) -> Answer<R>,
     ) -> Answer<R> {
-        let prepare = || Ok(Gatherer::new(model, options.clone(), &self.threads)?);
+        let prepare = || Ok(Gatherer::new(model, options.clone(), &self.threads.until(interrupt))?);
         let purpose = (id.to_owned(), options.rules.clone(), options.activations.clone());
         self.gatherers.with(purpose, prepare, |gatherer| {
             gatherer.set_options(options.clone())?;
@@ -81,9 +81,9 @@ impl Prepared {
         interrupt: &Interrupt,
         compute: impl FnOnce(&mut Probe) -> Answer<R>,
     ) -> Answer<R> {
-        let prepare = || Ok(Probe::new(model, value, rule, &self.threads)?);
+        let prepare = || Ok(Probe::new(model, value, rule, &self.threads.until(interrupt))?);
         self.probes.with((id.to_owned(), value, rule), prepare, |probe| {
-            probe.set_interrupt(interrupt.clone());
+            probe.set_interrupt(interrupt);
             compute(probe)
         })
     }

@@ -154,7 +154,8 @@ impl<'a> Watched<'a> {
         };
         let plan = Plan::new(&single.graph, &options)?;
         let given = single.inputs.iter().map(|&pair| (pair, &activations.values[&pair.there][..])).collect();
-        Ok(Self { session: Session::new(Arc::new(plan), threads.clone()), given, moving, results })
+        let session = Session::new(Arc::new(plan), threads.clone())?;
+        Ok(Self { session, given, moving, results })
     }
 
     /// Turns what arrived at its results into what leaves its operands, and adds that to what is there already.

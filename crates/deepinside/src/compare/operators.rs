@@ -150,7 +150,7 @@ impl Single<'_> {
                 rule,
                 ..PlanOptions::default()
             };
-            let mut session = Session::new(Arc::new(Plan::new(&single.graph, &options)?), threads.clone());
+            let mut session = Session::new(Arc::new(Plan::new(&single.graph, &options)?), threads.clone())?;
             session.forward(&given)?;
             session.backward(&tops)?;
             let gradients = wanted.iter().map(|&operand| session.gradient(operand));

@@ -28,7 +28,7 @@ impl Lowerer<'_> {
     /// element or for none, so a maximum that it stops needs no position, and nobody has to read what the maxima were taken of again.
     ///
     /// Only for the gradient itself: other rules ask for the sign of the sum of what comes back from all maxima of an element.
-    pub(super) fn gate_of_maxima(&self, node: &Node) -> Option<Activation> {
+    fn gate_of_maxima(&self, node: &Node) -> Option<Activation> {
         let Op::Pool(pool) = &node.op else { return None };
         let taken = pool.kind == PoolKind::Maximum && !pool.with_positions;
         if !taken || self.options.rule != BackwardRule::Gradient || !self.options.backward {
@@ -39,10 +39,19 @@ impl Lowerer<'_> {
         if !matches!(producer.op, Op::Concat(_)) {
             return self.rectifier_of(value);
         }
+        if !self.is_private(value) {
+            return None;
+        }
         let written_in_place = producer.inputs.iter().all(|input| self.parts.contains_key(input));
         let first = self.rectifier_of(*producer.inputs.first()?)?;
         let alike = producer.inputs.iter().all(|&input| self.rectifier_of(input) == Some(first));
-        (written_in_place && alike && self.is_private(value)).then_some(first)
+        (written_in_place && alike).then_some(first)
+    }
+
+    /// Finds the maxima that stop gradients in the place of a rectifier.
+    pub(super) fn find_gates(&mut self) {
+        let gate = |node: &Node| Some((*node.outputs.first()?, self.gate_of_maxima(node)?));
+        self.gates = self.graph.nodes().iter().filter_map(gate).collect();
     }
 
     /// Whether the maxima of a rectified value, which may be a part of a concatenation, stop gradients in the rectifier's place.
@@ -53,7 +62,7 @@ impl Lowerer<'_> {
         };
         let Some(first) = reader(result) else { return false };
         let last = if matches!(first.op, Op::Concat(_)) { reader(first.outputs[0]) } else { Some(first) };
-        last.is_some_and(|node| self.gate_of_maxima(node).is_some())
+        last.is_some_and(|node| self.gates.contains_key(&node.outputs[0]))
     }
 
     /// The rectifier that made a value which one node reads and nobody observes, where it is computed by the kernel before it.

@@ -2,21 +2,30 @@
 
 use super::Keep;
 use crate::op::{BatchNormalization, Eltwise};
-use crate::{Graph, Node, Op, Origin, Shape, Value, ValueId, Weights};
+use crate::{Graph, Node, NodeId, Op, Origin, Shape, Value, ValueId, Weights};
 
 /// Folds batch normalisation with stored statistics, and products and sums with one constant per channel (Caffe's Scale
 /// and Bias), into the convolution or fully connected layer whose only reader they are.
 ///
 /// `s · (W x + b) + t = (s W) x + (s b + t)`, computed in double precision. Nothing is folded where the convolution's own
-/// result is observed or read twice, or where its weights serve another layer too.
+/// result is observed or read twice, or where its weights serve another layer too. Several maps in a row are one map.
 pub fn fold_batch_normalization(mut graph: Graph, keep: &Keep) -> Graph {
-    let mut position = 0;
-    while position < graph.nodes.len() {
-        match foldable(&graph, position, keep) {
-            Some((consumer, affine)) => fold(&mut graph, position, consumer, &affine),
-            None => position += 1,
+    let consumers = graph.consumers();
+    let mut alive = vec![true; graph.nodes.len()];
+    for position in 0..graph.nodes.len() {
+        // A folded convolution is looked at once, where it was: what reads it has been looked at.
+        if alive[position]
+            && let Some(chain) = foldable(&graph, position, &consumers, keep)
+        {
+            let Some(&last) = chain.nodes.last() else { continue };
+            if fold(&mut graph, position, last, &chain.affine) {
+                alive[position] = false;
+                chain.nodes.iter().rev().skip(1).for_each(|&node| alive[node] = false);
+            }
         }
     }
+    let mut alive = alive.into_iter();
+    graph.nodes.retain(|_| alive.next() == Some(true));
     graph
 }
 
@@ -26,19 +35,21 @@ struct Affine {
     shift: Vec<f64>,
 }
 
-/// The only reader of a convolution's result, where it is a per-channel affine map that may be folded.
-fn foldable(graph: &Graph, position: usize, keep: &Keep) -> Option<(usize, Affine)> {
+/// The affine maps that follow a convolution, one reading the other, and what they do together.
+struct Chain {
+    nodes: Vec<usize>,
+    affine: Affine,
+}
+
+/// The maps behind a convolution, each the only reader of what is before it, that may be folded into it.
+fn foldable(graph: &Graph, position: usize, consumers: &[Vec<NodeId>], keep: &Keep) -> Option<Chain> {
     let node = &graph.nodes[position];
     if !matches!(node.op, Op::Convolution(_) | Op::InnerProduct(_)) {
         return None;
     }
-    let result = node.outputs[0];
-    if keep.contains(result) || graph.outputs.contains(&result) {
-        return None;
-    }
-    let consumers = graph.consumers();
-    let [consumer] = consumers[result.0][..] else { return None };
-    let shared = node.inputs[1..].iter().any(|weights| consumers[weights.0].len() > 1);
+    // Weights that folding made are nobody else's.
+    let shared = |weights: &ValueId| consumers.get(weights.0).is_some_and(|readers| readers.len() > 1);
+    let shared = node.inputs[1..].iter().any(shared);
     let constant = node.inputs[1..].iter().all(|&weights| graph.value(weights).weights().is_some());
     if shared || !constant {
         return None;
@@ -48,8 +59,23 @@ fn foldable(graph: &Graph, position: usize, keep: &Keep) -> Option<(usize, Affin
         Op::InnerProduct(product) => product.axis,
         _ => 1,
     };
-    let affine = affine_of(graph, graph.node(consumer), result, channels, channel_axis)?;
-    Some((consumer.0, affine))
+    let affine = Affine { scale: vec![1.0; channels], shift: vec![0.0; channels] };
+    let mut chain = Chain { nodes: Vec::new(), affine };
+    let mut result = node.outputs[0];
+    while !keep.contains(result)
+        && !graph.outputs.contains(&result)
+        && let [consumer] = consumers[result.0][..]
+        && let Some(next) = affine_of(graph, graph.node(consumer), result, channels, channel_axis)
+    {
+        let Affine { scale, shift } = &mut chain.affine;
+        for channel in 0..channels {
+            scale[channel] *= next.scale[channel];
+            shift[channel] = next.scale[channel] * shift[channel] + next.shift[channel];
+        }
+        chain.nodes.push(consumer.0);
+        result = graph.node(consumer).outputs[0];
+    }
+    (!chain.nodes.is_empty()).then_some(chain)
 }
 
 /// The axis of the weights along which filters are counted.
@@ -118,20 +144,25 @@ fn per_channel(
     // Aligned at the last axis; everything but the channel axis must be 1.
     let fits = extents.len() <= rank
         && extents.iter().enumerate().all(|(own, &extent)| extent == 1 || own + rank - extents.len() == axis);
-    let numbers = weights.to_vec();
-    match (fits, numbers.len()) {
-        (true, 1) => Some(vec![f64::from(numbers[0]); channels]),
-        (true, count) if count == channels => Some(numbers.into_iter().map(f64::from).collect()),
+    if !fits {
+        return None;
+    }
+    match weights.shape().elements() {
+        1 => Some(vec![f64::from(weights.to_vec()[0]); channels]),
+        count if count == channels => Some(weights.to_vec().into_iter().map(f64::from).collect()),
         _ => None,
     }
 }
 
-/// Replaces a convolution and its affine reader by one convolution with new weights.
-fn fold(graph: &mut Graph, position: usize, consumer: usize, affine: &Affine) {
+/// Puts one convolution with new weights where the last of the affine maps behind it stands: everything it reads is there,
+/// and nothing before reads it. Says whether it did.
+fn fold(graph: &mut Graph, position: usize, last: usize, affine: &Affine) -> bool {
     let node = graph.nodes[position].clone();
     let channels = affine.scale.len();
     let old = &graph.values[node.inputs[1].0];
-    let (Some(weights), shape, name) = (old.weights(), old.shape.clone(), old.name.clone()) else { return };
+    let (Some(weights), shape, name) = (old.weights(), old.shape.clone(), old.name.clone()) else {
+        return false;
+    };
     // A shift alone, as a bias that a file adds by itself, leaves the weights where they lie.
     let scaled = affine.scale.iter().any(|&scale| scale != 1.0).then(|| {
         let inner: usize = shape.extents()[filter_axis(&node) + 1..].iter().product();
@@ -150,14 +181,13 @@ fn fold(graph: &mut Graph, position: usize, consumer: usize, affine: &Affine) {
     }
     let bias: Vec<f32> = bias.into_iter().map(|number| number as f32).collect();
     let channels_shape = Shape::new([channels]).and_then(|shape| Weights::from_f32(shape, &bias));
-    let (Ok(scaled), Ok(bias)) = (scaled.transpose(), channels_shape) else { return };
+    let (Ok(scaled), Ok(bias)) = (scaled.transpose(), channels_shape) else { return false };
 
     let weights = scaled.map_or(node.inputs[1], |weights| add(graph, &name, "weights", weights));
     let inputs = vec![node.inputs[0], weights, add(graph, &name, "bias", bias)];
-    let outputs = graph.nodes[consumer].outputs.clone();
-    // The folded convolution stands where the affine map stood: everything it reads is there, and nothing before reads it.
-    graph.nodes[consumer] = Node { inputs, outputs, ..node };
-    graph.nodes.remove(position);
+    let outputs = graph.nodes[last].outputs.clone();
+    graph.nodes[last] = Node { inputs, outputs, ..node };
+    true
 }
 
 /// Adds a constant under a name that no value has yet.
