@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use deepinside::Place;
+use deepinside::{Place, printable};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, miette};
 
 use crate::interruption;
@@ -39,9 +39,15 @@ impl Failure {
     /// Writes the cause to standard error; where it is about a line of a text file, with that line.
     #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub fn report(&self) {
+        let text = self.to_string();
+        let shown = match self {
+            // The parser of such files shows the line that it is about.
+            Self::Library(deepinside::Error::ModelFile { .. }) => printable::lines(&text),
+            _ => printable::one_line(&text),
+        };
         match self {
-            Self::Interrupted(_) => eprintln!("{self}"),
-            _ => eprintln!("error: {self}"),
+            Self::Interrupted(_) => eprintln!("{shown}"),
+            _ => eprintln!("error: {shown}"),
         }
         if let Self::Library(deepinside::Error::Description { path, place: Some(place), .. }) = self {
             eprint!("{}", snippet(&path.to_string_lossy(), place));
@@ -62,7 +68,7 @@ impl fmt::Display for Failure {
 
 /// The lines around a place, the place underlined.
 fn snippet(path: &str, place: &Place) -> String {
-    let source = NamedSource::new(path, place.text.to_string());
+    let source = NamedSource::new(printable::one_line(path), printable::in_place(&place.text));
     let label = LabeledSpan::underline((place.offset, place.length));
     let report = miette!(labels = vec![label], "line {}", place.line).with_source_code(source);
     let mut text = String::new();

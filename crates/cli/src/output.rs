@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use deepinside::file_name::portable;
+use deepinside::printable;
 use deepinside::vision::animation::{self, AnimationFormat};
 use deepinside::vision::{Array, Picture, npy, whole_file};
 use serde::Serialize;
@@ -13,18 +14,22 @@ use serde::Serialize;
 use crate::failure::{Failure, Outcome};
 use crate::record;
 
-/// Prints one line of results. A reader that went away ends the program quietly.
+/// Prints one line of results. Names in it come from files, so what is not printable is escaped.
+/// A reader that went away ends the program quietly.
 pub fn line(text: impl std::fmt::Display) {
-    let text = text.to_string();
-    if record::printed(text.as_str().into()) {
-        write_line(&text);
+    print(&printable::one_line(&text.to_string()));
+}
+
+fn print(text: &str) {
+    if record::printed(text.into()) {
+        write_line(text);
     }
 }
 
 /// Prints a line that tells how long something took: no result, since it never comes out the same.
 pub fn timing(text: impl std::fmt::Display) {
     if record::shows() {
-        write_line(&text.to_string());
+        write_line(&printable::one_line(&text.to_string()));
     }
 }
 
@@ -41,9 +46,9 @@ fn write_line(text: &str) {
     }
 }
 
-/// Prints a text that ends its lines itself.
+/// Prints a text that ends its lines itself. What of it may hold line feeds of a file's author was put on one line before.
 pub fn text(text: &str) {
-    line(text.trim_end_matches('\n'));
+    print(&printable::lines(text.trim_end_matches('\n')));
 }
 
 /// Writes a file that appears whole or not at all.
@@ -121,7 +126,7 @@ pub fn replacement(path: &Path, made: &Path) -> Outcome {
 /// Prints one object as a line of JSON.
 pub fn json(value: &impl Serialize) -> Outcome {
     let failed = |error| Failure::Message(format!("cannot write JSON: {error}"));
-    let text = serde_json::to_string(value).map_err(failed)?;
+    let text = printable::json(&serde_json::to_string(value).map_err(failed)?).into_owned();
     if record::printed(serde_json::from_str(&text).map_err(failed)?) {
         write_line(&text);
     }

@@ -1,5 +1,6 @@
 //! Progress on standard error; silent when that is not a terminal.
 
+use deepinside::printable;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar with the share that is done, the remaining time and a message.
@@ -11,7 +12,7 @@ pub fn bar(length: usize, what: &str) -> ProgressBar {
     {
         bar.set_style(style);
     }
-    bar.set_prefix(what.to_owned());
+    bar.set_prefix(printable::one_line(what).into_owned());
     bar
 }
 
@@ -23,12 +24,17 @@ pub fn bytes(size: Option<u64>, file: &str) -> ProgressBar {
     ) {
         bar.set_style(style);
     }
-    bar.set_prefix(file.to_owned());
+    bar.set_prefix(printable::one_line(file).into_owned());
     bar
 }
 
-/// Says something beside the results.
+/// Shows a message behind a bar.
+pub fn message(bar: &ProgressBar, text: &str) {
+    bar.set_message(printable::one_line(text).into_owned());
+}
+
+/// Says something beside the results, on one line.
 #[expect(clippy::print_stderr, reason = "notes go to standard error, beside the results")]
 pub fn note(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+    eprintln!("{}", printable::one_line(&text.to_string()));
 }

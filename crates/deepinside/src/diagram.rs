@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use deepinside_graph::{Graph, Node, Op, ValueId, described};
 
+use crate::printable::{markup, one_line};
+
 /// What is drawn: inputs first, then nodes, with the lines between them.
 struct Diagram {
     boxes: Vec<DiagramBox>,
@@ -77,7 +79,7 @@ pub fn dot(graph: &Graph) -> String {
     );
     for (index, DiagramBox { name, operator, shape, colour }) in diagram.boxes.iter().enumerate() {
         let label =
-            [name, operator, shape].map(|line| line.replace('\\', "\\\\").replace('"', "\\\"")).join("\\n");
+            [name, operator, shape].map(|line| one_line(line).replace('\\', "\\\\").replace('"', "\\\"")).join("\\n");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  n{index} [label=\"{label}\" fillcolor=\"{colour}\"];");
     }
@@ -128,8 +130,8 @@ pub fn svg(graph: &Graph) -> String {
             shortened(operator),
             top + 40.5,
             shortened(shape),
-            name = escaped(name),
-            operator = escaped(operator),
+            name = markup(name),
+            operator = markup(operator),
         );
     }
     text.push_str("</svg>\n");
@@ -191,20 +193,14 @@ fn line((from_row, from): (usize, f64), (to_row, to): (usize, f64)) -> String {
 /// As much of a text as fits into a box: its beginning and its end.
 fn shortened(text: &str) -> String {
     const FITS: usize = 34;
-    let letters: Vec<char> = text.chars().collect();
+    let letters: Vec<char> = one_line(text).chars().collect();
     if letters.len() <= FITS {
-        return escaped(text);
+        return markup(text);
     }
     let (head, tail) = (FITS / 2, FITS - FITS / 2 - 1);
     let shortened: String =
         letters[..head].iter().chain(&['…']).chain(&letters[letters.len() - tail..]).collect();
-    escaped(&shortened)
-}
-
-fn escaped(text: &str) -> String {
-    // Names may hold anything; control characters are not allowed in XML at all.
-    let plain: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    markup(&shortened)
 }
 
 #[cfg(test)]

@@ -27,6 +27,69 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| is_printable(character) || matches!(character, '\n' | '\t'))
 }
 
+/// JSON in which characters that are not printable are written as `\uXXXX`. Outside strings there is none.
+pub fn json(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_printable) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_printable(character) {
+            shown.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// A text of several lines in which every byte of a character that is not printable is a question mark: places in it stay.
+pub fn in_place(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_printable(character) || matches!(character, '\n' | '\r' | '\t') {
+            shown.push(character);
+        } else {
+            shown.extend(std::iter::repeat_n('?', character.len_utf8()));
+        }
+    }
+    shown
+}
+
+/// A text on one line in which nothing is markup of HTML, SVG or XML, within attributes neither.
+pub fn markup(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in one_line(text).chars() {
+        match character {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '"' => shown.push_str("&quot;"),
+            '\'' => shown.push_str("&#39;"),
+            // No character of XML.
+            '\u{fffe}' | '\u{ffff}' => shown.push('\u{fffd}'),
+            other => shown.push(other),
+        }
+    }
+    shown
+}
+
+/// A text on one line in which nothing is markup of Markdown, within tables neither.
+pub fn markdown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in one_line(text).chars() {
+        // Of the other marks each does something only beside one of these, or alone in its line.
+        if matches!(character, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' | '$') {
+            shown.push('\\');
+        }
+        shown.push(character);
+    }
+    shown
+}
+
 fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     if text.chars().all(&stays) {
         return Cow::Borrowed(text);
@@ -63,5 +126,21 @@ mod tests {
             assert_eq!(one_line(&one_line(text)), expected, "what is shown stays");
         }
         assert_eq!(lines("a\n\tb\r\u{1b}c"), "a\n\tb\\r\\u{1b}c");
+        assert_eq!(in_place("a\n\u{1b}\u{9b}\u{202e}é"), "a\n??????é");
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let value = serde_json::json!({"a\u{9b}": ["\u{7f}\u{202e}\u{e0041}é", "\n\\"]});
+        let text = serde_json::to_string(&value).unwrap();
+        let shown = json(&text);
+        assert!(shown.chars().all(is_printable) && shown.contains("\\udb40\\udc41"), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+
+    #[test]
+    fn names_are_no_markup() {
+        assert_eq!(markup("<b a='1'>\"a\" & b\u{1b}"), "&lt;b a=&#39;1&#39;&gt;&quot;a&quot; &amp; b\\u{1b}");
+        assert_eq!(markdown("a|b\n# *c* <i>[d](e)"), "a\\|b\\\\n\\# \\*c\\* \\<i\\>\\[d\\](e)");
     }
 }

@@ -122,7 +122,8 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
             .collect();
         let first = model.class_name(classes[start]);
         let made = ascend(&model, &wishes, &recipe, None, &threads, |_, progress| {
-            bar.set_message(format!("{}: {}", first.split(',').next().unwrap_or(&first), message(progress)));
+            let text = format!("{}: {}", first.split(',').next().unwrap_or(&first), message(progress));
+            progress::message(&bar, &text);
             if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         // A tile that stopped on its way would be taken for a finished one.

@@ -182,7 +182,7 @@ fn grow(
     let mut failed = None;
     let made = ascend(model, &wishes, recipe, diversity, threads, |ascent, progress| {
         bar.set_position(ascent.iteration() as u64);
-        bar.set_message(message(progress));
+        progress::message(&bar, &message(progress));
         let due = frame_every
             .is_some_and(|steps| ascent.iteration() % steps == 0 || ascent.iteration() == recipe.iterations);
         if due && let Err(failure) = add_frames(model, ascent, recipe, frames) {

@@ -13,7 +13,7 @@ use deepinside::vision::figure::Panel;
 use deepinside::vision::normalise::{Content, Scaling, normalise};
 use deepinside::vision::overlay::{Opacity, overlay};
 use deepinside::vision::{Array, ColourMap, Photograph, Picture};
-use deepinside::{BackwardRule, Model, ScoreRunner, Threads};
+use deepinside::{BackwardRule, Model, ScoreRunner, Threads, printable};
 use serde::Serialize;
 
 use crate::arguments::{CompareArguments, UnitArguments};
@@ -112,7 +112,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         }
         if !arguments.run.json {
             if let Some(table) = &table {
-                output::text(&format!("{described}\n{}", table_of(table)));
+                output::text(&format!("{}\n{}", printable::one_line(&described), table_of(table)));
             }
             if let Some(file) = &file {
                 output::line(file.display());
@@ -312,7 +312,7 @@ fn table_of(operators: &[ComparedOperator]) -> String {
         };
         let so_far = |number: f32| if number == 0.0 { "equal".to_owned() } else { format!("{number:.3}") };
         lines.push([
-            row.name.clone(),
+            printable::one_line(&row.name).into_owned(),
             row.operator.to_owned(),
             alone(row.alone[0]),
             alone(row.alone[1]),

@@ -1,6 +1,7 @@
 //! `deepinside graph`.
 
 use deepinside::diagram;
+use deepinside::printable;
 use deepinside::graph::{Graph, described, operations};
 use serde::Serialize;
 
@@ -91,8 +92,8 @@ fn table(graph: &Graph, rows: &[Row]) -> String {
     let mut lines = vec![["layer", "operator", "shape", "parameters", "operations"].map(str::to_owned)];
     lines.extend(rows.iter().map(|row| {
         [
-            row.name.clone(),
-            row.operator.clone(),
+            printable::one_line(&row.name).into_owned(),
+            printable::one_line(&row.operator).into_owned(),
             shapes(row),
             counted(row.parameters as u64),
             counted(row.operations),

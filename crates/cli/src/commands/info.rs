@@ -69,7 +69,8 @@ fn print(model: &Model, result: &Result<'_>) -> Outcome {
     output::line(format_args!("score {} {}", result.score.name, shape(&result.score)));
     output::line("");
     for Assumption { what, value, source, .. } in &model.assumptions {
-        output::line(format_args!("{what:<22} {value}\n{:22} ({source})", ""));
+        output::line(format_args!("{what:<22} {value}"));
+        output::line(format_args!("{:22} ({source})", ""));
     }
     Ok(())
 }

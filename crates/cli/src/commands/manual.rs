@@ -13,7 +13,7 @@ use crate::output;
 pub fn completions(shell: Shell) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "deepinside", &mut script);
-    output::line(String::from_utf8_lossy(&script).trim_end());
+    output::text(&String::from_utf8_lossy(&script));
     Ok(())
 }
 

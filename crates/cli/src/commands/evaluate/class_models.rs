@@ -111,7 +111,7 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
         }
         bar.inc(1);
         let named = results.iter().filter(|kept| kept.verdict.rank == 0).count();
-        bar.set_message(format!("{named} of {} named", results.len()));
+        progress::message(&bar, &format!("{named} of {} named", results.len()));
     }
     bar.finish_and_clear();
     let seconds = results.iter().map(|kept| kept.seconds).sum::<f64>() / results.len().max(1) as f64;

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deepinside::Model;
+use deepinside::printable::markup;
 use deepinside::evaluation::{PictureResult, TrueObject, boxes_in_photograph, photograph_of};
 use deepinside::vision::regions::PixelBox;
 use deepinside::vision::resize::resize_image;
@@ -71,13 +72,13 @@ pub fn report(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>{0}</title><style>{STYLE}</style></head>\n<body><h1>{1}</h1><p>{0}</p>\n<table><tr><th>measure</th>\
          <th>%</th><th>95 % interval</th></tr>\n",
-        escaped(title),
+        markup(title),
         measure.heading
     );
     for row in rows {
         text += &format!(
             "<tr><td>{}</td><td class=\"number\">{:.1}</td><td>{}</td></tr>\n",
-            escaped(row.name.trim()),
+            markup(row.name.trim()),
             100.0 * row.rate,
             row.interval_text()
         );
@@ -119,21 +120,8 @@ fn figure(measure: &Measure, model: &Model, object: &TrueObject, result: &Pictur
     Ok(format!(
         "<figure><img alt=\"{file}\" src=\"data:image/png;base64,{}\"><figcaption>{}, {}<br>{file}</figcaption></figure>\n",
         STANDARD.encode(png),
-        escaped(&name),
+        markup(&name),
         (measure.caption)(result),
-        file = escaped(&file),
+        file = markup(&file),
     ))
-}
-
-/// A text in which nothing is markup.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn names_are_no_markup() {
-        assert_eq!(super::escaped("<b>\"a\" & b"), "&lt;b&gt;&quot;a&quot; &amp; b");
-    }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use deepinside::evaluation::Rate;
+use deepinside::printable;
 
 use crate::arguments::ReportArguments;
 use crate::failure::Outcome;
@@ -66,8 +67,11 @@ fn csv(rows: &[Row]) -> String {
 }
 
 fn markdown(title: &str, rows: &[Row]) -> String {
-    let line =
-        |row: &Row| format!("| {} | {:.1} | {} |\n", row.name.trim(), 100.0 * row.rate, row.interval_text());
+    let line = |row: &Row| {
+        let name = printable::markdown(row.name.trim());
+        format!("| {name} | {:.1} | {} |\n", 100.0 * row.rate, row.interval_text())
+    };
+    let title = printable::markdown(title);
     let head = format!("{title}\n\n| measure | % | 95 % interval |\n|---|---|---|\n");
     std::iter::once(head).chain(rows.iter().map(line)).collect()
 }
