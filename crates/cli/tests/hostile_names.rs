@@ -76,7 +76,8 @@ fn lines_of_a_network_are_shown_without_their_escape_sequences() {
     expect_plain(&stderr(&output), "an error with its line");
     let output = run(folder.path(), &["info", "-m", "a\u{1b}[31m\nerror: forged.onnx"]);
     expect_plain(&stderr(&output), "the name of a file that is not there");
-    std::fs::write(folder.path().join("model.toml"), "network = \"\u{1b}[31m\"\n[input]\n\u{9b}2J = 1\n").unwrap();
+    std::fs::write(folder.path().join("model.toml"), "network = \"\u{1b}[31m\"\n[input]\n\u{9b}2J = 1\n")
+        .unwrap();
     expect_plain(&stderr(&run(folder.path(), &["info", "-m", "."])), "model.toml");
 }
 
@@ -105,5 +106,7 @@ fn reports_hold_names_as_text() {
     }
     assert!(html.contains("&lt;b&gt;bold&lt;/b&gt;") && html.contains("&lt;img src=x&gt;&#39;&quot;.png"));
     // Programs that compute tables take such cells for formulas; no cell of a report comes from a name.
-    assert!(read("t.csv").lines().flat_map(|line| line.split(',')).all(|cell| !cell.starts_with(['=', '+', '@'])));
+    assert!(
+        read("t.csv").lines().flat_map(|line| line.split(',')).all(|cell| !cell.starts_with(['=', '+', '@']))
+    );
 }

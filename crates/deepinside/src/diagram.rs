@@ -78,8 +78,9 @@ pub fn dot(graph: &Graph) -> String {
         "digraph network {\n  node [shape=box style=\"rounded,filled\" fontname=\"sans-serif\" fontsize=10];\n",
     );
     for (index, DiagramBox { name, operator, shape, colour }) in diagram.boxes.iter().enumerate() {
-        let label =
-            [name, operator, shape].map(|line| one_line(line).replace('\\', "\\\\").replace('"', "\\\"")).join("\\n");
+        let label = [name, operator, shape]
+            .map(|line| one_line(line).replace('\\', "\\\\").replace('"', "\\\""))
+            .join("\\n");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  n{index} [label=\"{label}\" fillcolor=\"{colour}\"];");
     }

@@ -55,7 +55,7 @@ pub enum Error {
     Engine(Box<EngineError>),
     /// A photograph or an array could not be read or written.
     #[error(transparent)]
-    Vision(#[from] deepinside_vision::Error),
+    Vision(#[source] deepinside_vision::Error),
     /// `model.toml` cannot be understood.
     #[error("{}: {message}", path.display())]
     ModelFile {
@@ -123,6 +123,15 @@ pub enum Error {
 impl From<Interrupted> for Error {
     fn from(_: Interrupted) -> Self {
         Self::Interrupted
+    }
+}
+
+impl From<deepinside_vision::Error> for Error {
+    fn from(error: deepinside_vision::Error) -> Self {
+        match error {
+            deepinside_vision::Error::Stopped => Self::Interrupted,
+            error => Self::Vision(error),
+        }
     }
 }
 

@@ -110,7 +110,8 @@ impl ScoreRunner {
         self.session.threads().interrupt().count_step();
         let (numbers, output) =
             (self.session.activation(self.score.value)?, self.session.activation(self.score.output)?);
-        Scores::read(&self.score, &numbers, &output).map_err(|error| self.origins.explain(error, picture, self.session.threads()))
+        Scores::read(&self.score, &numbers, &output)
+            .map_err(|error| self.origins.explain(error, picture, self.session.threads()))
     }
 
     /// The gradient of one class score with respect to the last picture, `C × H × W`.

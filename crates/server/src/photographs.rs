@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use deepinside::Interrupt;
 use deepinside::vision::{Colour, Interpolation, LoadOptions, Photograph, Picture, photograph, resize};
 use sha2::{Digest as _, Sha256};
 
@@ -72,9 +73,10 @@ pub struct Kept {
 
 impl Kept {
     /// Decodes a file.
-    fn decode(id: String, bytes: &[u8], maximum_pixels: u64) -> Answer<Self> {
+    fn decode(id: String, bytes: &[u8], maximum_pixels: u64, interrupt: &Interrupt) -> Answer<Self> {
         let options = LoadOptions { maximum_pixels, ..LoadOptions::default() };
-        let decoded = photograph::from_bytes(bytes, "'photograph'", Colour::Rgb, options)?;
+        let stop = || interrupt.is_asked();
+        let decoded = photograph::from_bytes_until(bytes, "'photograph'", Colour::Rgb, options, &stop)?;
         // Deeper pictures are kept in eight bits: memory is bounded, and no network sees the difference.
         let photograph = in_bytes(&decoded)?;
         Ok(Self { id, photograph, reduced: OnceLock::new(), preview: OnceLock::new() })
@@ -155,11 +157,11 @@ impl Photographs {
     ///
     /// # Errors
     /// When it is no picture that can be read, or too large.
-    pub fn add(&self, bytes: &[u8]) -> Answer<Arc<Kept>> {
+    pub fn add(&self, bytes: &[u8], interrupt: &Interrupt) -> Answer<Arc<Kept>> {
         let id = Self::id_of(bytes);
         match self.find(&id) {
             Some(kept) => Ok(kept),
-            None => self.decode(id, bytes),
+            None => self.decode(id, bytes, interrupt),
         }
     }
 
@@ -172,7 +174,7 @@ impl Photographs {
             return Ok(kept);
         }
         match EXAMPLES.iter().find(|example| example.id == id) {
-            Some(example) => self.decode(id.to_owned(), example.bytes),
+            Some(example) => self.decode(id.to_owned(), example.bytes, &Interrupt::default()),
             None => {
                 let id: String = id.chars().take(64).collect();
                 Err(Problem::not_found(format!("no photograph has the id '{id}'; upload it again")))
@@ -186,8 +188,8 @@ impl Photographs {
         [kept.by_id.len(), kept.bytes]
     }
 
-    fn decode(&self, id: String, bytes: &[u8]) -> Answer<Arc<Kept>> {
-        let kept = Arc::new(Kept::decode(id, bytes, self.maximum_pixels)?);
+    fn decode(&self, id: String, bytes: &[u8], interrupt: &Interrupt) -> Answer<Arc<Kept>> {
+        let kept = Arc::new(Kept::decode(id, bytes, self.maximum_pixels, interrupt)?);
         self.keep(Arc::clone(&kept));
         Ok(kept)
     }
@@ -230,10 +232,11 @@ mod tests {
     fn the_one_used_longest_ago_is_dropped() {
         let two = 2 * 4 * FRAME * FRAME + 1000;
         let photographs = Photographs::new(two, 1 << 20);
-        let ids: Vec<String> =
-            (0..2).map(|grey| photographs.add(&png(4, 4, grey)).unwrap().id.clone()).collect();
+        let ids: Vec<String> = (0..2)
+            .map(|grey| photographs.add(&png(4, 4, grey), &Interrupt::default()).unwrap().id.clone())
+            .collect();
         photographs.get(&ids[0]).unwrap();
-        photographs.add(&png(4, 4, 9)).unwrap();
+        photographs.add(&png(4, 4, 9), &Interrupt::default()).unwrap();
         assert!(photographs.get(&ids[0]).is_ok());
         assert_eq!(photographs.get(&ids[1]).err().unwrap().status.as_u16(), 404);
         assert_eq!(photographs.size()[0], 2);
@@ -242,8 +245,8 @@ mod tests {
     #[test]
     fn the_same_file_has_the_same_name() {
         let photographs = Photographs::new(1 << 20, 1 << 20);
-        let id = photographs.add(&png(4, 4, 7)).unwrap().id.clone();
-        assert_eq!(photographs.add(&png(4, 4, 7)).unwrap().id, id);
+        let id = photographs.add(&png(4, 4, 7), &Interrupt::default()).unwrap().id.clone();
+        assert_eq!(photographs.add(&png(4, 4, 7), &Interrupt::default()).unwrap().id, id);
         assert_eq!(photographs.size()[0], 1);
         assert_eq!(id.len(), 32);
     }
@@ -251,13 +254,13 @@ mod tests {
     #[test]
     fn frames_keep_the_proportions() {
         let photographs = Photographs::new(1 << 30, 1 << 24);
-        let kept = photographs.add(&png(3000, 1500, 7)).unwrap();
+        let kept = photographs.add(&png(3000, 1500, 7), &Interrupt::default()).unwrap();
         let frame = kept.frame().unwrap();
         assert_eq!([frame.width(), frame.height()], [1024, 512]);
         assert_eq!(kept.preview().unwrap()[..2], [0xff, 0xd8]);
         let small = photographs.get("example-cat").unwrap();
         assert_eq!([small.frame().unwrap().width(), small.frame().unwrap().height()], [451, 300]);
-        let line = photographs.add(&png(5000, 1, 7)).unwrap();
+        let line = photographs.add(&png(5000, 1, 7), &Interrupt::default()).unwrap();
         assert_eq!([line.frame().unwrap().width(), line.frame().unwrap().height()], [1024, 1]);
     }
 }

@@ -1,33 +1,47 @@
 //! Decoding within limits, and the choice of channels.
 
-use std::io::Cursor;
+use std::cell::Cell;
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
+use crate::guarded::Guarded;
 use crate::jpeg_structure::JpegStructure;
-use crate::{Colour, Error, GreyWeights, LoadOptions, Photograph, Result, jpeg};
+use crate::{Colour, Error, GreyWeights, LoadOptions, Photograph, Result, jpeg, png_rows};
 
-/// Decodes and orients, with every limit checked before the pixels are allocated.
-pub(crate) fn decode(bytes: &[u8], origin: &str, options: LoadOptions) -> Result<DynamicImage> {
+/// Decodes and orients, with every limit checked before the pixels are allocated; `stop` is asked on the way.
+pub(crate) fn decode(
+    bytes: &[u8],
+    origin: &str,
+    options: LoadOptions,
+    stop: &dyn Fn() -> bool,
+) -> Result<DynamicImage> {
     if let Some(structure) = JpegStructure::of(bytes) {
         return jpeg::decode(bytes, structure, origin, options);
     }
-    let failed =
-        |error: image::ImageError| Error::Decode { origin: origin.to_owned(), source: Box::new(error) };
-
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| failed(image::ImageError::IoError(error)))?;
-    if reader.format().is_none() {
-        return Err(Error::UnknownPictureFormat { origin: origin.to_owned() });
+    if png_rows::is_png(bytes) {
+        return png_rows::decode(bytes, origin, options, stop);
     }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(options.maximum_decoder_bytes());
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(failed)?;
-
-    let (width, height) = decoder.dimensions();
+    let failed = |error: image::ImageError| match stop() {
+        true => Error::Stopped,
+        false => Error::Decode { origin: origin.to_owned(), source: Box::new(error) },
+    };
+    let left = Cell::new(usize::MAX);
+    let opened = |pixels: u64| {
+        let mut reader = ImageReader::new(Guarded::new(bytes, &left, stop))
+            .with_guessed_format()
+            .map_err(|error| failed(image::ImageError::IoError(error)))?;
+        if reader.format().is_none() {
+            return Err(Error::UnknownPictureFormat { origin: origin.to_owned() });
+        }
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(LoadOptions::decoder_bytes(pixels));
+        reader.limits(limits);
+        reader.into_decoder().map_err(failed)
+    };
+    // The header says how many pixels there are, and these how much memory decoding may take.
+    let (width, height) = opened(0)?.dimensions();
     options.check_size(origin, width.into(), height.into())?;
+    let mut decoder = opened(u64::from(width) * u64::from(height))?;
     // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;

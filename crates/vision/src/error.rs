@@ -184,6 +184,26 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 
+    /// The decoding was asked to stop.
+    #[error("the decoding was stopped before it was finished")]
+    Stopped,
+
+    /// A JPEG file passes over its pixels too often.
+    #[error(
+        "the JPEG file {origin} of {pixels} pixels has {scans} scans, at most {most} are decoded: \
+         save it again, for example as a baseline JPEG"
+    )]
+    TooManyScans {
+        /// The file.
+        origin: String,
+        /// How many pixels it has.
+        pixels: u64,
+        /// How many scans it has.
+        scans: usize,
+        /// How many a picture of that size may have.
+        most: usize,
+    },
+
     /// A JPEG file ends in the middle of its picture.
     #[error("the JPEG file {origin} is truncated: it ends before its end-of-image marker")]
     TruncatedJpeg {

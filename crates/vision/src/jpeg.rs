@@ -12,8 +12,22 @@ use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 use crate::jpeg_structure::JpegStructure;
 use crate::{Error, LoadOptions, Result};
 
-/// Encoders write about ten scans; each of them costs a pass over the whole picture.
-const MAXIMUM_SCANS: usize = 500;
+/// How many scans any picture may have. Encoders write about ten, and a script by hand one for each bit of each
+/// component at most.
+const USUAL_SCANS: usize = 24;
+
+/// How many scans a small picture may have.
+const MOST_SCANS: usize = 500;
+
+/// How many pixels all scans together may pass over, beyond the usual number: each scan touches all pixels, however
+/// few bytes it has.
+const SCANNED_PIXELS: u64 = 100_000_000;
+
+/// How many scans a picture of that many pixels may have.
+fn most_scans(pixels: u64) -> usize {
+    let affordable = usize::try_from(SCANNED_PIXELS / pixels.max(1)).unwrap_or(usize::MAX);
+    affordable.clamp(USUAL_SCANS, MOST_SCANS)
+}
 
 /// Decodes and orients a JPEG file whose markers say `structure`.
 pub(crate) fn decode(
@@ -33,14 +47,15 @@ pub(crate) fn decode(
         Error::Decode { origin: origin.to_owned(), source: Box::new(ImageError::Decoding(source)) }
     };
     // Dimensions are judged below, in this crate's own words.
-    let limits = DecodeLimits {
-        max_scans: MAXIMUM_SCANS,
-        max_memory: Some(options.maximum_decoder_bytes()),
-        ..DecodeLimits::default()
-    };
+    let limits = DecodeLimits { max_scans: MOST_SCANS, ..DecodeLimits::default() };
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(failed)?;
     let header = decoder.header();
     options.check_size(origin, header.width() as u64, header.height() as u64)?;
+    let pixels = header.width() as u64 * header.height() as u64;
+    let most = most_scans(pixels);
+    if structure.scans > most {
+        return Err(Error::TooManyScans { origin: origin.to_owned(), pixels, scans: structure.scans, most });
+    }
     if header.precision != 8 {
         // Such samples have another range, and libjpeg as it is usually built refuses them too.
         let reason =
@@ -55,6 +70,7 @@ pub(crate) fn decode(
     // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
     let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
     decoder.set_output_format(format);
+    decoder.set_max_memory(usize::try_from(LoadOptions::decoder_bytes(pixels)).unwrap_or(usize::MAX));
     let decoded = decoder.decode_image().map_err(failed)?;
 
     let (width, height) = (decoded.width as u32, decoded.height as u32);

@@ -14,6 +14,8 @@ pub(crate) struct JpegStructure {
     pub channels: u8,
     /// Whether an Adobe APP14 segment is present.
     pub adobe: bool,
+    /// How many scans there are: passes over the picture.
+    pub scans: usize,
 }
 
 /// Start of image, end of image, start of scan, and the application segment in which Adobe describes colours.
@@ -28,15 +30,14 @@ impl JpegStructure {
         if bytes.first_chunk() != Some(&[0xFF, START_OF_IMAGE]) {
             return None;
         }
-        let mut structure = Self { complete: false, channels: 0, adobe: false };
+        let mut structure = Self { complete: false, channels: 0, adobe: false, scans: 0 };
         let mut at = 2;
-        let mut scanned = false;
         while let Some(marker_at) = next_marker(bytes, at) {
             let marker = bytes[marker_at];
             at = marker_at + 1;
             match marker {
                 END_OF_IMAGE => {
-                    structure.complete = scanned;
+                    structure.complete = structure.scans > 0;
                     break;
                 }
                 START_OF_IMAGE => continue,
@@ -53,7 +54,7 @@ impl JpegStructure {
                     structure.channels = segment.get(5).copied().unwrap_or(0);
                 }
                 APPLICATION_14 => structure.adobe |= segment.starts_with(b"Adobe"),
-                START_OF_SCAN => scanned = true,
+                START_OF_SCAN => structure.scans += 1,
                 _ => {}
             }
             at += length.max(2);
@@ -85,7 +86,10 @@ mod tests {
     #[test]
     fn a_whole_file_is_complete_and_every_prefix_is_not() {
         let whole = JpegStructure::of(CHELSEA).unwrap();
-        assert_eq!(whole, JpegStructure { complete: true, channels: 3, adobe: whole.adobe });
+        assert_eq!(
+            whole,
+            JpegStructure { complete: true, channels: 3, adobe: whole.adobe, scans: whole.scans }
+        );
         for length in (0..CHELSEA.len() - 1).step_by(997) {
             assert!(
                 !JpegStructure::of(&CHELSEA[..length]).is_some_and(|s| s.complete),
@@ -103,7 +107,7 @@ mod tests {
         let bytes = [0xFF, 0xD8, 0xFF, 0xE1, 0x00, 0x08, 0xFF, 0xDA, 0x00, 0x02, 0xFF, 0xD9];
         assert_eq!(
             JpegStructure::of(&bytes),
-            Some(JpegStructure { complete: false, channels: 0, adobe: false })
+            Some(JpegStructure { complete: false, channels: 0, adobe: false, scans: 0 })
         );
         assert_eq!(JpegStructure::of(b"\x89PNG"), None);
     }

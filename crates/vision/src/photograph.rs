@@ -110,10 +110,10 @@ impl LoadOptions {
         Ok(())
     }
 
-    /// What a decoder may take at most: sixteen bytes hold a pixel of the widest kind (four channels of 32 bits),
-    /// and a decoder may need some more for its own tables.
-    pub(crate) fn maximum_decoder_bytes(&self) -> u64 {
-        self.maximum_pixels.saturating_mul(16).saturating_add(64 << 20)
+    /// What decoding a picture of that many pixels may take at most: sixteen bytes hold a pixel of the widest kind
+    /// (four channels of 32 bits), and a decoder may need some more for its own tables.
+    pub(crate) fn decoder_bytes(pixels: u64) -> u64 {
+        pixels.saturating_mul(16).saturating_add(16 << 20)
     }
 }
 
@@ -291,7 +291,22 @@ pub fn load_with(path: impl AsRef<Path>, colour: Colour, options: LoadOptions) -
 /// # Errors
 /// As [`load_with`], without the file's own.
 pub fn from_bytes(bytes: &[u8], origin: &str, colour: Colour, options: LoadOptions) -> Result<Photograph> {
-    let decoded = decode::decode(bytes, origin, options)?;
+    from_bytes_until(bytes, origin, colour, options, &|| false)
+}
+
+/// The same, but gives up when `stop`, which is asked about every hundredth of a second, says so. JPEG files are
+/// bounded by their number of scans and not asked for.
+///
+/// # Errors
+/// As [`from_bytes`], and [`Error::Stopped`].
+pub fn from_bytes_until(
+    bytes: &[u8],
+    origin: &str,
+    colour: Colour,
+    options: LoadOptions,
+    stop: &dyn Fn() -> bool,
+) -> Result<Photograph> {
+    let decoded = decode::decode(bytes, origin, options, stop)?;
     decode::to_photograph(decoded, colour)
 }
 

@@ -1,8 +1,8 @@
 //! `deepinside graph`.
 
 use deepinside::diagram;
-use deepinside::printable;
 use deepinside::graph::{Graph, described, operations};
+use deepinside::printable;
 use serde::Serialize;
 
 use crate::arguments::{GraphArguments, GraphFormat};

@@ -114,8 +114,8 @@ pub async fn upload(
     let photographs = Arc::clone(&shared);
     let kept = shared
         .queue
-        .run(move |_| {
-            let kept = photographs.photographs.add(&bytes);
+        .run(move |interrupt| {
+            let kept = photographs.photographs.add(&bytes, interrupt);
             drop((bytes, arriving));
             kept
         })

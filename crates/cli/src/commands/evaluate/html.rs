@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deepinside::Model;
-use deepinside::printable::markup;
 use deepinside::evaluation::{PictureResult, TrueObject, boxes_in_photograph, photograph_of};
+use deepinside::printable::markup;
 use deepinside::vision::regions::PixelBox;
 use deepinside::vision::resize::resize_image;
 use deepinside::vision::{Interpolation, annotate};
