@@ -1,22 +1,31 @@
 //! Which connections are open, and which of them makes room for a new one.
 //!
-//! Whoever opens connections and never finishes a request must not keep others out. So where the bound is reached, the connection
-//! that has waited longest for a request is closed; browsers open another when they need one. Connections whose request is being
-//! read after its head, or answered, are never closed for others; bodies have a time limit of their own.
+//! Clients that open connections and never finish a request, or never read an answer, must not keep others out. So where
+//! the bound is reached, the connection that has waited longest for a request is closed; browsers open another when they
+//! need one. Where all have requests, one makes room whose client has been waited for longest: for the rest of a body, or for
+//! taking what it is sent. Connections whose answer is being computed are never closed for others.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 
+/// For how long a client in the middle of a request is waited for before it may have to make room.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often those that wait for a place look whether a client has been waited for long enough.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// All open connections.
 pub struct Connections {
     bound: usize,
+    start: Instant,
     open: Mutex<Open>,
     /// A connection ended, or waits for a request again.
     changed: Notify,
@@ -36,6 +45,8 @@ struct Activity {
     number: AtomicU64,
     /// How many requests are being answered.
     answering: AtomicUsize,
+    /// Since when its client is waited for in the middle of a request, in milliseconds since the start and one; else 0.
+    waits_since: AtomicU64,
     /// Told once, when it has to make room.
     leave: Notify,
 }
@@ -54,7 +65,8 @@ impl Open {
 
 impl Connections {
     pub fn new(bound: usize) -> Arc<Self> {
-        Arc::new(Self { bound, open: Mutex::default(), changed: Notify::new() })
+        let start = Instant::now();
+        Arc::new(Self { bound, start, open: Mutex::default(), changed: Notify::new() })
     }
 
     /// Takes a place for a new connection. Where none is free and none can be made free, waits for one.
@@ -65,20 +77,50 @@ impl Connections {
             if let Some(place) = self.try_enter() {
                 return place;
             }
-            changed.await;
+            // Nothing tells of a client that has now been waited for long enough.
+            let _ = tokio::time::timeout(LOOK, changed).await;
         }
     }
 
     fn try_enter(self: &Arc<Self>) -> Option<Place> {
         let mut open = self.open();
-        if open.connections.len() >= self.bound {
-            let is_idle = |activity: &Activity| activity.answering.load(Ordering::Acquire) == 0;
-            let (&longest, _) = open.connections.iter().find(|(_, activity)| is_idle(activity))?;
-            open.connections.remove(&longest)?.leave.notify_one();
+        if open.connections.len() >= self.bound && !self.close_one(&mut open) {
+            return None;
         }
         let activity = Arc::new(Activity::default());
         open.append(&activity);
         Some(Place { connections: Arc::clone(self), activity })
+    }
+
+    /// Closes a connection, so that there is room for another; says whether one could be closed.
+    pub fn make_room(&self) -> bool {
+        self.close_one(&mut self.open())
+    }
+
+    fn close_one(&self, open: &mut Open) -> bool {
+        let is_idle = |activity: &Activity| activity.answering.load(Ordering::Acquire) == 0;
+        let idle = open.connections.iter().find(|(_, activity)| is_idle(activity)).map(|(number, _)| *number);
+        let longest = idle.or_else(|| self.waited_for_longest(open));
+        match longest.and_then(|number| open.connections.remove(&number)) {
+            Some(activity) => {
+                activity.leave.notify_one();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The connection in the middle of a request whose client has been waited for longest, and long enough.
+    fn waited_for_longest(&self, open: &Open) -> Option<u64> {
+        let since = |activity: &Activity| activity.waits_since.load(Ordering::Acquire);
+        let waited_for = open.connections.iter().filter(|(_, activity)| since(activity) != 0);
+        let (number, activity) = waited_for.min_by_key(|(_, activity)| since(activity))?;
+        let waits = self.now().saturating_sub(since(activity));
+        (u128::from(waits) >= PATIENCE.as_millis()).then_some(*number)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -120,6 +162,26 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Whether a request is being answered.
+    pub fn is_answering(&self) -> bool {
+        self.activity.answering.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether the client is waited for, in the middle of a request.
+    pub fn set_waiting(&self, waits: bool) {
+        let since = &self.activity.waits_since;
+        if !waits {
+            since.store(0, Ordering::Release);
+        } else if since.load(Ordering::Acquire) == 0 {
+            since.store(self.connections.now(), Ordering::Release);
+        }
+    }
+
+    /// A body that says when its client is waited for.
+    pub fn watch(&self, body: Body) -> Body {
+        Body::new(Arriving { body, requests: self.clone() })
+    }
+
     /// A request is being answered until what is returned is dropped.
     pub fn begin(&self) -> Answering {
         self.activity.answering.fetch_add(1, Ordering::AcqRel);
@@ -152,6 +214,41 @@ impl Drop for Answering {
     }
 }
 
+/// What a client sends.
+struct Arriving {
+    body: Body,
+    requests: Requests,
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.requests.set_waiting(false);
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.requests.set_waiting(frame.is_pending());
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What a client is sent.
 struct Watched {
     body: Body,
     _answering: Answering,

@@ -4,6 +4,7 @@
 //! so in `Origin` or `Sec-Fetch-Site`; and where it has its own name lead to 127.0.0.1 (DNS rebinding), `Host` holds that name.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -11,10 +12,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::SharedState;
-use crate::problem::{Answer, Problem};
+use crate::heads::Ambiguous;
+use crate::problem::Problem;
 
-/// What the name of the cookie that holds the token begins with; the port follows, since cookies are not kept apart by it.
-const COOKIE: &str = "deepinside-token-";
+/// What the name of the cookie begins with; the port follows, since cookies are not kept apart by it.
+const COOKIE: &str = "deepinside-session-";
+
+/// How long the answer to a wrong token takes.
+pub const GUESS: Duration = Duration::from_millis(500);
 
 /// What every answer tells the browser to forbid.
 const HEADERS: [(HeaderName, &str); 8] = [
@@ -38,20 +43,33 @@ const HEADERS: [(HeaderName, &str); 8] = [
 
 /// Lets a request through, or answers it; adds the headers to whatever is answered.
 pub async fn guard(State(shared): State<SharedState>, mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Ambiguous>().is_some() {
+        let problem = Problem::malformed(
+            "Content-Length and Transfer-Encoding both say where the body ends; send one of them alone",
+        );
+        let mut response = protected(problem.into_response());
+        // What follows may be the rest of this request or another one.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return response;
+    }
     let given = match admit(&shared, request.method(), request.uri(), request.headers()) {
         Ok(given) => given,
-        Err(problem) => return protected(problem.into_response()),
+        Err(Refusal { problem, is_guess }) => {
+            let problem = if is_guess { slowed(&shared, problem).await } else { problem };
+            return protected(problem.into_response());
+        }
     };
     let cookie = cookie_name(text(request.headers(), &header::HOST).unwrap_or_default());
     if given == Given::InAddress {
         *request.uri_mut() = without_token(request.uri());
     }
     let mut response = protected(next.run(request).await);
-    // A browser cannot send a header with pictures and event streams, so the token is kept as a cookie, too.
+    // A browser cannot send a header with pictures and event streams, so it is given a cookie. That is not the token: it
+    // is worth nothing once this server has ended.
+    let session = &shared.session;
     if given == Given::InAddress
-        && let Some(token) = &shared.options.token
         && let Ok(cookie) =
-            HeaderValue::from_str(&format!("{cookie}={token}; Path=/; HttpOnly; SameSite=Strict"))
+            HeaderValue::from_str(&format!("{cookie}={session}; Path=/; HttpOnly; SameSite=Strict"))
     {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -76,16 +94,51 @@ enum Given {
     InAddress,
 }
 
-fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) -> Answer<Given> {
+/// Why a request is not let through.
+struct Refusal {
+    problem: Problem,
+    /// Whether it had a token, and a wrong one.
+    is_guess: bool,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, is_guess: false }
+    }
+}
+
+/// Takes its time to answer a wrong token; of many at once, most are not looked at.
+async fn slowed(shared: &SharedState, problem: Problem) -> Problem {
+    match shared.guesses.try_acquire() {
+        Ok(_place) => {
+            tokio::time::sleep(GUESS).await;
+            problem
+        }
+        Err(_) => Problem::busy("guesses", "too many wrong tokens at once", 1),
+    }
+}
+
+fn admit(
+    shared: &SharedState,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Given, Refusal> {
+    let names = headers.get_all(header::HOST).iter().count();
+    if names > 1 {
+        let message = format!("the header Host stands {names} times; it says once which server is meant");
+        return Err(Problem::malformed(message).into());
+    }
     let host = text(headers, &header::HOST)
         .ok_or_else(|| Problem::malformed("the header Host is missing; it says which server is meant"))?;
+    if uri.authority().is_some_and(|authority| authority.as_str() != host) {
+        return Err(Problem::malformed("the address and the header Host name two servers").into());
+    }
     if !is_ours(host, &shared.options.hosts) {
-        return Err(Problem::forbidden(
-            "host",
-            format!(
-                "this server is not called '{host}'; use localhost, an address in numbers, or name it with --host"
-            ),
-        ));
+        let message = format!(
+            "this server is not called '{host}'; use localhost, an address in numbers, or name it with --host"
+        );
+        return Err(Problem::forbidden("host", message).into());
     }
     // Whoever follows a link comes from another site, too; a page of this server's may then be shown, and nothing else.
     let is_page = method == Method::GET && !uri.path().starts_with("/api/");
@@ -94,32 +147,40 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
         Problem::forbidden("origin", format!("requests of other sites are not answered, found {what}"))
     };
     if !is_page && matches!(site, "cross-site" | "same-site") {
-        return Err(foreign(&format!("one that is {site}")));
+        return Err(foreign(&format!("one that is {site}")).into());
     }
     if let Some(origin) = text(headers, &header::ORIGIN) {
         let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         if name != Some(host) {
-            return Err(foreign(&format!("one of '{origin}'")));
+            return Err(foreign(&format!("one of '{origin}'")).into());
         }
     }
     let Some(token) = &shared.options.token else { return Ok(Given::Otherwise) };
     if uri.path() == "/healthz" {
         return Ok(Given::Otherwise);
     }
-    let bearer = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let bearer = text(headers, &header::AUTHORIZATION).and_then(bearer);
     let name = cookie_name(host);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookie = cookies
         .flat_map(|line| line.split(';'))
         .find_map(|cookie| cookie.trim().strip_prefix(&*name)?.strip_prefix('='));
-    if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
+    if bearer.is_some_and(|given| same(given, token)) || cookie.is_some_and(|given| same(given, &shared.session)) {
         return Ok(Given::Otherwise);
     }
     let mut queries = uri.query().unwrap_or_default().split('&');
-    match queries.find_map(|query| query.strip_prefix("token=")) {
-        Some(given) if same(given, token) => Ok(Given::InAddress),
-        _ => Err(Problem::unauthorised()),
+    let in_address = queries.find_map(|query| query.strip_prefix("token="));
+    if in_address.is_some_and(|given| same(given, token)) {
+        return Ok(Given::InAddress);
     }
+    // A cookie of a server that has ended is no guess.
+    Err(Refusal { problem: Problem::unauthorised(), is_guess: bearer.is_some() || in_address.is_some() })
+}
+
+/// What follows the word `Bearer`, in any case of letters.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The cookie of the server that is reached by this host and port.

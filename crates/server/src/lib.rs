@@ -17,7 +17,9 @@ pub mod api;
 mod ascents;
 mod body;
 mod connections;
+mod descriptors;
 mod guard;
+mod heads;
 mod jobs;
 mod lingering;
 mod listener;
@@ -86,6 +88,12 @@ struct Shared {
     arriving: Arc<Semaphore>,
     /// One for the model that may arrive.
     model_arriving: Semaphore,
+    /// One for each client that may watch a class model: they stay, and others need places, too.
+    watchers: Arc<Semaphore>,
+    /// One for each wrong token that is being answered.
+    guesses: Semaphore,
+    /// What a browser that knew the token is given instead of it.
+    session: String,
     metrics: metrics::Metrics,
     ascents: ascents::Ascents,
     live: live::Live,
@@ -93,6 +101,9 @@ struct Shared {
     /// Becomes true when the server ends.
     ending: watch::Sender<bool>,
 }
+
+/// How many wrong tokens are answered at once; each takes [`guard::GUESS`].
+const GUESSES: usize = 4;
 
 type SharedState = Arc<Shared>;
 
@@ -112,8 +123,9 @@ impl Server {
     /// Listens.
     ///
     /// # Errors
-    /// When it cannot listen there, or listens to other machines without a token.
-    pub fn bind(options: ServerOptions) -> Result<Self, ServerError> {
+    /// When it cannot listen there, listens to other machines without a token, or the system allows it too few open files.
+    pub fn bind(mut options: ServerOptions) -> Result<Self, ServerError> {
+        options.limits.connections = descriptors::affordable(options.limits.connections)?;
         if options.models.is_empty() {
             return Err(ServerError::Options(
                 "a server needs at least one model; name one with --model".to_owned(),
@@ -138,7 +150,7 @@ impl Server {
         let listener = listener.map_err(|source| ServerError::Listen { address: options.address, source })?;
         let address = listener.local_addr()?;
         let threads = Threads::new(options.threads).map_err(deepinside::Error::from)?;
-        Ok(Self { listener, address, shared: Arc::new(Shared::new(options, threads)) })
+        Ok(Self { listener, address, shared: Arc::new(Shared::new(options, threads, new_token()?)) })
     }
 
     /// Where it listens.
@@ -183,8 +195,8 @@ impl Server {
             .build()?;
         let shared = Arc::clone(&self.shared);
         let result = runtime.block_on(listener::serve(self.listener, shared));
-        // Computations that heed no wish to stop must not keep the program.
-        runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+        // A computation that does not stop must not keep the program.
+        runtime.shutdown_timeout(std::time::Duration::from_secs(1));
         Ok(result?)
     }
 }
@@ -201,16 +213,19 @@ impl Stopper {
 }
 
 impl Shared {
-    fn new(options: ServerOptions, threads: Threads) -> Self {
+    fn new(options: ServerOptions, threads: Threads, session: String) -> Self {
         let limits = &options.limits;
         Self {
-            models: models::Models::new(options.models.clone()),
+            models: models::Models::new(options.models.clone(), limits.uploaded_models_bytes),
             photographs: photographs::Photographs::new(limits.photograph_bytes, limits.pixels),
             prepared: prepared::Prepared::new(threads),
             queue: queue::Queue::new(limits.workers, limits.waiting, limits.job_time),
             rate: rate::Rate::new(limits.uploads_a_minute),
             arriving: Arc::new(Semaphore::new(limits.uploads_at_once)),
             model_arriving: Semaphore::new(1),
+            watchers: Arc::new(Semaphore::new((limits.connections / 4).max(1))),
+            guesses: Semaphore::new(GUESSES),
+            session,
             metrics: metrics::Metrics::default(),
             ascents: ascents::Ascents::new(limits),
             live: live::Live::default(),

@@ -1,4 +1,6 @@
-//! Ending connections so that the last answer arrives.
+//! The bytes of a connection: how long a client may take to read, and an end at which the last answer arrives.
+//!
+//! A client that takes nothing of what it is sent for [`WRITE_TIME`] has gone, or wants to keep others out.
 //!
 //! A body that is refused need not have arrived. Were the connection closed at once, whatever still arrives would be answered by
 //! a reset, which takes the refusal away from a client before it has read it (RFC 9112, section 9.6). So only the sending side is
@@ -14,21 +16,45 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use crate::connections::Requests;
+use crate::heads::Heads;
+
 /// How much is read at once to be thrown away, in bytes.
 const SCRATCH: usize = 16 << 10;
+
+/// How long a client may take nothing of what it is sent.
+const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// A connection whose end does not reset it.
 pub struct Lingering {
     stream: TcpStream,
     time: Duration,
+    requests: Requests,
+    heads: Heads,
+    /// Until when the client has to take something; none while it does.
+    write_until: Option<Pin<Box<Sleep>>>,
     /// Until when what comes in is thrown away; none before the sending side is closed.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl Lingering {
     /// Waits for the client to close for no longer than `time`.
-    pub fn new(stream: TcpStream, time: Duration) -> Self {
-        Self { stream, time, until: None }
+    pub fn new(stream: TcpStream, time: Duration, requests: Requests, heads: Heads) -> Self {
+        Self { stream, time, requests, heads, write_until: None, until: None }
+    }
+
+    /// Waits for the client to take something, for a while.
+    fn bounded<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            if self.write_until.take().is_some() {
+                self.requests.set_waiting(false);
+            }
+            return written;
+        }
+        self.requests.set_waiting(true);
+        let until = self.write_until.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIME)));
+        ready!(until.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
     }
 }
 
@@ -38,7 +64,12 @@ impl AsyncRead for Lingering {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if !self.requests.is_answering() {
+            self.heads.append(&buffer.filled()[before..]);
+        }
+        read
     }
 }
 
@@ -48,7 +79,8 @@ impl AsyncWrite for Lingering {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.bounded(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -82,7 +114,8 @@ impl AsyncWrite for Lingering {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.bounded(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

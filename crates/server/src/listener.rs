@@ -15,11 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
 use crate::connections::{Connections, Requests};
+use crate::heads::{Ambiguous, Heads};
 use crate::lingering::Lingering;
 use crate::{SharedState, api};
 
-/// How long requests may take to finish once the server is to end.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long requests may take to finish once the server is to end. With what follows, it is gone within five seconds.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Answers until it is asked to end.
 pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std::io::Result<()> {
@@ -46,8 +47,9 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
         let (stream, client, place) = match accepted {
             Ok(accepted) => accepted,
             Err(_) => {
-                // Out of file descriptors, or the client was faster; both pass.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                // Out of file descriptors, or the client was faster. A connection that waits gives its descriptor back.
+                connections.make_room();
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
         };
@@ -78,19 +80,24 @@ fn connection(
 ) -> impl hyper_util::server::graceful::GracefulConnection + Send + use<> {
     // Small answers must not wait for more.
     let _ = stream.set_nodelay(true);
+    let (heads, time) = (Heads::default(), shared.options.limits.read_time);
+    let stream = Lingering::new(stream, time, requests.clone(), heads.clone());
     let service = tower::service_fn(move |mut request: Request<Incoming>| {
         let answering = requests.begin();
         request.extensions_mut().insert(ConnectInfo(client));
-        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        if heads.is_ambiguous(request.headers()) {
+            request.extensions_mut().insert(Ambiguous);
+        }
+        let request = request.map(|body| requests.watch(axum::body::Body::new(body)));
+        let answer = router.clone().oneshot(request);
         async move { Ok::<_, Infallible>(answer.await?.map(|body| answering.until_the_end_of(body))) }
     });
-    let time = shared.options.limits.read_time;
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(time)
         .max_headers(64)
         .max_buf_size(64 << 10)
-        .serve_connection(TokioIo::new(Lingering::new(stream, time)), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
 }
 
 /// Now and then drops what nobody uses.

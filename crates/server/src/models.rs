@@ -1,5 +1,6 @@
 //! The models that the page offers. Each is opened when it is first asked for.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -16,13 +17,22 @@ pub const MOST: usize = 200;
 /// The models, the default one first.
 pub struct Models {
     entries: RwLock<Vec<Arc<Entry>>>,
+    /// How much memory uploaded models may take together, in bytes.
+    most_bytes: usize,
+    /// The names that uploaded models had: what is kept for one must not be taken for another's.
+    former: Mutex<HashSet<String>>,
 }
+
+/// How much memory the arrays of one run of an uploaded model may take, in bytes.
+const UPLOADED_ARRAYS: usize = 1 << 30;
 
 /// One model.
 pub struct Entry {
     /// Where it comes from, and what requests call it.
     pub source: ModelSource,
     opened: Mutex<Option<Result<Arc<Model>, String>>>,
+    /// About how much memory an uploaded one takes, its file and its prepared weights; 0 for others.
+    bytes: usize,
 }
 
 impl Entry {
@@ -73,9 +83,10 @@ fn built_in() -> deepinside::Result<Model> {
 
 impl Models {
     /// These models.
-    pub fn new(sources: Vec<ModelSource>) -> Self {
-        let entries = sources.into_iter().map(|source| Arc::new(Entry { source, opened: Mutex::new(None) }));
-        Self { entries: RwLock::new(entries.collect()) }
+    pub fn new(sources: Vec<ModelSource>, most_bytes: usize) -> Self {
+        let entry = |source| Arc::new(Entry { source, opened: Mutex::new(None), bytes: 0 });
+        let entries = RwLock::new(sources.into_iter().map(entry).collect());
+        Self { entries, most_bytes, former: Mutex::default() }
     }
 
     /// All of them, the default one first.
@@ -103,23 +114,71 @@ impl Models {
     /// Adds an uploaded model under a name that is free.
     ///
     /// # Errors
-    /// When it is no network that can be used, or there are too many.
+    /// When it is no network that can be used, or there are too many, or they would take too much memory.
     pub fn add(&self, name: &str, onnx: Bytes, interrupt: &Interrupt) -> Answer<Arc<Entry>> {
         let name = id_of(Path::new(name));
-        let model = Arc::new(match Model::from_onnx_until(onnx, &name, Settings::default(), interrupt) {
+        let file = onnx.len();
+        // What the file alone takes is known before it is opened.
+        self.expect_room(file)?;
+        let mut model = match Model::from_onnx_until(onnx, &name, Settings::default(), interrupt) {
             Err(error @ deepinside::Error::Interrupted) => return Err(error.into()),
             model => model.map_err(|error| Problem::unfit(error.to_string()))?,
-        });
+        };
+        model.memory_limit = Some(UPLOADED_ARRAYS);
+        let bytes = file.saturating_add(prepared_bytes(&model));
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST {
             return Err(Problem::conflict(format!("there are {MOST} models already")));
         }
-        let id = free_id(&name, |id| entries.iter().any(|entry| entry.source.id == id));
+        self.expect_room_among(&entries, bytes)?;
+        let mut former = lock(&self.former);
+        let id = free_id(&name, |id| {
+            former.contains(id) || entries.iter().any(|entry| entry.source.id == id)
+        });
+        former.insert(id.clone());
         let source = ModelSource { id, origin: Origin::Uploaded, flag: Some(format!("{name}.onnx")) };
-        let entry = Arc::new(Entry { source, opened: Mutex::new(Some(Ok(model))) });
+        let entry = Arc::new(Entry { source, opened: Mutex::new(Some(Ok(Arc::new(model)))), bytes });
         entries.push(Arc::clone(&entry));
         Ok(entry)
     }
+
+    /// Forgets an uploaded model.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it was not uploaded.
+    pub fn remove(&self, id: &str) -> Answer<()> {
+        let entry = self.get(Some(id))?;
+        if !matches!(entry.source.origin, Origin::Uploaded) {
+            return Err(Problem::conflict(format!("the model '{id}' was not uploaded, so it stays")));
+        }
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|other| !Arc::ptr_eq(other, &entry));
+        Ok(())
+    }
+
+    fn expect_room(&self, bytes: usize) -> Answer<()> {
+        self.expect_room_among(&self.all(), bytes)
+    }
+
+    fn expect_room_among(&self, entries: &[Arc<Entry>], bytes: usize) -> Answer<()> {
+        let taken: usize = entries.iter().map(|entry| entry.bytes).sum();
+        if taken.saturating_add(bytes) <= self.most_bytes {
+            return Ok(());
+        }
+        let megabytes = |bytes: usize| bytes.div_ceil(1 << 20);
+        Err(Problem::too_large(format!(
+            "the model takes {} MB of memory, and uploaded ones have {} of {} MB already; remove one first \
+             (DELETE /api/v1/models/ID), or use a smaller one",
+            megabytes(bytes),
+            megabytes(taken),
+            megabytes(self.most_bytes)
+        )))
+    }
+}
+
+/// About how much memory the weights of a model take once they are prepared for both directions, in bytes.
+pub fn prepared_bytes(model: &Model) -> usize {
+    model.graph.parameters().saturating_mul(2 * size_of::<f32>())
 }
 
 /// What a model is called in requests, after its file: small letters, digits, points and dashes.

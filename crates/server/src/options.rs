@@ -60,6 +60,8 @@ pub struct Limits {
     pub uploads_at_once: usize,
     /// The longest model file, in bytes.
     pub model_bytes: usize,
+    /// How much memory uploaded models may take together, their files and prepared weights, in bytes.
+    pub uploaded_models_bytes: usize,
     /// How many bytes of photographs are kept; those used longest ago are dropped.
     pub photograph_bytes: usize,
     /// How many jobs run at once.
@@ -90,6 +92,7 @@ impl Default for Limits {
             uploads_a_minute: 120,
             uploads_at_once: 4,
             model_bytes: 256 << 20,
+            uploaded_models_bytes: 2 << 30,
             photograph_bytes: 256 << 20,
             workers: 2,
             waiting: 16,

@@ -9,11 +9,15 @@ use deepinside::probe::Probe;
 use deepinside::vision::Photograph;
 use deepinside::{BackwardRule, Interrupt, Model, ScoreRunner, Threads};
 
+use crate::models::prepared_bytes;
 use crate::pool::Pool;
 use crate::problem::Answer;
 
 /// How many idle networks of each kind are kept.
 const CAPACITY: usize = 4;
+
+/// How many bytes of weights the idle networks of each kind hold.
+const BYTES: usize = 2 << 30;
 
 /// Networks prepared for running. The first part of a purpose is the model's name.
 pub struct Prepared {
@@ -27,8 +31,12 @@ pub struct Prepared {
 impl Prepared {
     /// None yet.
     pub fn new(threads: Threads) -> Self {
-        let (runners, gatherers, probes) = (Pool::new(CAPACITY), Pool::new(CAPACITY), Pool::new(CAPACITY));
-        Self { threads, runners, gatherers, probes }
+        Self {
+            threads,
+            runners: Pool::new(CAPACITY, BYTES),
+            gatherers: Pool::new(CAPACITY, BYTES),
+            probes: Pool::new(CAPACITY, BYTES),
+        }
     }
 
     /// Computes something with scores and their gradients.
@@ -43,7 +51,7 @@ impl Prepared {
         compute: impl FnOnce(&mut ScoreRunner) -> Answer<R>,
     ) -> Answer<R> {
         let prepare = || Ok(ScoreRunner::new(model, rule, &self.threads.until(interrupt))?);
-        self.runners.with((id.to_owned(), rule), prepare, |runner| {
+        self.runners.with((id.to_owned(), rule), prepared_bytes(model), prepare, |runner| {
             runner.set_interrupt(interrupt);
             compute(runner)
         })
@@ -62,7 +70,7 @@ impl Prepared {
     ) -> Answer<R> {
         let prepare = || Ok(Gatherer::new(model, options.clone(), &self.threads.until(interrupt))?);
         let purpose = (id.to_owned(), options.rules.clone(), options.activations.clone());
-        self.gatherers.with(purpose, prepare, |gatherer| {
+        self.gatherers.with(purpose, prepared_bytes(model), prepare, |gatherer| {
             gatherer.set_options(options.clone())?;
             gatherer.set_interrupt(interrupt);
             compute(gatherer)
@@ -82,7 +90,7 @@ impl Prepared {
         compute: impl FnOnce(&mut Probe) -> Answer<R>,
     ) -> Answer<R> {
         let prepare = || Ok(Probe::new(model, value, rule, &self.threads.until(interrupt))?);
-        self.probes.with((id.to_owned(), value, rule), prepare, |probe| {
+        self.probes.with((id.to_owned(), value, rule), prepared_bytes(model), prepare, |probe| {
             probe.set_interrupt(interrupt);
             compute(probe)
         })
@@ -95,6 +103,14 @@ impl Prepared {
         if dropped > 0 {
             deepinside::give_back_memory();
         }
+    }
+
+    /// Drops what was prepared of a model that is no more, and gives its memory back to the system.
+    pub fn forget(&self, id: &str) {
+        self.runners.forget(|(own, _)| own == id);
+        self.gatherers.forget(|(own, ..)| own == id);
+        self.probes.forget(|(own, ..)| own == id);
+        deepinside::give_back_memory();
     }
 
     /// How many wait for a request.

@@ -86,7 +86,8 @@ impl Problem {
 
     /// The program is ending, or lost the thread that computed.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        Self { retry_after: Some(2), ..problem }
     }
 
     /// The computation took too long.

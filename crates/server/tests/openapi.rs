@@ -36,6 +36,7 @@ fn it_lists_the_api_and_every_address_is_answered() {
         "get /models",
         "post /models",
         "get /models/{model}",
+        "delete /models/{model}",
         "get /models/{model}/classes",
         "get /models/{model}/graph",
         "get /models/{model}/filters",

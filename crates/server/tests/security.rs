@@ -87,10 +87,14 @@ fn other_machines_need_the_token() {
     }
     assert_eq!(ask("/healthz", &[]).status, 200);
     ask("/api/v1/models", &[("Authorization", "Bearer wrong")]).refused(401, "token");
-    ask("/api/v1/models", &[("Cookie", &format!("deepinside-token-{}=wrong", server.address.port()))])
+    ask("/api/v1/models", &[("Cookie", &format!("deepinside-session-{}=wrong", server.address.port()))])
         .refused(401, "token");
     let bearer = format!("Bearer {token}");
     assert_eq!(ask("/api/v1/models", &[("Authorization", &bearer)]).status, 200);
+    for word in ["bearer", "BEARER"] {
+        let ask = ask("/api/v1/models", &[("Authorization", &format!("{word} {token}"))]);
+        assert_eq!(ask.status, 200, "{word}");
+    }
     let first = ask(&format!("/?token={token}"), &[]);
     assert_eq!(first.status, 200);
     let cookie = first.header("set-cookie").unwrap();
@@ -99,7 +103,11 @@ fn other_machines_need_the_token() {
     let second = ask("/api/v1/models", &[("Cookie", &cookie)]);
     assert_eq!((second.status, second.header("set-cookie")), (200, None));
     // Cookies are not kept apart by the port, so their names must be.
-    assert!(cookie.contains(&format!("deepinside-token-{}={token}", server.address.port())), "{cookie}");
+    assert!(cookie.contains(&format!("deepinside-session-{}=", server.address.port())), "{cookie}");
+    // It is not the token: of a stolen one nothing is left when the server has ended.
+    assert!(!cookie.contains(&token), "{cookie}");
+    let of_token = format!("deepinside-session-{}={token}", server.address.port());
+    ask("/api/v1/models", &[("Cookie", &of_token)]).refused(401, "token");
     // Routes that know what may stand in their query do not meet the token there.
     let found = ask(&format!("/api/v1/models/built-in/classes?query=a&token={token}"), &[]);
     assert_eq!(
@@ -107,4 +115,59 @@ fn other_machines_need_the_token() {
         ask("/api/v1/models/built-in/classes?query=a", &[("Authorization", &bearer)]).status
     );
     assert_ne!(found.status, 422);
+}
+
+/// Wrong tokens could be tried as fast as the network is.
+#[test]
+fn guesses_of_the_token_are_slow() {
+    let token = deepinside_server::new_token().unwrap();
+    let server = Running::with(ServerOptions { token: Some(token.clone()), ..options() });
+    let start = std::time::Instant::now();
+    let guess = |number: usize| {
+        let bearer = format!("Bearer {number}");
+        server.send("GET", "/api/v1/models", &[("Authorization", &bearer)], b"").status
+    };
+    let guess = &guess;
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..40).map(|number| scope.spawn(move || guess(number))).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!(looked_at as f64 <= 4.0 * (seconds / 0.5 + 1.0), "{looked_at} in {seconds} s");
+    // Whoever knows the token is not kept out by those who do not.
+    let bearer = format!("Bearer {token}");
+    assert_eq!(server.send("GET", "/api/v1/models", &[("Authorization", &bearer)], b"").status, 200);
+}
+
+/// Programs in front of this one may take another header or another end of the body than this one.
+#[test]
+fn requests_that_can_be_read_in_two_ways_are_malformed() {
+    let server = Running::new();
+    let host = server.address;
+    let ask = |head: &str, body: &str| {
+        use std::io::Write as _;
+        let mut stream = server.connect();
+        stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
+        support::Reply::read(&mut stream)
+    };
+    let twice = format!("GET / HTTP/1.1\r\nHost: {host}\r\nHost: evil.example\r\nConnection: close");
+    ask(&twice, "").refused(400, "malformed");
+    let same = format!("GET / HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\nConnection: close");
+    ask(&same, "").refused(400, "malformed");
+    let elsewhere = format!("GET http://evil.example/ HTTP/1.1\r\nHost: {host}\r\nConnection: close");
+    ask(&elsewhere, "").refused(400, "malformed");
+    let (length, encoding) = ("Content-Length: 4", "Transfer-Encoding: chunked");
+    let post = format!("POST /api/v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json");
+    for [first, second] in [[length, encoding], [encoding, length]] {
+        let reply = ask(&format!("{post}\r\n{first}\r\n{second}"), "2\r\n{}\r\n0\r\n\r\n");
+        reply.refused(400, "malformed");
+        assert_eq!(reply.header("connection"), Some("close"));
+    }
+    // Either alone is read.
+    for (one, body) in [("Content-Length: 2", "{}"), (encoding, "2\r\n{}\r\n0\r\n\r\n")] {
+        let reply = ask(&format!("{post}\r\n{one}\r\nConnection: close"), body);
+        assert_eq!(reply.status, 422, "{}", reply.head);
+    }
 }

@@ -10,13 +10,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::ToSchema;
 
 use crate::SharedState;
 use crate::ascents::{Growing, News, Shown, State as AscentState, Watching};
 use crate::body::PathOf;
-use crate::problem::{Answer, Refusals};
+use crate::problem::{Answer, JobRefusals, Problem};
 
 /// One server-sent event.
 #[derive(ToSchema)]
@@ -67,7 +67,7 @@ pub struct StateEvent {
     params(("id" = String, Path)),
     responses(
         (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = inline(OneEvent)),
-        Refusals
+        JobRefusals
     )
 )]
 pub async fn events(
@@ -76,8 +76,11 @@ pub async fn events(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let growing = shared.ascents.get(&id)?;
+    let place = Arc::clone(&shared.watchers)
+        .try_acquire_owned()
+        .map_err(|_| Problem::busy("watchers", "too many clients are watching already", 5))?;
     let known = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-    let stream = stream_of(&shared, &growing, known);
+    let stream = stream_of(&shared, &growing, known, place);
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(10));
     let mut response = Sse::new(stream).keep_alive(keep_alive).into_response();
     // Proxies that gather answers would hold frames back.
@@ -98,12 +101,14 @@ struct Told {
     is_first: bool,
     is_over: bool,
     _watching: Watching,
+    _place: OwnedSemaphorePermit,
 }
 
 fn stream_of(
     shared: &SharedState,
     growing: &Arc<Growing>,
     known: Option<usize>,
+    place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     let (watching, news) = growing.watch();
     let told = Told {
@@ -117,6 +122,7 @@ fn stream_of(
         is_first: true,
         is_over: false,
         _watching: watching,
+        _place: place,
     };
     stream::unfold(told, |mut told| async move {
         let events = told.next().await?;

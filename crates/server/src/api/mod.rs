@@ -66,7 +66,7 @@ fn documented() -> OpenApiRouter<SharedState> {
             .routes(routes!(openapi))
             .routes(routes!(jobs::job))
             .routes(routes!(models::models, models::upload))
-            .routes(routes!(models::model))
+            .routes(routes!(models::model, models::remove))
             .routes(routes!(models::classes))
             .routes(routes!(photographs::examples))
             .routes(routes!(photographs::example))

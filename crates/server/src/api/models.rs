@@ -132,7 +132,8 @@ pub struct ModelForm {
 }
 
 /// Takes a model: an .onnx file with its weights inside, as the body or as the field `model` of a form. Only where the server was
-/// started with --allow-model-upload; it is kept in memory until the server ends.
+/// started with --allow-model-upload; it is kept in memory until it is removed or the server
+/// ends.
 #[utoipa::path(
     post,
     path = "/models",
@@ -166,6 +167,22 @@ pub async fn upload(
     let state = Arc::clone(&shared);
     let entry = shared.queue.run(move |interrupt| state.models.add(&name, onnx, interrupt)).await?;
     Ok((StatusCode::CREATED, Json(ModelInfo::new(&entry, false))))
+}
+
+/// Forgets an uploaded model and gives its memory back. Others stay.
+#[utoipa::path(
+    delete,
+    path = "/models/{model}",
+    tag = "models",
+    params(("model" = String, Path, example = "uploaded")),
+    responses((status = 204, description = "It is forgotten"), JobRefusals)
+)]
+pub async fn remove(State(shared): State<SharedState>, PathOf(id): PathOf<String>) -> Answer<StatusCode> {
+    shared.models.remove(&id)?;
+    // Giving back large memory takes a moment.
+    let state = Arc::clone(&shared);
+    let _ = tokio::task::spawn_blocking(move || state.prepared.forget(&id)).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Which classes are listed.
