@@ -19,6 +19,13 @@ pub enum CaffeError {
         source: io::Error,
     },
 
+    /// A file was changed while it was read.
+    #[error("{source}")]
+    Changed {
+        /// Which, and what to do.
+        source: io::Error,
+    },
+
     /// The file is of another kind than the one asked for.
     #[error("this is not {expected}: {found}; {advice}")]
     WrongFormat {

@@ -55,7 +55,7 @@ pub enum Error {
     Engine(Box<EngineError>),
     /// A photograph or an array could not be read or written.
     #[error(transparent)]
-    Vision(#[source] deepinside_vision::Error),
+    Vision(deepinside_vision::Error),
     /// `model.toml` cannot be understood.
     #[error("{}: {message}", path.display())]
     ModelFile {

@@ -32,13 +32,12 @@ pub(crate) struct Origins {
     graph: Graph,
     input: ValueId,
     score: ValueId,
-    threads: Threads,
 }
 
 impl Origins {
     /// Of the score of a network.
-    pub fn new(graph: &Graph, input: ValueId, score: ValueId, threads: &Threads) -> Self {
-        Self { graph: graph.clone(), input, score, threads: threads.clone() }
+    pub fn new(graph: &Graph, input: ValueId, score: ValueId) -> Self {
+        Self { graph: graph.clone(), input, score }
     }
 
     /// The network.
@@ -47,18 +46,24 @@ impl Origins {
     }
 
     /// Says of [`Error::NotFinite`] where such numbers begin for a picture; other errors stay as they are.
-    pub fn explain(&self, error: Error, picture: &[f32]) -> Error {
+    pub fn explain(&self, error: Error, picture: &[f32], threads: &Threads) -> Error {
         match error {
             Error::NotFinite { what, nan, infinite, of, .. } => {
                 // Where that cannot be found, the error is told without it.
-                Error::NotFinite { what, nan, infinite, of, origin: self.find(picture).ok().flatten() }
+                Error::NotFinite {
+                    what,
+                    nan,
+                    infinite,
+                    of,
+                    origin: self.find(picture, threads).ok().flatten(),
+                }
             }
             other => other,
         }
     }
 
     /// The first value between picture and score with such numbers, in a sentence's second half.
-    fn find(&self, picture: &[f32]) -> Result<Option<String>> {
+    fn find(&self, picture: &[f32], threads: &Threads) -> Result<Option<String>> {
         let graph = &self.graph;
         if let Err(error) = expect_finite(|| "the picture as the network reads it".to_owned(), picture) {
             return Ok(Some(format!("{error}: look at mean and scale")));
@@ -73,7 +78,7 @@ impl Origins {
             .filter(|&value| between(value))
             .collect();
         let options = PlanOptions { activations: values.clone(), ..PlanOptions::default() };
-        let mut session = Session::new(Arc::new(Plan::new(graph, &options)?), self.threads.clone())?;
+        let mut session = Session::new(Arc::new(Plan::new(graph, &options)?), threads.clone())?;
         session.forward(&[(self.input, picture)])?;
         for node in graph.nodes() {
             for &value in node.outputs.iter().filter(|&&value| between(value)) {

@@ -261,6 +261,7 @@ fn import_caffe(
         .map_err(|error| described(network, &description.source, place_of(&error), error.to_string()))?;
     let transform = description.transform();
     imported.warnings.splice(0..0, description.warnings);
+    imported.graph.check_files().map_err(|source| Error::Model(source.to_string()))?;
     Ok((imported, transform))
 }
 

@@ -65,7 +65,7 @@ impl ScoreRunner {
             input_shape: model.graph.value(model.input).shape.extents().to_vec(),
             score: score.clone(),
             layer_shapes: layer_shapes.collect(),
-            origins: Arc::new(Origins::new(&model.graph, model.input, score.value, threads)),
+            origins: Arc::new(Origins::new(&model.graph, model.input, score.value)),
         })
     }
 

@@ -56,6 +56,9 @@ pub enum EngineError {
         /// Megabytes needed.
         needed: usize,
     },
+    /// A file of weights was changed before its weights were packed.
+    #[error("{0}")]
+    Changed(std::io::Error),
     /// The computation was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -121,8 +121,16 @@ impl Plan {
     /// Simplifies the graph as far as the options allow, chooses and packs kernels, and lays out memory.
     ///
     /// # Errors
-    /// When an operator has no kernel for its attributes, the memory limit is too small, or the planning was asked to stop.
+    /// When an operator has no kernel for its attributes, the memory limit is too small, the planning was asked to
+    /// stop, or a file of weights was changed since it was opened.
     pub fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, EngineError> {
+        let plan = Self::packed(graph, options);
+        // From here on the weights are the plan's own. That they are the file's is known once all are read.
+        graph.check_files().map_err(EngineError::Changed)?;
+        plan
+    }
+
+    fn packed(graph: &Graph, options: &PlanOptions) -> Result<Self, EngineError> {
         let observed = options.activations.iter().chain(&options.gradients).chain(&options.targets);
         let keep: Keep = observed.copied().collect();
         let graph = remove_dead_code(graph.clone().with_outputs(&[]), &keep);

@@ -169,6 +169,23 @@ impl Graph {
         counted.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// Checks that the files in which constants lie are as they were when they were opened. What was read of them before
+    /// is what they held then.
+    ///
+    /// # Errors
+    /// When one was changed since, see [`MappedFile::check_unchanged`](mapped_file::MappedFile::check_unchanged).
+    pub fn check_files(&self) -> std::io::Result<()> {
+        let mut checked: Vec<*const mapped_file::MappedFile> = Vec::new();
+        for file in self.values.iter().filter_map(|value| value.weights()?.file()) {
+            let own = std::sync::Arc::as_ptr(file);
+            if !checked.contains(&own) {
+                file.check_unchanged()?;
+                checked.push(own);
+            }
+        }
+        Ok(())
+    }
+
     /// The same network for another number of pictures: the first extent of every input becomes `batch`.
     ///
     /// # Errors

@@ -160,15 +160,25 @@ impl Weights {
         };
         let size = data_type.size();
         let source = &bytes[start * size..(start + target.len()) * size];
-        match data_type {
-            DataType::F32 => convert(source, target, f32::from_le_bytes),
-            DataType::F64 => convert(source, target, |bytes| f64::from_le_bytes(bytes) as f32),
-            DataType::F16 => convert(source, target, |bytes| f16::from_le_bytes(bytes).to_f32()),
-            DataType::Bf16 => convert(source, target, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            DataType::I8 => convert(source, target, |bytes| f32::from(i8::from_le_bytes(bytes))),
-            DataType::U8 => convert(source, target, |bytes| f32::from(u8::from_le_bytes(bytes))),
-            DataType::I16 => convert(source, target, |bytes| f32::from(i16::from_le_bytes(bytes))),
-            DataType::U16 => convert(source, target, |bytes| f32::from(u16::from_le_bytes(bytes))),
+        let Source::Stored { file: Some(file), .. } = &self.source else {
+            return convert_all(data_type, source, target);
+        };
+        // The map itself is not looked at: the file may have become shorter.
+        let mut piece = vec![0; (PIECE_BYTES / size * size).min(source.len())];
+        for (target, source) in
+            target.chunks_mut((piece.len() / size).max(1)).zip(source.chunks(piece.len().max(1)))
+        {
+            let piece = &mut piece[..source.len()];
+            file.read(source, piece);
+            convert_all(data_type, piece, target);
+        }
+    }
+
+    /// The mapped file in which the numbers lie, if they do.
+    pub(crate) fn file(&self) -> Option<&Arc<MappedFile>> {
+        match &self.source {
+            Source::Stored { file, .. } => file.as_ref(),
+            _ => None,
         }
     }
 
@@ -224,6 +234,23 @@ impl Weights {
             let size = data_type.size();
             file.release(&bytes[start * size..(start + count) * size]);
         }
+    }
+}
+
+/// How many bytes of a file are read at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Reads numbers as they are stored.
+fn convert_all(data_type: DataType, source: &[u8], target: &mut [f32]) {
+    match data_type {
+        DataType::F32 => convert(source, target, f32::from_le_bytes),
+        DataType::F64 => convert(source, target, |bytes| f64::from_le_bytes(bytes) as f32),
+        DataType::F16 => convert(source, target, |bytes| f16::from_le_bytes(bytes).to_f32()),
+        DataType::Bf16 => convert(source, target, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        DataType::I8 => convert(source, target, |bytes| f32::from(i8::from_le_bytes(bytes))),
+        DataType::U8 => convert(source, target, |bytes| f32::from(u8::from_le_bytes(bytes))),
+        DataType::I16 => convert(source, target, |bytes| f32::from(i16::from_le_bytes(bytes))),
+        DataType::U16 => convert(source, target, |bytes| f32::from(u16::from_le_bytes(bytes))),
     }
 }
 

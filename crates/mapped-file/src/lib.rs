@@ -6,17 +6,20 @@
 //!
 //! # What can go wrong under our feet
 //!
-//! A mapping shows the file as it is, not as it was. If another process *shortens* the file while it is mapped, reading
+//! A mapping shows the file as it is, not as it was. If another process *shortens* the file while it is mapped, looking
 //! past the new end ends this process with a bus error; if it *rewrites* the file, the bytes seen change. No portable
-//! call prevents either (advisory locks bind only programs that ask for them). That is accepted here because
+//! call prevents either (advisory locks bind only programs that ask for them). So
 //!
-//! - weight files are written once and then read; tools that replace them write a new file and rename it, which leaves
-//!   the mapped one untouched;
-//! - the alternative is to copy every file into memory, which doubles the peak memory of every run for everybody;
+//! - the map is looked at only while the structure of a file is read, which takes milliseconds: numbers are read with
+//!   [`MappedFile::read`], which a shortened file makes an error and no bus error;
+//! - [`MappedFile::check_unchanged`] tells afterwards whether the file's length or time of change moved while it was read,
+//!   or something could not be read; whoever packs weights asks it before their results are used;
 //! - nothing read from the map is trusted: readers check every length against the bytes that they were given, so changed
 //!   bytes give wrong weights or an error, never an access outside of the map.
 //!
-//! [`MappedFile::check_unchanged`] tells afterwards whether the file's length or time of change moved while it was read.
+//! What remains: a file that is shortened in those milliseconds, and one that is rewritten with its time of change put
+//! back. The safe way to replace a file is to write a new one and rename it, which leaves the one in use untouched. The
+//! alternative, to copy every file into memory, would double the peak memory of every run.
 //!
 //! Beside the engine's kernels this is the only crate with `unsafe` code.
 
@@ -24,7 +27,10 @@ use std::{
     fs::{File, Metadata},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -44,6 +50,8 @@ pub struct MappedFile {
     file: File,
     length: u64,
     modified: Option<SystemTime>,
+    /// Whether a part could not be read.
+    is_broken: AtomicBool,
     /// `None` for an empty file, which cannot be mapped.
     map: Option<Mmap>,
 }
@@ -77,7 +85,8 @@ impl MappedFile {
                 ));
             }
         };
-        Ok(Arc::new(Self { path: path.to_owned(), file, length, modified: metadata.modified().ok(), map }))
+        let (path, modified) = (path.to_owned(), metadata.modified().ok());
+        Ok(Arc::new(Self { path, file, length, modified, is_broken: AtomicBool::new(false), map }))
     }
 
     /// The path that the file was opened by.
@@ -111,6 +120,33 @@ impl MappedFile {
         Bytes::from_owner(Owner(Arc::clone(self)))
     }
 
+    /// Copies `part`, a slice of this map, into `target` of the same length, by reading the file. Where that is not possible,
+    /// because the file has become shorter, `target` is filled with zeros and [`MappedFile::check_unchanged`] fails from then on.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub fn read(&self, part: &[u8], target: &mut [u8]) {
+        assert_eq!(part.len(), target.len(), "a part is copied into as many bytes");
+        #[cfg(unix)]
+        if let Some(offset) = self.offset_of(part) {
+            if std::os::unix::fs::FileExt::read_exact_at(&self.file, target, offset as u64).is_err() {
+                target.fill(0);
+                self.is_broken.store(true, Ordering::Release);
+            }
+            return;
+        }
+        target.copy_from_slice(part);
+    }
+
+    /// Where a slice of the map begins in it; none for other slices.
+    #[cfg(unix)]
+    fn offset_of(&self, part: &[u8]) -> Option<usize> {
+        let map = self.map.as_ref()?;
+        let offset = part.as_ptr().addr().checked_sub(map.as_ptr().addr())?;
+        offset.checked_add(part.len()).filter(|end| *end <= map.len())?;
+        Some(offset)
+    }
+
     /// Gives the memory behind `part` back to the system, in blocks of 64 KiB: from the block in which `part` starts up to,
     /// but without, the block in which it ends, unless the file ends there too. So a file that is read and released
     /// front to back in pieces of any size is given back wholly.
@@ -131,19 +167,21 @@ impl MappedFile {
         let _ = part;
     }
 
-    /// Whether the file still has the length and the time of change that it had when it was opened.
+    /// Whether the file still has the length and the time of change that it had when it was opened, and could be read.
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidData`] if not, with a sentence that says so; or the system's error for asking.
     pub fn check_unchanged(&self) -> io::Result<()> {
         let now = self.file.metadata()?;
-        if now.len() == self.length && now.modified().ok() == self.modified {
+        let is_whole = !self.is_broken.load(Ordering::Acquire);
+        if is_whole && now.len() == self.length && now.modified().ok() == self.modified {
             return Ok(());
         }
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
             format!(
-                "{} was changed by another program while it was being read (it had {} bytes, now {}); try again",
+                "{} was changed by another program while it was in use (it had {} bytes, now {}); try again, and \
+                 replace such a file by renaming another one to its name",
                 self.path.display(),
                 self.length,
                 now.len()
@@ -154,9 +192,8 @@ impl MappedFile {
     /// The map with the first and the last offset of the blocks to give back for `part`, if there are any.
     #[cfg(unix)]
     fn blocks_of(&self, part: &[u8]) -> Option<(&Mmap, usize, usize)> {
-        let map = self.map.as_ref()?;
-        let offset = part.as_ptr().addr().checked_sub(map.as_ptr().addr())?;
-        let end = offset.checked_add(part.len()).filter(|end| *end <= map.len())?;
+        let (map, offset) = (self.map.as_ref()?, self.offset_of(part)?);
+        let end = offset + part.len();
         let first = offset - offset % BLOCK;
         // The end of the file also ends a block: the rest of its last page belongs to nobody else.
         let last = if end == map.len() { end } else { end - end % BLOCK };

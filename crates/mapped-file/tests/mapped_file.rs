@@ -79,3 +79,27 @@ fn release_ignores_what_is_not_in_the_map() {
     }
     assert_eq!(bytes, content);
 }
+
+/// A part of the map, read after the file has become shorter, ended the process with a bus error.
+#[cfg(unix)]
+#[test]
+fn a_file_that_has_become_shorter_is_read_as_an_error() {
+    let folder = folder();
+    let path = folder.path().join("shrinking");
+    let content: Vec<u8> = (0..300_000_u32).map(|i| (i * 7 % 251) as u8).collect();
+    fs::write(&path, &content).expect("write");
+    let mapped = MappedFile::open(&path).expect("open");
+    let bytes = mapped.bytes();
+    let mut read = vec![1; 1_000];
+    mapped.read(&bytes[123_456..124_456], &mut read);
+    assert_eq!(read, content[123_456..124_456]);
+    mapped.check_unchanged().expect("nothing has changed");
+    fs::File::options().write(true).open(&path).expect("open").set_len(100_500).expect("shorten");
+    mapped.read(&bytes[100_000..101_000], &mut read);
+    assert_eq!(read, vec![0; 1_000]);
+    let error = mapped.check_unchanged().expect_err("shortened");
+    assert!(error.to_string().contains("was changed by another program"), "{error}");
+    // Not even the old length makes it whole again.
+    fs::write(&path, &content).expect("write");
+    mapped.check_unchanged().expect_err("not read whole");
+}

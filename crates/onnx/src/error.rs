@@ -32,6 +32,12 @@ pub enum OnnxError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A file was changed while it was read.
+    #[error("{source}")]
+    Changed {
+        /// Which, and what to do.
+        source: std::io::Error,
+    },
     /// The bytes are no ONNX model.
     #[error("this is no ONNX model, or a damaged one: {what}")]
     Malformed {

@@ -68,6 +68,14 @@ impl ExternalData {
         self.size.get()
     }
 
+    /// Checks that the files are as they were when they were opened.
+    ///
+    /// # Errors
+    /// When one was changed since.
+    pub(crate) fn check_unchanged(&self) -> std::io::Result<()> {
+        self.files.borrow().values().try_for_each(|file| file.check_unchanged())
+    }
+
     /// The files beside the model that have been read so far, by name.
     pub(crate) fn read_files(&self) -> Vec<PathBuf> {
         let folder = self.folder.clone().unwrap_or_default();

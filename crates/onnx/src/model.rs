@@ -80,6 +80,15 @@ impl Model {
         self.external.read_files()
     }
 
+    /// Checks that the model's files are as they were when they were opened.
+    ///
+    /// # Errors
+    /// When one was changed since.
+    pub(crate) fn check_unchanged(&self) -> Result<(), OnnxError> {
+        let own = self.file.as_ref().map_or(Ok(()), |file| file.check_unchanged());
+        own.and_then(|()| self.external.check_unchanged()).map_err(|source| OnnxError::Changed { source })
+    }
+
     /// What computing its constants may take. It grows with the other files that are found.
     pub(crate) fn budget(&self, interrupt: Interrupt) -> Budget {
         Budget::for_file(self.size(), interrupt)

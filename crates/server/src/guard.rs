@@ -118,12 +118,7 @@ async fn slowed(shared: &SharedState, problem: Problem) -> Problem {
     }
 }
 
-fn admit(
-    shared: &SharedState,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Given, Refusal> {
+fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Given, Refusal> {
     let names = headers.get_all(header::HOST).iter().count();
     if names > 1 {
         let message = format!("the header Host stands {names} times; it says once which server is meant");
@@ -165,7 +160,9 @@ fn admit(
     let cookie = cookies
         .flat_map(|line| line.split(';'))
         .find_map(|cookie| cookie.trim().strip_prefix(&*name)?.strip_prefix('='));
-    if bearer.is_some_and(|given| same(given, token)) || cookie.is_some_and(|given| same(given, &shared.session)) {
+    if bearer.is_some_and(|given| same(given, token))
+        || cookie.is_some_and(|given| same(given, &shared.session))
+    {
         return Ok(Given::Otherwise);
     }
     let mut queries = uri.query().unwrap_or_default().split('&');

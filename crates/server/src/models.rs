@@ -132,9 +132,8 @@ impl Models {
         }
         self.expect_room_among(&entries, bytes)?;
         let mut former = lock(&self.former);
-        let id = free_id(&name, |id| {
-            former.contains(id) || entries.iter().any(|entry| entry.source.id == id)
-        });
+        let id =
+            free_id(&name, |id| former.contains(id) || entries.iter().any(|entry| entry.source.id == id));
         former.insert(id.clone());
         let source = ModelSource { id, origin: Origin::Uploaded, flag: Some(format!("{name}.onnx")) };
         let entry = Arc::new(Entry { source, opened: Mutex::new(Some(Ok(Arc::new(model)))), bytes });

@@ -25,7 +25,9 @@ pub struct MeanImage {
 pub fn read_mean(path: impl AsRef<Path>) -> Result<MeanImage, CaffeError> {
     let path = path.as_ref();
     let file = MappedFile::open(path).map_err(|source| CaffeError::Io { path: path.to_owned(), source })?;
-    read_mean_bytes(file.bytes())
+    let mean = read_mean_bytes(file.bytes());
+    file.check_unchanged().map_err(|source| CaffeError::Changed { source })?;
+    mean
 }
 
 /// Reads a mean file from its bytes.

@@ -66,7 +66,9 @@ pub fn read_weights(path: impl AsRef<Path>) -> Result<WeightFile, CaffeError> {
     let file = MappedFile::open(path).map_err(|source| CaffeError::Io { path: path.to_owned(), source })?;
     let bytes = file.bytes();
     let copied = bytes.starts_with(HDF5_SIGNATURE);
-    let mut weights = read_weights_bytes(bytes)?;
+    let weights = read_weights_bytes(bytes);
+    file.check_unchanged().map_err(|source| CaffeError::Changed { source })?;
+    let mut weights = weights?;
     if !copied {
         weights.file = Some(file);
     }

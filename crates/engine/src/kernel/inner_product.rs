@@ -83,6 +83,9 @@ enum Panels {
     Half(Aligned<f16>),
 }
 
+/// How many numbers of transposed weights are read at once: 1 MiB, which the caches hold.
+const READ_AT_ONCE: usize = 1 << 18;
+
 /// Packs `O × K` (or `K × O`) weights into panels of so many outputs; where that is the width of a [`STRIP`], the last is
 /// filled up with zeros. With `channels` above 1 the operand is channels-last, and the input `c · positions + p` of the file is the
 /// input `p · channels + c` in memory.
@@ -100,21 +103,31 @@ fn pack<T: Stored>(
     }
     let positions = inputs / channels;
     let in_memory = |input: usize| input % positions * channels + input / positions;
+    if transposed {
+        // Rows of all outputs are read a block at a time: each panel takes a few numbers of each.
+        let rows = (READ_AT_ONCE / outputs).clamp(1, inputs);
+        let mut block = vec![0.0; rows * outputs];
+        for from in (0..inputs).step_by(rows) {
+            let block = &mut block[..rows.min(inputs - from) * outputs];
+            weights.read(from * outputs, block);
+            weights.release(from * outputs, block.len());
+            panels.par_chunks_mut(inputs * panel).enumerate().for_each(|(index, numbers)| {
+                let (stride, first) = (numbers.len() / inputs, index * panel);
+                let width = stride.min(outputs - first);
+                for (input, read) in (from..).zip(block.chunks_exact(outputs)) {
+                    let row = in_memory(input) * stride;
+                    for (number, &weight) in numbers[row..row + width].iter_mut().zip(&read[first..]) {
+                        *number = T::of(weight);
+                    }
+                }
+            });
+        }
+        return panels;
+    }
     panels.par_chunks_mut(inputs * panel).enumerate().for_each(|(index, numbers)| {
         let stride = numbers.len() / inputs;
         let first = index * panel;
         let width = stride.min(outputs - first);
-        if transposed {
-            let mut read = vec![0.0; width];
-            for input in 0..inputs {
-                let row = in_memory(input) * stride;
-                weights.read(input * outputs + first, &mut read);
-                for (number, &weight) in numbers[row..row + width].iter_mut().zip(&read) {
-                    *number = T::of(weight);
-                }
-            }
-            return;
-        }
         let mut strip = vec![0.0; STRIP * inputs];
         for start in (0..width).step_by(STRIP) {
             let count = STRIP.min(width - start);

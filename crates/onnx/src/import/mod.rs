@@ -70,5 +70,8 @@ pub struct Imported {
 /// When other extents are open, an operator is not supported, nodes do not fit together, what is computed on the way
 /// takes more than a file of that size may (see [`Budget`](deepinside_graph::Budget)), or the interrupt was set.
 pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, OnnxError> {
-    importer::import(model, options)
+    let imported = importer::import(model, options);
+    // Whatever was read of a file that changed is neither right nor wrong about it.
+    model.check_unchanged()?;
+    imported
 }
