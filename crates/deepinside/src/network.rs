@@ -115,7 +115,9 @@ fn is_onnx(path: &Path) -> Result<bool> {
         return Ok(true);
     }
     let io = |source| Error::Io { path: path.to_owned(), source };
-    if !std::fs::metadata(path).map_err(io)?.is_file() {
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    // A file without a length, such as /proc/kmsg, may have no end and no beginning either.
+    if !metadata.is_file() || metadata.len() == 0 {
         return Ok(false);
     }
     let mut first = [0];

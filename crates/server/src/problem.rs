@@ -117,7 +117,10 @@ impl From<deepinside::Error> for Problem {
                 Self::too_large(message)
             }
             deepinside::Error::Vision(Vision::UnknownPictureFormat { .. }) => Self::kind(message),
-            deepinside::Error::Vision(Vision::Write { .. }) => Self::internal(message),
+            // Whatever could not be written is the server's own affair, and so is where.
+            deepinside::Error::Vision(Vision::Write { .. }) => {
+                Self::internal("the server could not write what was asked for; its log or its disk tells why")
+            }
             deepinside::Error::Vision(_) => Self::unfit(message),
             deepinside::Error::Option(_) | deepinside::Error::AmbiguousClass { .. } => {
                 Self::conflict(message)

@@ -63,16 +63,40 @@ fn told(error: deepinside_server::ServerError) -> Failure {
 /// The token that the environment sets, or a new one where one is needed.
 fn token(is_needed: bool) -> Outcome<Option<String>> {
     match std::env::var("DEEPINSIDE_TOKEN") {
-        Ok(token) if token.len() >= 16 && token.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            Ok(Some(token))
-        }
+        Ok(token) if is_strong(&token) => Ok(Some(token)),
         Ok(_) => Err(Failure::Message(
-            "DEEPINSIDE_TOKEN: a token is at least 16 letters and digits, so that nobody guesses it"
+            "DEEPINSIDE_TOKEN: a token is at least 16 letters and digits in no order and without repetition, so that it is \
+             not guessed; `openssl rand -hex 16` makes one"
                 .to_owned(),
         )),
         Err(_) if is_needed => new_token().map(Some).map_err(told),
         Err(_) => Ok(None),
     }
+}
+
+/// Whether a token is long, and no word twice, no row of a keyboard and no counting: most of its letters are new ones, and
+/// few follow their neighbour in the alphabet or on a keyboard.
+fn is_strong(token: &str) -> bool {
+    const ROWS: [&str; 5] = [
+        "abcdefghijklmnopqrstuvwxyz",
+        "01234567890",
+        "qwertyuiopasdfghjklzxcvbnm",
+        "qwertzuiopasdfghjklyxcvbnm",
+        "azertyuiopqsdfghjklmwxcvbn",
+    ];
+    let letters: Vec<char> = token.to_ascii_lowercase().chars().collect();
+    if letters.len() < 16 || !letters.iter().all(char::is_ascii_alphanumeric) {
+        return false;
+    }
+    let is_row = |pair: &&[char]| {
+        let [one, other] = [[pair[0], pair[1]], [pair[1], pair[0]]].map(String::from_iter);
+        pair[0] == pair[1] || ROWS.iter().any(|row| row.contains(&one) || row.contains(&other))
+    };
+    let in_rows = letters.windows(2).filter(is_row).count();
+    let different = letters.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let repeats =
+        (1..=letters.len() / 2).any(|period| letters.iter().zip(&letters[period..]).all(|(a, b)| a == b));
+    !repeats && different >= 8 && 2 * in_rows < letters.len()
 }
 
 /// Those that were named, the built-in one, and those of the catalogue that are here, in this order, each once.
@@ -137,4 +161,35 @@ fn open(url: &str) -> bool {
     let null = std::process::Stdio::null;
     let mut command = std::process::Command::new(Path::new(program));
     command.args(before).arg(url).stdin(null()).stdout(null()).stderr(null()).spawn().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_strong;
+
+    #[test]
+    fn weak_tokens_are_told_from_strong_ones() {
+        for weak in [
+            "",
+            "tooshort",
+            "aaaaaaaaaaaaaaaa",
+            "1234567890123456",
+            "abcdefghijklmnop",
+            "passwordpassword",
+            "deepinsidedeepinside",
+            "qwertyuiopasdfghjkl",
+            "0123456789abcdef",
+            "with spaces in it 1",
+            "abababababababab",
+        ] {
+            assert!(!is_strong(weak), "{weak}");
+        }
+        for strong in ["9f3c1a7e5b2d8046c1f7a93e", "kT7qLm2XzP9wRb4V", "c0ffee11d00df00dabad1deac0de5eed"] {
+            assert!(is_strong(strong), "{strong}");
+        }
+        // What this program makes by itself is strong.
+        for _ in 0..200 {
+            assert!(is_strong(&deepinside_server::new_token().unwrap()));
+        }
+    }
 }

@@ -4,8 +4,8 @@
 //! adds the rest; one with others is refused, so that a file never mixes two.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Write as _;
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -49,14 +49,20 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
     /// Opens a file, or makes it. A last line that was not finished is dropped.
     ///
     /// # Errors
-    /// When the file holds something else, which is left as it is, or was made with other settings, or cannot be written.
+    /// When the file holds something else, which is left as it is, or was made with other settings, or cannot be written, or
+    /// another run is writing it.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(io(error)),
-        };
+        let mut file = File::options().read(true).append(true).create(true).open(path).map_err(io)?;
+        // Held until the file is closed. Where a file system has no locks, there is none.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::Option(format!(
+                "{}: another run is writing it; wait for its end, or name another file",
+                path.display()
+            )));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
         let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         let foreign = || {
             Error::Option(format!(
@@ -89,10 +95,8 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
             }
         }
         if whole.len() < bytes.len() {
-            let file = File::options().write(true).open(path).map_err(io)?;
             file.set_len(whole.len() as u64).map_err(io)?;
         }
-        let mut file = File::options().create(true).append(true).open(path).map_err(io)?;
         if whole.is_empty() {
             writeln!(file, "{}", json(settings)?).map_err(io)?;
         }
@@ -160,6 +164,10 @@ mod tests {
         let lines = [Line(key("a.png", 3), 0.1), Line(key("b.png", 4), 0.2)];
         let mut details = Details::open(&path, &settings("mean")).unwrap();
         lines.iter().for_each(|line| details.add(line).unwrap());
+        // Two runs that write one file would mix their lines.
+        let Err(error) = Details::<Line>::open(&path, &settings("mean")) else { panic!("two writers") };
+        assert!(error.to_string().contains("another run is writing it"), "{error}");
+        drop(details);
         // Stopped within a line, and within a letter.
         let text = std::fs::read(&path).unwrap();
         for unfinished in ["[\"c.pn".as_bytes(), &"é".as_bytes()[..1]] {
@@ -169,9 +177,9 @@ mod tests {
             assert_eq!(details.take(&key("c.png", 3)), None);
             assert_eq!(std::fs::read(&path).unwrap(), text);
         }
-        let mut details: Details<Line> = Details::open(&path, &settings("mean")).unwrap();
         let Err(error) = Details::<Line>::open(&path, &settings("energy")) else { panic!("other settings") };
         assert!(error.to_string().contains("method: \"mean\", not \"energy\""), "{error}");
+        let mut details: Details<Line> = Details::open(&path, &settings("mean")).unwrap();
         // Another boxes' result is not this picture's.
         let other = Key { digest: "2e".to_owned(), ..key("b.png", 4) };
         assert_eq!(details.take(&other), None);
