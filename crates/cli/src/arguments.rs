@@ -11,6 +11,7 @@ mod model;
 mod replay;
 mod serve;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -338,7 +339,7 @@ pub struct BenchArguments {
 pub struct ClassifyArguments {
     /// Photographs; patterns such as 'photos/*.jpg' are expanded.
     #[arg(required = true)]
-    pub photographs: Vec<String>,
+    pub photographs: Vec<OsString>,
     /// How many classes to name.
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub top: usize,
@@ -355,7 +356,7 @@ pub struct ClassifyArguments {
 pub struct SaliencyArguments {
     /// Photographs; patterns such as 'photos/*.jpg' are expanded.
     #[arg(required = true)]
-    pub photographs: Vec<String>,
+    pub photographs: Vec<OsString>,
     /// Where the picture goes: a file, or for several photographs a folder.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
@@ -421,7 +422,7 @@ impl SaliencyArguments {
 pub struct LayersArguments {
     /// Photographs; patterns such as 'photos/*.jpg' are expanded.
     #[arg(required = true)]
-    pub photographs: Vec<String>,
+    pub photographs: Vec<OsString>,
     /// The folder for the pictures: one per layer, and two contact sheets.
     #[arg(short, long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,

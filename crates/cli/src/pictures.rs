@@ -1,6 +1,7 @@
 //! Photographs named on the command line, one after the other.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Outcome};
@@ -12,13 +13,15 @@ pub fn is_pattern(name: &str) -> bool {
 }
 
 /// Expands patterns; what is no pattern, or the name of a file, stays.
-pub fn expand(names: &[String]) -> Outcome<Vec<PathBuf>> {
+pub fn expand(names: &[OsString]) -> Outcome<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for name in names {
-        if Path::new(name).exists() || !is_pattern(name) {
+        // A name that is no UTF-8 is that of a file, and no pattern.
+        let pattern = name.to_str().filter(|text| is_pattern(text) && !Path::new(name).exists());
+        let Some(name) = pattern else {
             paths.push(PathBuf::from(name));
             continue;
-        }
+        };
         let matches =
             glob::glob(name).map_err(|error| Failure::Message(format!("pattern '{name}': {error}")))?;
         let before = paths.len();

@@ -110,3 +110,27 @@ fn reports_hold_names_as_text() {
         read("t.csv").lines().flat_map(|line| line.split(',')).all(|cell| !cell.starts_with(['=', '+', '@']))
     );
 }
+
+/// Names of files are bytes, which need be no text in any encoding.
+#[cfg(target_os = "linux")]
+#[test]
+fn file_names_that_are_no_text_work() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = folder_with_a_photograph();
+    let name = std::ffi::OsStr::from_bytes(b"a\xff\xfe.png");
+    std::fs::rename(folder.path().join("a.png"), folder.path().join(name)).unwrap();
+    let model = std::ffi::OsStr::from_bytes(b"m\xff.onnx");
+    std::fs::copy(hostile("names.onnx"), folder.path().join(model)).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deepinside"));
+        command.current_dir(folder.path()).args(arguments).arg(name).arg("-m").arg(model).output().unwrap()
+    };
+    for command in
+        [&["classify"][..], &["classify", "--json"], &["saliency", "--class", "1", "--raw", "r.npy"]]
+    {
+        let output = run(command);
+        assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+        expect_plain(&stdout(&output), "a name that is no text");
+    }
+    assert!(folder.path().join("r.npy").exists());
+}

@@ -1,5 +1,6 @@
 //! The flags of `compare`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,7 +12,7 @@ use super::{ModelArguments, RunArguments};
 pub struct CompareArguments {
     /// Photographs; patterns such as 'photos/*.jpg' are expanded.
     #[arg(required = true)]
-    pub photographs: Vec<String>,
+    pub photographs: Vec<OsString>,
     /// Where the figure goes: a file, or for several photographs a folder.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! The flags of `localise`, and of every command that localises.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -108,7 +109,7 @@ pub enum KeepChoice {
 pub struct LocaliseArguments {
     /// Photographs; patterns such as 'photos/*.jpg' are expanded.
     #[arg(required = true)]
-    pub photographs: Vec<String>,
+    pub photographs: Vec<OsString>,
     /// Where the picture goes: a file, or for several photographs a folder.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,

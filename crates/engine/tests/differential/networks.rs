@@ -93,8 +93,12 @@ impl Growing<'_, '_> {
             }
             7 | 8 => {
                 // With another value of the same extents.
-                let alike: Vec<ValueId> =
-                    self.values.iter().filter(|(_, other)| *other == extents).map(|(value, _)| *value).collect();
+                let alike: Vec<ValueId> = self
+                    .values
+                    .iter()
+                    .filter(|(_, other)| *other == extents)
+                    .map(|(value, _)| *value)
+                    .collect();
                 let other = alike[self.choices.of(alike.len())];
                 let op = match self.choices.of(6) {
                     0 => Eltwise::Product,

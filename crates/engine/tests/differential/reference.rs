@@ -51,7 +51,8 @@ fn compute(graph: &Graph, node: &Node, values: &mut Values) -> Vec<f64> {
         Op::InnerProduct(op) => {
             let (w, outputs) = (operand(1), to[1]);
             let inputs = x.len() / shape[0];
-            let weight = |o: usize, i: usize| if op.transposed { w[i * outputs + o] } else { w[o * inputs + i] };
+            let weight =
+                |o: usize, i: usize| if op.transposed { w[i * outputs + o] } else { w[o * inputs + i] };
             let sum = |n: usize, o: usize| (0..inputs).map(|i| x[n * inputs + i] * weight(o, i)).sum::<f64>();
             let bias = |o: usize| if node.inputs.len() > 2 { operand(2)[o] } else { 0.0 };
             (0..shape[0] * outputs).map(|at| sum(at / outputs, at % outputs) + bias(at % outputs)).collect()
@@ -79,9 +80,7 @@ fn compute(graph: &Graph, node: &Node, values: &mut Values) -> Vec<f64> {
                 Eltwise::Sum { coefficients } => (0..count)
                     .map(|at| all.clone().map(|i| f64::from(coefficients[i]) * read(i, at)).sum())
                     .collect(),
-                Eltwise::Product => {
-                    (0..count).map(|at| all.clone().map(|i| read(i, at)).product()).collect()
-                }
+                Eltwise::Product => (0..count).map(|at| all.clone().map(|i| read(i, at)).product()).collect(),
                 Eltwise::Maximum | Eltwise::Minimum => {
                     let sign = if *op == Eltwise::Maximum { 1.0 } else { -1.0 };
                     let scale = largest(&x);
@@ -143,7 +142,13 @@ fn unary(function: &Unary, x: f64) -> f64 {
     match function {
         Unary::Relu { negative_slope } => x.max(0.0) + f64::from(*negative_slope) * x.min(0.0),
         Unary::Clip { minimum, maximum } => x.clamp(f64::from(*minimum), f64::from(*maximum)),
-        Unary::Elu { alpha } => if x > 0.0 { x } else { f64::from(*alpha) * x.exp_m1() },
+        Unary::Elu { alpha } => {
+            if x > 0.0 {
+                x
+            } else {
+                f64::from(*alpha) * x.exp_m1()
+            }
+        }
         Unary::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         Unary::Tanh => x.tanh(),
         Unary::Absolute => x.abs(),
@@ -228,7 +233,9 @@ fn pool(kind: PoolKind, window: &Window, x: &[f64], from: &[usize], to: &[usize]
                         let row = y * window.stride[0] + i;
                         let column = z * window.stride[1] + j;
                         let end = |axis: usize, extent: usize| window.pad_begin[axis] + extent;
-                        if row < end(0, height) + window.pad_end[0] && column < end(1, width) + window.pad_end[1] {
+                        if row < end(0, height) + window.pad_end[0]
+                            && column < end(1, width) + window.pad_end[1]
+                        {
                             padded += 1;
                         }
                         let rows = window.pad_begin[0]..end(0, height);
@@ -248,8 +255,12 @@ fn pool(kind: PoolKind, window: &Window, x: &[f64], from: &[usize], to: &[usize]
                         }
                         inside[0]
                     }
-                    PoolKind::Average(AverageDivisor::PaddedInput) => inside.iter().sum::<f64>() / f64::from(padded),
-                    PoolKind::Average(AverageDivisor::Input) => inside.iter().sum::<f64>() / inside.len() as f64,
+                    PoolKind::Average(AverageDivisor::PaddedInput) => {
+                        inside.iter().sum::<f64>() / f64::from(padded)
+                    }
+                    PoolKind::Average(AverageDivisor::Input) => {
+                        inside.iter().sum::<f64>() / inside.len() as f64
+                    }
                 });
             }
         }
