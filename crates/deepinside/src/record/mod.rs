@@ -87,15 +87,22 @@ impl Record {
     /// # Errors
     /// When the file cannot be read, is too long, or holds something else.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = whole_file::read_text(path, LENGTH_LIMIT)?;
+        Self::parse(&whole_file::read_text(path, LENGTH_LIMIT)?, path)
+    }
+
+    /// Reads the text of a record; `path` is for errors.
+    ///
+    /// # Errors
+    /// When it holds too many values, or something else.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let failed = |cause: String| RecordError::NoRecord { path: path.to_owned(), cause };
-        let values = count_values(&text);
+        let values = count_values(text);
         if values > VALUE_LIMIT {
             return Err(
                 failed(format!("it holds {values} values, and at most {VALUE_LIMIT} are read")).into()
             );
         }
-        let record: Self = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let record: Self = serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
         record.expect_plain_paths()?;
         Ok(record)
     }
