@@ -5,8 +5,11 @@
 //! cargo run --release -p deepinside-server --example load -- 127.0.0.1:7900 60
 //! ```
 //!
+//! With `--crowd` behind it, others come meanwhile who want nothing but places: 10,000 connections without a request, 500 whose heads come
+//! a byte at a time, 300 that watch a class model and never read, and 5,000 that ask for a map and go away.
+//!
 //! Each client goes round: classify, saliency, a preview, now and then an upload, and now and then it goes away in the middle. Answers
-//! other than success and 429 are faults. Meanwhile the page itself is asked for, and its times measured. In the end the server has a
+//! other than 2xx, 4xx, and 503 with Retry-After are faults. Meanwhile the page itself is asked for, and its times measured. In the end the server has a
 //! minute to give memory back.
 
 use std::collections::BTreeMap;
@@ -24,8 +27,9 @@ const CLIENTS: usize = 64;
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(address), seconds) = (arguments.next(), arguments.next()) else {
-        return Err("usage: load ADDRESS:PORT [SECONDS]".into());
+        return Err("usage: load ADDRESS:PORT [SECONDS] [--crowd]".into());
     };
+    let is_crowded = arguments.next().is_some_and(|flag| flag == "--crowd");
     let address: SocketAddr = address.parse()?;
     if !address.ip().is_loopback() {
         return Err("only servers of this machine are loaded".into());
@@ -60,6 +64,17 @@ fn main() -> Outcome<()> {
                     round += 1;
                 }
             });
+        }
+        if is_crowded {
+            for crowd in [idle, slow, watchers, abandoned] {
+                let is_over = &is_over;
+                scope.spawn(move || {
+                    if let Err(error) = crowd(address, is_over) {
+                        // A fault of this program or of this machine's limits, told in the end by what is missing.
+                        let _ = writeln!(std::io::stderr(), "a crowd did not come: {error}");
+                    }
+                });
+            }
         }
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
@@ -104,6 +119,76 @@ fn main() -> Outcome<()> {
         writeln!(out, "  {wait} s later: {:.0} MiB", megabytes(resident(address)?))?;
     }
     Ok(())
+}
+
+/// Connections without a request.
+fn idle(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
+    let mut kept = Vec::new();
+    while kept.len() < 10_000 && !is_over.load(Ordering::Relaxed) {
+        kept.push(connect(address)?);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    wait_for(is_over);
+    Ok(())
+}
+
+/// Requests whose heads never end.
+fn slow(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
+    let mut kept = (0..500).map(|_| connect(address)).collect::<Outcome<Vec<_>>>()?;
+    while !is_over.load(Ordering::Relaxed) {
+        for stream in &mut kept {
+            // Those that had to make room come again.
+            if stream.write_all(b"G").is_err() {
+                *stream = connect(address)?;
+            }
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+/// Watchers of a class model that never read.
+fn watchers(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
+    let wish =
+        br#"{"objective": {"class": 1}, "recipe": "lucid", "changes": {"iterations": 100000}, "seed": 1}"#;
+    let mut stream = connect(address)?;
+    let head = "Connection: close\r\nContent-Type: application/json";
+    write!(
+        stream,
+        "POST /api/v1/class-models HTTP/1.1\r\nHost: {address}\r\n{head}\r\nContent-Length: {}\r\n\r\n",
+        wish.len()
+    )?;
+    stream.write_all(wish)?;
+    let (_, bytes) = answer(&mut stream)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let id =
+        text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).ok_or("no class model")?;
+    let mut kept = Vec::new();
+    for _ in 0..300 {
+        let mut stream = connect(address)?;
+        write!(stream, "GET /api/v1/class-models/{id}/events HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+        kept.push(stream);
+    }
+    wait_for(is_over);
+    Ok(())
+}
+
+/// Requests whose clients go away.
+fn abandoned(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
+    for _ in 0..5_000 {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        request(address, 1, b"", true)?;
+        std::thread::sleep(Duration::from_millis(8));
+    }
+    Ok(())
+}
+
+fn wait_for(is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
