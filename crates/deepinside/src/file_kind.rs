@@ -51,8 +51,9 @@ impl FileKind {
         }
         let mut file = std::fs::File::open(path).map_err(io)?;
         let mut bytes = Vec::new();
-        (&mut file).take(ENDS as u64).read_to_end(&mut bytes).map_err(io)?;
+        // Nothing is read beyond the length: /proc/kmsg has none, and a reader waits there for ever.
         let length = file.metadata().map_err(io)?.len();
+        (&mut file).take(length.min(ENDS as u64)).read_to_end(&mut bytes).map_err(io)?;
         if length > ENDS as u64 {
             file.seek(SeekFrom::Start(length.saturating_sub(ENDS as u64))).map_err(io)?;
             file.take(ENDS as u64).read_to_end(&mut bytes).map_err(io)?;

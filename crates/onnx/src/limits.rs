@@ -66,6 +66,10 @@ fn walk(mut message: &[u8], kind: Kind, left: &mut usize, depth: usize) -> Resul
     while !message.is_empty() {
         let truncated = || malformed("it ends in the middle of a field");
         let key = varint(&mut message).ok_or_else(truncated)?;
+        // Also the first byte of a hole in a file, which may be longer than all that is stored.
+        if key >> 3 == 0 {
+            return Err(malformed("a field has no number"));
+        }
         let length = match key & 7 {
             0 => {
                 varint(&mut message).ok_or_else(truncated)?;
@@ -126,7 +130,7 @@ mod tests {
 
     #[test]
     fn refuses_what_ends_early() {
-        for file in [&[0x3a][..], &[0x3a, 0x05, 0x0a], &[0x80; 11], &[0x3f]] {
+        for file in [&[0x3a][..], &[0x3a, 0x05, 0x0a], &[0x80; 11], &[0x3f], &[0; 9], &[0x08, 0x07, 0, 0]] {
             assert!(check(file).is_err(), "{file:?}");
         }
     }
