@@ -150,7 +150,7 @@ fn slow(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
 /// Watchers of a class model that never read.
 fn watchers(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
     let wish =
-        br#"{"objective": {"class": 1}, "recipe": "lucid", "changes": {"iterations": 100000}, "seed": 1}"#;
+        br#"{"objective": {"class": 1}, "recipe": "lucid", "changes": {"iterations": 10000}, "seed": 1}"#;
     let mut stream = connect(address)?;
     let head = "Connection: close\r\nContent-Type: application/json";
     write!(
