@@ -39,8 +39,8 @@ impl Heads {
 /// Whether bytes begin with a whole head that has no header Content-Length. Of requests that a client sends before it was
 /// answered the heads are not known, and so not without.
 fn is_without_length(head: &[u8]) -> bool {
-    let mut lines =
-        head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).skip_while(|line| line.is_empty());
+    let lines = head.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines.skip_while(|line| line.is_empty());
     if !lines.next().is_some_and(|first| first.windows(5).any(|five| five == b"HTTP/")) {
         return false;
     }

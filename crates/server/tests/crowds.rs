@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use deepinside::{Model, Settings};
 use deepinside_server::{Limits, ServerOptions};
 use serde_json::json;
 use support::{Running, options};
@@ -103,7 +104,10 @@ fn answers_that_nobody_reads_lock_nobody_out() {
 fn uploaded_models_are_bounded_and_can_be_removed() {
     let onnx = std::fs::read(support::fixtures().join("onnx/shuffle/model.onnx")).unwrap();
     let kind = "application/octet-stream";
-    let limits = Limits { uploaded_models_bytes: 4 * onnx.len(), ..options().limits };
+    // Its file, and its weights for both directions.
+    let model = Model::from_onnx(onnx.clone().into(), "mine", Settings::default()).unwrap();
+    let one = onnx.len() + 8 * model.graph.parameters();
+    let limits = Limits { uploaded_models_bytes: 2 * one - 1, ..options().limits };
     let server = Running::with(ServerOptions { allow_model_upload: true, limits, ..options() });
     let upload = || server.post_bytes("/api/v1/models?name=mine", kind, &onnx);
     assert_eq!(upload().json()["id"], "mine");
