@@ -1,0 +1,140 @@
+"""Kills long commands at random moments with SIGKILL, and looks at what is left: nothing half-written under its final name, and a run that
+goes on ends with the files of an undisturbed one.
+
+    python3 benches/kill_at_random.py target/release/deepinside [KILLS]
+
+Needs NumPy and Pillow. A kill *hits a write* where the temporary file of an unfinished result is left, or some of the results are there
+and not all of them. Moments are drawn from the time in which the undisturbed run wrote, so that most kills fall into it.
+"""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+def ground_truth(folder):
+    entries = []
+    for index, name in enumerate(["cat.png", "coffee.png", "rocket.jpg"] * 3):
+        file = f"{index}-{name}"
+        shutil.copy(EXAMPLES / name, folder / file)
+        width, height = Image.open(folder / file).size
+        entries.append({"file": file, "width": width, "height": height, "class_index": 281,
+                        "boxes": [[10, 10, width - 10, height - 10]]})
+    (folder / "truth.json").write_text(json.dumps(entries))
+
+
+COMMANDS = {
+    "layers": ["layers", str(EXAMPLES / "cat.png"), "-o", "out", "--raw", "raw"],
+    "atlas": ["atlas", "--classes", "1-6", "--iterations", "4", "-o", "atlas.png"],
+    "evaluate": ["evaluate", "classification", "--ground-truth", "truth.json", "--details", "details.jsonl",
+                 "--csv", "table.csv", "--markdown", "table.md"],
+    "class-model": ["class-model", "281", "--iterations", "12", "-o", "model.png", "--frames", "frames.gif"],
+}
+
+
+def start(program, name, folder):
+    return subprocess.Popen([program, *COMMANDS[name]], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def results(folder):
+    """Files under their final names, and temporary ones."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    given = {"truth.json"} | {path.name for path in files if path.name[0].isdigit() and "-" in path.name and path.parent == folder}
+    parts = [path for path in files if path.name.endswith(".part")]
+    return [path for path in files if path not in parts and path.name not in given], parts
+
+
+def expect_whole(path):
+    """Reads a file to its end, as its kind is read."""
+    if path.suffix in (".png", ".gif"):
+        with Image.open(path) as picture:
+            for frame in range(getattr(picture, "n_frames", 1)):
+                picture.seek(frame)
+                picture.load()
+    elif path.suffix == ".npy":
+        np.load(path)
+    elif path.suffix == ".jsonl":
+        # The last line may be unfinished: the next run drops it.
+        [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+    elif path.suffix == ".json":
+        json.loads(path.read_text())
+
+
+def comparable(path):
+    """The content without what tells how long something took."""
+    if path.suffix != ".jsonl":
+        return path.read_bytes()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds", None)
+    return sorted(json.dumps(line, sort_keys=True) for line in lines)
+
+
+def main():
+    program, kills = str(Path(sys.argv[1]).resolve()), int(sys.argv[2]) if len(sys.argv) > 2 else 200
+    generator = random.Random(0)
+    faults = 0
+    for name in COMMANDS:
+        with tempfile.TemporaryDirectory() as home:
+            home = Path(home)
+            undisturbed = home / "undisturbed"
+            undisturbed.mkdir()
+            ground_truth(undisturbed)
+            begin, first = time.monotonic(), None
+            child = start(program, name, undisturbed)
+            while child.poll() is None:
+                if first is None and any(results(undisturbed)):
+                    first = time.monotonic() - begin
+                time.sleep(0.001)
+            whole = time.monotonic() - begin
+            assert child.returncode == 0, f"{name} fails undisturbed"
+            expected = {path.relative_to(undisturbed): comparable(path) for path in results(undisturbed)[0]}
+            # A write that takes less than a look at the folder is aimed at from before it.
+            since = min(first or whole, 0.9 * whole)
+            hits = 0
+            for kill in range(kills // len(COMMANDS)):
+                folder = home / "killed"
+                folder.mkdir()
+                ground_truth(folder)
+                child = start(program, name, folder)
+                time.sleep(generator.uniform(0.97 * since, whole))
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+                left, parts = results(folder)
+                hits += bool(parts) or 0 < len(left) < len(expected) or (
+                    name == "evaluate" and child.returncode < 0 and any(path.suffix == ".jsonl" for path in left))
+                for path in left:
+                    try:
+                        expect_whole(path)
+                    except Exception as error:
+                        faults += 1
+                        print(f"{name}: {path.name} is half-written: {error}")
+                again = start(program, name, folder)
+                if again.wait() != 0:
+                    faults += 1
+                    print(f"{name}: does not go on after kill {kill}")
+                found = {path.relative_to(folder): comparable(path) for path in results(folder)[0]}
+                if found != expected:
+                    faults += 1
+                    other = [str(path) for path in expected.keys() | found.keys() if expected.get(path) != found.get(path)]
+                    print(f"{name}: differs from an undisturbed run: {', '.join(sorted(other))}")
+                shutil.rmtree(folder)
+            print(f"{name}: {kills // len(COMMANDS)} kills between {0.97 * since:.2f} and {whole:.2f} s, {hits} of them hit a write")
+    print("no fault" if faults == 0 else f"{faults} faults")
+    sys.exit(faults > 0)
+
+
+if __name__ == "__main__":
+    main()
