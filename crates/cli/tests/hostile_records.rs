@@ -171,7 +171,8 @@ fn reads_outside_of_the_inputs_are_refused_before_the_run() {
     std::fs::create_dir(workshop.at("net")).unwrap();
     let described = "network = \"../model.prototxt\"\nweights = \"../weights.caffemodel\"\n";
     std::fs::write(workshop.at("net/model.toml"), described).unwrap();
-    stdout(&workshop.run(&["saliency", "a.png", "-m", "net", "-o", "s.png", "--record", "run.json"]));
+    let run = ["saliency", "a.png", "-m", "net", "--outside-files", "-o", "s.png", "--record", "run.json"];
+    stdout(&workshop.run(&run));
     let mut record: Value =
         serde_json::from_str(&std::fs::read_to_string(workshop.at("run.json")).unwrap()).unwrap();
     stdout(&workshop.replay(&record, &["--into", "again"]));

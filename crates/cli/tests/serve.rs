@@ -98,10 +98,19 @@ fn a_network_is_listed_once_by_whatever_name_it_is_given() {
 
 #[test]
 fn a_token_of_the_environment_is_needed_everywhere() {
-    let serving = Serving::start(&["--port", "0"], Some("0123456789abcdef"));
-    assert!(serving.url.ends_with("/?token=0123456789abcdef"), "{}", serving.url);
+    let serving = Serving::start(&["--port", "0"], Some("9f3c1a7e5b2d8046"));
+    assert!(serving.url.ends_with("/?token=9f3c1a7e5b2d8046"), "{}", serving.url);
     assert!(serving.get("/api/v1/models").starts_with("HTTP/1.1 401"));
-    assert!(serving.get("/api/v1/models?token=0123456789abcdef").starts_with("HTTP/1.1 200"));
+    assert!(serving.get("/api/v1/models?token=9f3c1a7e5b2d8046").starts_with("HTTP/1.1 200"));
+    for weak in ["0123456789abcdef", "passwordpassword", "short"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deepinside"));
+        let output = command.args(["serve", "--port", "0"]).env("DEEPINSIDE_TOKEN", weak).output().unwrap();
+        let text = support::stderr(&output);
+        assert!(
+            !output.status.success() && text.contains("DEEPINSIDE_TOKEN") && !text.contains(weak),
+            "{text}"
+        );
+    }
 }
 
 #[test]
