@@ -5,6 +5,7 @@ mod check;
 mod class_model;
 mod compare;
 mod evaluation;
+mod explain;
 mod graph;
 mod localisation;
 mod model;
@@ -29,6 +30,7 @@ pub use self::evaluation::{
     EvaluateClassificationArguments, EvaluateCommand, EvaluateLocalisationArguments, GroundTruthArguments,
     ReportArguments,
 };
+pub use self::explain::{ExplainArguments, described, listed, method_help};
 pub use self::graph::{GraphArguments, GraphFormat};
 pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
 pub use self::model::ModelCommand;
@@ -59,7 +61,11 @@ pub fn program() -> clap::Command {
         };
         command.mut_args(allow).mut_subcommands(with_negative_numbers)
     }
-    with_negative_numbers(Arguments::command())
+    let program = with_negative_numbers(Arguments::command());
+    match method_help(&std::env::args().collect::<Vec<_>>()) {
+        Some(help) => program.mut_subcommand("explain", |explain| explain.before_help(help)),
+        None => program,
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +83,15 @@ pub enum Command {
         "deepinside saliency -m models/caffenet 'photos/*.jpg' --view overlay -o maps/"
     ))]
     Saliency(SaliencyArguments),
+    /// Explain what a network computes, by any method: gradients, class activation maps, integrated gradients, occlusion, …
+    #[command(after_help = examples!(
+        "deepinside explain cat.jpg --method integrated-gradients -o cat-integrated.png",
+        "deepinside explain cat.jpg --method grad-cam --layer fire8/concat --target 'tabby - tiger cat' -m squeezenet-1.1",
+        "deepinside explain -m network.onnx --array x.npy --target 'map[15,:,:]' --method smooth-grad --set samples=50 --raw map.npy",
+        "deepinside explain --list",
+        "deepinside explain --method integrated-gradients --help"
+    ))]
+    Explain(ExplainArguments),
     /// Find the object: its outline and box, from saliency alone (Simonyan et al. 2013, §3.2).
     #[command(after_help = examples!(
         "deepinside localise cat.jpg -o cat-localised.png",

@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use deepinside::MeanSetting;
 use deepinside::record::{Access, Mention};
+use deepinside::{MeanSetting, Target};
 
 use crate::commands::{class_model, model};
 use crate::failure::{Failure, Outcome};
@@ -124,9 +124,8 @@ fn access(argument: &Arg, value: &str) -> Access {
     match argument.get_id().as_str() {
         "output" | "raw" | "raw_gradient" | "mask" | "markers" | "coco" | "voc" | "frames" | "folder"
         | "out" | "csv" | "markdown" | "html" => Access::Writes(value.into()),
-        "weights" | "start" | "direction" | "invert" | "photograph" | "ground_truth" | "pictures" => {
-            Access::Reads(value.into())
-        }
+        "array" | "weights" | "start" | "direction" | "invert" | "photograph" | "ground_truth"
+        | "pictures" => Access::Reads(value.into()),
         // The files that a pattern finds, and those of a network that has a name, are looked at when they are read.
         "photographs" if is_pattern(value) => Access::None,
         "model" | "judge" if model::is_name(Path::new(value)) => Access::None,
@@ -136,6 +135,16 @@ fn access(argument: &Arg, value: &str) -> Access {
         "mean" => match value.parse() {
             Ok(MeanSetting::File(path)) => Access::Reads(path),
             _ => Access::None,
+        },
+        // A parameter that is an array, and arrays that a target names.
+        "set" if value.ends_with(".npy") => match value.split_once('=') {
+            Some((_, path)) => Access::Reads(path.into()),
+            None => Access::Unknown,
+        },
+        "target" => match Target::arrays_in(value).as_deref() {
+            Ok([]) => Access::None,
+            Ok([only]) => Access::Reads(only.into()),
+            _ => Access::Unknown,
         },
         "recipe" if class_model::is_recipe_file(Path::new(value)) => Access::Reads(value.into()),
         "inputs" | "seeds" => match value.split_once('=') {

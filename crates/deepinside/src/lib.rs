@@ -4,6 +4,7 @@
 //! unnormalised class score with respect to the *picture* (Simonyan, Vedaldi, Zisserman 2013, "Deep Inside Convolutional
 //! Networks"):
 //!
+//! * [`attribution`]: every method that explains a [`Target`], from one table;
 //! * [`class_model`]: the picture that maximises a class score (§2);
 //! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
 //! * [`evidence`]: such maps in the photograph's own frame, from many crops or noisy copies;
@@ -38,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 pub mod annotations;
+pub mod attribution;
 pub mod benchmark;
 pub mod check;
 mod choices;
@@ -71,6 +73,7 @@ mod settings;
 mod single_operator;
 mod source;
 mod statistics;
+pub mod target;
 mod told;
 pub mod trace;
 
@@ -87,6 +90,7 @@ pub use network::Format;
 pub use runner::{ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
 pub use settings::{ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order};
+pub use target::Target;
 
 /// The README's example is compiled with the other examples.
 #[cfg(doctest)]

@@ -316,20 +316,37 @@ impl Model {
         Ok(crop.region(self.image_size(photograph)?, input, convention)?)
     }
 
+    /// What the network reads of one crop of a photograph, `C × H × W`.
+    ///
+    /// # Errors
+    /// As [`Model::inputs`].
+    pub fn input_of(&self, photograph: &Photograph, crop: Crop) -> Result<Array> {
+        let input = self.inputs(photograph, &[crop])?;
+        Ok(Array::new(&input.shape()[1..], input.data().to_vec())?)
+    }
+
     /// Prepares the network for running with `batch` pictures.
     ///
     /// # Errors
     /// When a layer cannot be computed or fixes another batch.
     pub fn session(&self, batch: usize, options: &PlanOptions, threads: &Threads) -> Result<Session> {
+        match batch {
+            1 => self.session_of(&self.graph, options, threads),
+            _ => self.session_of(&self.graph.clone().with_batch(batch)?, options, threads),
+        }
+    }
+
+    /// Prepares a part of the network for running.
+    pub(crate) fn session_of(
+        &self,
+        graph: &Graph,
+        options: &PlanOptions,
+        threads: &Threads,
+    ) -> Result<Session> {
         let memory_limit = self.memory_limit.unwrap_or(options.memory_limit);
         let interrupt = threads.interrupt().clone();
         let options = PlanOptions { memory_limit, interrupt, ..options.clone() };
-        let plan = if batch == 1 {
-            Plan::new(&self.graph, &options)?
-        } else {
-            Plan::new(&self.graph.clone().with_batch(batch)?, &options)?
-        };
-        Ok(Session::new(Arc::new(plan), threads.clone())?)
+        Ok(Session::new(Arc::new(Plan::new(graph, &options)?), threads.clone())?)
     }
 
     /// The class that a person means by an index, a synset or a name.

@@ -7,6 +7,7 @@ pub mod class_model;
 pub mod classify;
 pub mod compare;
 pub mod evaluate;
+pub mod explain;
 pub mod graph;
 pub mod info;
 pub mod layers;

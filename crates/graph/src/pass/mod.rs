@@ -5,6 +5,7 @@
 
 mod batch_axis;
 mod channels_first;
+mod cut_at;
 mod cut_softmax;
 mod dead_code;
 mod fold_batch_normalization;
@@ -14,6 +15,7 @@ use std::collections::HashSet;
 
 pub use batch_axis::batch_axis;
 pub use channels_first::channels_first;
+pub use cut_at::cut_at;
 pub use cut_softmax::cut_softmax;
 pub use dead_code::remove_dead_code;
 pub use fold_batch_normalization::fold_batch_normalization;

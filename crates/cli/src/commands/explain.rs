@@ -1,0 +1,257 @@
+//! `deepinside explain`: any method of the table, of photographs or of an array.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use deepinside::attribution::{Attribution, Choices, Entry, Given, METHODS, Method, Runner, method};
+use deepinside::classify::predictions;
+use deepinside::file_name::portable;
+use deepinside::vision::figure::{Figure, Panel};
+use deepinside::vision::normalise::Scaling;
+use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
+use deepinside::vision::{Array, Picture, npy};
+use deepinside::{Model, Size, Target, Threads};
+use serde::Serialize;
+
+use crate::arguments::{ExplainArguments, View, described, listed};
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, Destination};
+use crate::{pictures, progress, record};
+
+#[derive(Serialize)]
+struct Explained<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
+    method: &'static str,
+    target: &'a str,
+    /// The target's number.
+    number: f64,
+    shape: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layer: Option<&'a str>,
+    /// What the attributions add up to, and what they should.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completeness: Option<[f64; 2]>,
+    notes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    seconds: f64,
+}
+
+pub fn run(arguments: &ExplainArguments) -> Outcome {
+    if arguments.list {
+        return list(arguments);
+    }
+    let entry = method(&arguments.method)?;
+    let choices = Choices { given: given(&arguments.set)?, layers: arguments.layer.clone() };
+    let array = arguments.array.as_deref().map(read_array).transpose()?;
+    let paths = pictures::expand(&arguments.photographs)?;
+    pictures::expect_distinct_names(&paths)?;
+    let mut settings = arguments.model.settings(false);
+    if let Some(array) = &array {
+        settings.input.size = Some(Size::Rectangle([array.shape()[1], array.shape()[2]]));
+    }
+    let model = Arc::new(super::open_with(&arguments.model, settings)?);
+    let method = entry.make(&model, &choices)?;
+    let target =
+        arguments.target.as_deref().map(|text| Target::parse(text, &model, &named_array)).transpose()?;
+    if target.is_none() {
+        model.expect_classes()?;
+    }
+    let results = paths.len().max(1) * arguments.layer.len().max(1);
+    let destination = |path: &Option<PathBuf>| {
+        path.as_deref().map(|path| Destination::new(Some(path), results, &["npy"])).transpose()
+    };
+    let task = Task {
+        runner: Runner::new(Arc::clone(&model), Threads::new(arguments.run.threads)?),
+        to: match &array {
+            Some(_) => None,
+            None => Some(Destination::new(arguments.output.as_deref(), results, &["png"])?),
+        },
+        raw: destination(&arguments.raw)?,
+        several_layers: arguments.layer.len() > 1,
+        arguments,
+        entry,
+        method,
+        target,
+        model,
+    };
+    let named = task.to.iter().chain(&task.raw).filter_map(Destination::single_file);
+    output::expect_places(named)?;
+    task.run(array.as_ref(), &paths)
+}
+
+/// All methods, or all that the table says of them.
+fn list(arguments: &ExplainArguments) -> Outcome {
+    if !arguments.run.json {
+        listed().into_iter().for_each(output::line);
+        output::line("\n`deepinside explain --method NAME --help` shows a method's parameters.");
+        return Ok(());
+    }
+    for entry in METHODS {
+        output::json(&serde_json::json!({
+            "name": entry.name, "aliases": entry.aliases, "title": entry.title, "summary": entry.summary,
+            "source": entry.source, "help": described(entry),
+        }))?;
+    }
+    Ok(())
+}
+
+/// Parameters as they are written; what ends in .npy is an array.
+fn given(texts: &[String]) -> Outcome<std::collections::BTreeMap<String, Given>> {
+    let mut given = std::collections::BTreeMap::new();
+    for text in texts {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::Message(format!("expected --set NAME=VALUE, found '{text}'")))?;
+        let value = match value.ends_with(".npy") {
+            true => Given::Array(Arc::new(read_recorded(Path::new(value))?)),
+            false => Given::Text(value.to_owned()),
+        };
+        if given.insert(name.to_owned(), value).is_some() {
+            return Err(Failure::Message(format!("--set {name} is given twice")));
+        }
+    }
+    Ok(given)
+}
+
+fn read_recorded(path: &Path) -> Outcome<Array> {
+    record::input(path)?;
+    Ok(npy::read(path)?)
+}
+
+/// An array that a target names.
+fn named_array(name: &str) -> deepinside::Result<Array> {
+    record::input(Path::new(name)).map_err(|failure| deepinside::Error::Option(failure.to_string()))?;
+    Ok(npy::read(name)?)
+}
+
+/// An array as the network reads it, without a batch axis.
+fn read_array(path: &Path) -> Outcome<Array> {
+    let array = read_recorded(path)?;
+    let shape = match *array.shape() {
+        [channels, height, width] | [1, channels, height, width] => [channels, height, width],
+        _ => {
+            return Err(Failure::Message(format!(
+                "{}: expected an array of C × H × W or 1 × C × H × W numbers, found shape {:?}",
+                path.display(),
+                array.shape()
+            )));
+        }
+    };
+    Ok(Array::new(shape, array.data().to_vec())?)
+}
+
+struct Task<'a> {
+    model: Arc<Model>,
+    runner: Runner,
+    entry: &'static Entry,
+    method: Box<dyn Method>,
+    target: Option<Target>,
+    arguments: &'a ExplainArguments,
+    to: Option<Destination>,
+    raw: Option<Destination>,
+    several_layers: bool,
+}
+
+impl Task<'_> {
+    fn run(mut self, array: Option<&Array>, paths: &[PathBuf]) -> Outcome {
+        if let Some(array) = array {
+            let stem = self.arguments.array.as_deref().map(output::stem).unwrap_or_default();
+            return self.explain(array, None, &stem, None);
+        }
+        let crop = self.arguments.crop.unwrap_or(self.model.crop);
+        pictures::each(paths, |path| {
+            let photograph = self.model.load_photograph(path)?;
+            let input = self.model.input_of(&photograph, crop)?;
+            self.explain(&input, Some(&path.to_string_lossy()), &output::stem(path), Some(&photograph))
+        })
+    }
+
+    fn explain(
+        &mut self,
+        input: &Array,
+        image: Option<&str>,
+        stem: &str,
+        photograph: Option<&deepinside::vision::Photograph>,
+    ) -> Outcome {
+        let start = Instant::now();
+        let target = match &self.target {
+            Some(target) => target.clone(),
+            None => {
+                let top = predictions(&self.model, &self.runner.scores(input)?, 1);
+                Target::class(top.first().map_or(0, |top| top.index))
+            }
+        };
+        let number = self.runner.number(input, &target)?;
+        let text = target.text(&self.model);
+        for attribution in self.method.attribute_layers(&mut self.runner, input, &target)? {
+            for note in &attribution.notes {
+                progress::note(format_args!("note: {note}"));
+            }
+            let layer = attribution.layer.map(|layer| self.model.graph.value(layer).name.clone());
+            let stem = match (&layer, self.several_layers) {
+                (Some(layer), true) => format!("{stem}-{}", portable(layer)),
+                _ => stem.to_owned(),
+            };
+            if let Some(raw) = &self.raw {
+                output::array(&raw.file(&stem, ".npy"), &attribution.values)?;
+            }
+            let mut output = None;
+            if let (Some(to), Some(photograph)) = (&self.to, photograph) {
+                let file = to.file(&stem, &format!("-{}.png", self.entry.name));
+                output::png(&file, &self.picture(input, photograph, &attribution, &text)?)?;
+                output = Some(file.to_string_lossy().into_owned());
+            }
+            if !self.arguments.run.json {
+                match &output {
+                    Some(output) => output::line(output),
+                    None => output::line(format_args!("{} of {text} = {number}", self.entry.name)),
+                }
+                continue;
+            }
+            output::json(&Explained {
+                image,
+                method: self.entry.name,
+                target: &text,
+                number,
+                shape: attribution.values.shape(),
+                layer: layer.as_deref(),
+                completeness: attribution.completeness.map(|complete| [complete.sum, complete.difference]),
+                notes: &attribution.notes,
+                output,
+                seconds: start.elapsed().as_secs_f64(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn picture(
+        &self,
+        input: &Array,
+        photograph: &deepinside::vision::Photograph,
+        attribution: &Attribution,
+        target: &str,
+    ) -> Outcome<Picture> {
+        let map = super::scaled(&attribution.map()?, Scaling::Quantile(0.99))?.values;
+        let colours = self.arguments.colour_map;
+        if self.arguments.view == View::Map {
+            return Ok(colours.apply(&map)?);
+        }
+        let crop = self.arguments.crop.unwrap_or(self.model.crop);
+        if self.arguments.view == View::Overlay {
+            let region = self.model.region(photograph, crop)?;
+            let framed = into_photograph_frame(&map, region, photograph.height(), photograph.width(), 0.0)?;
+            return Ok(overlay(photograph, &framed, colours, Opacity::Uniform(0.6))?);
+        }
+        let seen = self.model.transformer.deprocess(input)?;
+        let whole = deepinside::vision::crops::Region::WHOLE;
+        let framed = into_photograph_frame(&map, whole, seen.height(), seen.width(), 0.0)?;
+        let panels = vec![
+            Panel { title: format!("input ({crop})"), picture: Picture::from_photograph(&seen)? },
+            Panel { title: format!("{} of {target}", self.entry.title), picture: colours.apply(&framed)? },
+        ];
+        Ok(Figure::new(panels).render()?)
+    }
+}

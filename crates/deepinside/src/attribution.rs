@@ -1,0 +1,142 @@
+//! Attributions: how much each part of a picture, or of a layer, contributes to a [`Target`].
+//!
+//! Data go one way: a target, a method from [`METHODS`], a [`Runner`], an [`Attribution`]. Every door finds methods with their
+//! parameters, ranges, defaults and help in that table, and knows none by name.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use deepinside::attribution::{Choices, Runner, method};
+//! use deepinside::{Model, Settings, Target, Threads};
+//!
+//! # fn main() -> deepinside::Result<()> {
+//! let model = Arc::new(Model::open("resnet50.onnx".as_ref(), Settings::default())?);
+//! let photograph = model.load_photograph("cat.jpg".as_ref())?;
+//! let input = model.input_of(&photograph, model.crop)?;
+//! let mut runner = Runner::new(Arc::clone(&model), Threads::new(0)?);
+//! let integrated = method("integrated-gradients")?.make(&model, &Choices::default())?;
+//! let attribution = integrated.attribute(&mut runner, &input, &Target::class(281))?;
+//! println!("{:?}", attribution.values.shape());
+//! # Ok(())
+//! # }
+//! ```
+
+mod baseline;
+mod linear_algebra;
+mod masks;
+pub mod methods;
+mod parameter;
+mod runner;
+
+use std::fmt;
+
+use deepinside_graph::ValueId;
+use deepinside_vision::Array;
+
+pub use self::methods::{METHODS, method};
+pub use self::parameter::{Choices, Default, Given, Kind, Parameter, Values};
+pub use self::runner::{Pass, Passed, Runner};
+use crate::{Model, Result, Target};
+
+/// A way to attribute.
+pub trait Method: fmt::Debug + Send + Sync {
+    /// How much each part of the input, or of a layer, contributes to the target. `input` is what the network reads, `C × H × W`.
+    ///
+    /// # Errors
+    /// When the input does not fit the network, a parameter does not fit the input, or the runner was interrupted.
+    fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution>;
+
+    /// The same for several layers, one attribution each; methods that look at no layer give one.
+    ///
+    /// # Errors
+    /// As [`Method::attribute`].
+    fn attribute_layers(
+        &self,
+        runner: &mut Runner,
+        input: &Array,
+        target: &Target,
+    ) -> Result<Vec<Attribution>> {
+        Ok(vec![self.attribute(runner, input, target)?])
+    }
+}
+
+/// What a method found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attribution {
+    /// Signed where the method is; neither scaled nor smoothed. `C × H × W` for the input's numbers, `H × W` for its pixels, rows ×
+    /// columns for a layer's positions.
+    pub values: Array,
+    /// The layer whose positions they are; none for the input.
+    pub layer: Option<ValueId>,
+    /// The standard error of each value, where it is a mean over random samples.
+    pub standard_error: Option<Array>,
+    /// How far the values are from adding up to what they explain, where they should.
+    pub completeness: Option<Completeness>,
+    /// What must be known about them, in whole sentences.
+    pub notes: Vec<String>,
+}
+
+/// Whether attributions add up to the change of the target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Completeness {
+    /// The sum of all values.
+    pub sum: f64,
+    /// The target's number for the input minus that for the baseline.
+    pub difference: f64,
+}
+
+impl Completeness {
+    /// What the sum is off by.
+    pub fn residual(&self) -> f64 {
+        self.sum - self.difference
+    }
+}
+
+impl Attribution {
+    /// Values of the input, and nothing else.
+    pub fn of_input(values: Array) -> Self {
+        Self { values, layer: None, standard_error: None, completeness: None, notes: Vec::new() }
+    }
+
+    /// One number a pixel or position: the largest magnitude over channels, as in Simonyan, Vedaldi, Zisserman 2013, §3.1, where
+    /// there are channels; else the values.
+    ///
+    /// # Errors
+    /// When the values have more than three axes.
+    pub fn map(&self) -> Result<Array> {
+        match self.values.shape().len() {
+            2 => Ok(self.values.clone()),
+            _ => crate::saliency::largest_magnitude(&self.values),
+        }
+    }
+}
+
+/// One method of the table.
+#[derive(Debug)]
+pub struct Entry {
+    /// What it is called in every door.
+    pub name: &'static str,
+    /// What else it is called.
+    pub aliases: &'static [&'static str],
+    /// What it is called in a sentence.
+    pub title: &'static str,
+    /// What it computes, in one sentence.
+    pub summary: &'static str,
+    /// Where it was published.
+    pub source: &'static str,
+    /// What can be chosen.
+    pub parameters: &'static [Parameter],
+    /// Whether it looks at layers that can be chosen.
+    pub layers: bool,
+    /// Makes it.
+    pub(crate) make: fn(&Model, &Values) -> Result<Box<dyn Method>>,
+}
+
+impl Entry {
+    /// The method with these choices.
+    ///
+    /// # Errors
+    /// When a parameter is unknown or out of its range, or the network has no such layer.
+    pub fn make(&self, model: &Model, choices: &Choices) -> Result<Box<dyn Method>> {
+        (self.make)(model, &Values::resolve(self, model, choices)?)
+    }
+}

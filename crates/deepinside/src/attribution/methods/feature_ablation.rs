@@ -1,0 +1,37 @@
+//! Feature ablation: how much the target falls where one segment is replaced by the baseline.
+
+use deepinside_vision::Array;
+
+use crate::attribution::baseline::{BASELINE, baseline};
+use crate::attribution::masks::{SEGMENTS, Segments};
+use crate::attribution::parameter::Values;
+use crate::attribution::{Attribution, Entry, Method, Runner};
+use crate::{Result, Target};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "feature-ablation",
+    aliases: &[],
+    title: "feature ablation",
+    summary: "How much the target falls where one segment of the input is hidden.",
+    source: "as Captum's FeatureAblation; Zeiler and Fergus 2013, §4.2, with segments for windows",
+    parameters: &[SEGMENTS, BASELINE],
+    layers: false,
+    make: |_, values| Ok(Box::new(FeatureAblation { values: values.clone() })),
+};
+
+#[derive(Debug)]
+struct FeatureAblation {
+    values: Values,
+}
+
+impl Method for FeatureAblation {
+    fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
+        let segments = Segments::of(&self.values, input)?;
+        let baseline = baseline(&self.values, input)?;
+        let whole = runner.number(input, target)?;
+        let without = |hidden: usize| segments.apply(input, &baseline, |segment| segment != hidden);
+        let numbers = runner.numbers(target, segments.count(), &without)?;
+        let falls: Vec<f64> = numbers.iter().map(|number| whole - number).collect();
+        Ok(Attribution::of_input(Array::new(&input.shape()[1..], segments.spread(&falls))?))
+    }
+}

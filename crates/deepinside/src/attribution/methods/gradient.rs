@@ -1,0 +1,30 @@
+//! The gradient of the target with respect to the input (Simonyan, Vedaldi, Zisserman 2013, §3.1, equation 4).
+
+use deepinside_vision::Array;
+
+use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
+use crate::{BackwardRule, Result, Target};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "gradient",
+    aliases: &["saliency", "vanilla-gradient"],
+    title: "gradient",
+    summary: "How fast the target changes with each number of the input.",
+    source: "Simonyan, Vedaldi, Zisserman 2013, Deep Inside Convolutional Networks, §3.1",
+    parameters: &[],
+    layers: false,
+    make: |_, _| Ok(Box::new(Backward { rule: BackwardRule::Gradient })),
+};
+
+/// One backward pass to the input by a rule.
+#[derive(Debug)]
+pub(super) struct Backward {
+    pub rule: BackwardRule,
+}
+
+impl Method for Backward {
+    fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
+        let pass = Pass::to_input(runner.model(), self.rule);
+        Ok(Attribution::of_input(runner.one(&pass, target, input.data(), |passed| passed.input_gradient())?))
+    }
+}
