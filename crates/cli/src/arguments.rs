@@ -8,6 +8,7 @@ mod evaluation;
 mod explain;
 mod graph;
 mod localisation;
+mod metric;
 mod model;
 mod replay;
 mod serve;
@@ -33,6 +34,7 @@ pub use self::evaluation::{
 pub use self::explain::{ExplainArguments, described, listed, method_help};
 pub use self::graph::{GraphArguments, GraphFormat};
 pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
+pub use self::metric::MetricArguments;
 pub use self::model::ModelCommand;
 pub use self::replay::ReplayArguments;
 pub use self::serve::{ListenAddress, ServeArguments};
@@ -92,6 +94,12 @@ pub enum Command {
         "deepinside explain --method integrated-gradients --help"
     ))]
     Explain(ExplainArguments),
+    /// Measure how far an attribution can be believed.
+    #[command(after_help = examples!(
+        "deepinside metric deletion -m resnet50.onnx --array x.npy --attribution map.npy --target 'p(281)' --json",
+        "deepinside metric randomisation --array x.npy --target 281 --method guided"
+    ))]
+    Metric(MetricArguments),
     /// Find the object: its outline and box, from saliency alone (Simonyan et al. 2013, §3.2).
     #[command(after_help = examples!(
         "deepinside localise cat.jpg -o cat-localised.png",

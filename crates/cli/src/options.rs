@@ -124,8 +124,8 @@ fn access(argument: &Arg, value: &str) -> Access {
     match argument.get_id().as_str() {
         "output" | "raw" | "raw_gradient" | "mask" | "markers" | "coco" | "voc" | "frames" | "folder"
         | "out" | "csv" | "markdown" | "html" => Access::Writes(value.into()),
-        "array" | "weights" | "start" | "direction" | "invert" | "photograph" | "ground_truth"
-        | "pictures" => Access::Reads(value.into()),
+        "array" | "attribution" | "weights" | "start" | "direction" | "invert" | "photograph"
+        | "ground_truth" | "pictures" => Access::Reads(value.into()),
         // The files that a pattern finds, and those of a network that has a name, are looked at when they are read.
         "photographs" if is_pattern(value) => Access::None,
         "model" | "judge" if model::is_name(Path::new(value)) => Access::None,
@@ -137,10 +137,12 @@ fn access(argument: &Arg, value: &str) -> Access {
             _ => Access::None,
         },
         // A parameter that is an array, and arrays that a target names.
-        "set" if value.ends_with(".npy") => match value.split_once('=') {
-            Some((_, path)) => Access::Reads(path.into()),
-            None => Access::Unknown,
-        },
+        "set" | "method_set" if value.ends_with(".npy") || value.starts_with("weights=") => {
+            match value.split_once('=') {
+                Some((_, path)) => Access::Reads(path.into()),
+                None => Access::Unknown,
+            }
+        }
         "target" => match Target::arrays_in(value).as_deref() {
             Ok([]) => Access::None,
             Ok([only]) => Access::Reads(only.into()),
@@ -154,7 +156,7 @@ fn access(argument: &Arg, value: &str) -> Access {
         },
         "channel_order" | "class" | "classes" | "colour_map" | "crop" | "crops" | "diversity_layer"
         | "input_size" | "interpolation" | "layer" | "method" | "minus" | "recipe" | "resize" | "scale"
-        | "score" | "set" | "versus" => Access::None,
+        | "method_set" | "name" | "score" | "set" | "versus" => Access::None,
         _ => Access::Unknown,
     }
 }

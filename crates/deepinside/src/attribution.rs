@@ -24,6 +24,7 @@ mod baseline;
 mod linear_algebra;
 mod masks;
 pub mod methods;
+pub mod metrics;
 mod parameter;
 mod runner;
 
@@ -137,6 +138,35 @@ impl Entry {
     /// # Errors
     /// When a parameter is unknown or out of its range, or the network has no such layer.
     pub fn make(&self, model: &Model, choices: &Choices) -> Result<Box<dyn Method>> {
-        (self.make)(model, &Values::resolve(self, model, choices)?)
+        Ok(Box::new(Noted((self.make)(model, &Values::resolve(self, model, choices)?)?)))
     }
+}
+
+/// A method that says where it found nothing: a map of zeros must not pass for an answer.
+#[derive(Debug)]
+struct Noted(Box<dyn Method>);
+
+impl Method for Noted {
+    fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
+        Ok(noted(self.0.attribute(runner, input, target)?))
+    }
+
+    fn attribute_layers(
+        &self,
+        runner: &mut Runner,
+        input: &Array,
+        target: &Target,
+    ) -> Result<Vec<Attribution>> {
+        Ok(self.0.attribute_layers(runner, input, target)?.into_iter().map(noted).collect())
+    }
+}
+
+fn noted(mut found: Attribution) -> Attribution {
+    if found.notes.is_empty() && found.values.data().iter().all(|&number| number == 0.0) {
+        found.notes.push(
+            "the attribution is zero everywhere: this method finds nothing that changes the target"
+                .to_owned(),
+        );
+    }
+    found
 }

@@ -20,7 +20,7 @@ use crate::told::Told;
 use crate::{Error, Interrupt, Result, Score, random_weights, statistics};
 
 /// A trained network, ready to look at photographs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Model {
     /// What it is called.
     pub name: String,

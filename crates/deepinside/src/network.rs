@@ -61,7 +61,7 @@ pub(crate) struct NamedInput {
 }
 
 /// What is seen under a name of the file. In Caffe one name may show the data of one value and the gradient of another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NamedTensor {
     pub name: String,
     pub shape: Shape,

@@ -126,7 +126,7 @@ impl Target {
     /// The only class that this is the score of.
     pub fn as_class(&self) -> Option<usize> {
         match self.terms[..] {
-            [(weight, Term::Class(class))] if weight == 1.0 => Some(class),
+            [(1.0, Term::Class(class))] => Some(class),
             _ => None,
         }
     }

@@ -1,7 +1,9 @@
 //! Networks prepared for running, shared by all requests.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use deepinside::attribution::Runner;
 use deepinside::class_activation::ActivationMap;
 use deepinside::evidence::{EvidenceOptions, Gatherer};
 use deepinside::graph::ValueId;
@@ -26,6 +28,7 @@ pub struct Prepared {
     runners: Pool<(String, Option<BackwardRule>), ScoreRunner>,
     gatherers: Pool<(String, Vec<BackwardRule>, Option<ActivationMap>), Gatherer>,
     probes: Pool<(String, ValueId, BackwardRule), Probe>,
+    attributors: Pool<String, Runner>,
 }
 
 impl Prepared {
@@ -36,6 +39,7 @@ impl Prepared {
             runners: Pool::new(CAPACITY, BYTES),
             gatherers: Pool::new(CAPACITY, BYTES),
             probes: Pool::new(CAPACITY, BYTES),
+            attributors: Pool::new(CAPACITY, BYTES),
         }
     }
 
@@ -96,10 +100,31 @@ impl Prepared {
         })
     }
 
+    /// Explains something by a method of the table.
+    ///
+    /// # Errors
+    /// Those of the computation.
+    pub fn with_attributor<R>(
+        &self,
+        id: &str,
+        model: &Arc<Model>,
+        interrupt: &Interrupt,
+        compute: impl FnOnce(&mut Runner) -> Answer<R>,
+    ) -> Answer<R> {
+        let prepare = || Ok(Runner::new(Arc::clone(model), self.threads.clone()));
+        // It stays prepared for several kinds of passes.
+        self.attributors.with(id.to_owned(), 2 * prepared_bytes(model), prepare, |runner| {
+            runner.set_interrupt(interrupt);
+            compute(runner)
+        })
+    }
+
     /// Drops what nobody used for that long, and gives its memory back to the system.
     pub fn drop_idle(&self, age: std::time::Duration) {
-        let dropped =
-            self.runners.drop_idle(age) + self.gatherers.drop_idle(age) + self.probes.drop_idle(age);
+        let dropped = self.runners.drop_idle(age)
+            + self.gatherers.drop_idle(age)
+            + self.probes.drop_idle(age)
+            + self.attributors.drop_idle(age);
         if dropped > 0 {
             deepinside::give_back_memory();
         }
@@ -110,12 +135,13 @@ impl Prepared {
         self.runners.forget(|(own, _)| own == id);
         self.gatherers.forget(|(own, ..)| own == id);
         self.probes.forget(|(own, ..)| own == id);
+        self.attributors.forget(|own| own == id);
         deepinside::give_back_memory();
     }
 
     /// How many wait for a request.
     pub fn idle(&self) -> usize {
-        self.runners.len() + self.gatherers.len() + self.probes.len()
+        self.runners.len() + self.gatherers.len() + self.probes.len() + self.attributors.len()
     }
 }
 

@@ -1,23 +1,24 @@
 //! `deepinside explain`: any method of the table, of photographs or of an array.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use deepinside::attribution::{Attribution, Choices, Entry, Given, METHODS, Method, Runner, method};
+use deepinside::attribution::{Attribution, Choices, Entry, METHODS, Method, Runner, method};
 use deepinside::classify::predictions;
 use deepinside::file_name::portable;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Scaling;
 use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
-use deepinside::vision::{Array, Picture, npy};
+use deepinside::vision::{Array, Photograph, Picture};
 use deepinside::{Model, Size, Target, Threads};
 use serde::Serialize;
 
+use super::parameters::{given, named_array, read_array};
 use crate::arguments::{ExplainArguments, View, described, listed};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output::{self, Destination};
-use crate::{pictures, progress, record};
+use crate::{pictures, progress};
 
 #[derive(Serialize)]
 struct Explained<'a> {
@@ -98,51 +99,6 @@ fn list(arguments: &ExplainArguments) -> Outcome {
     Ok(())
 }
 
-/// Parameters as they are written; what ends in .npy is an array.
-fn given(texts: &[String]) -> Outcome<std::collections::BTreeMap<String, Given>> {
-    let mut given = std::collections::BTreeMap::new();
-    for text in texts {
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| Failure::Message(format!("expected --set NAME=VALUE, found '{text}'")))?;
-        let value = match value.ends_with(".npy") {
-            true => Given::Array(Arc::new(read_recorded(Path::new(value))?)),
-            false => Given::Text(value.to_owned()),
-        };
-        if given.insert(name.to_owned(), value).is_some() {
-            return Err(Failure::Message(format!("--set {name} is given twice")));
-        }
-    }
-    Ok(given)
-}
-
-fn read_recorded(path: &Path) -> Outcome<Array> {
-    record::input(path)?;
-    Ok(npy::read(path)?)
-}
-
-/// An array that a target names.
-fn named_array(name: &str) -> deepinside::Result<Array> {
-    record::input(Path::new(name)).map_err(|failure| deepinside::Error::Option(failure.to_string()))?;
-    Ok(npy::read(name)?)
-}
-
-/// An array as the network reads it, without a batch axis.
-fn read_array(path: &Path) -> Outcome<Array> {
-    let array = read_recorded(path)?;
-    let shape = match *array.shape() {
-        [channels, height, width] | [1, channels, height, width] => [channels, height, width],
-        _ => {
-            return Err(Failure::Message(format!(
-                "{}: expected an array of C × H × W or 1 × C × H × W numbers, found shape {:?}",
-                path.display(),
-                array.shape()
-            )));
-        }
-    };
-    Ok(Array::new(shape, array.data().to_vec())?)
-}
-
 struct Task<'a> {
     model: Arc<Model>,
     runner: Runner,
@@ -174,7 +130,7 @@ impl Task<'_> {
         input: &Array,
         image: Option<&str>,
         stem: &str,
-        photograph: Option<&deepinside::vision::Photograph>,
+        photograph: Option<&Photograph>,
     ) -> Outcome {
         let start = Instant::now();
         let target = match &self.target {
@@ -230,7 +186,7 @@ impl Task<'_> {
     fn picture(
         &self,
         input: &Array,
-        photograph: &deepinside::vision::Photograph,
+        photograph: &Photograph,
         attribution: &Attribution,
         target: &str,
     ) -> Outcome<Picture> {

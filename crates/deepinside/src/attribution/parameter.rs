@@ -52,6 +52,10 @@ pub enum Kind {
     Baseline(&'static [&'static str]),
     /// Classes: indices joined by commas.
     Classes,
+    /// Numbers joined by commas, or an array.
+    Numbers,
+    /// Arrays by name.
+    Arrays,
 }
 
 /// What a parameter is unless it is given.
@@ -74,6 +78,8 @@ pub enum Given {
     Text(String),
     /// An array.
     Array(Arc<Array>),
+    /// Arrays by name.
+    Arrays(BTreeMap<String, Array>),
 }
 
 /// What a person chose about a method.
@@ -100,32 +106,39 @@ enum Value {
     Flag(bool),
     Array(Arc<Array>),
     Classes(Vec<usize>),
+    Numbers(Vec<f64>),
+    Arrays(BTreeMap<String, Array>),
     Chosen,
 }
 
 impl Values {
     /// Checks what was chosen for a method, and fills in defaults.
     pub(super) fn resolve(entry: &Entry, model: &Model, choices: &Choices) -> Result<Self> {
-        let names = || entry.parameters.iter().map(|parameter| parameter.name).collect::<Vec<_>>().join(", ");
+        let mut values = Self::of(entry.name, entry.parameters, choices)?;
+        for name in &choices.layers {
+            let found = model.graph.find(name);
+            values.layers.push(found.ok_or_else(|| crate::score::no_such_value(&model.graph, name))?);
+        }
+        if !values.layers.is_empty() && !entry.layers {
+            return Err(Error::Option(format!("{} looks at no layer: leave --layer out", entry.name)));
+        }
+        Ok(values)
+    }
+
+    /// The same for anything that has a name and parameters.
+    pub(super) fn of(name: &str, parameters: &'static [Parameter], choices: &Choices) -> Result<Self> {
+        let names = || parameters.iter().map(|parameter| parameter.name).collect::<Vec<_>>().join(", ");
         if let Some(unknown) =
-            choices.given.keys().find(|name| entry.parameters.iter().all(|known| known.name != *name))
+            choices.given.keys().find(|name| parameters.iter().all(|known| known.name != *name))
         {
-            let known = match entry.parameters {
+            let known = match parameters {
                 [] => "it has none".to_owned(),
                 _ => format!("it has {}", names()),
             };
-            return Err(Error::Option(format!("{} has no parameter '{unknown}'; {known}", entry.name)));
-        }
-        let mut layers = Vec::new();
-        for name in &choices.layers {
-            let found = model.graph.find(name);
-            layers.push(found.ok_or_else(|| crate::score::no_such_value(&model.graph, name))?);
-        }
-        if !layers.is_empty() && !entry.layers {
-            return Err(Error::Option(format!("{} looks at no layer: leave --layer out", entry.name)));
+            return Err(Error::Option(format!("{name} has no parameter '{unknown}'; {known}")));
         }
         let mut by_name = BTreeMap::new();
-        for parameter in entry.parameters {
+        for parameter in parameters {
             let value = match choices.given.get(parameter.name) {
                 Some(given) => parameter.value(given)?,
                 None => match parameter.default {
@@ -137,7 +150,7 @@ impl Values {
             };
             by_name.insert(parameter.name, value);
         }
-        Ok(Self { by_name, layers })
+        Ok(Self { by_name, layers: Vec::new() })
     }
 
     fn get(&self, name: &str) -> &Value {
@@ -178,6 +191,23 @@ impl Values {
         }
     }
 
+    /// Numbers.
+    pub fn numbers(&self, name: &str) -> Option<Vec<f64>> {
+        match self.get(name) {
+            Value::Numbers(numbers) => Some(numbers.clone()),
+            Value::Array(array) => Some(array.data().iter().map(|&number| f64::from(number)).collect()),
+            _ => None,
+        }
+    }
+
+    /// Arrays by name.
+    pub fn arrays(&self, name: &str) -> Option<&BTreeMap<String, Array>> {
+        match self.get(name) {
+            Value::Arrays(arrays) => Some(arrays),
+            _ => None,
+        }
+    }
+
     /// Classes.
     pub fn classes(&self, name: &str) -> Option<&[usize]> {
         match self.get(name) {
@@ -199,6 +229,8 @@ impl Parameter {
             Kind::Array => "an array".to_owned(),
             Kind::Baseline(words) => format!("{}, a number, or an array", words.join(", ")),
             Kind::Classes => "indices of classes, joined by commas".to_owned(),
+            Kind::Numbers => "numbers joined by commas, or an array".to_owned(),
+            Kind::Arrays => "arrays by name".to_owned(),
         }
     }
 
@@ -216,7 +248,9 @@ impl Parameter {
         let failed =
             |found: &str| Err(Error::Option(format!("'{}' is {}, found {found}", self.name, self.range())));
         let text = match (given, self.kind) {
-            (Given::Array(array), Kind::Array | Kind::Baseline(_)) => {
+            (Given::Arrays(arrays), Kind::Arrays) => return Ok(Value::Arrays(arrays.clone())),
+            (Given::Arrays(_), _) => return failed("several arrays"),
+            (Given::Array(array), Kind::Array | Kind::Baseline(_) | Kind::Numbers) => {
                 return Ok(Value::Array(Arc::clone(array)));
             }
             (Given::Array(_), _) => return failed("an array"),
@@ -247,7 +281,11 @@ impl Parameter {
                 Ok(classes) => Ok(Value::Classes(classes)),
                 Err(_) => failed(&quoted),
             },
-            Kind::Choice(_) | Kind::Array => failed(&quoted),
+            Kind::Numbers => match text.split(',').map(|number| number.trim().parse()).collect() {
+                Ok(numbers) => Ok(Value::Numbers(numbers)),
+                Err(_) => failed(&quoted),
+            },
+            Kind::Choice(_) | Kind::Array | Kind::Arrays => failed(&quoted),
         }
     }
 }

@@ -47,10 +47,12 @@ impl Pass {
 pub struct Runner {
     model: Arc<Model>,
     threads: Threads,
-    interrupt: Interrupt,
     prepared: Vec<Prepared>,
     forward_passes: usize,
 }
+
+/// How many kinds of passes a network stays prepared for.
+const MOST_PREPARED: usize = 6;
 
 /// The network prepared for a kind of pass.
 struct Prepared {
@@ -84,7 +86,7 @@ impl Passed<'_> {
     /// When the pass does not read it.
     pub fn activation(&self, value: ValueId) -> Result<Array> {
         let numbers = self.session.activation(value)?;
-        expect_finite(|| format!("'{}'", self.model.graph.value(value).name), &numbers)?;
+        expect_finite(|| format!("the activations of '{}'", self.model.graph.value(value).name), &numbers)?;
         Ok(Array::new(shape_of(self.model, value), numbers)?)
     }
 
@@ -94,7 +96,7 @@ impl Passed<'_> {
     /// When the pass does not read it.
     pub fn gradient(&self, value: ValueId) -> Result<Array> {
         let numbers = self.session.gradient(value)?;
-        expect_finite(|| format!("the gradient at '{}'", self.model.graph.value(value).name), &numbers)?;
+        expect_finite(|| format!("the gradients at '{}'", self.model.graph.value(value).name), &numbers)?;
         Ok(Array::new(shape_of(self.model, value), numbers)?)
     }
 
@@ -113,7 +115,7 @@ pub type Inputs<'a> = &'a (dyn Fn(usize) -> Vec<f32> + Sync);
 impl Runner {
     /// A runner of a model on these threads.
     pub fn new(model: Arc<Model>, threads: Threads) -> Self {
-        Self { model, threads, interrupt: Interrupt::default(), prepared: Vec::new(), forward_passes: 0 }
+        Self { model, threads, prepared: Vec::new(), forward_passes: 0 }
     }
 
     /// The model.
@@ -121,9 +123,22 @@ impl Runner {
         &self.model
     }
 
-    /// From now on every pass checks this interrupt, and is counted there.
-    pub fn set_interrupt(&mut self, interrupt: Interrupt) {
-        self.interrupt = interrupt;
+    /// The threads.
+    pub fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
+    /// What every pass checks.
+    pub fn interrupt(&self) -> &Interrupt {
+        self.threads.interrupt()
+    }
+
+    /// From now on every pass checks this interrupt before each of its layers, and is counted there.
+    pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
+        self.threads = self.threads.until(interrupt);
+        for worker in self.prepared.iter_mut().flat_map(|own| &mut own.workers) {
+            worker.session.set_interrupt(interrupt);
+        }
     }
 
     /// How many pictures went forward so far.
@@ -140,7 +155,7 @@ impl Runner {
         let (score, input) = (self.model.score.clone(), input.data().to_vec());
         let read = |passed: &Passed<'_>| {
             let numbers = passed.session.activation(score.value)?;
-            Ok(Scores::read(&score, &numbers, &passed.session.activation(score.output)?))
+            Scores::read(&score, &numbers, &passed.session.activation(score.output)?)
         };
         self.one(&pass, &Target::class(0), &input, read)
     }
@@ -221,7 +236,7 @@ impl Runner {
     ) -> Result<()> {
         let workers = self.threads.count().min(count).max(1);
         let position = self.prepare(pass, target, workers)?;
-        let (model, threads, interrupt) = (&self.model, &self.threads, &self.interrupt);
+        let (model, threads, interrupt) = (&self.model, &self.threads, self.threads.interrupt());
         let Prepared { workers, pass, beside, .. } = &mut self.prepared[position];
         let enters = pass.from.unwrap_or(model.input);
         let beside = if *beside { input.map(|input| (model.input, input.data())) } else { None };
@@ -247,8 +262,8 @@ impl Runner {
                 take(first + own, found)?;
             }
         }
-        self.forward_passes =
-            self.prepared.iter().flat_map(|own| &own.workers).map(|own| own.forward_passes).sum();
+        self.forward_passes +=
+            workers.iter_mut().map(|own| std::mem::take(&mut own.forward_passes)).sum::<usize>();
         Ok(())
     }
 
@@ -294,13 +309,17 @@ impl Runner {
                 let worker = Worker { session, last: None, forward_passes: 0 };
                 let mut pass = pass.clone();
                 pass.activations = options.activations;
+                // Memory for that many kinds of passes at a time; the first one was prepared longest ago.
+                if self.prepared.len() == MOST_PREPARED {
+                    self.prepared.remove(0);
+                }
                 self.prepared.push(Prepared { pass, targets, beside, workers: vec![worker] });
                 self.prepared.len() - 1
             }
         };
         let known = &mut self.prepared[position].workers;
         while known.len() < workers {
-            known.push(Worker { session: known[0].session.another(), last: None, forward_passes: 0 });
+            known.push(Worker { session: known[0].session.another()?, last: None, forward_passes: 0 });
         }
         Ok(position)
     }

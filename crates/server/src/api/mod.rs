@@ -3,6 +3,7 @@
 //! One file holds one group of routes with what they take and give. The document is collected from the same functions that are
 //! routed, so that neither can have what the other has not.
 
+mod attributions;
 mod choices;
 mod class_models;
 mod classify;
@@ -75,6 +76,8 @@ fn documented() -> OpenApiRouter<SharedState> {
             .routes(routes!(photographs::preview))
             .routes(routes!(classify::classify))
             .routes(routes!(saliency::saliency))
+            .routes(routes!(attributions::methods))
+            .routes(routes!(attributions::attributions))
             .routes(routes!(localise::localise))
             .routes(routes!(layers::layers))
             .routes(routes!(layers::unit))

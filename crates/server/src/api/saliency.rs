@@ -280,7 +280,7 @@ pub fn region(model: &Model, photograph: &Photograph, crop: Crop) -> Answer<[f64
 }
 
 /// Turns a map of a mirrored crop back.
-fn mirror(map: &mut Array) {
+pub fn mirror(map: &mut Array) {
     let width = map.shape().last().copied().unwrap_or(1);
     map.data_mut().chunks_exact_mut(width).for_each(<[f32]>::reverse);
 }

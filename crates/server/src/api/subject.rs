@@ -22,7 +22,7 @@ pub struct Subject<'a> {
     /// Where the model comes from.
     pub entry: &'a Entry,
     /// The model.
-    pub model: &'a Model,
+    pub model: &'a Arc<Model>,
     /// The photograph as it came.
     pub kept: &'a Kept,
     /// The wish of a client that has gone.

@@ -43,9 +43,9 @@ impl Blocks {
             if !depends[value.index()] || !leads[value.index()] {
                 continue;
             }
-            let (heads, count) = match graph.value(value).shape.extents() {
-                &[1, heads, from, to] if from == to && from > 1 => (heads, from),
-                &[heads, from, to] if from == to && from > 1 => (heads, from),
+            let (heads, count) = match *graph.value(value).shape.extents() {
+                [1, heads, from, to] if from == to && from > 1 => (heads, from),
+                [heads, from, to] if from == to && from > 1 => (heads, from),
                 _ => continue,
             };
             if *tokens.get_or_insert(count) != count {

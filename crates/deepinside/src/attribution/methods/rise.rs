@@ -112,7 +112,7 @@ impl Method for Rise {
         let probability = values.number(PROBABILITY.name).unwrap_or(0.5);
         let (masks, samples) = match values.array(MASKS.name) {
             Some(given) => {
-                if given.data().len() % pixels != 0 || !given.shape().ends_with(&size) {
+                if !given.data().len().is_multiple_of(pixels) || !given.shape().ends_with(&size) {
                     return Err(Error::Option(format!(
                         "'masks' is number × {height} × {width}, found shape {:?}",
                         given.shape()

@@ -1,0 +1,265 @@
+//! Methods and metrics of the table against Captum and pytorch-grad-cam, and what must hold for all of them;
+//! `benches/peers/make_attribution_fixtures.py` makes network and arrays.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use deepinside::attribution::metrics::{METRICS, metric};
+use deepinside::attribution::{Attribution, Choices, Given, METHODS, Runner, method};
+use deepinside::vision::{Array, npy};
+use deepinside::{Model, Settings, Target, Threads};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn read(name: &str) -> Array {
+    npy::read(fixture("attribution").join(name)).unwrap()
+}
+
+fn input() -> Array {
+    let array = read("x.npy");
+    Array::new(&array.shape()[1..], array.data().to_vec()).unwrap()
+}
+
+fn open(name: &str) -> Arc<Model> {
+    Arc::new(Model::open(&fixture(name), Settings::default()).unwrap())
+}
+
+fn runner(threads: usize) -> Runner {
+    Runner::new(open("attribution/residual.onnx"), Threads::new(threads).unwrap())
+}
+
+/// `name=value` pairs; what ends in .npy is an array of the fixtures.
+fn choices<'a>(pairs: impl IntoIterator<Item = &'a str>) -> Choices {
+    let mut choices = Choices::default();
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap();
+        let given = match value.ends_with(".npy") {
+            true => Given::Array(Arc::new(read(value))),
+            false => Given::Text(value.to_owned()),
+        };
+        choices.given.insert(name.to_owned(), given);
+    }
+    choices
+}
+
+fn attribute(runner: &mut Runner, name: &str, choices: &Choices) -> deepinside::Result<Attribution> {
+    let made = method(name)?.make(&Arc::clone(runner.model()), choices)?;
+    made.attribute(runner, &input(), &Target::class(2))
+}
+
+#[test]
+fn arrays_are_those_of_captum_and_pytorch_grad_cam() {
+    let index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(fixture("attribution/index.json")).unwrap()).unwrap();
+    let mut runner = runner(2);
+    let cases = index.as_array().unwrap();
+    assert!(cases.len() >= 17);
+    for case in cases {
+        let text = case["case"].as_str().unwrap();
+        let mut words = text.split(' ');
+        let name = words.next().unwrap();
+        let mut pairs: Vec<&str> = words.collect();
+        let entry = method(name).unwrap();
+        if entry.parameters.iter().any(|parameter| parameter.name == "positive") {
+            pairs.push("positive=false");
+        }
+        if name == "integrated-gradients" {
+            pairs.push("steps=20");
+        }
+        let found =
+            attribute(&mut runner, name, &choices(pairs)).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let expected = read(case["file"].as_str().unwrap());
+        assert_eq!(found.values.data().len(), expected.data().len(), "{text}");
+        let largest = expected.data().iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+        let error =
+            found.values.data().iter().zip(expected.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(error <= 1e-5 * largest, "{text}: off by {} of the largest", error / largest);
+    }
+}
+
+/// A method may refuse a network with a sentence; what it answers is finite, has the shape that it says, and says where it is zero.
+#[test]
+fn every_method_answers_rightly_or_refuses_every_network() {
+    let networks = [
+        "attribution/residual.onnx",
+        "scores/single_sigmoid.onnx",
+        "scores/multi_label.onnx",
+        "scores/unbatched.onnx",
+        "scores/single_of_batch.onnx",
+        "scores/ensemble.onnx",
+        "scores/mean_of_maps.onnx",
+        "scores/embedding.onnx",
+    ];
+    for name in networks {
+        let model = open(name);
+        let extents = model.graph.value(model.input).shape.extents()[1..].to_vec();
+        let count: usize = extents.iter().product();
+        let numbers = (0..count).map(|at| ((at * 37 + 11) % 101) as f32 / 50.0 - 1.0).collect();
+        let input = Array::new(extents, numbers).unwrap();
+        let mut runner = Runner::new(Arc::clone(&model), Threads::new(2).unwrap());
+        for entry in METHODS {
+            let mut few = Choices::default();
+            for parameter in
+                entry.parameters.iter().filter(|parameter| ["samples", "steps"].contains(&parameter.name))
+            {
+                let number = if entry.name.contains("shap") || entry.name == "lime" { "200" } else { "4" };
+                few.given.insert(parameter.name.to_owned(), Given::Text(number.to_owned()));
+            }
+            let found = entry
+                .make(&model, &few)
+                .and_then(|method| method.attribute(&mut runner, &input, &Target::class(0)));
+            match found {
+                Ok(found) => {
+                    let numbers = found.values.data();
+                    assert!(numbers.iter().all(|number| number.is_finite()), "{} of {name}", entry.name);
+                    let is_zero = numbers.iter().all(|&number| number == 0.0);
+                    assert!(
+                        !is_zero || !found.notes.is_empty(),
+                        "{} of {name} is zero everywhere, without a note",
+                        entry.name
+                    );
+                }
+                Err(error) => assert!(error.to_string().len() > 20, "{} of {name}: {error}", entry.name),
+            }
+        }
+    }
+}
+
+#[test]
+fn integrated_gradients_say_how_complete_they_are() {
+    let mut runner = runner(1);
+    let found = attribute(&mut runner, "integrated-gradients", &choices(["steps=200"])).unwrap();
+    let completeness = found.completeness.unwrap();
+    assert!(completeness.residual().abs() < 0.01 * completeness.difference.abs(), "{completeness:?}");
+    let rough = attribute(&mut runner, "integrated-gradients", &choices(["steps=1"])).unwrap();
+    assert!(rough.completeness.unwrap().residual().abs() > completeness.residual().abs());
+}
+
+#[test]
+fn the_class_is_chosen_without_a_second_forward_pass() {
+    let mut runner = runner(1);
+    let input = input();
+    attribute(&mut runner, "gradient", &Choices::default()).unwrap();
+    assert_eq!(runner.forward_passes(), 1);
+    runner.scores(&input).unwrap();
+    attribute(&mut runner, "gradient", &Choices::default()).unwrap();
+    assert_eq!(runner.forward_passes(), 1);
+}
+
+#[test]
+fn bits_are_the_same_for_every_number_of_threads() {
+    for (name, pairs) in
+        [("smooth-grad", "samples=7"), ("rise", "samples=9"), ("integrated-gradients", "steps=5")]
+    {
+        let maps = [1, 2, 3].map(|threads| attribute(&mut runner(threads), name, &choices([pairs])).unwrap());
+        assert!(maps.iter().all(|map| map.values == maps[0].values), "{name}");
+    }
+}
+
+#[test]
+fn targets_have_the_numbers_and_gradients_that_they_say() {
+    let model = open("attribution/residual.onnx");
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(1).unwrap());
+    let input = input();
+    let none = |name: &str| Err(deepinside::Error::Option(name.to_owned()));
+    let scores = runner.scores(&input).unwrap();
+    let mut number = |text: &str| {
+        let target = Target::parse(text, &model, &none).unwrap_or_else(|error| panic!("{text}: {error}"));
+        // What is written is read again.
+        let again = Target::parse(&target.text(&model), &model, &none).unwrap();
+        assert_eq!(target, again, "{text}");
+        runner.number(&input, &target).unwrap()
+    };
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+    assert!(near(number("2"), f64::from(scores.scores[2])));
+    assert!(near(number("2 - 1"), f64::from(scores.scores[2] - scores.scores[1])));
+    assert!(near(number("p(2)"), f64::from(scores.probabilities[2])));
+    assert!(near(number("s[2]"), f64::from(scores.scores[2])));
+    assert!(near(number("sum(s)"), scores.scores.iter().map(|&score| f64::from(score)).sum()));
+    assert!(near(
+        number("mean(\"s\"[1:4])"),
+        scores.scores[1..4].iter().map(|&score| f64::from(score)).sum::<f64>() / 3.0
+    ));
+    for (text, part) in
+        [("nothing", "nothing"), ("s[9]", "outside"), ("p(9)", "9"), ("cos(s, a.npy)", "a.npy")]
+    {
+        let error = Target::parse(text, &model, &none).unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+    // The gradient of a probability by finite differences along it.
+    let target = Target::parse("p(2) - p(0)", &model, &none).unwrap();
+    let gradient = method("gradient").unwrap().make(&model, &Choices::default()).unwrap();
+    let gradient = gradient.attribute(&mut runner, &input, &target).unwrap().values;
+    let squares: f64 = gradient.data().iter().map(|&number| f64::from(number).powi(2)).sum();
+    let step = 1e-3 / squares.sqrt();
+    let mut moved = |sign: f64| {
+        let numbers = input.data().iter().zip(gradient.data());
+        let numbers = numbers.map(|(&x, &g)| (f64::from(x) + sign * step * f64::from(g)) as f32).collect();
+        runner.number(&Array::new(input.shape(), numbers).unwrap(), &target).unwrap()
+    };
+    let difference = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+    assert!((difference - squares).abs() < 0.01 * squares, "{difference} {squares}");
+}
+
+#[test]
+fn what_cannot_be_chosen_is_said() {
+    let mut runner = runner(1);
+    let mut refused =
+        |name: &str, pair: &str| attribute(&mut runner, name, &choices([pair])).unwrap_err().to_string();
+    assert!(refused("integrated-gradients", "stepps=3").contains("steps"));
+    assert!(refused("integrated-gradients", "steps=0").contains("1 to"));
+    assert!(refused("integrated-gradients", "baseline=x").contains("zero"));
+    assert!(refused("smooth-grad", "noise=segments.npy").contains("samples × C × H × W"));
+    assert!(refused("occlusion", "stride=99").contains("window"));
+    let layer = Choices { layers: vec!["s".to_owned()], ..Choices::default() };
+    let error = attribute(&mut runner, "gradient", &layer).unwrap_err().to_string();
+    assert!(error.contains("no layer"), "{error}");
+}
+
+#[test]
+fn metrics_measure_what_they_say() {
+    let mut runner = runner(2);
+    let input = input();
+    let target = Target::class(2);
+    let map = attribute(&mut runner, "occlusion", &choices(["window=2", "stride=1"])).unwrap().values;
+    let explains =
+        method("gradient").unwrap().make(&Arc::clone(runner.model()), &Choices::default()).unwrap();
+    let mut measure = |name: &str, map: &Array, pairs: &[&str]| {
+        let metric = metric(name).unwrap().make(&choices(pairs.iter().copied())).unwrap();
+        metric.measure(&mut runner, &input, &target, map, explains.as_ref()).unwrap()
+    };
+    let deletion = measure("deletion", &map, &[]);
+    let insertion = measure("insertion", &map, &[]);
+    let upside_down = Array::new(map.shape(), map.data().iter().map(|number| -number).collect()).unwrap();
+    assert!(deletion.value < measure("deletion", &upside_down, &[]).value);
+    assert!(insertion.value > measure("insertion", &upside_down, &[]).value);
+    let [down, up] = [deletion.curve.unwrap(), insertion.curve.unwrap()];
+    assert_eq!((down.first(), down.last()), (up.last(), up.first()));
+    // scipy.stats: the Gini index of 0, 0, 0, 4 is 3/4, and of equal numbers 0.
+    let of = |numbers: &[f32]| Array::new([1, numbers.len()], numbers.to_vec()).unwrap();
+    assert!((measure("sparseness", &of(&[0.0, -4.0, 0.0, 0.0]), &[]).value - 0.75).abs() < 1e-12);
+    assert!(measure("sparseness", &of(&[2.0; 4]), &[]).value.abs() < 1e-12);
+    // Other weights give other gradients.
+    let randomised = measure("randomisation", &map, &["depths=2"]);
+    assert_eq!(randomised.curve.unwrap().len(), 2);
+    assert!(randomised.value < 0.99);
+    assert!(METRICS.iter().all(|entry| entry.summary.ends_with('.')));
+}
+
+/// The page that explains methods to people names what the table has.
+#[test]
+fn the_documentation_names_every_method_metric_and_parameter() {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/methods/explain.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    for entry in METHODS {
+        assert!(text.contains(&format!("`{}`", entry.name)), "{}", entry.name);
+        for parameter in entry.parameters {
+            assert!(text.contains(&format!("`{}`", parameter.name)), "{} of {}", parameter.name, entry.name);
+        }
+    }
+    for entry in METRICS {
+        assert!(text.contains(&format!("`{}`", entry.name)), "{}", entry.name);
+    }
+}
