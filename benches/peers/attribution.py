@@ -61,7 +61,6 @@ def command_of(case, folder):
         "attention_rollout": ("attention-rollout", []), "attention_rollout_max": ("attention-rollout", ["heads=max"]),
         "legrad": ("le-grad", []), "legrad_clstoken": ("le-grad", ["score=class-token"]),
         "legrad_finalscore": ("le-grad", ["score=final"]),
-        "deeplift_rescale": ("deep-lift", []),
     }
     if method in plain:
         name, sets = plain[method]

@@ -48,6 +48,8 @@ fn it_lists_the_api_and_every_address_is_answered() {
         "get /photographs/{id}/preview",
         "post /classify",
         "post /saliency",
+        "get /methods",
+        "post /attributions",
         "post /localise",
         "post /layers",
         "post /unit",
@@ -161,7 +163,7 @@ fn its_examples_work_with_the_built_in_network() {
         let reply = server.post(&path, example);
         assert!((200..300).contains(&reply.status), "{method} {path} {example}: {}", reply.text());
     }
-    assert_eq!(tried, 7);
+    assert_eq!(tried, 8);
     let class = server.post("/api/v1/classify", &json!({"photograph": "example-cat"})).ok()["top"][0].clone();
     assert!(class["name"].as_str().unwrap().contains("cat"), "{class}");
     let found = server.get("/api/v1/models/built-in/classes?query=tab").ok();
