@@ -1,5 +1,6 @@
 //! The flags of `deepinside explain`, and its help on methods, which the table of methods writes.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use super::{ModelArguments, RunArguments, View};
 pub struct ExplainArguments {
     /// Photographs; patterns such as 'photos/*.jpg' are expanded.
     #[arg(required_unless_present_any = ["array", "list"], conflicts_with_all = ["array", "list"])]
-    pub photographs: Vec<String>,
+    pub photographs: Vec<OsString>,
     /// Instead of photographs, an array as the network reads it (.npy, C × H × W or 1 × C × H × W), whose height and width the network
     /// takes.
     #[arg(long, value_name = "FILE")]

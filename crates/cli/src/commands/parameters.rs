@@ -61,7 +61,7 @@ pub fn read_array(path: &Path) -> Outcome<Array> {
 /// The arrays of a folder, by their names without the ending.
 fn read_folder(folder: &Path) -> Outcome<BTreeMap<String, Array>> {
     let mut arrays = BTreeMap::new();
-    for path in pictures::expand(&[folder.join("*.npy").to_string_lossy().into_owned()])? {
+    for path in pictures::expand(&[folder.join("*.npy").into_os_string()])? {
         arrays.insert(output::stem(&path), npy::read(&path)?);
     }
     Ok(arrays)
