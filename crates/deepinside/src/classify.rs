@@ -1,7 +1,9 @@
 //! What a network sees in a photograph.
 
-use crate::Model;
+use deepinside_vision::Photograph;
+
 use crate::runner::Scores;
+use crate::{Model, Result};
 
 /// One class that a network names.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -16,6 +18,53 @@ pub struct Prediction {
     pub score: f32,
     /// The network's own probability; where it ends in scores, their softmax.
     pub probability: f32,
+}
+
+/// What a model says of a photograph: the scores of the model's own crop.
+///
+/// The classes that are explained come from here, so that a photograph has one answer in every command and on the page.
+/// What looks at other parts of it explains *these* classes, and says where those parts would have chosen another
+/// ([`Classification::other_choice`]). Only the recipe `original` chooses by ten crops, as the class project did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classification {
+    scores: Scores,
+}
+
+impl Classification {
+    /// Classifies a photograph; `forward` runs the model's network on one picture of `C × H × W` numbers.
+    ///
+    /// # Errors
+    /// When the photograph does not fit, and those of `forward`.
+    pub fn of(
+        model: &Model,
+        photograph: &Photograph,
+        forward: impl FnOnce(&[f32]) -> Result<Scores>,
+    ) -> Result<Self> {
+        let input = model.inputs(photograph, &[model.crop])?;
+        Ok(Self::from_scores(forward(input.data())?))
+    }
+
+    /// From the scores of the model's own crop, where they are there.
+    pub fn from_scores(scores: Scores) -> Self {
+        Self { scores }
+    }
+
+    /// The most probable classes, the best first.
+    pub fn top(&self, model: &Model, count: usize) -> Vec<Prediction> {
+        predictions(model, &self.scores, count)
+    }
+
+    /// How many classes are more probable than this one.
+    pub fn rank(&self, model: &Model, class: usize) -> usize {
+        let order = self.top(model, usize::MAX);
+        order.iter().take_while(|prediction| prediction.index != class).count()
+    }
+
+    /// What other parts of the photograph say, given their scores, where their most probable class is another one.
+    pub fn other_choice(&self, model: &Model, seen: &Scores) -> Option<Prediction> {
+        let own = self.top(model, 1).pop()?;
+        predictions(model, seen, 1).pop().filter(|seen| seen.index != own.index)
+    }
 }
 
 /// The most probable classes, the best first; of equal ones the smaller index.

@@ -1,6 +1,6 @@
 //! Class saliency in the photograph's own frame: from one crop or many, smoothed, for several classes at once.
 
-use crate::classify::{mean_scores, predictions};
+use crate::classify::{Classification, mean_scores};
 use crate::saliency::Wanted;
 use crate::source::{Source, add};
 use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores, expect_finite};
@@ -89,25 +89,18 @@ impl Gatherer {
         self.sources.iter().try_for_each(Source::check_interrupt)
     }
 
-    /// The mean scores of the crops.
+    /// What the model says of a photograph by its own crop. Where maps are then gathered of that crop alone, it does not go
+    /// forward again.
     ///
     /// # Errors
-    /// When a crop does not fit.
-    pub fn scores(&mut self, model: &Model, photograph: &Photograph) -> Result<Scores> {
-        let seen = self.see(model, photograph)?;
-        self.mean_scores(&seen)
+    /// When the crop does not fit.
+    pub fn classify(&mut self, model: &Model, photograph: &Photograph) -> Result<Classification> {
+        let source = self.sources.first_mut();
+        let source = source.ok_or_else(|| Error::Option("saliency needs a rule or a layer".to_owned()))?;
+        Classification::of(model, photograph, |input| source.score(input))
     }
 
-    fn mean_scores(&mut self, seen: &Seen) -> Result<Scores> {
-        let inputs: Vec<&[f32]> = seen.inputs().collect();
-        match self.sources.first_mut() {
-            Some(source) => mean(&source.scores(&inputs)?),
-            None => mean(&[]),
-        }
-    }
-
-    /// The maps of the classes that are wanted. Where these are the most probable ones, one more forward pass of each crop finds
-    /// out which, if there are more crops than threads; so many passes' results are kept.
+    /// The maps of the classes that are wanted, the most probable ones by what the model says of its own crop.
     ///
     /// # Errors
     /// As [`Gatherer::gather`].
@@ -116,13 +109,10 @@ impl Gatherer {
         model: &Model,
         photograph: &Photograph,
         wanted: &Wanted,
-    ) -> Result<Evidence> {
-        let seen = self.see(model, photograph)?;
-        let classes = match wanted {
-            Wanted::Classes(classes) => classes.clone(),
-            Wanted::Top(_) => wanted.among(&predictions(model, &self.mean_scores(&seen)?, usize::MAX)),
-        };
-        self.gather_seen(model, &seen, &classes)
+    ) -> Result<(Classification, Evidence)> {
+        let classification = self.classify(model, photograph)?;
+        let classes = wanted.among(&classification.top(model, usize::MAX));
+        Ok((classification, self.gather(model, photograph, &classes)?))
     }
 
     /// The maps of some classes; every crop's forward pass serves all of them.
@@ -130,14 +120,8 @@ impl Gatherer {
     /// # Errors
     /// When a crop does not fit or a class does not exist.
     pub fn gather(&mut self, model: &Model, photograph: &Photograph, classes: &[usize]) -> Result<Evidence> {
-        let seen = self.see(model, photograph)?;
+        let seen = Seen::new(model, photograph, &self.options.crops)?;
         self.gather_seen(model, &seen, classes)
-    }
-
-    /// Prepares a photograph's crops, which the network has not seen.
-    fn see(&mut self, model: &Model, photograph: &Photograph) -> Result<Seen> {
-        self.sources.iter_mut().for_each(Source::forget);
-        Seen::new(model, photograph, &self.options.crops)
     }
 
     fn gather_seen(&mut self, model: &Model, seen: &Seen, classes: &[usize]) -> Result<Evidence> {

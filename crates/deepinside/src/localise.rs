@@ -10,9 +10,9 @@ use deepinside_vision::{Array, Photograph};
 use serde::Serialize;
 
 use crate::class_activation::{ActivationMap, Layers, Weighting};
-use crate::classify::{Prediction, prediction, predictions};
+use crate::classify::{Prediction, prediction};
 use crate::evidence::{EvidenceOptions, Gatherer};
-use crate::{BackwardRule, Error, Model, Result};
+use crate::{BackwardRule, Error, Model, Result, Scores};
 
 /// How pixels are chosen from a map.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -167,7 +167,16 @@ impl Localisation {
     }
 }
 
-/// Localises the most probable classes, or the one that is asked for.
+/// The objects of a photograph, and what was seen of it.
+#[derive(Debug, Clone)]
+pub struct Localised {
+    /// The objects, one for each class.
+    pub objects: Vec<Localisation>,
+    /// The mean scores of the crops that the maps are of.
+    pub scores: Scores,
+}
+
+/// Localises classes; which are the most probable ones is what the model says of its own crop ([`Gatherer::classify`]).
 ///
 /// # Errors
 /// When a crop does not fit or a class does not exist.
@@ -176,17 +185,9 @@ pub fn localise(
     gatherer: &mut Gatherer,
     photograph: &Photograph,
     method: &Method,
-    class: Option<usize>,
-    count: usize,
-) -> Result<Vec<Localisation>> {
-    let classes = match class {
-        Some(class) => vec![class],
-        None => {
-            let scores = gatherer.scores(model, photograph)?;
-            predictions(model, &scores, count).iter().map(|prediction| prediction.index).collect()
-        }
-    };
-    let evidence = gatherer.gather(model, photograph, &classes)?;
+    classes: &[usize],
+) -> Result<Localised> {
+    let evidence = gatherer.gather(model, photograph, classes)?;
     let objects = classes.iter().zip(evidence.maps).map(|(&class, map)| {
         // A graph cut makes no pass through the network that would heed it.
         gatherer.check_interrupt()?;
@@ -194,7 +195,8 @@ pub fn localise(
         let Choice { mask, markers, bounds, is_empty } = choose(photograph, &map, method)?;
         Ok(Localisation { class, map, markers, mask, bounds, is_empty, unseen: evidence.unseen })
     });
-    objects.collect()
+    let objects = objects.collect::<Result<_>>()?;
+    Ok(Localised { objects, scores: evidence.scores })
 }
 
 /// What a method chooses from a map.

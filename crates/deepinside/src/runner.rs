@@ -19,6 +19,8 @@ pub struct ScoreRunner {
     /// The observed layers and their extents without the batch axis.
     layer_shapes: Vec<(ValueId, Vec<usize>)>,
     origins: Arc<Origins>,
+    /// The picture that [`ScoreRunner::scores`] took forward last, with its scores, until another goes forward.
+    last: Option<(Vec<f32>, Scores)>,
 }
 
 /// What a network thinks of one picture.
@@ -66,6 +68,7 @@ impl ScoreRunner {
             score: score.clone(),
             layer_shapes: layer_shapes.collect(),
             origins: Arc::new(Origins::new(&model.graph, model.input, score.value)),
+            last: None,
         })
     }
 
@@ -81,6 +84,7 @@ impl ScoreRunner {
             score: self.score.clone(),
             layer_shapes: self.layer_shapes.clone(),
             origins: Arc::clone(&self.origins),
+            last: None,
         })
     }
 
@@ -106,12 +110,29 @@ impl ScoreRunner {
     /// When there are more or fewer numbers, scores are not finite, or the computation is to stop.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
         self.check_interrupt()?;
+        self.last = None;
         self.session.forward(&[(self.input, picture)])?;
         self.session.threads().interrupt().count_step();
         let (numbers, output) =
             (self.session.activation(self.score.value)?, self.session.activation(self.score.output)?);
         Scores::read(&self.score, &numbers, &output)
             .map_err(|error| self.origins.explain(error, picture, self.session.threads()))
+    }
+
+    /// The same, without another pass where this picture went forward last.
+    ///
+    /// # Errors
+    /// As [`ScoreRunner::forward`].
+    pub fn scores(&mut self, picture: &[f32]) -> Result<Scores> {
+        self.check_interrupt()?;
+        if let Some((last, scores)) = &self.last
+            && last == picture
+        {
+            return Ok(scores.clone());
+        }
+        let scores = self.forward(picture)?;
+        self.last = Some((picture.to_vec(), scores.clone()));
+        Ok(scores)
     }
 
     /// The gradient of one class score with respect to the last picture, `C × H × W`.

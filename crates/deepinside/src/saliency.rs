@@ -6,13 +6,13 @@
 
 use deepinside_vision::{Array, Crop, Photograph};
 
-use crate::classify::{Prediction, mean_scores, prediction, predictions};
+use crate::classify::{Classification, Prediction, mean_scores, prediction};
 use crate::{Error, Model, Result, ScoreRunner};
 
 /// Which of a photograph's classes a map is made for, and from which part of it.
 #[derive(Debug, Clone, Default)]
 pub struct SaliencyOptions {
-    /// The class; the most probable one when not given.
+    /// The class; the most probable one of the model's own crop when not given.
     pub class: Option<usize>,
     /// The class whose score is subtracted: the map is then of the margin between the two.
     pub minus: Option<usize>,
@@ -35,8 +35,10 @@ impl SaliencyOptions {
 pub struct Saliency {
     /// The class, with its score for this crop.
     pub class: Prediction,
-    /// The most probable classes.
+    /// The most probable classes, by the model's own crop.
     pub top: Vec<Prediction>,
+    /// What this crop says, where the class was not named and this crop would have chosen another.
+    pub other_choice: Option<Prediction>,
     /// The part of the photograph.
     pub crop: Crop,
     /// What the network read, `C × H × W`.
@@ -87,23 +89,27 @@ pub fn saliencies(
         let extents = array.shape()[1..].to_vec();
         Ok(Array::new(extents.clone(), array.data()[..extents.iter().product()].to_vec())?)
     };
-    let average = if options.ten_crop_prediction {
+    let input = first(model.inputs(photograph, &[crop])?)?;
+    let classification = if options.ten_crop_prediction {
         let mut scores = Vec::new();
         for crop in Crop::TEN {
             scores.push(runner.forward(model.inputs(photograph, &[crop])?.data())?);
         }
-        mean_scores(&scores)
+        let mean = mean_scores(&scores).ok_or_else(|| Error::Model("no crop was looked at".to_owned()))?;
+        Classification::from_scores(mean)
+    } else if crop == model.crop {
+        Classification::from_scores(runner.scores(input.data())?)
     } else {
-        None
+        Classification::of(model, photograph, |own| runner.scores(own))?
     };
-    let input = first(model.inputs(photograph, &[crop])?)?;
-    let scores = runner.forward(input.data())?;
-    let ranked = average.as_ref().unwrap_or(&scores);
-    let classes = wanted.among(&predictions(model, ranked, usize::MAX));
+    let scores = runner.scores(input.data())?;
+    let classes = wanted.among(&classification.top(model, usize::MAX));
+    let is_chosen = matches!(wanted, Wanted::Top(_)) && !options.ten_crop_prediction;
+    let other_choice = classification.other_choice(model, &scores).filter(|_| is_chosen);
     if let Some(&index) = classes.iter().chain(&options.minus).find(|&&class| class >= model.score.classes) {
         return Err(Error::ClassOutOfRange { index, classes: model.score.classes });
     }
-    let top = predictions(model, ranked, 5);
+    let top = classification.top(model, 5);
     let one = |class: usize| {
         let gradient = match options.minus {
             Some(minus) => runner.gradient_of_difference(class, minus)?,
@@ -112,6 +118,7 @@ pub fn saliencies(
         Ok(Saliency {
             class: prediction(model, &scores, class),
             top: top.clone(),
+            other_choice: other_choice.clone(),
             crop,
             map: largest_magnitude(&gradient)?,
             input: input.clone(),

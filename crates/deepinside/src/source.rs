@@ -15,32 +15,12 @@ use crate::{BackwardRule, Interrupt, Model, Result, ScoreRunner, Scores};
 pub(crate) struct Source {
     /// One for a single picture; for several as many as there are threads, which wait less where each has a picture than where they
     /// share every layer.
-    workers: Vec<Worker>,
+    workers: Vec<ScoreRunner>,
     /// Whether the gradient with respect to the picture is read.
     reads_input: bool,
     /// Of which layers class activation maps are made.
     layers: Vec<ValueId>,
     threads: Threads,
-}
-
-/// What one picture at a time takes.
-struct Worker {
-    runner: ScoreRunner,
-    /// Which picture of those that are looked at went forward last, and its scores.
-    last: Option<(usize, Scores)>,
-}
-
-impl Worker {
-    fn scores(&mut self, index: usize, input: &[f32]) -> Result<Scores> {
-        if let Some((last, scores)) = &self.last
-            && *last == index
-        {
-            return Ok(scores.clone());
-        }
-        let scores = self.runner.forward(input)?;
-        self.last = Some((index, scores.clone()));
-        Ok(scores)
-    }
 }
 
 impl Source {
@@ -56,7 +36,7 @@ impl Source {
         threads: &Threads,
     ) -> Result<Self> {
         let runner = ScoreRunner::observing(model, Some(rule), &layers, threads)?;
-        let workers = vec![Worker { runner, last: None }];
+        let workers = vec![runner];
         Ok(Self { workers, reads_input, layers, threads: threads.clone() })
     }
 
@@ -72,33 +52,21 @@ impl Source {
 
     /// From now on every pass stops when this interrupt is set.
     pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
-        self.workers.iter_mut().for_each(|worker| worker.runner.set_interrupt(interrupt));
+        self.workers.iter_mut().for_each(|worker| worker.set_interrupt(interrupt));
     }
 
     /// # Errors
     /// [`crate::Error::Interrupted`] when it was asked to stop.
     pub fn check_interrupt(&self) -> Result<()> {
-        self.workers[0].runner.check_interrupt()
+        self.workers[0].check_interrupt()
     }
 
-    /// Forgets which pictures went forward: others come now.
-    pub fn forget(&mut self) {
-        self.workers.iter_mut().for_each(|worker| worker.last = None);
-    }
-
-    /// The scores of some pictures. Where [`Source::for_each`] is then called for the same ones, and they are no more than there are
-    /// threads, they do not go forward again.
+    /// The scores of a picture. Where [`Source::for_each`] is then called for it alone, it does not go forward again.
     ///
     /// # Errors
-    /// When a picture does not fit, or somebody asked to stop.
-    pub fn scores(&mut self, inputs: &[&[f32]]) -> Result<Vec<Scores>> {
-        self.hire(inputs.len())?;
-        let mut all = Vec::new();
-        each(&mut self.workers, &self.threads, inputs, Worker::scores, |_, scores| {
-            all.push(scores);
-            Ok(())
-        })?;
-        Ok(all)
+    /// When the picture does not fit, or somebody asked to stop.
+    pub fn score(&mut self, input: &[f32]) -> Result<Scores> {
+        self.workers[0].scores(input)
     }
 
     /// Hands over the maps of some pictures, one after the other, with the position of the picture: per class the saliency of the
@@ -118,7 +86,7 @@ impl Source {
         if let Some(noise) = options.noise {
             let mut random = Random::new(noise.seed);
             for (index, input) in inputs.iter().enumerate() {
-                all.push(self.workers[0].scores(index, input)?);
+                all.push(self.workers[0].scores(input)?);
                 let (found, gradients) = self.mean_over_noise(input, classes, options, noise, &mut random)?;
                 take(index, &found, gradients)?;
             }
@@ -126,9 +94,9 @@ impl Source {
         }
         self.hire(inputs.len())?;
         let Self { workers, reads_input, layers, threads } = self;
-        let work = |worker: &mut Worker, index: usize, input: &[f32]| {
-            let scores = worker.scores(index, input)?;
-            let mut found = maps(&mut worker.runner, layers, classes, options)?;
+        let work = |worker: &mut ScoreRunner, input: &[f32]| {
+            let scores = worker.scores(input)?;
+            let mut found = maps(worker, layers, classes, options)?;
             let gradients = finish(&mut found, *reads_input)?;
             Ok((scores, found, gradients))
         };
@@ -155,10 +123,9 @@ impl Source {
             .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
         let deviation = deviation as f32 * (high - low);
         let mut noise = vec![0.0; input.len()];
-        let work = |worker: &mut Worker, _: usize, input: &[f32]| {
-            worker.last = None;
-            worker.runner.forward(input)?;
-            maps(&mut worker.runner, layers, classes, options)
+        let work = |worker: &mut ScoreRunner, input: &[f32]| {
+            worker.forward(input)?;
+            maps(worker, layers, classes, options)
         };
         let mut sums: Vec<Vec<Array>> = Vec::new();
         for first in (0..samples).step_by(threads.count()) {
@@ -195,7 +162,7 @@ impl Source {
     /// Takes memory for so many pictures at the same time, one for each thread at most.
     fn hire(&mut self, pictures: usize) -> Result<()> {
         while self.workers.len() < pictures.min(self.threads.count()) {
-            self.workers.push(Worker { runner: self.workers[0].runner.another()?, last: None });
+            self.workers.push(self.workers[0].another()?);
         }
         Ok(())
     }
@@ -203,18 +170,18 @@ impl Source {
 
 /// Computes something for each picture, as many at the same time as there are workers, and hands it over in order.
 fn each<T: Send>(
-    workers: &mut [Worker],
+    workers: &mut [ScoreRunner],
     threads: &Threads,
     inputs: &[&[f32]],
-    work: impl Fn(&mut Worker, usize, &[f32]) -> Result<T> + Sync,
+    work: impl Fn(&mut ScoreRunner, &[f32]) -> Result<T> + Sync,
     mut take: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
     let count = workers.len();
     for (round, inputs) in inputs.chunks(count).enumerate() {
         let first = round * count;
         let found: Vec<T> = threads.run(|| {
-            let pictures = workers.par_iter_mut().zip(inputs).enumerate().with_max_len(1);
-            pictures.map(|(index, (worker, input))| work(worker, first + index, input)).collect::<Result<_>>()
+            let pictures = workers.par_iter_mut().zip(inputs).with_max_len(1);
+            pictures.map(|(worker, input)| work(worker, input)).collect::<Result<_>>()
         })?;
         found.into_iter().enumerate().try_for_each(|(index, found)| take(first + index, found))?;
     }

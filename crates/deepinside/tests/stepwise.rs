@@ -243,7 +243,7 @@ fn maps_do_not_depend_on_how_many_pictures_are_computed_at_a_time() {
             // The second photograph must not meet scores of the first.
             let other = Photograph::new(40, 50, 3, vec![0.25; 6000]).unwrap();
             gatherer.gather_wanted(&model, &other, &Wanted::Top(2)).unwrap();
-            gatherer.gather_wanted(&model, &photograph, &Wanted::Top(2)).unwrap()
+            gatherer.gather_wanted(&model, &photograph, &Wanted::Top(2)).unwrap().1
         };
         let alone = gather(1);
         for threads in [2, 3, 20] {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use deepinside::classify::{Prediction, prediction, predictions};
+use deepinside::classify::{Classification, Prediction, prediction};
 use deepinside::compare::{
     ComparedOperator, Position, RULES, ShownGradient, Unit, UnitGradient, UnitRunner, operators,
 };
@@ -73,8 +73,14 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         let photograph = model.load_photograph(path)?;
         let input = model.inputs(&photograph, &[arguments.unit.crop.unwrap_or(model.crop)])?;
         let input = Array::new(&input.shape()[1..], input.data().to_vec())?;
-        let seen = scores.forward(input.data())?;
-        let top = predictions(&model, &seen, 5);
+        let classification = Classification::of(&model, &photograph, |own| scores.scores(own))?;
+        let seen = scores.scores(input.data())?;
+        let top = classification.top(&model, 5);
+        if asked.is_none() {
+            let (other, chosen) = (classification.other_choice(&model, &seen), &top.first());
+            let chosen = chosen.map_or("", |best| &best.name);
+            super::say_other_choice(&model, "this crop", chosen, other.as_ref());
+        }
         let unit = match &asked {
             Some(unit) => unit.clone(),
             None => Unit::class(&model, top.first().map(|best| best.index).unwrap_or_default())?,

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use deepinside::Threads;
-use deepinside::classify::Prediction;
+use deepinside::classify::{Classification, Prediction};
 use deepinside::file_name::portable;
 use deepinside::layers::{LayerMaps, LayersOptions, layers, scaled_grid};
 use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Content;
 use deepinside::vision::{Array, ColourMap, Crop};
+use deepinside::{ScoreRunner, Threads};
 use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, LayersArguments, MapScaling};
@@ -56,7 +56,24 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;
         let input = model.inputs(&photograph, &[arguments.gradient.crop.unwrap_or(default_crop)])?;
-        let result = layers(&model, input.data(), &options, &threads)?;
+        let mut options = options;
+        let mut own = None;
+        // The recipe `original` chooses by what it shows, as the class project did.
+        if options.class.is_none()
+            && !original
+            && arguments.gradient.crop.is_some_and(|crop| crop != model.crop)
+        {
+            let mut runner = ScoreRunner::new(&model, None, &threads)?;
+            let classification = Classification::of(&model, &photograph, |own| runner.scores(own))?;
+            options.class = classification.top(&model, 1).first().map(|best| best.index);
+            own = Some(classification);
+        }
+        let mut result = layers(&model, input.data(), &options, &threads)?;
+        if let Some(classification) = own {
+            let seen = result.top.first().filter(|seen| seen.index != result.class.index);
+            super::say_other_choice(&model, "this crop", &result.class.name, seen);
+            result.top = classification.top(&model, 5);
+        }
         let stem = output::stem(path);
         let folder = match (&arguments.output, paths.len()) {
             (Some(folder), 1) => folder.clone(),

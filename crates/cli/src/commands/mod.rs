@@ -24,6 +24,7 @@ pub mod trace;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use deepinside::classify::Prediction;
 use deepinside::record::HashedFile;
 use deepinside::vision::Array;
 use deepinside::vision::normalise::{Normalised, Scaling, normalise};
@@ -131,6 +132,16 @@ fn hashes(model: &Model) -> Outcome<BTreeMap<String, String>> {
 fn scaled(map: &Array, scaling: Scaling) -> Outcome<Normalised> {
     expect_finite(|| "the numbers of the saliency map".to_owned(), map.data())?;
     Ok(normalise(map, scaling)?)
+}
+
+/// Says that other parts of a photograph would have chosen another class than the model's own crop.
+fn say_other_choice(model: &Model, parts: &str, chosen: &str, other: Option<&Prediction>) {
+    if let Some(Prediction { name, probability, .. }) = other {
+        progress::note(format_args!(
+            "note: {parts} would name '{name}' (p = {probability:.3}); explained is '{chosen}', which the model names by its own crop ({})",
+            model.crop
+        ));
+    }
 }
 
 /// Says how much of a photograph no crop shows.

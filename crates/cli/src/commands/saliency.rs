@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use deepinside::classify::{Prediction, prediction, predictions};
+use deepinside::classify::{Prediction, prediction};
 use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliencies};
 use deepinside::vision::figure::{Figure, Panel};
@@ -27,6 +27,9 @@ struct Result<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     minus: Option<String>,
     crop: &'a str,
+    /// What this crop, or these crops together, would have chosen, where that is another class than the model's own crop chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_choice: Option<&'a Prediction>,
     /// The share of the map that no crop shows, where it is 0.
     unseen: f64,
     /// Whether the map is the same everywhere, so that the picture shows nothing.
@@ -86,6 +89,7 @@ struct Made<'a> {
     class: &'a Prediction,
     top: &'a [Prediction],
     crop: &'a str,
+    other_choice: Option<&'a Prediction>,
     map: &'a Array,
     gradient: Option<&'a Array>,
     unseen: f64,
@@ -112,10 +116,12 @@ impl Task<'_> {
             let photograph = self.model.load_photograph(path)?;
             for result in saliencies(self.model, &mut runner, &photograph, &options, &self.wanted)? {
                 let picture = picture(self.model, &photograph, &result, arguments)?;
-                let Saliency { class, top, crop, map, gradient, .. } = &result;
-                let crop = crop.to_string();
+                let Saliency { class, top, other_choice, crop, map, gradient, .. } = &result;
+                let (crop, other_choice) = (crop.to_string(), other_choice.as_ref());
+                say_other(self.model, &format!("the crop {crop}"), top, other_choice);
                 let gradient = Some(gradient);
-                let made = Made { class, top, crop: &crop, map, gradient, unseen: 0.0, picture };
+                let made =
+                    Made { class, top, crop: &crop, other_choice, map, gradient, unseen: 0.0, picture };
                 self.keep(path, start, made)?;
             }
             Ok(())
@@ -147,9 +153,13 @@ impl Task<'_> {
         pictures::each(&self.paths, |path| {
             let start = Instant::now();
             let photograph = model.load_photograph(path)?;
-            let evidence = gatherer.gather_wanted(model, &photograph, &self.wanted)?;
+            let (classification, evidence) = gatherer.gather_wanted(model, &photograph, &self.wanted)?;
             super::say_unseen(evidence.unseen);
-            let top = predictions(model, &evidence.scores, 5);
+            let top = classification.top(model, 5);
+            let other_choice = classification
+                .other_choice(model, &evidence.scores)
+                .filter(|_| matches!(self.wanted, Wanted::Top(_)));
+            say_other(model, &name, &top, other_choice.as_ref());
             for (index, (&class, map)) in evidence.classes.iter().zip(&evidence.maps).enumerate() {
                 let class = prediction(model, &evidence.scores, class);
                 let scaled = displayed(map, &class, arguments)?;
@@ -165,7 +175,17 @@ impl Task<'_> {
                 };
                 let unseen = evidence.unseen;
                 let gradient = evidence.gradients.get(index);
-                let made = Made { class: &class, top: &top, crop: &name, map, gradient, unseen, picture };
+                let other_choice = other_choice.as_ref();
+                let made = Made {
+                    class: &class,
+                    top: &top,
+                    crop: &name,
+                    other_choice,
+                    map,
+                    gradient,
+                    unseen,
+                    picture,
+                };
                 self.keep(path, start, made)?;
             }
             Ok(())
@@ -201,12 +221,19 @@ impl Task<'_> {
             class: made.class,
             minus: self.minus.map(|minus| self.model.class_name(minus)),
             crop: made.crop,
+            other_choice: made.other_choice,
             unseen: made.unseen,
             constant_map: made.map.data().iter().all(|number| Some(number) == made.map.data().first()),
             output,
             seconds: start.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// Says which class the parts that were looked at would have chosen, where it is another.
+fn say_other(model: &Model, parts: &str, top: &[Prediction], other: Option<&Prediction>) {
+    let chosen = top.first().map_or("", |best| &best.name);
+    super::say_other_choice(model, parts, chosen, other);
 }
 
 /// A map in [0, 1], with what must be said about it.

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use deepinside::classify::predictions;
 use deepinside::vision::Array;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -85,7 +84,7 @@ pub struct Comparison {
     cells: Vec<Vec<Cell>>,
     /// The names of the methods.
     methods: Vec<String>,
-    /// The most probable classes by the first method's crops.
+    /// The most probable classes, by the model's own crop.
     top: Vec<ClassScore>,
     /// The command lines that make the maps, one a line.
     command: String,
@@ -125,8 +124,7 @@ pub async fn compare(
                 )));
             }
             if top.is_empty() {
-                let best = predictions(subject.model, &made.scores, 5);
-                top = best.into_iter().map(ClassScore::from).collect();
+                top = made.top.into_iter().map(ClassScore::from).collect();
             }
             let line = |&class: &usize| {
                 options.flags(subject.command("saliency").option("--class", Some(class))).finish()

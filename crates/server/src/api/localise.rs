@@ -7,7 +7,7 @@ use deepinside::vision::graph_cut::{CutOptions, Marker};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::choices::expect_within;
+use super::choices::{ClassScore, expect_within};
 use super::saliency::class_list;
 use super::subject::{Subject, compute};
 use crate::SharedState;
@@ -119,6 +119,10 @@ pub struct FoundObject {
 pub struct Localised {
     /// One for each class.
     objects: Vec<FoundObject>,
+    /// What the crops of the maps together say, where no class was named and they would have chosen another than the model's
+    /// own crop, whose choice is localised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_choice: Option<ClassScore>,
     /// The first object's pixels (1), height × width of the preview.
     mask: Numbers,
     /// What was known before the cut: 0 unknown, 1 background, 2 object. Only graph cuts have it.
@@ -205,23 +209,18 @@ pub async fn localise(
         // A copy, since a graph cut asks for all its values, which a photograph keeps once they were made.
         let frame = subject.frame()?.into_owned();
         let gathering = &method.evidence;
-        // Classes that were named are looked for one after the other.
-        interrupt.expect_steps(match &classes {
-            Some(classes) => classes.len() * gathering.passes(1),
-            None => gathering.passes(request.top as usize),
-        });
-        let objects =
+        interrupt.expect_steps(gathering.passes(classes.as_ref().map_or(request.top as usize, Vec::len)));
+        let (objects, other_choice) =
             subject.prepared.with_gatherer(subject.purpose(), gathering, interrupt, |gatherer| {
-                let mut objects = Vec::new();
-                match &classes {
-                    None => objects = find(model, gatherer, &frame, &method, None, request.top as usize)?,
-                    Some(classes) => {
-                        for &class in classes {
-                            objects.extend(find(model, gatherer, &frame, &method, Some(class), 1)?);
-                        }
-                    }
-                }
-                Ok(objects)
+                let Some(named) = &classes else {
+                    // Of the whole photograph, as everywhere; only maps are of the reduced one.
+                    let classification = gatherer.classify(model, &*subject.photograph()?)?;
+                    let best = classification.top(model, request.top as usize);
+                    let best: Vec<usize> = best.iter().map(|best| best.index).collect();
+                    let found = find(model, gatherer, &frame, &method, &best)?;
+                    return Ok((found.objects, classification.other_choice(model, &found.scores)));
+                };
+                Ok((find(model, gatherer, &frame, &method, named)?.objects, None))
             })?;
         let first = objects.first().ok_or_else(|| Problem::conflict("the model has no class"))?;
         let shape = [frame.height(), frame.width()];
@@ -255,6 +254,7 @@ pub async fn localise(
         Ok(Localised {
             mask: Numbers::of_bytes(&shape, &mask),
             markers,
+            other_choice: other_choice.map(ClassScore::from),
             map: Numbers::from(&first.map),
             objects: objects.iter().map(found).collect(),
             command: commands.join("\n"),

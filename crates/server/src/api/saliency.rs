@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use deepinside::classify::{Prediction, prediction, predictions};
+use deepinside::Model;
+use deepinside::classify::{Classification, Prediction, prediction};
 use deepinside::evidence::{EvidenceOptions, Noise};
 use deepinside::saliency::largest_magnitude;
 use deepinside::vision::{Array, Crop, Photograph};
-use deepinside::{Model, Scores};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -174,8 +174,12 @@ pub struct SaliencyAnswer {
     /// The share of the photograph that none of several crops shows; the maps are 0 there.
     #[schema(minimum = 0.0, maximum = 1.0)]
     unseen: f64,
-    /// The most probable classes.
+    /// The most probable classes, by the model's own crop.
     top: Vec<ClassScore>,
+    /// What the parts that were looked at say together, where no class was named and they would have chosen another than the
+    /// model's own crop, whose choice is explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_choice: Option<ClassScore>,
     /// The command lines that do the same, one a line. For photographs of more than 1024 pixels a side, maps that are averaged over
     /// crops, noise or smoothing are made of the reduced photograph here and differ in detail.
     command: String,
@@ -191,8 +195,10 @@ pub struct Maps {
     pub region: [f64; 4],
     /// The share of the photograph that none of several crops shows.
     pub unseen: f64,
-    /// What the network thinks.
-    pub scores: Scores,
+    /// The most probable classes, by the model's own crop.
+    pub top: Vec<Prediction>,
+    /// What the parts that were looked at say, where no class is named and they would have chosen another.
+    pub other_choice: Option<Prediction>,
 }
 
 /// Makes the maps of some classes, of the best one where none is named; where `minus` is, of how far their scores exceed that
@@ -220,8 +226,14 @@ pub fn make_maps(
     let input = model.inputs(&photograph, &[crop])?;
     let rule = Some(options.rule.into());
     subject.prepared.with_runner(subject.purpose(), rule, subject.interrupt, |runner| {
-        let scores = runner.forward(input.data())?;
-        let classes = chosen(model, &scores, classes);
+        let classification = if crop == model.crop {
+            Classification::from_scores(runner.scores(input.data())?)
+        } else {
+            Classification::of(model, &photograph, |own| runner.scores(own))?
+        };
+        let scores = runner.scores(input.data())?;
+        let other_choice = classification.other_choice(model, &scores).filter(|_| classes.is_none());
+        let classes = chosen(model, &classification, classes);
         let mut maps = Vec::with_capacity(classes.len());
         for class in classes {
             let gradient = match minus {
@@ -234,7 +246,8 @@ pub fn make_maps(
             }
             maps.push((prediction(model, &scores, class), map, Some(signed)));
         }
-        Ok(Maps { maps, region: region(model, &photograph, crop)?, unseen: 0.0, scores })
+        let region = region(model, &photograph, crop)?;
+        Ok(Maps { maps, region, unseen: 0.0, top: classification.top(model, 5), other_choice })
     })
 }
 
@@ -248,23 +261,24 @@ fn in_photograph(
     let (model, frame) = (subject.model, subject.frame()?);
     let evidence = options.evidence(model, minus);
     subject.prepared.with_gatherer(subject.purpose(), &evidence, subject.interrupt, |gatherer| {
-        let classes = match classes {
-            Some(classes) => classes.to_vec(),
-            None => chosen(model, &gatherer.scores(model, &frame)?, None),
-        };
+        // Of the whole photograph, as everywhere; only maps are of the reduced one.
+        let classification = gatherer.classify(model, &*subject.photograph()?)?;
+        let is_named = classes.is_some();
+        let classes = chosen(model, &classification, classes);
         let found = gatherer.gather(model, &frame, &classes)?;
+        let other_choice = classification.other_choice(model, &found.scores).filter(|_| !is_named);
         let maps = classes.iter().zip(found.maps);
         let maps = maps.map(|(&class, map)| (prediction(model, &found.scores, class), map, None)).collect();
         let whole = &subject.kept.photograph;
         let region = [0.0, 0.0, whole.width() as f64, whole.height() as f64];
-        Ok(Maps { maps, region, unseen: found.unseen, scores: found.scores })
+        Ok(Maps { maps, region, unseen: found.unseen, top: classification.top(model, 5), other_choice })
     })
 }
 
-fn chosen(model: &Model, scores: &Scores, classes: Option<&[usize]>) -> Vec<usize> {
+fn chosen(model: &Model, classification: &Classification, classes: Option<&[usize]>) -> Vec<usize> {
     match classes {
         Some(classes) => classes.to_vec(),
-        None => predictions(model, scores, 1).iter().map(|best| best.index).collect(),
+        None => classification.top(model, 1).iter().map(|best| best.index).collect(),
     }
 }
 
@@ -350,7 +364,8 @@ pub async fn saliency(
         };
         Ok(SaliencyAnswer {
             command: commands.join("\n"),
-            top: predictions(subject.model, &made.scores, 5).into_iter().map(Into::into).collect(),
+            top: made.top.into_iter().map(Into::into).collect(),
+            other_choice: made.other_choice.map(Into::into),
             maps: made.maps.into_iter().map(answered).collect(),
             region: made.region,
             unseen: made.unseen,

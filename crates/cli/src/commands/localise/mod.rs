@@ -5,9 +5,10 @@ mod method;
 
 use std::time::Instant;
 
+use deepinside::classify::Prediction;
 use deepinside::evidence::Gatherer;
 use deepinside::file_name::portable;
-use deepinside::localise::{Localisation, Method, Rule, localise};
+use deepinside::localise::{Localisation, Localised, Method, Rule, localise};
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Scaling;
 use deepinside::vision::{ColourMap, Photograph, Picture, annotate};
@@ -31,6 +32,9 @@ struct Result<'a> {
     method: &'a str,
     /// The share of the photograph that no crop shows.
     unseen: f64,
+    /// What the crops of the map would have chosen, where that is another class than the model's own crop chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_choice: Option<Prediction>,
     boxes: Vec<Box<'a>>,
     output: String,
     seconds: f64,
@@ -79,7 +83,14 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     let outcome = pictures::each(&paths, |path| {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;
-        let objects = localise(&model, &mut gatherer, &photograph, &method, class, arguments.top)?;
+        let classification =
+            if class.is_none() { Some(gatherer.classify(&model, &photograph)?) } else { None };
+        let top = classification.as_ref().map(|own| own.top(&model, arguments.top)).unwrap_or_default();
+        let classes = class.map_or_else(|| top.iter().map(|best| best.index).collect(), |class| vec![class]);
+        let Localised { objects, scores } = localise(&model, &mut gatherer, &photograph, &method, &classes)?;
+        let other_choice = classification.and_then(|own| own.other_choice(&model, &scores));
+        let chosen = top.first().map_or("", |best| &best.name);
+        crate::commands::say_other_choice(&model, "the crops of the map", chosen, other_choice.as_ref());
         let picture = picture(&model, &photograph, &objects)?;
         let stem = output::stem(path);
         let file = to.file(&stem, "-localised.png");
@@ -115,6 +126,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
                 image: &path.to_string_lossy(),
                 method: &method.title(),
                 unseen: objects.first().map_or(0.0, |best| best.unseen),
+                other_choice,
                 boxes: boxes.collect(),
                 output: file.to_string_lossy().into_owned(),
                 seconds: start.elapsed().as_secs_f64(),
