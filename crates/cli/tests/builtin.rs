@@ -26,6 +26,70 @@ fn it_names_the_example_photographs() {
     }
 }
 
+/// Other parts of the cat, and the mean of ten crops, would name an Egyptian cat; `localise`, which looks at the whole
+/// photograph, and `--ten-crops` explained that class while `classify` and `saliency` said another.
+#[test]
+fn one_photograph_has_one_answer_in_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let cat = example("cat.png");
+    let seen = |crop: &str| {
+        let found = json(&deepinside(["classify", "--json", "--crop", crop, &cat])).remove(0);
+        found["top"][0]["index"].clone()
+    };
+    let own = json(&deepinside(["classify", "--json", &cat])).remove(0);
+    let (own, top) = (own["top"][0]["index"].clone(), own["top"].clone());
+    assert_eq!(seen("centre"), own);
+    let commands: [(&[&str], Option<&str>); 7] = [
+        (&["saliency"], None),
+        (&["saliency", "--smoothing", "0.02"], None),
+        (&["saliency", "--ten-crops"], Some("ten")),
+        (&["saliency", "--crop", "whole"], Some("whole")),
+        (&["layers", "--crop", "whole"], Some("whole")),
+        (&["compare", "--crop", "whole"], Some("whole")),
+        (&["localise"], Some("whole")),
+    ];
+    for (command, other) in commands {
+        let to = folder.path().join(command.join("")).to_string_lossy().into_owned()
+            + if command[0] == "layers" { "" } else { ".png" };
+        let output = deepinside([command, &[&cat, "--json", "-o", &to]].concat());
+        let object = json(&output).remove(0);
+        let class = match command[0] {
+            "localise" => &object["boxes"][0]["index"],
+            "compare" => &object["unit"]["class"]["index"],
+            _ => &object["class"]["index"],
+        };
+        assert_eq!(*class, own, "{command:?}");
+        if command[0] != "localise" {
+            assert_eq!(object["top"][0], top[0], "{command:?}");
+        }
+        let named = other.map_or(serde_json::Value::Null, seen);
+        assert_ne!(named, own, "{command:?}: the photograph shows nothing then");
+        assert_eq!(object["other_choice"]["index"], named, "{command:?}");
+        assert_eq!(stderr(&output).contains("by its own crop (centre)"), other.is_some(), "{command:?}");
+    }
+    // A class that is named is not chosen, and the class project's recipe chooses by ten crops.
+    let named = deepinside([
+        "saliency",
+        "--class",
+        "285",
+        "--ten-crops",
+        &cat,
+        "--json",
+        "-o",
+        &to_png(folder.path()),
+    ]);
+    assert!(json(&named)[0]["other_choice"].is_null() && !stderr(&named).contains("its own crop"));
+    let original =
+        deepinside(["saliency", "--recipe", "original", &cat, "--json", "-o", &to_png(folder.path())]);
+    let original = json(&original).remove(0);
+    assert_eq!(original["class"]["index"], original["top"][0]["index"]);
+    assert!(original["other_choice"].is_null());
+}
+
+fn to_png(folder: &Path) -> String {
+    folder.join("map.png").to_string_lossy().into_owned()
+}
+
 #[test]
 fn the_readme_s_first_command_writes_a_saliency_map() {
     let folder = tempfile::tempdir().unwrap();

@@ -60,7 +60,8 @@ impl Default for EvidenceOptions {
 }
 
 impl EvidenceOptions {
-    /// How many passes through the network, forward and backward, the maps of that many classes take at most.
+    /// How many passes through the network, forward and backward, the maps of that many classes take at most, the choice of the
+    /// class included.
     pub fn passes(&self, classes: usize) -> usize {
         let of_a_picture = 1 + classes;
         let of_a_crop = match self.noise {
@@ -70,7 +71,7 @@ impl EvidenceOptions {
         };
         let gradient_is_there = self.rules.contains(&BackwardRule::Gradient);
         let sources = self.rules.len() + usize::from(self.activations.is_some() && !gradient_is_there);
-        sources * self.crops.len() * of_a_crop
+        1 + sources * self.crops.len() * of_a_crop
     }
 
     /// # Errors

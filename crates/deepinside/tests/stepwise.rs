@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use deepinside::class_model::{Ascent, Objective, Recipe, Wish};
+use deepinside::classify::Classification;
 use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::probe::Probe;
-use deepinside::saliency::Wanted;
+use deepinside::saliency::{SaliencyOptions, Wanted, saliency};
 use deepinside::vision::{Crop, Photograph};
-use deepinside::{BackwardRule, Error, Interrupt, Model, ScoreRunner, Settings, Threads};
+use deepinside::{
+    BackwardRule, Error, InputSettings, Interrupt, Model, ScoreRunner, Settings, Size, Threads,
+};
 
 fn model() -> Model {
     let network = "../cli/tests/fixtures/onnx/residual/model.onnx";
@@ -251,6 +254,46 @@ fn maps_do_not_depend_on_how_many_pictures_are_computed_at_a_time() {
             assert_eq!(several.maps, alone.maps);
             assert_eq!((several.scores, several.classes), (alone.scores.clone(), alone.classes.clone()));
         }
+    }
+}
+
+/// The class is chosen by the model's own crop: where maps are of that crop, its forward pass serves both, and of other crops
+/// it takes one pass more.
+#[test]
+fn choosing_the_class_by_the_own_crop_takes_no_pass_where_maps_are_of_it() {
+    let prepared = InputSettings { resize: Some(Size::Side(48)), ..InputSettings::default() };
+    let network =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/tests/fixtures/onnx/residual/model.onnx");
+    let model = Model::open(&network, Settings { input: prepared, ..Settings::default() }).unwrap();
+    let threads = Threads::new(2).unwrap();
+    let numbers = noise(90 * 120 * 3).iter().map(|number| number.abs()).collect();
+    let photograph = Photograph::new(90, 120, 3, numbers).unwrap();
+    let own = ScoreRunner::new(&model, None, &threads)
+        .unwrap()
+        .forward(model.inputs(&photograph, &[model.crop]).unwrap().data())
+        .unwrap();
+    for (crops, passes) in [(vec![model.crop], 2), (vec![Crop::Whole], 3), (Crop::TEN.to_vec(), 21)] {
+        let options = EvidenceOptions { crops, ..EvidenceOptions::default() };
+        let mut gatherer = Gatherer::new(&model, options.clone(), &threads).unwrap();
+        let interrupt = Interrupt::default();
+        gatherer.set_interrupt(&interrupt);
+        let (classification, evidence) =
+            gatherer.gather_wanted(&model, &photograph, &Wanted::Top(1)).unwrap();
+        assert_eq!(interrupt.steps()[0], passes);
+        assert!(passes <= options.passes(1));
+        assert_eq!(classification, Classification::from_scores(own.clone()).unwrap());
+        assert_eq!(evidence.classes, [classification.top(&model, 1)[0].index]);
+    }
+    let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads).unwrap();
+    for (crop, passes) in [(None, 2), (Some(model.crop), 2), (Some(Crop::Whole), 3)] {
+        let interrupt = Interrupt::default();
+        runner.set_interrupt(interrupt.clone());
+        let options = SaliencyOptions { crop, ..SaliencyOptions::default() };
+        // Another photograph before, whose scores must not be taken for this one's.
+        runner.forward(&input(&model)).unwrap();
+        let found = saliency(&model, &mut runner, &photograph, &options).unwrap();
+        assert_eq!(interrupt.steps()[0], 1 + passes);
+        assert_eq!(found.class.index, found.top[0].index);
     }
 }
 

@@ -25,6 +25,9 @@ use crate::{pictures, progress};
 struct Result<'a> {
     image: &'a str,
     top: &'a [Prediction],
+    /// What this crop would have chosen, where that is another class than the model's own crop chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_choice: Option<Prediction>,
     unit: Found<'a>,
     rules: Vec<Ruled>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,11 +79,9 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         let classification = Classification::of(&model, &photograph, |own| scores.scores(own))?;
         let seen = scores.scores(input.data())?;
         let top = classification.top(&model, 5);
-        if asked.is_none() {
-            let (other, chosen) = (classification.other_choice(&model, &seen), &top.first());
-            let chosen = chosen.map_or("", |best| &best.name);
-            super::say_other_choice(&model, "this crop", chosen, other.as_ref());
-        }
+        let other_choice = classification.other_choice(&model, &seen).filter(|_| asked.is_none());
+        let chosen = top.first().map_or("", |best| &best.name);
+        super::say_other_choice(&model, "this crop", chosen, other_choice.as_ref());
         let unit = match &asked {
             Some(unit) => unit.clone(),
             None => Unit::class(&model, top.first().map(|best| best.index).unwrap_or_default())?,
@@ -128,6 +129,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         output::json(&Result {
             image: &path.to_string_lossy(),
             top: &top,
+            other_choice,
             unit: Found {
                 layer: &model.graph.value(unit.value).name,
                 channel: unit.channel,

@@ -23,6 +23,9 @@ struct Result<'a> {
     image: &'a str,
     top: &'a [Prediction],
     class: &'a Prediction,
+    /// What this crop would have chosen, where that is another class than the model's own crop chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_choice: Option<Prediction>,
     layers: Vec<&'a str>,
     maps: Vec<Drawn<'a>>,
     output: String,
@@ -69,10 +72,11 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             own = Some(classification);
         }
         let mut result = layers(&model, input.data(), &options, &threads)?;
+        let mut other_choice = None;
         if let Some(classification) = own {
-            let seen = result.top.first().filter(|seen| seen.index != result.class.index);
-            super::say_other_choice(&model, "this crop", &result.class.name, seen);
-            result.top = classification.top(&model, 5);
+            let seen = std::mem::replace(&mut result.top, classification.top(&model, 5));
+            other_choice = seen.into_iter().next().filter(|seen| seen.index != result.class.index);
+            super::say_other_choice(&model, "this crop", &result.class.name, other_choice.as_ref());
         }
         let stem = output::stem(path);
         let folder = match (&arguments.output, paths.len()) {
@@ -113,6 +117,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             image: &path.to_string_lossy(),
             top: &result.top,
             class: &result.class,
+            other_choice,
             layers: result.layers.iter().map(|layer| layer.name.as_str()).collect(),
             maps: drawn,
             output: folder.to_string_lossy().into_owned(),

@@ -89,7 +89,7 @@ impl MapOptions {
 
     /// How many passes through the network the maps of that many classes take at most.
     pub fn passes(&self, model: &Model, classes: usize) -> usize {
-        if self.in_photograph() { self.evidence(model, None).passes(classes) } else { 1 + classes }
+        if self.in_photograph() { self.evidence(model, None).passes(classes) } else { 2 + classes }
     }
 
     /// The flags of `deepinside saliency`.
