@@ -6,11 +6,11 @@
 //! stays sharp on early layers; maps of several layers are divided by their means and added. With them the backward pass stops
 //! at a layer, so a map is as coarse as that layer is.
 
-use deepinside_graph::{Op, ValueId};
+use deepinside_graph::{Graph, Op, ValueId};
 use deepinside_vision::Array;
 use serde::Serialize;
 
-use crate::layers::leads_to;
+use crate::layers::{hangs_on, leads_to};
 use crate::score::no_such_value;
 use crate::{Error, Model, Result};
 
@@ -46,6 +46,26 @@ pub struct ActivationMap {
 }
 
 impl ActivationMap {
+    /// Its name in sentences and above pictures.
+    pub fn title(&self) -> String {
+        let name = match self.weighting {
+            Weighting::GradCam => "Grad-CAM",
+            Weighting::LayerCam => "LayerCAM",
+        };
+        match &self.layers {
+            Layers::Last => format!("{name} (last layer)"),
+            Layers::Stages => format!("{name} (all resolutions)"),
+            Layers::Named(names) => format!("{name} ({})", names.join(", ")),
+        }
+    }
+
+    /// Whether all of its layers are known to be batch × channels × rows × columns of the picture, by the operators that compute
+    /// them. A transformer's heads × tokens × tokens have four axes as well, and would be shown as a picture's rows and columns.
+    pub fn is_of_channels(&self, model: &Model) -> bool {
+        let known = channels_first(&model.graph, model.input);
+        self.values(model).is_ok_and(|values| values.iter().all(|value| known[value.index()]))
+    }
+
     /// The values of a network whose activations and gradients are needed.
     ///
     /// # Errors
@@ -98,6 +118,35 @@ impl ActivationMap {
         }
         Ok(values)
     }
+}
+
+/// The values that are batch × channels × rows × columns of the picture: convolutions and poolings define these axes, and what works
+/// number by number, or joins such values, keeps them.
+fn channels_first(graph: &Graph, picture: ValueId) -> Vec<bool> {
+    let hangs = hangs_on(graph, picture);
+    let mut known = vec![false; graph.values().len()];
+    known[picture.index()] = graph.value(picture).shape.extents().len() == 4;
+    for node in graph.nodes() {
+        let defines = match &node.op {
+            Op::Convolution(_) | Op::Deconvolution(_) | Op::Pool(_) | Op::LocalResponseNormalization(_) => {
+                true
+            }
+            Op::BatchNormalization(_)
+            | Op::Binary(_)
+            | Op::Concat(_)
+            | Op::Eltwise(_)
+            | Op::Identity(_)
+            | Op::Pad(_)
+            | Op::ParametricRelu(_)
+            | Op::Resample(_)
+            | Op::Unary(_) => node.inputs.iter().all(|input| known[input.index()] || !hangs[input.index()]),
+            _ => false,
+        };
+        for output in node.outputs.iter().filter(|output| hangs[output.index()]) {
+            known[output.index()] = defines && graph.value(*output).shape.extents().len() == 4;
+        }
+    }
+    known
 }
 
 /// The map of one layer, height × width, 0 or more: from its activation and the gradient of the class score with respect to it,

@@ -115,7 +115,7 @@ pub fn localise_true_class(
     let Some(map) = evidence.maps.first() else {
         return Err(Error::Option("no map was made".to_owned()));
     };
-    let bounds = choose(&photograph, map, method)?.bounds.edges();
+    let bounds = choose(&photograph, map, &evidence.seen, method)?.bounds.edges();
     let seconds = start.elapsed().as_secs_f64();
     let (width, height) = (photograph.width() as f64, photograph.height() as f64);
     let truth = boxes_in_photograph(object, width, height);

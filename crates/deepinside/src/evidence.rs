@@ -7,7 +7,7 @@ use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores, expect_finite
 use deepinside_engine::Threads;
 use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
-use deepinside_vision::{Array, Crop, Photograph, blur};
+use deepinside_vision::{Array, Crop, Photograph, blur, unseen};
 use rayon::prelude::*;
 
 pub use crate::evidence_options::{EvidenceOptions, Noise};
@@ -19,13 +19,21 @@ pub struct Evidence {
     pub scores: Scores,
     /// The classes that were asked for.
     pub classes: Vec<usize>,
-    /// Per class that was asked for the map, height × width of the photograph, 0 or more; 0 where no crop reaches.
+    /// Per class that was asked for the map, height × width of the photograph, 0 or more; 0 where no crop reaches, which says
+    /// nothing: see [`Evidence::seen`].
     pub maps: Vec<Array>,
-    /// The share of the photograph's pixels that no crop reaches.
-    pub unseen: f64,
+    /// The photograph's pixels that a crop reaches, row-major: the same for all maps. See [`deepinside_vision::unseen`].
+    pub seen: Vec<bool>,
     /// Per class the gradients of all crops under the first rule, crops × C × H × W of the network's input: the mean ones over noisy
     /// copies where there are some. None unless [`EvidenceOptions::keeps_gradients`].
     pub gradients: Vec<Array>,
+}
+
+impl Evidence {
+    /// The share of the photograph's pixels that no crop reaches.
+    pub fn unseen(&self) -> f64 {
+        unseen::share(&self.seen)
+    }
 }
 
 /// Gathers evidence with one prepared network.
@@ -133,7 +141,8 @@ impl Gatherer {
         let mut scores = Vec::new();
         // Per class the logarithm of the product of the maps.
         let mut products = vec![vec![0.0f32; height * width]; classes.len()];
-        let (mut factors, mut unseen, mut gradients) = (0, 0.0, Vec::new());
+        let pixels = unseen::seen_in(&seen.regions, height, width)?;
+        let (mut factors, mut gradients) = (0, Vec::new());
         for (first, source) in self.sources.iter_mut().enumerate() {
             let of_input = usize::from(source.reads_input());
             factors += of_input + usize::from(source.maps() > of_input);
@@ -148,8 +157,6 @@ impl Gatherer {
                 if start == 0 {
                     scores.extend(found.scores);
                 }
-                // Every source looks at the same crops.
-                unseen = found.unseen;
                 for (product, maps) in products[chunk].iter_mut().zip(found.maps) {
                     let (of_input, of_layers) = maps.split_at(of_input);
                     for map in of_input {
@@ -163,22 +170,50 @@ impl Gatherer {
         }
         let count = factors as f32;
         let deviation = self.options.smoothing * height.max(width) as f64;
+        let smoother = Smoother::new(&pixels, [height, width], deviation)?;
         let map = |product: Vec<f32>| -> Result<Array> {
             let numbers: Vec<f32> = product.iter().map(|number| (number / count).exp()).collect();
             // Numbers that are none would be hidden by what follows.
             expect_finite(|| "the numbers of the map".to_owned(), &numbers)?;
-            let mut smoothed = blur::gaussian(&Array::new([height, width], numbers)?, deviation)?;
-            // Wide Gaussians are interpolated, which may leave a little less than nothing.
-            smoothed.data_mut().iter_mut().for_each(|number| *number = number.max(0.0));
-            Ok(smoothed)
+            smoother.smoothed(&Array::new([height, width], numbers)?)
         };
         Ok(Evidence {
             scores: mean(&scores)?,
             classes: classes.to_vec(),
             maps: products.into_iter().map(map).collect::<Result<_>>()?,
-            unseen,
             gradients,
+            seen: pixels,
         })
+    }
+}
+
+/// Smooths maps by what was seen of them: pixels that no crop reaches take no part, where they would darken the others, and stay 0.
+struct Smoother<'a> {
+    seen: &'a [bool],
+    deviation: f64,
+    /// How much of the Gaussian around each pixel was seen, where something was not.
+    share: Option<Array>,
+}
+
+impl<'a> Smoother<'a> {
+    fn new(seen: &'a [bool], size: [usize; 2], deviation: f64) -> Result<Self> {
+        let is_whole = deviation == 0.0 || seen.iter().all(|seen| *seen);
+        let ones = || seen.iter().map(|&seen| f32::from(u8::from(seen))).collect();
+        let share = (!is_whole).then(|| blur::gaussian(&Array::new(size, ones())?, deviation)).transpose()?;
+        Ok(Self { seen, deviation, share })
+    }
+
+    fn smoothed(&self, map: &Array) -> Result<Array> {
+        let mut smoothed = blur::gaussian(map, self.deviation)?;
+        // Wide Gaussians are interpolated, which may leave a little less than nothing.
+        smoothed.data_mut().iter_mut().for_each(|number| *number = number.max(0.0));
+        if let Some(share) = &self.share {
+            let seen = self.seen.iter().zip(share.data());
+            for (number, (&seen, &share)) in smoothed.data_mut().iter_mut().zip(seen) {
+                *number = if seen { *number / share.max(1e-3) } else { 0.0 };
+            }
+        }
+        Ok(smoothed)
     }
 }
 
@@ -215,8 +250,6 @@ struct Framed {
     scores: Vec<Scores>,
     /// Of each class.
     maps: Vec<ClassMaps>,
-    /// The share of pixels that no crop reaches.
-    unseen: f64,
     /// Of each class, if they are wanted: crops × C × H × W.
     gradients: Vec<Array>,
 }
@@ -256,12 +289,11 @@ fn framed(
             *number /= count.max(1.0);
         }
     }
-    let unseen = counts.iter().filter(|count| **count == 0.0).count() as f64 / counts.len() as f64;
     let with_crops = |numbers| Ok(Array::new([&[inputs.len()], &shape[..]].concat(), numbers)?);
     let is_read = source.reads_input();
     let gradients =
         gradients.into_iter().filter(|_| is_read).map(with_crops).collect::<Result<Vec<Array>>>()?;
-    Ok(Framed { scores, maps: sums, unseen, gradients })
+    Ok(Framed { scores, maps: sums, gradients })
 }
 
 /// A photograph as the network sees it: crop by crop.
@@ -305,6 +337,18 @@ mod tests {
     use super::*;
     use crate::Settings;
     use crate::class_activation::{ActivationMap, Layers, Weighting};
+
+    /// A Gaussian that counted the pixels that no crop reaches as zeros would darken the border of what was seen, and leak out of it.
+    #[test]
+    fn unseen_pixels_do_not_darken_the_seen_ones_beside_them() {
+        let seen: Vec<bool> = (0..20 * 30).map(|index| index % 30 < 18).collect();
+        let two = seen.iter().map(|&seen| if seen { 2.0 } else { 0.0 }).collect();
+        let map = Array::new([20, 30], two).unwrap();
+        let smoothed = Smoother::new(&seen, [20, 30], 2.5).unwrap().smoothed(&map).unwrap();
+        for (found, expected) in smoothed.data().iter().zip(map.data()) {
+            assert!((found - expected).abs() < 1e-5, "{found} instead of {expected}");
+        }
+    }
 
     /// What large photographs need: 64 million numbers are too many for a test.
     #[test]

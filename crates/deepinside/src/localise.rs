@@ -6,7 +6,7 @@
 use deepinside_vision::expected_overlap::most_overlapping_box;
 use deepinside_vision::graph_cut::{self, CutOptions, Marker};
 use deepinside_vision::regions::{PixelBox, connected_regions};
-use deepinside_vision::{Array, Photograph};
+use deepinside_vision::{Array, Photograph, unseen};
 use serde::Serialize;
 
 use crate::class_activation::{ActivationMap, Layers, Weighting};
@@ -156,14 +156,21 @@ pub struct Localisation {
     pub bounds: PixelBox,
     /// Whether nothing is chosen, so that the box says nothing.
     pub is_empty: bool,
-    /// The share of the photograph's pixels that no crop reaches; there the map is 0.
-    pub unseen: f64,
+    /// The photograph's pixels that a crop reaches, row-major; elsewhere the map is 0 and says nothing.
+    pub seen: Vec<bool>,
 }
 
 impl Localisation {
-    /// Whether the map is the same everywhere: then no pixel changes the score, and the box means nothing.
+    /// Whether the map is the same wherever it was seen: then no pixel changes the score, and the box means nothing.
     pub fn is_constant(&self) -> bool {
-        self.map.is_constant()
+        let mut seen = self.map.data().iter().zip(&self.seen).filter(|(_, seen)| **seen);
+        let first = seen.next();
+        seen.all(|(number, _)| first.is_some_and(|(first, _)| number == first))
+    }
+
+    /// The share of the photograph's pixels that no crop reaches.
+    pub fn unseen(&self) -> f64 {
+        unseen::share(&self.seen)
     }
 }
 
@@ -192,8 +199,8 @@ pub fn localise(
         // A graph cut makes no pass through the network that would heed it.
         gatherer.check_interrupt()?;
         let class = prediction(model, &evidence.scores, class);
-        let Choice { mask, markers, bounds, is_empty } = choose(photograph, &map, method)?;
-        Ok(Localisation { class, map, markers, mask, bounds, is_empty, unseen: evidence.unseen })
+        let Choice { mask, markers, bounds, is_empty } = choose(photograph, &map, &evidence.seen, method)?;
+        Ok(Localisation { class, map, markers, mask, bounds, is_empty, seen: evidence.seen.clone() })
     });
     let objects = objects.collect::<Result<_>>()?;
     Ok(Localised { objects, scores: evidence.scores })
@@ -212,11 +219,12 @@ pub struct Choice {
     pub is_empty: bool,
 }
 
-/// The object's pixels and box for a map of the photograph's size.
+/// The object's pixels and box for a map of the photograph's size. Means, ranges and quantiles are those of the pixels that
+/// were seen, and no other pixel is chosen, but by a cut, which goes by its colour.
 ///
 /// # Errors
-/// When map and photograph differ in size, or a number of the method is out of its range.
-pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<Choice> {
+/// When map, mask and photograph differ in size, or a number of the method is out of its range.
+pub fn choose(photograph: &Photograph, map: &Array, seen: &[bool], method: &Method) -> Result<Choice> {
     if map.shape() != [photograph.height(), photograph.width()] {
         return Err(Error::Option(format!(
             "a map of shape {:?} does not belong to a photograph of {}×{}",
@@ -226,28 +234,33 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
         )));
     }
     let numbers = map.data();
-    let sum: f64 = numbers.iter().map(|&number| f64::from(number)).sum();
-    let mean = sum / numbers.len() as f64;
+    let known = unseen::seen_numbers(map, seen)?;
+    let sum: f64 = known.iter().map(|&number| f64::from(number)).sum();
+    let mean = sum / known.len().max(1) as f64;
+    let is_constant = known.iter().all(|number| Some(number) == known.first());
+    let chosen = |is_chosen: &dyn Fn(f32) -> bool| -> Vec<bool> {
+        numbers.iter().zip(seen).map(|(&number, &seen)| seen && is_chosen(number)).collect()
+    };
     let mut best_box = None;
     let (mask, markers) = match method.rule {
         Rule::Value(share) => {
             let (low, high) =
-                numbers.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &number| {
+                known.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &number| {
                     (low.min(number), high.max(number))
                 });
             let threshold = low + within(share, "a share of the range")? as f32 * (high - low);
-            (numbers.iter().map(|&number| number >= threshold).collect(), None)
+            (chosen(&|number| number >= threshold), None)
         }
         Rule::Mean(multiple) => {
             if !(multiple >= 0.0 && multiple.is_finite()) {
                 return Err(Error::Option(format!("a multiple of the mean is 0 or more, found {multiple}")));
             }
-            (numbers.iter().map(|&number| f64::from(number) >= multiple * mean).collect(), None)
+            (chosen(&|number| f64::from(number) >= multiple * mean), None)
         }
         Rule::Energy(share) => {
             // Of equal pixels none holds more than another: nothing is chosen.
-            let wanted = within(share, "a share of the sum")? * if map.is_constant() { 0.0 } else { sum };
-            let mut order: Vec<usize> = (0..numbers.len()).collect();
+            let wanted = within(share, "a share of the sum")? * if is_constant { 0.0 } else { sum };
+            let mut order: Vec<usize> = (0..numbers.len()).filter(|&index| seen[index]).collect();
             order.sort_by(|&a, &b| numbers[b].total_cmp(&numbers[a]));
             let mut mask = vec![false; numbers.len()];
             let mut held = 0.0;
@@ -278,15 +291,16 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
             (object.map(|(index, &probability)| probability > 0.5 && is_in_box(index)).collect(), None)
         }
         Rule::Cut(rule) => {
-            let above = quantile(numbers, within(rule.foreground, "a quantile")?);
-            let below = quantile(numbers, within(rule.background, "a quantile")?);
+            let above = quantile(&known, within(rule.foreground, "a quantile")?);
+            let below = quantile(&known, within(rule.background, "a quantile")?);
             if rule.foreground < rule.background {
                 return Err(Error::Option(format!(
                     "the object's quantile is at least the background's, found {} below {}",
                     rule.foreground, rule.background
                 )));
             }
-            let marker = |&number: &f32| match () {
+            let marker = |(&number, &seen): (&f32, &bool)| match () {
+                () if !seen => Marker::Unknown,
                 () if f64::from(number) > above => Marker::Foreground,
                 () if f64::from(number) < below => Marker::Background,
                 () => Marker::Unknown,
@@ -298,13 +312,13 @@ pub fn choose(photograph: &Photograph, map: &Array, method: &Method) -> Result<C
                     rule.saliency, rule.neutral
                 )));
             }
-            let markers: Vec<Marker> = numbers.iter().map(marker).collect();
+            let markers: Vec<Marker> = numbers.iter().zip(seen).map(marker).collect();
             let prior: Option<Vec<f32>> = (rule.saliency > 0.0 && mean > 0.0).then(|| {
-                let evidence = |&number: &f32| {
+                let evidence = |(&number, &seen): (&f32, &bool)| {
                     let ratio = (f64::from(number) / (rule.neutral * mean)).max(1e-3);
-                    (rule.saliency * ratio.ln()) as f32
+                    if seen { (rule.saliency * ratio.ln()) as f32 } else { 0.0 }
                 };
-                numbers.iter().map(evidence).collect()
+                numbers.iter().zip(seen).map(evidence).collect()
             });
             (graph_cut::cut(photograph, &markers, prior.as_deref(), &rule.cut)?, Some(markers))
         }
@@ -359,4 +373,31 @@ fn quantile(numbers: &[f32], share: f64) -> f64 {
     let above = rest.iter().copied().fold(f32::INFINITY, f32::min);
     let above = if above.is_finite() { above } else { below };
     f64::from(below) + (place - low as f64) * f64::from(above - below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half of the photograph was not looked at: its zeros are in no mean, range or quantile, and none of its pixels is chosen.
+    #[test]
+    fn pixels_that_no_crop_reaches_do_not_count() {
+        let (height, width) = (4, 8);
+        let photograph = Photograph::new(height, width, 1, vec![0.5; height * width]).unwrap();
+        let seen: Vec<bool> = (0..height * width).map(|index| index % width < 4).collect();
+        let map = |index: usize| if index % width < 4 { 1.0 + (index % width) as f32 } else { 0.0 };
+        let map = Array::new([height, width], (0..height * width).map(map).collect()).unwrap();
+        let columns = |rule: Rule, seen: &[bool]| -> Vec<usize> {
+            let method = Method { rule, keep: Keep::All, ..Method::named("mean").unwrap() };
+            let Choice { mask, .. } = choose(&photograph, &map, seen, &method).unwrap();
+            (0..width).filter(|&column| mask[column]).collect()
+        };
+        // The seen numbers are 1, 2, 3 and 4: their mean is 2.5 and 30 % of their range ends at 1.9.
+        assert_eq!(columns(Rule::Mean(1.0), &seen), [2, 3]);
+        assert_eq!(columns(Rule::Value(0.3), &seen), [1, 2, 3]);
+        assert_eq!(columns(Rule::Value(0.0), &seen), [0, 1, 2, 3]);
+        assert_eq!(columns(Rule::Energy(1.0), &seen), [0, 1, 2, 3]);
+        assert_eq!(columns(Rule::Mean(1.0), &[true; 32]), [1, 2, 3]);
+        assert!(choose(&photograph, &map, &seen[1..], &Method::named("mean").unwrap()).is_err());
+    }
 }

@@ -156,6 +156,7 @@ impl ScoreRunner {
     /// The scores of a picture and the gradient of one, as they come: they may be NaN and infinite, and are no result but for a
     /// comparison bit by bit.
     pub(crate) fn numbers(&mut self, picture: &[f32], class: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+        self.last = None;
         self.session.forward(&[(self.input, picture)])?;
         let scores = spatial_means(&self.session.activation(self.score.value)?, self.score.classes);
         self.session.backward(&[(self.score.value, &Target::Class(class))])?;

@@ -34,4 +34,14 @@ impl BackwardRule {
             Self::Smooth => "smooth",
         }
     }
+
+    /// What it is called in sentences and above pictures.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Gradient => "gradient",
+            Self::DeconvNet => "DeconvNet",
+            Self::Guided => "guided backpropagation",
+            Self::Smooth => "smooth gates",
+        }
+    }
 }

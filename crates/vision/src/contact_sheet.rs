@@ -112,9 +112,7 @@ mod tests {
     use super::*;
 
     fn tile(width: usize, height: usize, colour: [u8; 3]) -> Panel {
-        Panel {
-            title: format!("{width}×{height}"), picture: Picture::filled(width, height, colour).unwrap()
-        }
+        Panel::new(format!("{width}×{height}"), Picture::filled(width, height, colour).unwrap())
     }
 
     #[test]

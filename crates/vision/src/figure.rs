@@ -1,6 +1,7 @@
 //! Side-by-side figures in the manner of the original project's scripts: pictures in axes, with ticks that count
-//! pixels, a title above each and, if wanted, one above all.
+//! pixels, a title above each and, if wanted, one above all. Below a picture of numbers stands what its colours mean.
 
+use crate::colour_map::ColourMap;
 use crate::fitting::fitted;
 use crate::picture::WHITE;
 use crate::text::{self, INK};
@@ -13,11 +14,33 @@ pub struct Panel {
     pub title: String,
     /// The picture; the ticks count its pixels.
     pub picture: Picture,
+    /// What its colours mean: a bar below the axes. None for a photograph. A contact sheet has no room for it.
+    pub scale: Option<ColourScale>,
+    /// Lines below the axes: how the picture was made. A contact sheet has no room for them.
+    pub caption: Vec<String>,
+}
+
+impl Panel {
+    /// A picture with a title and nothing below it.
+    pub fn new(title: impl Into<String>, picture: Picture) -> Self {
+        Self { title: title.into(), picture, scale: None, caption: Vec::new() }
+    }
+}
+
+/// What the colours of a picture of numbers mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColourScale {
+    /// The colours, from the left end of the bar to its right end.
+    pub colours: ColourMap,
+    /// What the left end stands for, such as `0`.
+    pub low: String,
+    /// What the right end stands for, such as `0.013 (99 % quantile) and more`.
+    pub high: String,
 }
 
 /// Pictures side by side.
 ///
-/// Small pictures are enlarged without smoothing; pictures larger than the axes are shrunk. A title wider than its
+/// Small pictures are enlarged without smoothing; pictures larger than the axes are shrunk. A title or caption wider than its
 /// picture widens the panel up to the axes' size; beyond that it is set smaller and then shortened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
@@ -45,6 +68,9 @@ const TICK: usize = 4;
 const LABEL_GAP: usize = 3;
 /// The height of digits in ems.
 const DIGIT_HEIGHT: f32 = 0.73;
+/// The height of the bar of colours, and the space above it.
+const BAR: usize = 10;
+const BAR_GAP: usize = 8;
 
 impl Figure {
     /// Panels side by side without a main title.
@@ -71,7 +97,8 @@ impl Figure {
         let main_title_height = if self.title.is_some() { line_height(MAIN_TITLE_SIZE) + 8 } else { 0 };
         let width = axes.iter().fold(MARGIN, |sum, axes| sum.saturating_add(axes.width() + MARGIN));
         let top = MARGIN + main_title_height + line_height(TITLE_SIZE) + 6;
-        let height = top + tallest + 1 + TICK + LABEL_GAP + line_height(LABEL_SIZE) + MARGIN;
+        let below = axes.iter().map(Axes::height_below).max().unwrap_or(0);
+        let height = top + tallest + 1 + below + MARGIN;
 
         let mut canvas = Picture::filled(width, height, WHITE)?;
         if let Some(title) = &self.title {
@@ -82,7 +109,7 @@ impl Figure {
         let mut left = MARGIN;
         for axes in &axes {
             let axes_top = top + (tallest - axes.picture.height()) / 2;
-            axes.draw(&mut canvas, left, axes_top);
+            axes.draw(&mut canvas, left, axes_top)?;
             left += axes.width() + MARGIN;
         }
         Ok(canvas)
@@ -96,7 +123,7 @@ fn line_height(size: f32) -> usize {
 
 /// A panel brought to its size on the canvas.
 struct Axes<'a> {
-    title: &'a str,
+    panel: &'a Panel,
     /// At its drawn size.
     picture: Picture,
     horizontal: Ticks,
@@ -112,12 +139,20 @@ impl<'a> Axes<'a> {
         let picture = fitted(&panel.picture, size, size)?;
         let horizontal = Ticks::new(panel.picture.width(), picture.width(), |label| 2.0 * label + 8.0);
         let vertical = Ticks::new(panel.picture.height(), picture.height(), |_| 3.0 * LABEL_SIZE);
-        // A title is centred above the picture: half of what it is wider by is needed on either side.
-        let title_width = text::width(&panel.title, TITLE_SIZE).min(size as f32);
-        let title_overhang = ((title_width - picture.width() as f32).max(0.0) / 2.0).ceil() as usize;
-        let left_gutter = (vertical.widest.ceil() as usize + LABEL_GAP + TICK + 1).max(title_overhang);
-        let right_gutter = ((horizontal.widest / 2.0).ceil() as usize + 1).max(title_overhang);
-        Ok(Self { title: &panel.title, picture, horizontal, vertical, left_gutter, right_gutter })
+        // Title and caption are centred on the picture: half of what they are wider by is needed on either side.
+        let captions = panel.caption.iter().map(|line| text::width(line, LABEL_SIZE));
+        let widest = captions.fold(text::width(&panel.title, TITLE_SIZE), f32::max).min(size as f32);
+        let overhang = ((widest - picture.width() as f32).max(0.0) / 2.0).ceil() as usize;
+        let left_gutter = (vertical.widest.ceil() as usize + LABEL_GAP + TICK + 1).max(overhang);
+        let right_gutter = ((horizontal.widest / 2.0).ceil() as usize + 1).max(overhang);
+        Ok(Self { panel, picture, horizontal, vertical, left_gutter, right_gutter })
+    }
+
+    /// The rows below the picture's lower spine: ticks and their labels, the bar of colours and its labels, the caption.
+    fn height_below(&self) -> usize {
+        let line = line_height(LABEL_SIZE);
+        let bar = if self.panel.scale.is_some() { BAR_GAP + BAR + 2 + line } else { 0 };
+        TICK + LABEL_GAP + line + bar + self.panel.caption.len() * line
     }
 
     fn width(&self) -> usize {
@@ -125,7 +160,10 @@ impl<'a> Axes<'a> {
     }
 
     /// Draws spines, ticks, labels, title and picture; `left` is the panel's edge and `top` the picture's first row.
-    fn draw(&self, canvas: &mut Picture, left: usize, top: usize) {
+    ///
+    /// # Errors
+    /// [`Error::PictureTooLarge`].
+    fn draw(&self, canvas: &mut Picture, left: usize, top: usize) -> Result<()> {
         let (width, height) = (self.picture.width(), self.picture.height());
         let x = left + self.left_gutter;
         canvas.fill_rectangle(x - 1, top - 1, width + 2, height + 2, INK);
@@ -148,7 +186,37 @@ impl<'a> Axes<'a> {
         // The title may use the gutters too, but stays centred above the picture.
         let centre = x as f32 + width as f32 / 2.0;
         let available = (width + 2 * self.right_gutter.min(self.left_gutter)) as f32;
-        text::draw_centred(canvas, self.title, centre, (top - 1) as f32 - 8.0, TITLE_SIZE, available);
+        text::draw_centred(canvas, &self.panel.title, centre, (top - 1) as f32 - 8.0, TITLE_SIZE, available);
+        self.draw_below(canvas, x, top + height + 1 + TICK + LABEL_GAP + line_height(LABEL_SIZE), available)
+    }
+
+    /// Draws what stands below the ticks' labels: `x` is the picture's first column, `y` the first free row.
+    fn draw_below(&self, canvas: &mut Picture, x: usize, mut y: usize, available: f32) -> Result<()> {
+        let (width, line) = (self.picture.width(), line_height(LABEL_SIZE));
+        let centre = x as f32 + width as f32 / 2.0;
+        if let Some(scale) = &self.panel.scale {
+            y += BAR_GAP;
+            canvas.fill_rectangle(x - 1, y - 1, width + 2, BAR + 2, INK);
+            let colours = (0..width).flat_map(|column| {
+                let value = if width > 1 { column as f32 / (width - 1) as f32 } else { 1.0 };
+                scale.colours.colour(value)
+            });
+            let row: Vec<u8> = colours.collect();
+            canvas.paste(&Picture::new(width, BAR, row.repeat(BAR))?, x, y);
+            y += BAR + 2;
+            let baseline = y as f32 + LABEL_SIZE;
+            text::draw(canvas, &scale.low, x as f32, baseline, LABEL_SIZE);
+            // The upper end's label ends where the bar does and keeps clear of the lower end's.
+            let free = width as f32 - text::width(&scale.low, LABEL_SIZE) - LABEL_SIZE;
+            let (high, size) = text::fit(&scale.high, LABEL_SIZE, free.max(2.0 * LABEL_SIZE));
+            text::draw(canvas, &high, (x + width) as f32 - text::width(&high, size), baseline, size);
+            y += line;
+        }
+        for text in &self.panel.caption {
+            text::draw_centred(canvas, text, centre, y as f32 + LABEL_SIZE, LABEL_SIZE, available);
+            y += line;
+        }
+        Ok(())
     }
 }
 
@@ -213,7 +281,7 @@ mod tests {
     #[test]
     fn a_figure_shows_every_value_as_a_square_inside_dark_spines() {
         let picture = Picture::new(2, 1, vec![200, 0, 0, 0, 0, 200]).unwrap();
-        let figure = Figure::new(vec![Panel { title: "two values".into(), picture }]).render().unwrap();
+        let figure = Figure::new(vec![Panel::new("two values", picture)]).render().unwrap();
         let count = |colour| figure.rgb().chunks_exact(3).filter(|&pixel| pixel == colour).count();
         assert_eq!((count([200, 0, 0]), count([0, 0, 200])), (240 * 240, 240 * 240));
         assert!(count(INK) >= 2 * (480 + 240), "the spines");
@@ -221,10 +289,28 @@ mod tests {
     }
 
     #[test]
+    fn a_map_s_colours_are_explained_below_it() {
+        let picture = Picture::filled(100, 100, [0; 3]).unwrap();
+        let plain = Panel::new("map", picture);
+        let scale = ColourScale { colours: ColourMap::Viridis, low: "0".into(), high: "0.5".into() };
+        let labelled = Panel { scale: Some(scale), caption: vec!["one pass".into()], ..plain.clone() };
+        let plain = Figure::new(vec![plain]).render().unwrap();
+        let figure = Figure::new(vec![labelled]).render().unwrap();
+        assert_eq!(figure.width(), plain.width());
+        assert!(figure.height() > plain.height() + BAR);
+        // The bar is as wide as the picture, and its colours run from the lowest to the highest.
+        let count = |colour| figure.rgb().chunks_exact(3).filter(|&pixel| pixel == colour).count();
+        for value in [0.0, 0.5, 1.0] {
+            let column = (value * 399.0f32).round() / 399.0;
+            assert!(count(ColourMap::Viridis.colour(column)) >= BAR, "{value}");
+        }
+    }
+
+    #[test]
     fn nothing_to_draw_and_tiny_axes_are_errors() {
         assert!(Figure::default().render().is_err());
         let picture = Picture::filled(2, 2, WHITE).unwrap();
-        let figure = Figure::new(vec![Panel { title: String::new(), picture }]);
+        let figure = Figure::new(vec![Panel::new("", picture)]);
         assert!(Figure { axes_size: 3, ..figure }.render().is_err());
     }
 }

@@ -45,6 +45,7 @@ pub mod preprocess;
 pub mod regions;
 pub mod resize;
 mod text;
+pub mod unseen;
 mod vectorised;
 pub mod whole_file;
 

@@ -1,6 +1,7 @@
 //! A map of numbers over the photograph it belongs to.
 
 use crate::crops::Region;
+use crate::regions::PixelBox;
 use crate::{Array, ColourMap, Error, Photograph, Picture, Result, resize};
 
 /// How much of the map's colour covers the photograph.
@@ -61,18 +62,7 @@ pub fn into_photograph_frame(
     width: usize,
     outside: f32,
 ) -> Result<Array> {
-    let pixels = |start: f64, extent: f64, whole: usize| -> Result<(usize, usize)> {
-        let within = |value: f64| (0.0..=1.0 + 1e-9).contains(&value);
-        if !(within(start) && within(extent) && within(start + extent)) {
-            let found = format!("{start} to {}", start + extent);
-            return Err(Error::Parameter { name: "the region's edges", expected: "between 0 and 1", found });
-        }
-        let first = ((start * whole as f64).round() as usize).min(whole.saturating_sub(1));
-        let end = (((start + extent) * whole as f64).round() as usize).clamp(first + 1, whole.max(first + 1));
-        Ok((first, end))
-    };
-    let (top, bottom) = pixels(region.top, region.height, height)?;
-    let (left, right) = pixels(region.left, region.width, width)?;
+    let PixelBox { x0: left, y0: top, x1: right, y1: bottom } = pixels_of(region, height, width)?;
     let mut frame = Array::filled([height, width], outside)?;
     let resized = resize::resize_map(map, bottom - top, right - left)?;
     for (row, values) in resized.data().chunks_exact(right - left).enumerate() {
@@ -84,6 +74,26 @@ pub fn into_photograph_frame(
         }
     }
     Ok(frame)
+}
+
+/// The pixels of a photograph of `height` × `width` that a region covers: at least one, none beyond the border.
+///
+/// # Errors
+/// [`Error::Parameter`] when the region is not within `[0, 1]`.
+pub(crate) fn pixels_of(region: Region, height: usize, width: usize) -> Result<PixelBox> {
+    let pixels = |start: f64, extent: f64, whole: usize| -> Result<(usize, usize)> {
+        let within = |value: f64| (0.0..=1.0 + 1e-9).contains(&value);
+        if !(within(start) && within(extent) && within(start + extent)) {
+            let found = format!("{start} to {}", start + extent);
+            return Err(Error::Parameter { name: "the region's edges", expected: "between 0 and 1", found });
+        }
+        let first = ((start * whole as f64).round() as usize).min(whole.saturating_sub(1));
+        let end = (((start + extent) * whole as f64).round() as usize).clamp(first + 1, whole.max(first + 1));
+        Ok((first, end))
+    };
+    let (y0, y1) = pixels(region.top, region.height, height)?;
+    let (x0, x1) = pixels(region.left, region.width, width)?;
+    Ok(PixelBox { x0, y0, x1, y1 })
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
     output::expect_places([arguments.output.as_path()])?;
     // A sheet that cannot be drawn is refused before hours of work, not after.
     let [height, width] = [model.transformer.height, model.transformer.width];
-    let blank = Panel { title: String::new(), picture: Picture::filled(width, height, WHITE)? };
+    let blank = Panel::new("", Picture::filled(width, height, WHITE)?);
     sheet_of(vec![blank; classes.len()], arguments).render()?;
     let threads = Threads::new(arguments.run.threads)?;
     let folder = arguments.folder.clone().unwrap_or_else(|| {
@@ -186,7 +186,7 @@ fn sheet(
         record::output(tile)?;
         let name = model.class_name(class);
         let name = name.split(',').next().unwrap_or(&name);
-        panels.push(Panel { title: format!("{class} {name}"), picture });
+        panels.push(Panel::new(format!("{class} {name}"), picture));
     }
     output::png(&arguments.output, &sheet_of(panels, arguments).render()?)?;
     Ok([constant, faint])

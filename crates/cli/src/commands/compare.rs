@@ -202,11 +202,7 @@ impl Shown {
     }
 
     fn title(&self) -> String {
-        let rule = match self.rule {
-            BackwardRule::DeconvNet => "DeconvNet",
-            BackwardRule::Guided => "guided backpropagation",
-            _ => "gradient",
-        };
+        let rule = self.rule.title();
         match self.gradient.content {
             Content::Constant(number) => format!("{rule}: {number} everywhere"),
             _ => rule.to_owned(),
@@ -230,10 +226,8 @@ impl Shown {
 fn figure(seen: &Photograph, described: &str, channel: &Array, shown: &[Shown]) -> Outcome<Picture> {
     let input = Picture::from_photograph(seen)?;
     let signed = || shown.iter().map(|shown| &shown.gradient.signed);
-    let mut tiles = vec![Panel { title: "input".to_owned(), picture: input.clone() }];
-    tiles.extend(
-        shown.iter().map(|shown| Panel { title: shown.title(), picture: shown.gradient.signed.clone() }),
-    );
+    let mut tiles = vec![Panel::new("input", input.clone())];
+    tiles.extend(shown.iter().map(|shown| Panel::new(shown.title(), shown.gradient.signed.clone())));
     let fields = shown.iter().filter_map(|shown| shown.field);
     let union = |a: [(usize, usize); 2], b: [(usize, usize); 2]| {
         [0, 1].map(|axis| (a[axis].0.min(b[axis].0), a[axis].1.max(b[axis].1)))
@@ -244,21 +238,21 @@ fn figure(seen: &Photograph, described: &str, channel: &Array, shown: &[Shown]) 
     if let Some([rows, columns]) = small {
         let range = |(first, end): (usize, usize)| format!("{first}–{}", end - 1);
         let title = format!("rows {}, columns {}", range(rows), range(columns));
-        tiles.push(Panel { title, picture: part(&input, rows, columns)? });
+        tiles.push(Panel::new(title, part(&input, rows, columns)?));
         for picture in signed() {
-            tiles.push(Panel { title: String::new(), picture: part(picture, rows, columns)? });
+            tiles.push(Panel::new("", part(picture, rows, columns)?));
         }
     }
     tiles.push(match (channel.data().len(), shown.first()) {
-        (1, Some(first)) => Panel {
-            title: "gradient over the input".to_owned(),
-            picture: overlay(seen, &first.gradient.map, ColourMap::Jet, Opacity::Uniform(0.6))?,
-        },
+        (1, Some(first)) => Panel::new(
+            "gradient over the input",
+            overlay(seen, &first.gradient.map, ColourMap::Jet, Opacity::Uniform(0.6))?,
+        ),
         _ => channel_of(channel)?,
     });
     for shown in shown {
-        let title = "largest magnitude over channels".to_owned();
-        tiles.push(Panel { title, picture: ColourMap::Grey.apply(&shown.gradient.map)? });
+        let map = ColourMap::Grey.apply(&shown.gradient.map)?;
+        tiles.push(Panel::new("largest magnitude over channels", map));
     }
     let sheet = ContactSheet {
         title: Some(described.to_owned()),
@@ -296,7 +290,7 @@ fn channel_of(channel: &Array) -> Outcome<Panel> {
         Content::Constant(number) => format!("its channel: {number} everywhere"),
         _ => format!("its channel, {} to {}", rounded(scaled.low), rounded(scaled.high)),
     };
-    Ok(Panel { title, picture: ColourMap::Grey.apply(&scaled.values)? })
+    Ok(Panel::new(title, ColourMap::Grey.apply(&scaled.values)?))
 }
 
 /// A number in three digits.

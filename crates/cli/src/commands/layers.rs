@@ -155,11 +155,11 @@ impl Sheet<'_> {
             let extents: Vec<String> = maps.shape().iter().map(ToString::to_string).collect();
             let holds = constant.map(|number| format!(": {number} everywhere")).unwrap_or_default();
             let title = format!("{} ({}){holds}", layer.name, extents.join("×"));
-            let panel = Panel { title: format!("{subject}: {title}"), picture: picture.clone() };
+            let panel = Panel::new(format!("{subject}: {title}"), picture.clone());
             let figure = Figure { axes_size: 640, ..Figure::new(vec![panel]) };
             let file = folder.join(format!("{}-{kind}.png", portable(&layer.name)));
             output::png(&file, &figure.render()?)?;
-            tiles.push(Panel { title, picture });
+            tiles.push(Panel::new(title, picture));
             drawn.push(Drawn { layer: &layer.name, kind, range: grid.range, constant });
         }
         let title = Some(format!("{subject}, all layers"));

@@ -267,11 +267,12 @@ fn in_photograph(
         let classes = chosen(model, &classification, classes);
         let found = gatherer.gather(model, &frame, &classes)?;
         let other_choice = classification.other_choice(model, &found.scores).filter(|_| !is_named);
+        let unseen = found.unseen();
         let maps = classes.iter().zip(found.maps);
         let maps = maps.map(|(&class, map)| (prediction(model, &found.scores, class), map, None)).collect();
         let whole = &subject.kept.photograph;
         let region = [0.0, 0.0, whole.width() as f64, whole.height() as f64];
-        Ok(Maps { maps, region, unseen: found.unseen, top: classification.top(model, 5), other_choice })
+        Ok(Maps { maps, region, unseen, top: classification.top(model, 5), other_choice })
     })
 }
 

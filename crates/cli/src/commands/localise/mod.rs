@@ -11,6 +11,7 @@ use deepinside::file_name::portable;
 use deepinside::localise::{Localisation, Localised, Method, Rule, localise};
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Scaling;
+use deepinside::vision::unseen::with_gaps;
 use deepinside::vision::{ColourMap, Photograph, Picture, annotate};
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -98,7 +99,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
             output::png(&masks.file(&stem, "-mask.png"), &annotate::mask(&best.mask, photograph.width())?)?;
         }
         if let (Some(raw), Some(best)) = (&raw, objects.first()) {
-            output::array(&raw.file(&stem, "-saliency.npy"), &best.map)?;
+            output::array(&raw.file(&stem, "-saliency.npy"), &with_gaps(&best.map, &best.seen)?)?;
         }
         if let (Some(files), Some(known)) = (&markers, objects.first().and_then(|best| best.markers.as_ref()))
         {
@@ -125,7 +126,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
             return output::json(&Result {
                 image: &path.to_string_lossy(),
                 method: &method.title(),
-                unseen: objects.first().map_or(0.0, |best| best.unseen),
+                unseen: objects.first().map_or(0.0, Localisation::unseen),
                 other_choice,
                 boxes: boxes.collect(),
                 output: file.to_string_lossy().into_owned(),
@@ -161,7 +162,7 @@ fn say(objects: &[Localisation], method: &Method) {
             ));
         }
     }
-    super::say_unseen(objects.first().map_or(0.0, |best| best.unseen));
+    super::say_unseen(objects.first().map_or(0.0, Localisation::unseen));
 }
 
 /// The best class's map, what was known before the cut, and its outline with the boxes of all classes.
@@ -171,24 +172,18 @@ fn picture(model: &Model, photograph: &Photograph, objects: &[Localisation]) -> 
     };
     let name = best.class.name.split(',').next().unwrap_or(&best.class.name);
     let scaled = super::scaled(&best.map, Scaling::Quantile(0.99))?;
-    let mut panels = vec![Panel {
-        title: format!("saliency of {name} (p = {:.3})", best.class.probability),
-        picture: ColourMap::Grey.apply(&scaled.values)?,
-    }];
+    let mut panels = vec![Panel::new(
+        format!("saliency of {name} (p = {:.3})", best.class.probability),
+        ColourMap::Grey.apply(&scaled.values)?,
+    )];
     if let Some(markers) = &best.markers {
-        panels.push(Panel {
-            title: "object, background, unknown".to_owned(),
-            picture: annotate::markers(photograph, markers)?,
-        });
+        panels.push(Panel::new("object, background, unknown", annotate::markers(photograph, markers)?));
     }
     let boxes: Vec<_> = objects
         .iter()
         .zip(COLOURS.into_iter().cycle())
         .map(|(object, colour)| (object.bounds, colour))
         .collect();
-    panels.push(Panel {
-        title: "outline and box".to_owned(),
-        picture: annotate::outlined(photograph, &best.mask, &boxes)?,
-    });
+    panels.push(Panel::new("outline and box", annotate::outlined(photograph, &best.mask, &boxes)?));
     Ok(Figure::new(panels).render()?)
 }

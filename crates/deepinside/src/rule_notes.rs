@@ -1,0 +1,64 @@
+//! What must be said of a backward rule in a certain network.
+
+use deepinside_graph::op::{Binary, Eltwise, PoolKind, Reduction, Unary};
+use deepinside_graph::{Graph, Node, Op, ValueId};
+
+use crate::layers::{hangs_on, leads_to};
+use crate::{BackwardRule, Model};
+
+/// What whoever reads a map of this rule has to know about it in this network, in whole sentences; mostly nothing.
+///
+/// DeconvNet's rectifiers look at what comes from above alone, and convolutions are the same for every picture: only maxima, by
+/// where they stood, and products of computed values tie its map to the photograph. A network that has neither, such as one
+/// that halves its resolution by strides, gives every photograph the same map, in which nothing is seen but the pattern in
+/// which strided windows overlap.
+pub fn rule_notes(model: &Model, rule: BackwardRule) -> Vec<String> {
+    if rule != BackwardRule::DeconvNet || depends_on_picture(&model.graph, model.input, model.score.value) {
+        return Vec::new();
+    }
+    vec![format!(
+        "DeconvNet's map does not depend on the photograph in '{}': its rectifiers look at what comes from above alone, and the \
+         network has no maximum pooling, whose positions would tell one photograph from another. What is seen is the pattern of \
+         the strides",
+        model.name
+    )]
+}
+
+/// Whether DeconvNet's way back from `target` to `picture` takes different numbers for different pictures.
+fn depends_on_picture(graph: &Graph, picture: ValueId, target: ValueId) -> bool {
+    let (hangs, leads) = (hangs_on(graph, picture), leads_to(graph, target));
+    let on_the_way = |value: &ValueId| hangs[value.index()] && leads[value.index()];
+    let nodes = graph.nodes().iter().filter(|node| node.outputs.iter().any(on_the_way));
+    nodes.into_iter().any(|node| !is_the_same_for_all(node, |value| hangs[value.index()]))
+}
+
+/// Whether an operator passes DeconvNet's gradient on without a look at what it computed: it is linear in the picture, or a rectifier.
+fn is_the_same_for_all(node: &Node, hangs: impl Fn(ValueId) -> bool) -> bool {
+    let only_first = || !node.inputs.iter().skip(1).any(|&input| hangs(input));
+    let only_one = || node.inputs.iter().filter(|&&input| hangs(input)).count() == 1;
+    match &node.op {
+        Op::Convolution(_)
+        | Op::Deconvolution(_)
+        | Op::InnerProduct(_)
+        | Op::BatchNormalization(_)
+        | Op::Pad(_)
+        | Op::Reshape(_)
+        | Op::Resample(_)
+        | Op::Slice(_)
+        | Op::Split(_)
+        | Op::Take(_)
+        | Op::Tile(_)
+        | Op::Transpose(_)
+        | Op::Identity(_) => only_first(),
+        Op::MatrixProduct(_) => only_one(),
+        Op::Concat(_) | Op::Eltwise(Eltwise::Sum { .. }) => true,
+        Op::Eltwise(Eltwise::Product) => only_one(),
+        Op::Pool(pool) => matches!(pool.kind, PoolKind::Average(_)),
+        Op::Reduce(reduce) => matches!(reduce.reduction, Reduction::Sum | Reduction::Mean),
+        // Also leaky ones: what passes with the slope is what is negative above.
+        Op::Unary(Unary::Relu { .. } | Unary::Clip { .. }) => true,
+        Op::ParametricRelu(_) | Op::Binary(Binary::Divide) => only_first(),
+        Op::Unary(Unary::Power { power, .. }) => *power == 1.0,
+        _ => false,
+    }
+}

@@ -1,0 +1,140 @@
+//! What was looked at: a map says nothing of a pixel that no crop reached, and 0 would be a statement.
+//!
+//! Masks are row-major with one entry for each pixel of the photograph, true where at least one crop reached it.
+
+use crate::crops::Region;
+use crate::overlay::pixels_of;
+use crate::picture::Rgb;
+use crate::{Array, Error, Picture, Result};
+
+/// The stripes of what was not seen: between black and white, so that they are neither of a map's ends.
+const STRIPES: [Rgb; 2] = [[118, 118, 118], [172, 172, 172]];
+
+/// How many pairs of stripes cross the longer side of a picture.
+const PAIRS: usize = 36;
+
+/// The pixels of a photograph of `height` × `width` that at least one of these regions shows.
+///
+/// # Errors
+/// [`Error::Parameter`] when a region is not within `[0, 1]`.
+pub fn seen_in(regions: &[Region], height: usize, width: usize) -> Result<Vec<bool>> {
+    let mut seen = vec![false; height * width];
+    for &region in regions {
+        let part = pixels_of(region, height, width)?;
+        for row in seen.chunks_exact_mut(width.max(1)).take(part.y1).skip(part.y0) {
+            row[part.x0..part.x1].fill(true);
+        }
+    }
+    Ok(seen)
+}
+
+/// The share of pixels that were not seen: 0 to 1; 0 of no pixel.
+pub fn share(seen: &[bool]) -> f64 {
+    let unseen = seen.iter().filter(|seen| !**seen).count();
+    unseen as f64 / seen.len().max(1) as f64
+}
+
+/// The pixels that all of these masks have seen: what maps can be compared on. Empty without masks.
+///
+/// # Errors
+/// [`Error::Parameter`] when the masks differ in size.
+pub fn seen_by_all(masks: &[&[bool]]) -> Result<Vec<bool>> {
+    let Some((first, others)) = masks.split_first() else { return Ok(Vec::new()) };
+    let mut all = first.to_vec();
+    for mask in others {
+        expect_one_per_pixel(mask.len(), all.len())?;
+        all.iter_mut().zip(*mask).for_each(|(all, seen)| *all &= seen);
+    }
+    Ok(all)
+}
+
+/// A map, height × width, with NaN where nothing was seen: as it is written to files.
+///
+/// # Errors
+/// [`Error::Parameter`] unless there is one entry of the mask for each pixel.
+pub fn with_gaps(map: &Array, seen: &[bool]) -> Result<Array> {
+    expect_one_per_pixel(seen.len(), map.data().len())?;
+    let numbers = map.data().iter().zip(seen);
+    let numbers = numbers.map(|(&number, &seen)| if seen { number } else { f32::NAN });
+    Array::new(map.shape(), numbers.collect())
+}
+
+/// The numbers of a map that were seen, in their order: what a quantile or a mean is to be taken of.
+///
+/// # Errors
+/// [`Error::Parameter`] unless there is one entry of the mask for each pixel.
+pub fn seen_numbers(map: &Array, seen: &[bool]) -> Result<Vec<f32>> {
+    expect_one_per_pixel(seen.len(), map.data().len())?;
+    Ok(map.data().iter().zip(seen).filter(|(_, seen)| **seen).map(|(&number, _)| number).collect())
+}
+
+/// The picture with diagonal stripes over what was not seen; through them `visible` (0 to 1) of the picture shows.
+///
+/// # Errors
+/// [`Error::Parameter`] unless there is one entry of the mask for each pixel.
+pub fn hatched(picture: &Picture, seen: &[bool], visible: f32) -> Result<Picture> {
+    let (width, height) = (picture.width(), picture.height());
+    expect_one_per_pixel(seen.len(), width * height)?;
+    if seen.iter().all(|seen| *seen) {
+        return Ok(picture.clone());
+    }
+    let stripe = (width.max(height) / (2 * PAIRS)).max(1);
+    let mut rgb = picture.rgb().to_vec();
+    for (index, pixel) in rgb.chunks_exact_mut(3).enumerate().filter(|(index, _)| !seen[*index]) {
+        let colour = STRIPES[(index % width + index / width) / stripe % 2];
+        for (level, stripe) in pixel.iter_mut().zip(colour) {
+            *level = (f32::from(*level) * visible + f32::from(stripe) * (1.0 - visible)).round() as u8;
+        }
+    }
+    Picture::new(width, height, rgb)
+}
+
+fn expect_one_per_pixel(found: usize, pixels: usize) -> Result<()> {
+    if found == pixels {
+        return Ok(());
+    }
+    let (name, expected) = ("the mask of what was seen", "one entry for each pixel");
+    Err(Error::Parameter { name, expected, found: format!("{found} for {pixels}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(top: f64, left: f64, height: f64, width: f64) -> Region {
+        Region { top, left, height, width, mirrored: false }
+    }
+
+    #[test]
+    fn regions_cover_the_pixels_that_maps_are_put_on() {
+        let regions = [region(0.0, 0.0, 0.5, 0.5), region(0.5, 0.25, 0.5, 0.5)];
+        let seen = seen_in(&regions, 2, 4).unwrap();
+        assert_eq!(seen, [true, true, false, false, false, true, true, false]);
+        assert_eq!(share(&seen), 0.5);
+        assert_eq!((share(&seen_in(&[Region::WHOLE], 3, 5).unwrap()), share(&[])), (0.0, 0.0));
+        assert!(seen_in(&[region(0.6, 0.0, 0.5, 1.0)], 2, 4).is_err());
+    }
+
+    #[test]
+    fn maps_are_compared_on_what_all_of_them_saw() {
+        let masks = [[true, true, false], [true, false, true]];
+        let masks: Vec<&[bool]> = masks.iter().map(|mask| &mask[..]).collect();
+        assert_eq!(seen_by_all(&masks).unwrap(), [true, false, false]);
+        assert!(seen_by_all(&[&[true], &[true, false]]).is_err());
+        assert!(seen_by_all(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_not_seen_is_no_number_in_files_and_no_colour_in_pictures() {
+        let map = Array::new([1, 3], vec![0.0, 2.0, 0.0]).unwrap();
+        let seen = [true, true, false];
+        let gaps = with_gaps(&map, &seen).unwrap();
+        assert!(gaps.data()[..2] == [0.0, 2.0] && gaps.data()[2].is_nan());
+        assert_eq!(seen_numbers(&map, &seen).unwrap(), [0.0, 2.0]);
+        let picture = Picture::filled(3, 1, [0; 3]).unwrap();
+        let hatched = hatched(&picture, &seen, 0.0).unwrap();
+        assert_eq!(hatched.pixel(1, 0), Some([0; 3]));
+        assert!(STRIPES.contains(&hatched.pixel(2, 0).unwrap()));
+        assert!(with_gaps(&map, &seen[1..]).is_err() && super::hatched(&picture, &seen[1..], 0.0).is_err());
+    }
+}
