@@ -7,6 +7,7 @@
 //! * [`attribution`]: every method that explains a [`Target`], from one table;
 //! * [`class_model`]: the picture that maximises a class score (§2);
 //! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
+//! * [`saliency_figure`]: such maps as pictures;
 //! * [`evidence`]: such maps in the photograph's own frame, from many crops or noisy copies;
 //! * [`class_activation`]: Grad-CAM and LayerCAM, to compare and combine with;
 //! * [`localise`]: the object's outline and box, from saliency alone (§3.2);
@@ -69,6 +70,7 @@ pub mod record;
 mod rule_notes;
 mod runner;
 pub mod saliency;
+pub mod saliency_figure;
 mod score;
 mod settings;
 mod single_operator;

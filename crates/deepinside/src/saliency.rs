@@ -4,6 +4,8 @@
 //! tells which pixels need to be changed the least to change the score the most. For a colour picture the saliency of a
 //! pixel is the largest magnitude over its channels, `M_ij = max_c |w_ijc|`.
 
+use deepinside_vision::overlay::into_photograph_frame;
+use deepinside_vision::unseen::seen_in;
 use deepinside_vision::{Array, Crop, Photograph};
 
 use crate::classify::{Classification, Prediction, mean_scores, prediction};
@@ -47,6 +49,21 @@ pub struct Saliency {
     pub gradient: Array,
     /// The saliency map, `H × W`, not scaled.
     pub map: Array,
+}
+
+impl Saliency {
+    /// The map in its photograph's frame, height × width, and the pixels that the crop shows, row-major; elsewhere the map is 0 and
+    /// says nothing.
+    ///
+    /// # Errors
+    /// When the crop does not fit into the photograph.
+    pub fn in_photograph(&self, model: &Model, photograph: &Photograph) -> Result<(Array, Vec<bool>)> {
+        let extents = [model.transformer.height, model.transformer.width];
+        let region = model.region(photograph, self.crop, extents)?;
+        let (height, width) = (photograph.height(), photograph.width());
+        let map = into_photograph_frame(&self.map, region, height, width, 0.0)?;
+        Ok((map, seen_in(&[region], height, width)?))
+    }
 }
 
 /// The classes whose maps are made.

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let map = normalise(&spots, Scaling::Maximum)?.values;
     let saliency = ColourMap::Hot.apply(&map)?;
     let original = Picture::from_photograph(&cat)?;
-    let panel = |title: &str, picture: &Picture| Panel { title: title.to_owned(), picture: picture.clone() };
+    let panel = |title: &str, picture: &Picture| Panel::new(title, picture.clone());
 
     Figure {
         title: Some("Class saliency: tabby, tabby cat (281)".to_owned()),

@@ -3,6 +3,7 @@
 
 use crate::colour_map::ColourMap;
 use crate::fitting::fitted;
+use crate::normalise::{Content, Normalised, Scaling};
 use crate::picture::WHITE;
 use crate::text::{self, INK};
 use crate::{Error, Picture, Result};
@@ -34,8 +35,36 @@ pub struct ColourScale {
     pub colours: ColourMap,
     /// What the left end stands for, such as `0`.
     pub low: String,
-    /// What the right end stands for, such as `0.013 (99 % quantile) and more`.
+    /// What the right end stands for, such as `0.0132 (99 % quantile) or more`.
     pub high: String,
+}
+
+impl ColourScale {
+    /// The scale of numbers that were brought into `[0, 1]` by this scaling, with this result, and coloured.
+    pub fn of(scaled: &Normalised, scaling: Scaling, colours: ColourMap) -> Self {
+        let [low, high] = [scaled.low, scaled.high].map(three_digits);
+        let high = match (scaled.content, scaling) {
+            (Content::Constant(number), _) => format!("{} everywhere", three_digits(number)),
+            (_, Scaling::Quantile(share)) if share < 1.0 => {
+                format!("{high} ({} % quantile) or more", f64::from((share * 1e4).round()) / 1e2)
+            }
+            _ => format!("{high} (largest)"),
+        };
+        Self { colours, low, high }
+    }
+}
+
+/// A number in three digits, for labels: `0.0132`, `1.53`, `2.1e-7`.
+pub fn three_digits(number: f32) -> String {
+    match number.abs() {
+        0.0 => "0".to_owned(),
+        magnitude @ 0.001..1e5 => {
+            let digits = (2 - magnitude.log10().floor() as i32).max(0) as usize;
+            let text = format!("{number:.digits$}");
+            if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        }
+        _ => format!("{number:.2e}"),
+    }
 }
 
 /// Pictures side by side.
@@ -304,6 +333,22 @@ mod tests {
             let column = (value * 399.0f32).round() / 399.0;
             assert!(count(ColourMap::Viridis.colour(column)) >= BAR, "{value}");
         }
+    }
+
+    #[test]
+    fn scales_say_what_their_ends_stand_for() {
+        let cases = [(0.0, "0"), (1.0, "1"), (0.013_24, "0.0132"), (-2.5, "-2.5"), (1234.5, "1234"), (3e-7, "3.00e-7")];
+        for (number, expected) in cases {
+            assert_eq!(three_digits(number), expected);
+        }
+        let scale = |numbers: &[f32], scaling| {
+            let array = crate::Array::new([numbers.len()], numbers.to_vec()).unwrap();
+            ColourScale::of(&crate::normalise::normalise(&array, scaling).unwrap(), scaling, ColourMap::Grey)
+        };
+        assert_eq!(scale(&[0.0, 2.0], Scaling::Quantile(0.99)).high, "1.98 (99 % quantile) or more");
+        assert_eq!(scale(&[0.0, 2.0], Scaling::Maximum).high, "2 (largest)");
+        assert_eq!(scale(&[0.0, 0.0], Scaling::Maximum).high, "0 everywhere");
+        assert_eq!(scale(&[-1.0, 0.5], Scaling::Signed).low, "-1");
     }
 
     #[test]
