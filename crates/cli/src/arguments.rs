@@ -75,9 +75,12 @@ pub enum Command {
     /// Name what a photograph shows.
     #[command(after_help = examples!("deepinside classify -m deploy.prototxt --weights squeezenet.caffemodel cat.jpg dog.jpg"))]
     Classify(ClassifyArguments),
-    /// Show which pixels of a photograph the score of a class hangs on (Simonyan et al. 2013, §3.1).
+    /// Show which pixels of a photograph the score of a class depends on (Simonyan et al. 2013, §3.1): the paper's map of one pass,
+    /// and one that is easier to read. --one-pass, --crop, --rule, --recipe, --ten-crops, --smooth-grad and --smoothing say how one
+    /// map is made, which is then shown alone.
     #[command(after_help = examples!(
         "deepinside saliency -m models/squeezenet cat.jpg -o cat-saliency.png",
+        "deepinside saliency cat.jpg --one-pass --raw cat.npy",
         "deepinside saliency -m models/caffenet cat.jpg --class tabby --recipe original --raw cat.npy",
         "deepinside saliency cat.jpg --ten-crops --smoothing 0.02 --view overlay -o cat-overlay.png",
         "deepinside saliency cat.jpg --ten-crops --top 5 -o cat-maps/",
@@ -383,7 +386,11 @@ pub struct SaliencyArguments {
     /// Where the picture goes: a file, or for several photographs a folder.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
-    /// Also write the unscaled map (height × width) as .npy: a file, or for several photographs a folder.
+    /// Show the paper's map alone: the gradient of one pass, as large as the network's input.
+    #[arg(long, conflicts_with_all = ["ten_crops", "smooth_grad", "smoothing"])]
+    pub one_pass: bool,
+    /// Also write the unscaled map (height × width) as .npy, of several the last: a file, or for several photographs a folder. NaN is
+    /// where the network did not look.
     #[arg(long, value_name = "PATH")]
     pub raw: Option<PathBuf>,
     /// Also write the signed gradient as .npy, channels × height × width of the network's input: a file, or a folder. With
@@ -434,10 +441,32 @@ pub struct SaliencyArguments {
     pub run: RunArguments,
 }
 
+/// The maps of a saliency picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maps {
+    /// The paper's and the readable one, side by side.
+    OnePassAndReadable,
+    /// One pass over one crop.
+    OnePass,
+    /// One in the photograph's frame, from several passes or smoothed.
+    InPhotograph,
+}
+
 impl SaliencyArguments {
-    /// Whether the map is gathered in the photograph's own frame.
-    pub fn in_photograph(&self) -> bool {
-        self.ten_crops || self.smooth_grad.is_some() || self.smoothing.is_some()
+    /// Which maps are shown: both, unless a flag says how one is to be made.
+    pub fn maps(&self) -> Maps {
+        let GradientArguments { crop, rule, recipe } = &self.gradient;
+        if self.ten_crops || self.smooth_grad.is_some() || self.smoothing.is_some() {
+            Maps::InPhotograph
+        } else if self.one_pass
+            || crop.is_some()
+            || *rule != Rule::Gradient
+            || *recipe == GradientRecipe::Original
+        {
+            Maps::OnePass
+        } else {
+            Maps::OnePassAndReadable
+        }
     }
 }
 
@@ -501,11 +530,11 @@ pub struct InfoArguments {
 /// What a saliency picture shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum View {
-    /// The crop and its map side by side, with axes and titles.
+    /// The photograph or its crop and the maps side by side, with axes, titles and scales.
     Figure,
-    /// The map alone, one pixel per pixel of the crop.
+    /// The map alone, of two the readable one: a pixel for each of its numbers.
     Map,
-    /// The map over the photograph.
+    /// The map over the photograph, of two the readable one.
     Overlay,
 }
 

@@ -6,21 +6,22 @@ use deepinside_graph::{Graph, Node, Op, ValueId};
 use crate::layers::{hangs_on, leads_to};
 use crate::{BackwardRule, Model};
 
-/// What whoever reads a map of this rule has to know about it in this network, in whole sentences; mostly nothing.
+/// What a reader of maps by this rule of units of this value (of a class: the score's) has to know about them in this network, in whole
+/// sentences; mostly nothing.
 ///
 /// DeconvNet's rectifiers look at what comes from above alone, and convolutions are the same for every picture: only maxima, by
 /// where they stood, and products of computed values tie its map to the photograph. A network that has neither, such as one
 /// that halves its resolution by strides, gives every photograph the same map, in which nothing is seen but the pattern in
 /// which strided windows overlap.
-pub fn rule_notes(model: &Model, rule: BackwardRule) -> Vec<String> {
-    if rule != BackwardRule::DeconvNet || depends_on_picture(&model.graph, model.input, model.score.value) {
+pub fn rule_notes(model: &Model, rule: BackwardRule, value: ValueId) -> Vec<String> {
+    if rule != BackwardRule::DeconvNet || depends_on_picture(&model.graph, model.input, value) {
         return Vec::new();
     }
+    let from = if value == model.score.value { "the score" } else { &model.graph.value(value).name };
     vec![format!(
-        "DeconvNet's map does not depend on the photograph in '{}': its rectifiers look at what comes from above alone, and the \
-         network has no maximum pooling, whose positions would tell one photograph from another. What is seen is the pattern of \
-         the strides",
-        model.name
+        "DeconvNet's map does not depend on the photograph here: its rectifiers look at what comes from above alone, and between \
+         the picture and {from} there is no maximum pooling, whose positions would tell one photograph from another; what is \
+         seen is the pattern of the strides"
     )]
 }
 

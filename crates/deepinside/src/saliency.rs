@@ -58,8 +58,7 @@ impl Saliency {
     /// # Errors
     /// When the crop does not fit into the photograph.
     pub fn in_photograph(&self, model: &Model, photograph: &Photograph) -> Result<(Array, Vec<bool>)> {
-        let extents = [model.transformer.height, model.transformer.width];
-        let region = model.region(photograph, self.crop, extents)?;
+        let region = model.region(photograph, self.crop)?;
         let (height, width) = (photograph.height(), photograph.width());
         let map = into_photograph_frame(&self.map, region, height, width, 0.0)?;
         Ok((map, seen_in(&[region], height, width)?))

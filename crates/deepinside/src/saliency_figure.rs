@@ -9,7 +9,7 @@ use deepinside_vision::overlay::{Opacity, overlay};
 use deepinside_vision::unseen::{hatched, with_gaps};
 use deepinside_vision::{Array, ColourMap, Photograph, Picture};
 
-use crate::{Error, Result};
+use crate::{Result, expect_finite};
 
 /// How much of the map's colours covers the photograph.
 const OPACITY: f32 = 0.6;
@@ -34,14 +34,10 @@ impl DrawnMap {
     /// # Errors
     /// When map and mask differ in size, the quantile is out of its range, or the map holds numbers that are not finite.
     pub fn new(map: &Array, seen: &[bool], scaling: Scaling, colours: ColourMap) -> Result<Self> {
+        expect_finite(|| "the numbers of the saliency map".to_owned(), map.data())?;
         let mut scaled = normalise(&with_gaps(map, seen)?, scaling)?;
-        scaled.not_finite -= seen.iter().filter(|seen| !**seen).count();
-        if scaled.not_finite > 0 {
-            return Err(Error::Option(format!(
-                "the saliency map holds {} numbers that are not finite: the network's weights or the picture do",
-                scaled.not_finite
-            )));
-        }
+        // Those that were not seen.
+        scaled.not_finite = 0;
         Ok(Self { scaled, seen: seen.to_vec(), scaling, colours })
     }
 
@@ -66,8 +62,7 @@ impl DrawnMap {
     /// # Errors
     /// When the photograph is neither grey nor coloured, or of another size than the map.
     pub fn over(&self, photograph: &Photograph) -> Result<Picture> {
-        let covered =
-            overlay(photograph, &self.scaled.values, self.colours, Opacity::Uniform(OPACITY))?;
+        let covered = overlay(photograph, &self.scaled.values, self.colours, Opacity::Uniform(OPACITY))?;
         let bare = Picture::from_photograph(photograph)?;
         // What was not seen is the photograph, hatched, and not the colour of 0.
         let pixels = self.seen.iter().zip(covered.rgb().chunks_exact(3).zip(bare.rgb().chunks_exact(3)));

@@ -87,8 +87,13 @@ fn a_network_that_sees_grey_can_judge() {
 #[test]
 fn of_equal_pixels_none_is_chosen_for_its_energy() {
     let photograph = Photograph::new(6, 8, 1, vec![0.5; 48]).unwrap();
-    let choice =
-        choose(&photograph, &Array::filled([6, 8], 2.0).unwrap(), &Method::named("energy").unwrap()).unwrap();
+    let choice = choose(
+        &photograph,
+        &Array::filled([6, 8], 2.0).unwrap(),
+        &[true; 48],
+        &Method::named("energy").unwrap(),
+    )
+    .unwrap();
     assert!(choice.is_empty && choice.mask.iter().all(|chosen| !chosen));
     assert_eq!(choice.bounds.edges(), [0.0, 0.0, 8.0, 6.0]);
 }

@@ -61,7 +61,11 @@ pub fn three_digits(number: f32) -> String {
         magnitude @ 0.001..1e5 => {
             let digits = (2 - magnitude.log10().floor() as i32).max(0) as usize;
             let text = format!("{number:.digits$}");
-            if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
         }
         _ => format!("{number:.2e}"),
     }
@@ -337,7 +341,14 @@ mod tests {
 
     #[test]
     fn scales_say_what_their_ends_stand_for() {
-        let cases = [(0.0, "0"), (1.0, "1"), (0.013_24, "0.0132"), (-2.5, "-2.5"), (1234.5, "1234"), (3e-7, "3.00e-7")];
+        let cases = [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.013_24, "0.0132"),
+            (-2.5, "-2.5"),
+            (1234.5, "1234"),
+            (3e-7, "3.00e-7"),
+        ];
         for (number, expected) in cases {
             assert_eq!(three_digits(number), expected);
         }

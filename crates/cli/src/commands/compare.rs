@@ -9,11 +9,11 @@ use deepinside::compare::{
 };
 use deepinside::file_name::portable;
 use deepinside::vision::contact_sheet::ContactSheet;
-use deepinside::vision::figure::Panel;
+use deepinside::vision::figure::{Panel, three_digits};
 use deepinside::vision::normalise::{Content, Scaling, normalise};
 use deepinside::vision::overlay::{Opacity, overlay};
 use deepinside::vision::{Array, ColourMap, Photograph, Picture};
-use deepinside::{BackwardRule, Model, ScoreRunner, Threads, printable};
+use deepinside::{BackwardRule, Model, ScoreRunner, Threads, printable, rule_notes};
 use serde::Serialize;
 
 use crate::arguments::{CompareArguments, UnitArguments};
@@ -32,6 +32,9 @@ struct Result<'a> {
     rules: Vec<Ruled>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operators: Option<Vec<ComparedOperator>>,
+    /// What must be known about the rules in this network.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
     output: Option<String>,
     seconds: f64,
 }
@@ -68,6 +71,8 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
     for rule in RULES {
         runners.push(UnitRunner::new(&model, value, rule, &threads)?);
     }
+    let notes: Vec<String> = RULES.into_iter().flat_map(|rule| rule_notes(&model, rule, value)).collect();
+    super::say_notes(&notes);
     let draws = arguments.output.is_some() || !arguments.table;
     let to = Destination::new(arguments.output.as_deref(), paths.len(), &["png"])?;
     output::expect_places(to.single_file())?;
@@ -139,6 +144,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
             },
             rules: shown.iter().map(Shown::ruled).collect(),
             operators: table,
+            notes: &notes,
             output: file.as_deref().map(Path::to_string_lossy).map(Into::into),
             seconds: start.elapsed().as_secs_f64(),
         })
@@ -288,18 +294,9 @@ fn channel_of(channel: &Array) -> Outcome<Panel> {
     let scaled = normalise(&channel.clone().reshaped([height, width])?, Scaling::MinimumMaximum)?;
     let title = match scaled.content {
         Content::Constant(number) => format!("its channel: {number} everywhere"),
-        _ => format!("its channel, {} to {}", rounded(scaled.low), rounded(scaled.high)),
+        _ => format!("its channel, {} to {}", three_digits(scaled.low), three_digits(scaled.high)),
     };
     Ok(Panel::new(title, ColourMap::Grey.apply(&scaled.values)?))
-}
-
-/// A number in three digits.
-fn rounded(number: f32) -> String {
-    match number.abs() {
-        0.0 => "0".to_owned(),
-        0.01..100.0 => format!("{number:.2}"),
-        _ => format!("{number:.2e}"),
-    }
 }
 
 /// The operators as lines of text.

@@ -10,7 +10,7 @@ use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Content;
 use deepinside::vision::{Array, ColourMap, Crop};
-use deepinside::{ScoreRunner, Threads};
+use deepinside::{ScoreRunner, Threads, rule_notes};
 use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, LayersArguments, MapScaling};
@@ -28,6 +28,9 @@ struct Result<'a> {
     other_choice: Option<Prediction>,
     layers: Vec<&'a str>,
     maps: Vec<Drawn<'a>>,
+    /// What must be known about the rule in this network.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
     output: String,
     seconds: f64,
 }
@@ -53,6 +56,8 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
         rule: arguments.gradient.rule.into(),
         caffe_gradients: original,
     };
+    let notes = rule_notes(&model, options.rule, model.score.value);
+    super::say_notes(&notes);
     let default_crop = if original { Crop::MirroredCentre } else { model.crop };
     let threads = Threads::new(arguments.run.threads)?;
     pictures::each(&paths, |path| {
@@ -120,6 +125,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             other_choice,
             layers: result.layers.iter().map(|layer| layer.name.as_str()).collect(),
             maps: drawn,
+            notes: &notes,
             output: folder.to_string_lossy().into_owned(),
             seconds: start.elapsed().as_secs_f64(),
         })

@@ -26,9 +26,7 @@ use std::path::Path;
 
 use deepinside::classify::Prediction;
 use deepinside::record::HashedFile;
-use deepinside::vision::Array;
-use deepinside::vision::normalise::{Normalised, Scaling, normalise};
-use deepinside::{Model, Settings, expect_finite};
+use deepinside::{Model, Settings};
 use serde_json::{Value, json};
 
 use crate::arguments::ModelArguments;
@@ -125,13 +123,9 @@ fn hashes(model: &Model) -> Outcome<BTreeMap<String, String>> {
     Ok(hashes)
 }
 
-/// A map in [0, 1].
-///
-/// # Errors
-/// When it holds numbers that are not finite.
-fn scaled(map: &Array, scaling: Scaling) -> Outcome<Normalised> {
-    expect_finite(|| "the numbers of the saliency map".to_owned(), map.data())?;
-    Ok(normalise(map, scaling)?)
+/// Says what must be known about a backward rule in a network.
+fn say_notes(notes: &[String]) {
+    notes.iter().for_each(|note| progress::note(format_args!("note: {note}")));
 }
 
 /// Says that other parts of a photograph would have chosen another class than the model's own crop.
@@ -148,7 +142,7 @@ fn say_other_choice(model: &Model, parts: &str, chosen: &str, other: Option<&Pre
 fn say_unseen(share: f64) {
     if share > 0.0 {
         progress::note(format_args!(
-            "note: the crops leave {:.0} % of the photograph unseen; there the map is 0",
+            "note: the crops leave {:.0} % of the photograph unseen; the map says nothing about it",
             (100.0 * share).max(1.0)
         ));
     }

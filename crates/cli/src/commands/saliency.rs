@@ -6,14 +6,15 @@ use std::time::Instant;
 use deepinside::classify::{Prediction, prediction};
 use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
 use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliencies};
-use deepinside::vision::figure::{Figure, Panel};
+use deepinside::saliency_figure::{DrawnMap, figure};
+use deepinside::vision::figure::Panel;
 use deepinside::vision::normalise::{Content, Scaling};
-use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
-use deepinside::vision::{Array, ColourMap, Crop, Photograph, Picture};
-use deepinside::{Model, ScoreRunner, Threads};
+use deepinside::vision::unseen::{share, with_gaps};
+use deepinside::vision::{Array, Crop, Photograph, Picture};
+use deepinside::{Model, ScoreRunner, Threads, rule_notes};
 use serde::Serialize;
 
-use crate::arguments::{GradientRecipe, SaliencyArguments, View};
+use crate::arguments::{GradientRecipe, Maps, SaliencyArguments, View};
 use crate::failure::Outcome;
 use crate::output::{self, Destination};
 use crate::{pictures, progress, record};
@@ -26,16 +27,34 @@ struct Result<'a> {
     /// The class whose score was subtracted.
     #[serde(skip_serializing_if = "Option::is_none")]
     minus: Option<String>,
+    /// The part of the photograph that the class was found in, and that one pass is of.
     crop: &'a str,
-    /// What this crop, or these crops together, would have chosen, where that is another class than the model's own crop chooses.
+    /// What the parts of the map would have chosen, where that is another class than the model's own crop chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     other_choice: Option<&'a Prediction>,
-    /// The share of the map that no crop shows, where it is 0.
-    unseen: f64,
-    /// Whether the map is the same everywhere, so that the picture shows nothing.
+    /// Whether the map is the same everywhere, so that the picture shows nothing; of several the last one, which `--raw` writes.
     constant_map: bool,
+    /// The share of that map that no crop shows; its numbers are NaN there.
+    unseen: f64,
+    /// The maps of the picture, from left to right.
+    maps: Vec<Described<'a>>,
+    /// What must be known about the rule in this network.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
     output: String,
     seconds: f64,
+}
+
+/// What a map is, and what its colours mean.
+#[derive(Serialize)]
+struct Described<'a> {
+    name: &'a str,
+    /// How it was made.
+    made: String,
+    /// What is shown brightest.
+    brightest: f32,
+    unseen: f64,
+    constant: bool,
 }
 
 /// What is the same for all photographs.
@@ -48,6 +67,7 @@ struct Task<'a> {
     to: Destination,
     raw: Option<Destination>,
     gradients: Option<Destination>,
+    notes: Vec<String>,
 }
 
 pub fn run(arguments: &SaliencyArguments) -> Outcome {
@@ -72,6 +92,7 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
         to: Destination::new(arguments.output.as_deref(), results, &["png"])?,
         raw: destination(&arguments.raw)?,
         gradients: destination(&arguments.raw_gradient)?,
+        notes: rule_notes(&model, arguments.gradient.rule.into(), model.score.value),
         model: &model,
         paths,
         wanted,
@@ -81,7 +102,12 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
     let named = [Some(&task.to), task.raw.as_ref(), task.gradients.as_ref()];
     output::expect_places(named.into_iter().flatten().filter_map(Destination::single_file))?;
     let threads = Threads::new(arguments.run.threads)?;
-    if arguments.in_photograph() { task.in_photograph(&threads) } else { task.of_crop(&threads) }
+    super::say_notes(&task.notes);
+    match arguments.maps() {
+        Maps::OnePassAndReadable => task.with_readable(&threads),
+        Maps::OnePass => task.of_crop(&threads),
+        Maps::InPhotograph => task.in_photograph(&threads),
+    }
 }
 
 /// What is made of one class of one photograph.
@@ -90,16 +116,56 @@ struct Made<'a> {
     top: &'a [Prediction],
     crop: &'a str,
     other_choice: Option<&'a Prediction>,
-    map: &'a Array,
+    input: Panel,
+    /// From left to right; the last is the one that is shown alone, and written.
+    maps: Vec<MadeMap>,
     gradient: Option<&'a Array>,
+}
+
+/// One map, as it is written and as it is drawn.
+struct MadeMap {
+    name: &'static str,
+    made: [String; 2],
+    /// NaN where nothing was seen.
+    numbers: Array,
     unseen: f64,
-    picture: Picture,
+    drawn: DrawnMap,
 }
 
 impl Task<'_> {
+    /// The photograph, the paper's map of one pass, and the readable map, all in the photograph's frame.
+    fn with_readable(&self, threads: &Threads) -> Outcome {
+        let model = self.model;
+        let options = SaliencyOptions { minus: self.minus, ..SaliencyOptions::default() };
+        let readable = EvidenceOptions { minus: self.minus, ..EvidenceOptions::readable(model) };
+        record::resolved("readable map", &readable)?;
+        let mut runner = ScoreRunner::new(model, Some(self.arguments.gradient.rule.into()), threads)?;
+        let mut gatherer = Gatherer::new(model, readable.clone(), threads)?;
+        pictures::each(&self.paths, |path| {
+            let start = Instant::now();
+            let photograph = model.load_photograph(path)?;
+            let one_pass = saliencies(model, &mut runner, &photograph, &options, &self.wanted)?;
+            let classes: Vec<usize> = one_pass.iter().map(|result| result.class.index).collect();
+            let evidence = gatherer.gather(model, &photograph, &classes)?;
+            for (result, map) in one_pass.iter().zip(&evidence.maps) {
+                let Saliency { class, top, crop, gradient, .. } = result;
+                let (framed, seen) = result.in_photograph(model, &photograph)?;
+                let maps = vec![
+                    self.map("one pass", self.made_in_one_pass(result), &framed, &seen)?,
+                    self.map("readable map", readable.description(), map, &evidence.seen)?,
+                ];
+                let input = Panel::new("photograph", Picture::from_photograph(&photograph)?);
+                let (crop, gradient) = (crop.to_string(), Some(gradient));
+                let made = Made { class, top, crop: &crop, other_choice: None, input, maps, gradient };
+                self.keep(path, start, &photograph, made)?;
+            }
+            Ok(())
+        })
+    }
+
     /// The map of one crop, as large as the network's input.
     fn of_crop(&self, threads: &Threads) -> Outcome {
-        let arguments = self.arguments;
+        let (model, arguments) = (self.model, self.arguments);
         let options = match arguments.gradient.recipe {
             GradientRecipe::Plain => {
                 SaliencyOptions { crop: arguments.gradient.crop, ..SaliencyOptions::default() }
@@ -110,19 +176,26 @@ impl Task<'_> {
             }
         };
         let options = SaliencyOptions { minus: self.minus, ..options };
-        let mut runner = ScoreRunner::new(self.model, Some(arguments.gradient.rule.into()), threads)?;
+        let mut runner = ScoreRunner::new(model, Some(arguments.gradient.rule.into()), threads)?;
         pictures::each(&self.paths, |path| {
             let start = Instant::now();
-            let photograph = self.model.load_photograph(path)?;
-            for result in saliencies(self.model, &mut runner, &photograph, &options, &self.wanted)? {
-                let picture = picture(self.model, &photograph, &result, arguments)?;
-                let Saliency { class, top, other_choice, crop, map, gradient, .. } = &result;
+            let photograph = model.load_photograph(path)?;
+            for result in saliencies(model, &mut runner, &photograph, &options, &self.wanted)? {
+                let Saliency { class, top, other_choice, crop, map, input, gradient } = &result;
                 let (crop, other_choice) = (crop.to_string(), other_choice.as_ref());
-                say_other(self.model, &format!("the crop {crop}"), top, other_choice);
-                let gradient = Some(gradient);
-                let made =
-                    Made { class, top, crop: &crop, other_choice, map, gradient, unseen: 0.0, picture };
-                self.keep(path, start, made)?;
+                say_other(model, &format!("the crop {crop}"), top, other_choice);
+                let made = self.made_in_one_pass(&result);
+                let whole = vec![true; map.data().len()];
+                let mut one = self.map("one pass", made.clone(), map, &whole)?;
+                if arguments.view == View::Overlay {
+                    let (framed, seen) = result.in_photograph(model, &photograph)?;
+                    one.drawn = self.map("one pass", made, &framed, &seen)?.drawn;
+                }
+                let read = Picture::from_photograph(&model.transformer.deprocess(input)?)?;
+                let input = Panel::new(format!("input ({crop})"), read);
+                let (maps, gradient) = (vec![one], Some(gradient));
+                let made = Made { class, top, crop: &crop, other_choice, input, maps, gradient };
+                self.keep(path, start, &photograph, made)?;
             }
             Ok(())
         })
@@ -148,52 +221,53 @@ impl Task<'_> {
             keeps_gradients: self.gradients.is_some(),
             ..EvidenceOptions::default()
         };
-        let name = if arguments.ten_crops { "ten crops".to_owned() } else { options.crops[0].to_string() };
+        let crop = if arguments.ten_crops { "ten crops".to_owned() } else { options.crops[0].to_string() };
+        let made = options.description();
         let mut gatherer = Gatherer::new(model, options, threads)?;
         pictures::each(&self.paths, |path| {
             let start = Instant::now();
             let photograph = model.load_photograph(path)?;
             let (classification, evidence) = gatherer.gather_wanted(model, &photograph, &self.wanted)?;
-            super::say_unseen(evidence.unseen);
+            super::say_unseen(evidence.unseen());
             let top = classification.top(model, 5);
             let other_choice = classification
                 .other_choice(model, &evidence.scores)
                 .filter(|_| matches!(self.wanted, Wanted::Top(_)));
-            say_other(model, &name, &top, other_choice.as_ref());
+            say_other(model, &crop, &top, other_choice.as_ref());
             for (index, (&class, map)) in evidence.classes.iter().zip(&evidence.maps).enumerate() {
                 let class = prediction(model, &evidence.scores, class);
-                let scaled = displayed(map, &class, arguments)?;
-                let picture = match arguments.view {
-                    View::Map => arguments.colour_map.apply(&scaled)?,
-                    View::Overlay => {
-                        overlay(&photograph, &scaled, arguments.colour_map, Opacity::Uniform(0.6))?
-                    }
-                    View::Figure => {
-                        let seen = Picture::from_photograph(&photograph)?;
-                        figure(seen, &name, &class, &scaled, arguments.colour_map)?
-                    }
-                };
-                let unseen = evidence.unseen;
+                let maps = vec![self.map("saliency", made.clone(), map, &evidence.seen)?];
+                let input = Panel::new("photograph", Picture::from_photograph(&photograph)?);
                 let gradient = evidence.gradients.get(index);
                 let other_choice = other_choice.as_ref();
-                let made = Made {
-                    class: &class,
-                    top: &top,
-                    crop: &name,
-                    other_choice,
-                    map,
-                    gradient,
-                    unseen,
-                    picture,
-                };
-                self.keep(path, start, made)?;
+                let made =
+                    Made { class: &class, top: &top, crop: &crop, other_choice, input, maps, gradient };
+                self.keep(path, start, &photograph, made)?;
             }
             Ok(())
         })
     }
 
+    /// A map with how it was made, ready to be drawn and written.
+    fn map(&self, name: &'static str, made: [String; 2], map: &Array, seen: &[bool]) -> Outcome<MadeMap> {
+        let scaling = match (self.arguments.quantile, self.arguments.gradient.recipe) {
+            (Some(quantile), _) => Scaling::Quantile(quantile),
+            (None, GradientRecipe::Original) => Scaling::Maximum,
+            (None, GradientRecipe::Plain) => Scaling::Quantile(0.99),
+        };
+        record::resolved("scaling", &scaling)?;
+        let drawn = DrawnMap::new(map, seen, scaling, self.arguments.colour_map)?;
+        Ok(MadeMap { name, made, numbers: with_gaps(map, seen)?, unseen: share(seen), drawn })
+    }
+
+    /// How the paper's map was made.
+    fn made_in_one_pass(&self, saliency: &Saliency) -> [String; 2] {
+        let rules = vec![self.arguments.gradient.rule.into()];
+        EvidenceOptions { rules, crops: vec![saliency.crop], ..EvidenceOptions::default() }.description()
+    }
+
     /// Writes what was made, and says so. Where there are several classes, the class is part of the files' names.
-    fn keep(&self, path: &Path, start: Instant, made: Made<'_>) -> Outcome {
+    fn keep(&self, path: &Path, start: Instant, photograph: &Photograph, made: Made<'_>) -> Outcome {
         let stem = output::stem(path);
         let stem = if matches!(&self.wanted, Wanted::Top(1))
             || matches!(&self.wanted, Wanted::Classes(one) if one.len() == 1)
@@ -202,19 +276,39 @@ impl Task<'_> {
         } else {
             format!("{stem}-{}", made.class.index)
         };
+        let Some(last) = made.maps.last() else { return Ok(()) };
+        say_constant(&made.maps, made.class);
         if let Some(raw) = &self.raw {
-            output::array(&raw.file(&stem, "-saliency.npy"), made.map)?;
+            output::array(&raw.file(&stem, "-saliency.npy"), &last.numbers)?;
         }
         if let (Some(gradients), Some(gradient)) = (&self.gradients, made.gradient) {
             output::array(&gradients.file(&stem, "-gradient.npy"), gradient)?;
         }
+        let picture = match self.arguments.view {
+            View::Map => last.drawn.picture()?,
+            View::Overlay => last.drawn.over(photograph)?,
+            View::Figure => {
+                let panels = made.maps.iter().map(|map| map.drawn.panel(map.name, &map.made));
+                let Prediction { name, probability, .. } = made.class;
+                let first = name.split(',').next().unwrap_or(name);
+                let title = format!("saliency of {first} (p = {probability:.3})");
+                figure(title, made.input, panels.collect::<std::result::Result<_, _>>()?)?
+            }
+        };
         let file = self.to.file(&stem, "-saliency.png");
-        output::png(&file, &made.picture)?;
+        output::png(&file, &picture)?;
         let output = file.to_string_lossy().into_owned();
         if !self.arguments.run.json {
             output::line(output);
             return Ok(());
         }
+        let described = |map: &MadeMap| Described {
+            name: map.name,
+            made: map.made.join(", "),
+            brightest: map.drawn.scaled.high,
+            unseen: map.unseen,
+            constant: map.is_constant(),
+        };
         output::json(&Result {
             image: &path.to_string_lossy(),
             top: made.top,
@@ -222,8 +316,10 @@ impl Task<'_> {
             minus: self.minus.map(|minus| self.model.class_name(minus)),
             crop: made.crop,
             other_choice: made.other_choice,
-            unseen: made.unseen,
-            constant_map: made.map.data().iter().all(|number| Some(number) == made.map.data().first()),
+            constant_map: last.is_constant(),
+            unseen: last.unseen,
+            maps: made.maps.iter().map(described).collect(),
+            notes: &self.notes,
             output,
             seconds: start.elapsed().as_secs_f64(),
         })
@@ -236,62 +332,22 @@ fn say_other(model: &Model, parts: &str, top: &[Prediction], other: Option<&Pred
     super::say_other_choice(model, parts, chosen, other);
 }
 
-/// A map in [0, 1], with what must be said about it.
-fn displayed(map: &Array, class: &Prediction, arguments: &SaliencyArguments) -> Outcome<Array> {
-    let scaling = match (arguments.quantile, arguments.gradient.recipe) {
-        (Some(quantile), _) => Scaling::Quantile(quantile),
-        (None, GradientRecipe::Original) => Scaling::Maximum,
-        (None, GradientRecipe::Plain) => Scaling::Quantile(0.99),
-    };
-    record::resolved("scaling", &scaling)?;
-    let scaled = super::scaled(map, scaling)?;
-    if let Content::Constant(number) = scaled.content {
-        let more = if number == 0.0 { "" } else { " more than another" };
-        progress::note(format_args!(
-            "note: the saliency map is {number} everywhere: no pixel changes the score of '{}'{more}",
-            class.name
-        ));
+impl MadeMap {
+    fn is_constant(&self) -> bool {
+        matches!(self.drawn.scaled.content, Content::Constant(_))
     }
-    Ok(scaled.values)
 }
 
-/// What the network saw, and the map.
-fn figure(
-    seen: Picture,
-    part: &str,
-    class: &Prediction,
-    map: &Array,
-    colours: ColourMap,
-) -> Outcome<Picture> {
-    let Prediction { name, probability, .. } = class;
-    let first = name.split(',').next().unwrap_or(name);
-    let title = format!("saliency of {first} (p = {probability:.3})");
-    let panels = vec![
-        Panel { title: format!("input ({part})"), picture: seen },
-        Panel { title, picture: colours.apply(map)? },
-    ];
-    Ok(Figure::new(panels).render()?)
-}
-
-/// The picture that was asked for.
-fn picture(
-    model: &Model,
-    photograph: &Photograph,
-    saliency: &Saliency,
-    arguments: &SaliencyArguments,
-) -> Outcome<Picture> {
-    let map = displayed(&saliency.map, &saliency.class, arguments)?;
-    let colours = arguments.colour_map;
-    Ok(match arguments.view {
-        View::Map => colours.apply(&map)?,
-        View::Overlay => {
-            let region = model.region(photograph, saliency.crop)?;
-            let framed = into_photograph_frame(&map, region, photograph.height(), photograph.width(), 0.0)?;
-            overlay(photograph, &framed, colours, Opacity::Uniform(0.6))?
+/// Says which maps show nothing.
+fn say_constant(maps: &[MadeMap], class: &Prediction) {
+    for map in maps {
+        if let Content::Constant(number) = map.drawn.scaled.content {
+            let which = if maps.len() > 1 { format!(" ({})", map.name) } else { String::new() };
+            let more = if number == 0.0 { "" } else { " more than another" };
+            progress::note(format_args!(
+                "note: the saliency map{which} is {number} everywhere: no pixel changes the score of '{}'{more}",
+                class.name
+            ));
         }
-        View::Figure => {
-            let seen = Picture::from_photograph(&model.transformer.deprocess(&saliency.input)?)?;
-            figure(seen, &saliency.crop.to_string(), &saliency.class, &map, colours)?
-        }
-    })
+    }
 }

@@ -9,9 +9,10 @@ use deepinside::classify::Prediction;
 use deepinside::evidence::Gatherer;
 use deepinside::file_name::portable;
 use deepinside::localise::{Localisation, Localised, Method, Rule, localise};
+use deepinside::saliency_figure::DrawnMap;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Scaling;
-use deepinside::vision::unseen::with_gaps;
+use deepinside::vision::unseen::{hatched, with_gaps};
 use deepinside::vision::{ColourMap, Photograph, Picture, annotate};
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -92,7 +93,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         let other_choice = classification.and_then(|own| own.other_choice(&model, &scores));
         let chosen = top.first().map_or("", |best| &best.name);
         crate::commands::say_other_choice(&model, "the crops of the map", chosen, other_choice.as_ref());
-        let picture = picture(&model, &photograph, &objects)?;
+        let picture = picture(&model, &photograph, &objects, &method)?;
         let stem = output::stem(path);
         let file = to.file(&stem, "-localised.png");
         if let (Some(masks), Some(best)) = (&masks, objects.first()) {
@@ -166,16 +167,19 @@ fn say(objects: &[Localisation], method: &Method) {
 }
 
 /// The best class's map, what was known before the cut, and its outline with the boxes of all classes.
-fn picture(model: &Model, photograph: &Photograph, objects: &[Localisation]) -> Outcome<Picture> {
+fn picture(
+    model: &Model,
+    photograph: &Photograph,
+    objects: &[Localisation],
+    method: &Method,
+) -> Outcome<Picture> {
     let Some(best) = objects.first() else {
         return Err(Failure::Message(format!("'{}' has no class", model.name)));
     };
     let name = best.class.name.split(',').next().unwrap_or(&best.class.name);
-    let scaled = super::scaled(&best.map, Scaling::Quantile(0.99))?;
-    let mut panels = vec![Panel::new(
-        format!("saliency of {name} (p = {:.3})", best.class.probability),
-        ColourMap::Grey.apply(&scaled.values)?,
-    )];
+    let title = format!("saliency of {name} (p = {:.3})", best.class.probability);
+    let drawn = DrawnMap::new(&best.map, &best.seen, Scaling::Quantile(0.99), ColourMap::Grey)?;
+    let mut panels = vec![drawn.panel(&title, &method.evidence.description())?];
     if let Some(markers) = &best.markers {
         panels.push(Panel::new("object, background, unknown", annotate::markers(photograph, markers)?));
     }
@@ -184,6 +188,7 @@ fn picture(model: &Model, photograph: &Photograph, objects: &[Localisation]) -> 
         .zip(COLOURS.into_iter().cycle())
         .map(|(object, colour)| (object.bounds, colour))
         .collect();
-    panels.push(Panel::new("outline and box", annotate::outlined(photograph, &best.mask, &boxes)?));
+    let outlined = annotate::outlined(photograph, &best.mask, &boxes)?;
+    panels.push(Panel::new("outline and box", hatched(&outlined, &best.seen, 0.5)?));
     Ok(Figure::new(panels).render()?)
 }
