@@ -63,6 +63,8 @@ export interface SaliencyMap {
 export interface Saliency {
     readonly maps: readonly SaliencyMap[];
     readonly region: Box;
+    /** The parts of the photograph that the network saw. */
+    readonly seen: readonly Box[];
     readonly unseen: number;
     readonly top: readonly ScoredClass[];
     readonly command: string;
@@ -127,8 +129,7 @@ export interface Method {
 }
 
 export interface Comparison {
-    readonly cells: readonly (readonly (SaliencyMap & { readonly region?: Box })[])[];
-    readonly region?: Box;
+    readonly cells: readonly (readonly (SaliencyMap & { readonly region: Box; readonly seen: readonly Box[] })[])[];
     readonly command: string;
     readonly seconds?: number;
 }

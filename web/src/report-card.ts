@@ -7,6 +7,8 @@ export interface PlacedMap {
     readonly map: NumberMap;
     /** Where it lies, in pixels of the photograph. */
     readonly region: Box;
+    /** The parts of the photograph that the network saw for it; by default all that the map covers. */
+    readonly seen?: readonly Box[];
 }
 
 /** How many cells a side of the common grid has, on which maps of different sizes are compared. */
@@ -20,6 +22,25 @@ export function common(maps: readonly PlacedMap[]): Box {
         Math.min(...maps.map(({ region }) => region[2])),
         Math.min(...maps.map(({ region }) => region[3])),
     ];
+}
+
+/** The part of a photograph on which maps are compared. */
+export interface Area {
+    readonly part: Box;
+    /** Lists of places: a point belongs to the area where it lies in one of every list. */
+    readonly seen: readonly (readonly Box[])[];
+}
+
+const holds = ([left, top, right, bottom]: Box, x: number, y: number): boolean => x >= left && x < right && y >= top && y < bottom;
+
+function belongs({ part, seen }: Area, x: number, y: number): boolean {
+    return holds(part, x, y) && seen.every((places) => places.some((place) => holds(place, x, y)));
+}
+
+/** What all maps cover and the network saw for each of them. */
+export function commonArea(maps: readonly PlacedMap[]): Area {
+    const seen = new Map(maps.map((placed) => [JSON.stringify(placed.seen ?? [placed.region]), placed.seen ?? [placed.region]]));
+    return { part: common(maps), seen: [...seen.values()] };
 }
 
 /** The means of a map over the cells of a grid that spans a part of the photograph. */
@@ -73,26 +94,26 @@ export function rankCorrelation(left: Float64Array, right: Float64Array): number
     return first > 0 && second > 0 ? covariance / Math.sqrt(first * second) : undefined;
 }
 
-/** Takes the values of a map's pixels whose centres lie in a part of the photograph, with those centres. */
-function within({ map, region }: PlacedMap, part: Box, take: (value: number, x: number, y: number) => void): void {
+/** Takes the values of a map's pixels whose centres lie in an area, with those centres. */
+function within({ map, region }: PlacedMap, area: Area, take: (value: number, x: number, y: number) => void): void {
     for (let row = 0; row < map.height; row++) {
         const y = region[1] + ((row + 0.5) * (region[3] - region[1])) / map.height;
-        if (y < part[1] || y >= part[3]) continue;
+        if (y < area.part[1] || y >= area.part[3]) continue;
         for (let column = 0; column < map.width; column++) {
             const x = region[0] + ((column + 0.5) * (region[2] - region[0])) / map.width;
-            if (x >= part[0] && x < part[2]) take(map.data[row * map.width + column]!, x, y);
+            if (belongs(area, x, y)) take(map.data[row * map.width + column]!, x, y);
         }
     }
 }
 
 /**
- * Which share of the map's sum in a part of the photograph the strongest `share` of its pixels there hold: near `share` for an even
+ * Which share of the map's sum in an area the strongest `share` of its pixels there hold: near `share` for an even
  * map, 1 for a few points.
  */
-export function concentration(placed: PlacedMap, part: Box = placed.region, share = 0.05): number {
+export function concentration(placed: PlacedMap, area = commonArea([placed]), share = 0.05): number {
     const all = new Float32Array(placed.map.data.length);
     let count = 0;
-    within(placed, part, (value) => (all[count++] = value));
+    within(placed, area, (value) => (all[count++] = value));
     const values = all.subarray(0, count).sort();
     let [total, strongest] = [0, 0];
     const from = Math.floor(values.length * (1 - share));
@@ -103,10 +124,10 @@ export function concentration(placed: PlacedMap, part: Box = placed.region, shar
     return total > 0 ? strongest / total : 0;
 }
 
-/** Which share of the map's sum in a part of the photograph lies inside a box; undefined where the box has no pixel there. */
-export function inside(placed: PlacedMap, box: Box, part: Box = placed.region): number | undefined {
+/** Which share of the map's sum in an area lies inside a box; undefined where the box has no pixel there. */
+export function inside(placed: PlacedMap, box: Box, area = commonArea([placed])): number | undefined {
     let [total, sum, count] = [0, 0, 0];
-    within(placed, part, (value, x, y) => {
+    within(placed, area, (value, x, y) => {
         total += value;
         if (x < box[0] || x >= box[2] || y < box[1] || y >= box[3]) return;
         sum += value;
@@ -131,16 +152,21 @@ function mean(numbers: readonly (number | undefined)[]): number | undefined {
 }
 
 /**
- * The marks of every method, all on the part of the photograph that every map covers: a map of the middle alone would else hold more of
+ * The marks of every method, all on the part of the photograph that was seen for every map: a map of the middle alone would else hold more of
  * its sum in an object there than one of the whole photograph. `cells` has a row for each method and a column for each class.
  */
 export function marks(cells: readonly (readonly PlacedMap[])[], boxes: readonly (Box | undefined)[]): Marks[] {
-    const part = common(cells.flat());
-    const grids = cells.map((row) => row.map((cell) => resample(cell, part)));
+    const area = commonArea(cells.flat());
+    const { part } = area;
+    const isCommon = Array.from({ length: GRID * GRID }, (_, cell) => {
+        const at = (index: number, from: number, to: number) => from + ((index + 0.5) / GRID) * (to - from);
+        return belongs(area, at(cell % GRID, part[0], part[2]), at(Math.floor(cell / GRID), part[1], part[3]));
+    });
+    const grids = cells.map((row) => row.map((cell) => resample(cell, part).filter((_, index) => isCommon[index])));
     return cells.map((row, method) => ({
         agreement: mean(row.map((_, column) => rankCorrelation(grids[method]![column]!, grids[0]![column]!))),
         likeness: mean(row.flatMap((_, left) => row.slice(left + 1).map((__, offset) => rankCorrelation(grids[method]![left]!, grids[method]![left + 1 + offset]!)))),
-        concentration: mean(row.map((cell) => concentration(cell, part))) ?? 0,
-        inside: mean(row.map((cell, column) => (boxes[column] ? inside(cell, boxes[column], part) : undefined))),
+        concentration: mean(row.map((cell) => concentration(cell, area))) ?? 0,
+        inside: mean(row.map((cell, column) => (boxes[column] ? inside(cell, boxes[column], area) : undefined))),
     }));
 }

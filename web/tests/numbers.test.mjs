@@ -193,6 +193,13 @@ test("one map as a whole and cut to its middle has the same marks", () => {
             if (2 * column + 1 >= 25 && 2 * column + 1 < 62 && 2 * row + 1 >= 15 && 2 * row + 1 < 58) object += value;
         }
     assert.ok(Math.abs(first.inside - object / total) < 1e-6);
+    // The same where the other map has the whole frame, and zeros where nothing was seen.
+    const framed = { ...whole, map: { ...whole.map, data: whole.map.data.map((value, index) => (index % size >= 10 && index % size < 30 && index >= 10 * size && index < 30 * size ? value : 0)) }, seen: [middle.region] };
+    const [plain, hidden] = report.marks([[whole], [framed]], [box]);
+    assert.deepEqual([plain.inside, plain.concentration, plain.agreement], [hidden.inside, hidden.concentration, hidden.agreement]);
+    assert.ok(Math.abs(plain.inside - object / total) < 1e-6);
+    // Two places that overlap are one area: nothing counts twice.
+    assert.ok(Math.abs(report.inside({ ...whole, seen: [[20, 20, 50, 60], [40, 20, 60, 60]] }, box) - object / total) < 1e-6);
     // A box that no map shows all of says nothing.
     assert.equal(report.marks([[whole], [middle]], [[0, 0, 10, 10]])[0].inside, undefined);
 });

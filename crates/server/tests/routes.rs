@@ -191,6 +191,41 @@ fn what_speaks_for_one_class_and_against_another() {
 
 /// The map of a margin over many crops is the library's, and the command line says how to make it.
 #[test]
+fn what_the_network_saw_is_told_apart_from_what_is_zero() {
+    let server = Running::new();
+    for crops in ["centre", "ten", "whole"] {
+        let body = json!({"photograph": "example-cat", "classes": [1], "crops": crops, "smoothing": 0.01});
+        let reply = server.post("/api/v1/saliency", &body).ok();
+        let (shape, map) = numbers(&reply["maps"][0]["map"]);
+        let edges: Vec<f64> =
+            reply["region"].as_array().unwrap().iter().map(|edge| edge.as_f64().unwrap()).collect();
+        let seen: Vec<Vec<f64>> = serde_json::from_value(reply["seen"].clone()).unwrap();
+        // Of a pixel at the border a part may be seen.
+        let inside = |x: f64, y: f64, apart: f64| {
+            seen.iter().any(|place| {
+                x > place[0] - apart && x < place[2] + apart && y > place[1] - apart && y < place[3] + apart
+            })
+        };
+        let mut hidden = 0;
+        for row in 0..shape[0] {
+            for column in 0..shape[1] {
+                let x = (column as f64 + 0.5) * edges[2] / shape[1] as f64;
+                let y = (row as f64 + 0.5) * edges[3] / shape[0] as f64;
+                hidden += usize::from(!inside(x, y, 0.0));
+                // Smoothing may carry what was seen over the border by three deviations.
+                if !inside(x, y, 1.0 + 0.03 * edges[2].max(edges[3])) {
+                    assert_eq!(map[row * shape[1] + column], 0.0, "{crops}: {x}, {y}");
+                }
+            }
+        }
+        let share = hidden as f64 / map.len() as f64;
+        let unseen = reply["unseen"].as_f64().unwrap();
+        assert!((share - unseen).abs() < 0.01, "{crops}: {share} of the pixels, and {unseen}");
+        assert!(crops != "whole" || unseen == 0.0, "{unseen}");
+    }
+}
+
+#[test]
 fn a_margin_over_ten_crops() {
     let server = Running::new();
     let body =

@@ -4,6 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Box } from "../api";
+import { leavesOut, paintHatch } from "../hatch";
 import type { ShownPhotograph } from "../hooks";
 
 export const LAYOUTS = [
@@ -21,6 +22,8 @@ interface StageProps {
     /** Painted again when one of these changes. */
     readonly paintedFrom?: readonly unknown[];
     readonly region?: Box | undefined;
+    /** The parts of the photograph that the network saw; what else there is is hatched. By default all of it. */
+    readonly seen?: readonly Box[] | undefined;
     readonly layout?: Layout;
     readonly opacity?: number;
     /** How bright the photograph is under the map, 0 to 1. */
@@ -89,6 +92,7 @@ export function Stage(props: StageProps) {
             {shapes}
         </svg>
     );
+    const hidden = props.seen && leavesOut(props.seen, width, height) ? <Hatch photograph={photograph} seen={props.seen} /> : null;
     const map = props.paint && (
         <canvas
             ref={canvas}
@@ -122,13 +126,14 @@ export function Stage(props: StageProps) {
                 {isBeside ? (
                     <>
                         {frame(<>{photo}{drawing}</>, true)}
-                        {frame(<>{map}{drawing}</>, false)}
+                        {frame(<>{map}{hidden}{drawing}</>, false)}
                     </>
                 ) : (
                     frame(
                         <>
                             {photo}
                             {map}
+                            {hidden}
                             {layout === "wipe" && <div class="divider" style={{ left: asPercent(divider) }} aria-hidden="true" />}
                             {drawing}
                         </>,
@@ -143,4 +148,16 @@ export function Stage(props: StageProps) {
             )}
         </div>
     );
+}
+
+/** What the network did not see. */
+function Hatch({ photograph, seen }: { readonly photograph: ShownPhotograph; readonly seen: readonly Box[] }) {
+    const canvas = useRef<HTMLCanvasElement>(null);
+    const { width, height } = photograph;
+    useLayoutEffect(() => {
+        // In pixels of the page, so that the lines are as far apart on every photograph.
+        const shown = canvas.current?.getBoundingClientRect();
+        if (canvas.current && shown) paintHatch(canvas.current, seen, width, height, [Math.max(shown.width, 1), Math.max(shown.height, 1)]);
+    }, [photograph, seen]);
+    return <canvas ref={canvas} class="stage-hatch" aria-hidden="true" />;
 }

@@ -85,7 +85,7 @@ export function UnitPanel(props: UnitPanelProps) {
                 <>
                     <div class="unit-pair">
                         <figure>
-                            <Stage photograph={photograph} label={`Where unit ${channel} of ${value} looks`} paint={(canvas) => paintMap(canvas, seen.map, { colours: "inferno", range: { low: 0, high: seen.bright }, fades: true })} paintedFrom={[seen]} region={result.region} brightness={0.55} isBusy={unit.isRunning} shapes={seen.field && <Frame photograph={photograph} box={inPhotograph(seen.field, seen.map.height, seen.map.width, result.region)} />} />
+                            <Stage photograph={photograph} label={`Where unit ${channel} of ${value} looks`} paint={(canvas) => paintMap(canvas, seen.map, { colours: "inferno", range: { low: 0, high: seen.bright }, fades: true })} paintedFrom={[seen]} region={result.region} seen={[result.region]} brightness={0.55} isBusy={unit.isRunning} shapes={seen.field && <Frame photograph={photograph} box={inPhotograph(seen.field, seen.map.height, seen.map.width, result.region)} />} />
                             <figcaption>In the photograph</figcaption>
                         </figure>
                         <figure>

@@ -1,19 +1,19 @@
 // Methods beside each other, for several classes, and what can be said of them in numbers.
 
-import { useMemo } from "preact/hooks";
-import { api, type Method } from "../api";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { api, type Box, type Method } from "../api";
 import { decodeMap, quantile, sizes, type NumberMap } from "../arrays";
 import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
 import { ClassPicker, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
 import { Busy, Group, Select, Toggle } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
-import { MapCanvas } from "../components/map-canvas";
 import { PhotographStrip } from "../components/photograph-strip";
 import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
 import { download, downloadCanvas, fileName } from "../download";
 import { useJob, type ShownPhotograph } from "../hooks";
+import { leavesOut, paintHatch } from "../hatch";
 import { firstName } from "../label-places";
 import { marks, type Marks } from "../report-card";
 import { address, change, useSettings } from "../route";
@@ -66,11 +66,10 @@ export function CompareView() {
     const shown = useMemo(() => {
         if (!answer.result || !photograph.result) return undefined;
         const { reply, classes: columns, offers: rows } = answer.result;
-        const whole = [0, 0, photograph.result.width, photograph.result.height] as const;
         const cells = reply.cells.map((row) =>
             row.map((cell) => {
                 const map = decodeMap(cell.map);
-                return { map, region: cell.region ?? reply.region ?? whole, high: quantile(sizes(map.data), BRIGHTEST), isConstant: cell.is_constant };
+                return { map, region: cell.region, seen: cell.seen, high: quantile(sizes(map.data), BRIGHTEST), isConstant: cell.is_constant };
             }),
         );
         return { cells, columns, rows };
@@ -115,11 +114,7 @@ export function CompareView() {
                                                 <td key={index}>
                                                     {cell && (
                                                         <a href={address("saliency", { classes: String(index), ...offer.saliency })} aria-label={`${offer.title} for ${nameOf(index)}: open in Saliency`}>
-                                                            {settings.over ? (
-                                                                <OverCell photograph={photograph.result!} cell={cell} colours={colours} />
-                                                            ) : (
-                                                                <MapCanvas map={cell.map} colours={colours} range={{ low: 0, high: cell.high }} class="matrix-map" />
-                                                            )}
+                                                            <CellPicture photograph={photograph.result!} cell={cell} colours={colours} isOver={settings.over} />
                                                         </a>
                                                     )}
                                                     {cell?.isConstant && <small>constant</small>}
@@ -179,37 +174,45 @@ export function CompareView() {
 interface Cell {
     readonly map: NumberMap;
     readonly region: readonly [number, number, number, number];
+    readonly seen: readonly Box[];
     readonly high: number;
 }
 
-function OverCell({ photograph, cell, colours }: { readonly photograph: ShownPhotograph; readonly cell: Cell; readonly colours: ColourMap }) {
-    const draw = (canvas: HTMLCanvasElement | null) => {
-        if (!canvas) return;
+/** A map in the frame of the photograph, so that all of them show the same places. */
+function CellPicture({ photograph, cell, colours, isOver }: { readonly photograph: ShownPhotograph; readonly cell: Cell; readonly colours: ColourMap; readonly isOver: boolean }) {
+    const canvas = useRef<HTMLCanvasElement>(null);
+    useLayoutEffect(() => {
+        if (!canvas.current) return;
         const scale = 320 / Math.max(photograph.width, photograph.height);
-        canvas.width = photograph.width * scale;
-        canvas.height = photograph.height * scale;
-        const context = canvas.getContext("2d");
-        if (context) drawOver(context, photograph, cell, colours, 0, 0, canvas.width, canvas.height);
-    };
-    return <canvas ref={draw} class="matrix-map" aria-hidden="true" />;
+        [canvas.current.width, canvas.current.height] = [photograph.width * scale, photograph.height * scale];
+        const context = canvas.current.getContext("2d");
+        if (context) drawCell(context, photograph, cell, colours, isOver, 0, 0, canvas.current.width, canvas.current.height);
+    }, [photograph, cell, colours, isOver]);
+    return <canvas ref={canvas} class="matrix-map" aria-hidden="true" />;
 }
 
-function drawOver(context: CanvasRenderingContext2D, photograph: ShownPhotograph, cell: Cell, colours: ColourMap, x: number, y: number, width: number, height: number): void {
+function drawCell(context: CanvasRenderingContext2D, photograph: ShownPhotograph, cell: Cell, colours: ColourMap, isOver: boolean, x: number, y: number, width: number, height: number): void {
     const layer = document.createElement("canvas");
-    paintMap(layer, cell.map, { colours, range: { low: 0, high: cell.high }, fades: true });
-    context.filter = "brightness(0.55) saturate(0.55)";
-    context.drawImage(photograph.image, x, y, width, height);
-    context.filter = "none";
+    paintMap(layer, cell.map, { colours, range: { low: 0, high: cell.high }, fades: isOver });
+    if (isOver) {
+        context.filter = "brightness(0.55) saturate(0.55)";
+        context.drawImage(photograph.image, x, y, width, height);
+        context.filter = "none";
+    }
     const [left, top, right, bottom] = cell.region;
     const [across, down] = [width / photograph.width, height / photograph.height];
     context.drawImage(layer, x + left * across, y + top * down, (right - left) * across, (bottom - top) * down);
+    if (!leavesOut(cell.seen, photograph.width, photograph.height)) return;
+    const hatch = document.createElement("canvas");
+    paintHatch(hatch, cell.seen, photograph.width, photograph.height, [width, height]);
+    context.drawImage(hatch, x, y, width, height);
 }
 
 const COLUMNS: readonly (readonly [title: string, hint: string, mark: (marks: Marks) => number | undefined])[] = [
     ["Agreement", "Rank correlation with the first method's maps", ({ agreement }) => agreement],
     ["Likeness of classes", "Rank correlation between the maps of different classes: near 1, a method hardly sees which class is asked for", ({ likeness }) => likeness],
-    ["Concentration", "Share of the map in its strongest 5 % of pixels, in the part that all maps cover", ({ concentration }) => concentration],
-    ["In the object", "Share of the map inside the box that Localise finds, in the part that all maps cover", ({ inside }) => inside],
+    ["Concentration", "Share of the map in its strongest 5 % of pixels, in the part that was seen for all maps", ({ concentration }) => concentration],
+    ["In the object", "Share of the map inside the box that Localise finds, in the part that was seen for all maps", ({ inside }) => inside],
 ];
 
 function ReportCard({ card, titles, first }: { readonly card: readonly Marks[]; readonly titles: readonly string[]; readonly first: string }) {
@@ -290,10 +293,8 @@ function drawReport(
         const y = head + row * (size + gap);
         write(title, gap, y + size / 2, "600 16px sans-serif", side - 2 * gap);
         shown.cells[row]?.forEach((cell, column) => {
-            const layer = document.createElement("canvas");
-            paintMap(layer, cell.map, { colours, range: { low: 0, high: cell.high } });
-            const ratio = Math.min(size / layer.width, size / layer.height);
-            context.drawImage(layer, side + column * (size + gap), y, layer.width * ratio, layer.height * ratio);
+            const ratio = Math.min(size / photograph.width, size / photograph.height);
+            drawCell(context, photograph, cell, colours, false, side + column * (size + gap), y, photograph.width * ratio, photograph.height * ratio);
         });
         COLUMNS.forEach(([, , mark], column) => write(mark(card[row]!)?.toFixed(2) ?? "–", marksLeft + column * 92, y + size / 2, "20px sans-serif", 88));
     });

@@ -14,6 +14,7 @@ import { LAYOUTS, Stage, type Layout } from "../components/stage";
 import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
 import { download, downloadCanvas, fileName } from "../download";
+import { leavesOut, paintHatch } from "../hatch";
 import { useJob } from "../hooks";
 import { CROPS, RULES } from "../methods";
 import { change, useSettings } from "../route";
@@ -95,7 +96,8 @@ export function SaliencyView() {
         const { width, height, data } = chosen.numbers;
         const column = Math.floor(((x - left) / (right - left)) * width);
         const row = Math.floor(((y - top) / (bottom - top)) * height);
-        if (column < 0 || row < 0 || column >= width || row >= height) return `${place} · outside the part that the network saw`;
+        const isSeen = answer.result?.seen.some((part) => x >= part[0] && x < part[2] && y >= part[1] && y < part[3]) ?? true;
+        if (!isSeen || column < 0 || row < 0 || column >= width || row >= height) return `${place} · outside the part that the network saw`;
         const value = data[row * width + column]!;
         return `${place} · ${readable(value)} · above ${percent(rank(chosen.ascending, value))} of the map`;
     };
@@ -117,6 +119,13 @@ export function SaliencyView() {
             if (context) context.filter = "none";
             if (context) context.globalAlpha = settings.opacity;
             context?.drawImage(layer, left * scale, top * scale, (right - left) * scale, (bottom - top) * scale);
+            if (context) context.globalAlpha = 1;
+            const { width: across, height: down } = photograph.result;
+            const hatch = document.createElement("canvas");
+            if (leavesOut(answer.result?.seen ?? [], across, down)) {
+                paintHatch(hatch, answer.result?.seen ?? [], across, down, [canvas.width, canvas.height]);
+                context?.drawImage(hatch, 0, 0);
+            }
             downloadCanvas(canvas, `${stem}.png`);
         } else downloadCanvas(layer, `${stem}.png`);
     };
@@ -134,6 +143,7 @@ export function SaliencyView() {
                         paint={paint}
                         paintedFrom={[chosen, colours, range, look.fades]}
                         region={region}
+                        seen={answer.result?.seen}
                         layout={layout}
                         opacity={settings.opacity}
                         brightness={layout === "over" ? settings.brightness : 1}
@@ -143,7 +153,7 @@ export function SaliencyView() {
                         isBusy={answer.isRunning}
                     />
                 )}
-                {(answer.result?.unseen ?? 0) > 0 && <p class="notice">The ten crops leave {percent(answer.result?.unseen ?? 0)} of this photograph unseen; the map is zero there.</p>}
+                {(answer.result?.unseen ?? 0) > 0 && <p class="notice">The network saw nothing of {percent(answer.result?.unseen ?? 0)} of this photograph by these crops: it is hatched.</p>}
                 {chosen?.is_constant && <p class="notice">The map is the same everywhere: the score of this class does not hang on any pixel here.</p>}
                 {maps.length > 1 && (
                     <div class="multiples" role="group" aria-label="The classes' maps">

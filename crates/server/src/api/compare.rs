@@ -75,6 +75,9 @@ pub struct Cell {
     /// Where it lies in the photograph: left, top, right, bottom, in its pixels.
     #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
+    /// The parts of the photograph that the network saw, in the same form. Elsewhere the map is 0 and says nothing.
+    #[schema(min_items = 1, max_items = 10)]
+    seen: Vec<[f64; 4]>,
 }
 
 /// Maps beside each other.
@@ -133,6 +136,7 @@ pub async fn compare(
             let cell = |(class, map, _): (_, Array, _)| Cell {
                 map: class_map(class, &map, None),
                 region: made.region,
+                seen: made.seen.clone(),
             };
             cells.push(made.maps.into_iter().map(cell).collect());
         }

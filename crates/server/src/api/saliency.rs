@@ -171,6 +171,9 @@ pub struct SaliencyAnswer {
     /// Where the maps lie in the photograph: left, top, right, bottom, in its pixels.
     #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
+    /// The parts of the photograph that the network saw, in the same form. Elsewhere the maps are 0 and say nothing.
+    #[schema(min_items = 1, max_items = 10)]
+    seen: Vec<[f64; 4]>,
     /// The share of the photograph that none of several crops shows; the maps are 0 there.
     #[schema(minimum = 0.0, maximum = 1.0)]
     unseen: f64,
@@ -193,6 +196,8 @@ pub struct Maps {
     pub maps: Vec<(Prediction, Array, Option<Array>)>,
     /// Left, top, right, bottom in pixels of the photograph.
     pub region: [f64; 4],
+    /// The parts that the network saw, in the same form.
+    pub seen: Vec<[f64; 4]>,
     /// The share of the photograph that none of several crops shows.
     pub unseen: f64,
     /// The most probable classes, by the model's own crop.
@@ -247,7 +252,14 @@ pub fn make_maps(
             maps.push((prediction(model, &scores, class), map, Some(signed)));
         }
         let region = region(model, &photograph, crop)?;
-        Ok(Maps { maps, region, unseen: 0.0, top: classification.top(model, 5), other_choice })
+        Ok(Maps {
+            maps,
+            region,
+            seen: vec![region],
+            unseen: 0.0,
+            top: classification.top(model, 5),
+            other_choice,
+        })
     })
 }
 
@@ -272,8 +284,28 @@ fn in_photograph(
         let maps = maps.map(|(&class, map)| (prediction(model, &found.scores, class), map, None)).collect();
         let whole = &subject.kept.photograph;
         let region = [0.0, 0.0, whole.width() as f64, whole.height() as f64];
-        Ok(Maps { maps, region, unseen, top: classification.top(model, 5), other_choice })
+        let seen = seen(model, &frame, &evidence.crops, whole)?;
+        Ok(Maps { maps, region, seen, unseen, top: classification.top(model, 5), other_choice })
     })
+}
+
+/// Where crops of a photograph that was reduced lie in the photograph itself, each place once.
+///
+/// # Errors
+/// When one does not fit.
+pub fn seen(model: &Model, frame: &Photograph, crops: &[Crop], whole: &Photograph) -> Answer<Vec<[f64; 4]>> {
+    let across = whole.width() as f64 / frame.width() as f64;
+    let down = whole.height() as f64 / frame.height() as f64;
+    let mut seen = Vec::new();
+    for &crop in crops {
+        let [left, top, right, bottom] = region(model, frame, crop)?;
+        let place = [left * across, top * down, right * across, bottom * down];
+        // A mirrored crop lies where the other one does.
+        if !seen.contains(&place) {
+            seen.push(place);
+        }
+    }
+    Ok(seen)
 }
 
 fn chosen(model: &Model, classification: &Classification, classes: Option<&[usize]>) -> Vec<usize> {
@@ -369,6 +401,7 @@ pub async fn saliency(
             other_choice: made.other_choice.map(Into::into),
             maps: made.maps.into_iter().map(answered).collect(),
             region: made.region,
+            seen: made.seen,
             unseen: made.unseen,
             seconds: subject.seconds(),
         })
