@@ -22,6 +22,19 @@ pub enum CatalogueError {
         /// Its name.
         name: String,
     },
+    /// A network of the catalogue of which not all files are on this machine.
+    #[error(
+        "'{name}' is on this machine in part: {}: {problem}; `deepinside model pull {name}` fetches what is missing",
+        path.display()
+    )]
+    Incomplete {
+        /// Its name.
+        name: String,
+        /// A file that is missing or of another size.
+        path: PathBuf,
+        /// Which of both.
+        problem: String,
+    },
     /// A file that no program can fetch.
     #[error("'{file}' is published where only a person can fetch it ({page}); put it into {}", folder.display())]
     ByHand {

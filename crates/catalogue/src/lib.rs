@@ -15,4 +15,4 @@ pub use catalogue::{Catalogue, FileEntry, Member, NetworkEntry};
 pub use checksum::Checksum;
 pub use download::Progress;
 pub use error::CatalogueError;
-pub use store::{Found, State, Store};
+pub use store::{Found, Removed, State, Store};

@@ -13,6 +13,12 @@ use crate::{Catalogue, CatalogueError, FileEntry, NetworkEntry, archive};
 /// Says where a network that somebody added lies.
 const ADDED: &str = "added.toml";
 
+/// Says how a network's files are used.
+const DESCRIPTION: &str = "model.toml";
+
+/// Says that a network is being fetched.
+const LOCK: &str = "fetching.lock";
+
 /// The folder where networks are kept.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -22,7 +28,7 @@ pub struct Store {
 /// How much of a network is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// All files.
+    /// All files, whether they were fetched or put there by hand.
     Present,
     /// Some, or a part of one.
     Partial,
@@ -37,8 +43,29 @@ pub enum Found {
     At(PathBuf),
     /// The catalogue knows it, but it is not here.
     Absent,
+    /// The catalogue knows it, and some of its files are here: what is wrong with the first of the others.
+    Partial {
+        /// The file.
+        path: PathBuf,
+        /// That it is missing, or has another size.
+        problem: String,
+    },
     /// Nobody knows it.
     Unknown,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// The name of a network that was added; the network itself lies there as before.
+    Name(PathBuf),
+    /// The files of a network of the catalogue.
+    Files {
+        /// The folder that held them.
+        folder: PathBuf,
+        /// How much they took, in bytes.
+        bytes: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,10 +102,7 @@ impl Store {
     /// How much of a network of the catalogue is here.
     pub fn state(&self, entry: &NetworkEntry) -> State {
         let folder = self.folder_of(&entry.name);
-        let mut files = entry.files.iter().flat_map(FileEntry::kept);
-        if files.all(|(name, size, _)| is_here(&folder.join(name), size))
-            && folder.join("model.toml").is_file()
-        {
+        if self.missing(entry).is_none() {
             State::Present
         } else if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
             State::Partial
@@ -87,10 +111,27 @@ impl Store {
         }
     }
 
-    /// Finds a network by its name: one that was added, or one of the catalogue.
+    /// The first file of a network that is not here as published, and what is wrong with it; sizes alone are looked at.
+    fn missing(&self, entry: &NetworkEntry) -> Option<(PathBuf, String)> {
+        let folder = self.folder_of(&entry.name);
+        entry.files.iter().flat_map(FileEntry::kept).find_map(|(name, size, _)| {
+            let path = folder.join(name);
+            let problem = match (std::fs::metadata(&path), size) {
+                (Err(_), _) => "it is missing".to_owned(),
+                (Ok(found), Some(size)) if found.len() != size => {
+                    format!("it has {} bytes instead of {size}", found.len())
+                }
+                _ => return None,
+            };
+            Some((path, problem))
+        })
+    }
+
+    /// Finds a network by its name: one that was added, or one of the catalogue. Where a person put the files of one there, what
+    /// `model.toml` says of them is written beside them.
     ///
     /// # Errors
-    /// When the note about an added network cannot be read.
+    /// When the note about an added network cannot be read, or a description is missing and cannot be written.
     pub fn find(&self, catalogue: &Catalogue, name: &str) -> Result<Found, CatalogueError> {
         if !is_name(name) {
             return Ok(Found::Unknown);
@@ -98,11 +139,18 @@ impl Store {
         if let Some(path) = self.added_path(name)? {
             return Ok(Found::At(path));
         }
-        Ok(match catalogue.find(name) {
-            Some(entry) if self.state(entry) == State::Present => Found::At(self.folder_of(name)),
-            Some(_) => Found::Absent,
-            None => Found::Unknown,
-        })
+        let Some(entry) = catalogue.find(name) else { return Ok(Found::Unknown) };
+        let folder = self.folder_of(name);
+        match (self.state(entry), self.missing(entry)) {
+            (State::Absent, _) => Ok(Found::Absent),
+            (_, Some((path, problem))) => Ok(Found::Partial { path, problem }),
+            (_, None) => {
+                if !folder.join(DESCRIPTION).is_file() {
+                    describe(entry, &folder)?;
+                }
+                Ok(Found::At(folder))
+            }
+        }
     }
 
     /// The networks that were added, with the path of each, by name.
@@ -173,9 +221,46 @@ impl Store {
                 std::fs::remove_file(&target).map_err(|source| io(&target, source))?;
             }
         }
-        let source = format!("# From {}\n# Licence: {}\n", entry.page, entry.licence);
-        write(&folder.join("model.toml"), &(source + &in_toml(&entry.model)?))?;
+        describe(entry, &folder)?;
         Ok(folder)
+    }
+
+    /// Removes what is kept under a name: the name of a network that was added, whose files stay where they are, or the files of a
+    /// network of the catalogue. What else lies in its folder stays.
+    ///
+    /// # Errors
+    /// When nothing is kept under that name, the network is being fetched, or a file cannot be removed.
+    pub fn remove(&self, catalogue: &Catalogue, name: &str) -> Result<Removed, CatalogueError> {
+        let folder = self.folder_of(name);
+        if is_name(name)
+            && let Some(path) = self.added_path(name)?
+        {
+            let note = folder.join(ADDED);
+            std::fs::remove_file(&note).map_err(|source| io(&note, source))?;
+            let _ = std::fs::remove_dir(&folder);
+            return Ok(Removed::Name(path));
+        }
+        let entry = catalogue.get(name)?;
+        if self.state(entry) == State::Absent {
+            return Err(CatalogueError::Absent { name: name.to_owned() });
+        }
+        let lock = folder.join(LOCK);
+        if lock.exists() {
+            return Err(CatalogueError::Locked { lock });
+        }
+        let kept = entry.files.iter().flat_map(FileEntry::kept).map(|(name, ..)| name);
+        let fetched = entry.files.iter().map(|file| file.name.clone());
+        let mut bytes = 0;
+        for name in kept.chain(fetched).chain([DESCRIPTION.to_owned()]) {
+            for path in [folder.join(format!("{name}.part")), folder.join(name)] {
+                let Ok(found) = std::fs::metadata(&path) else { continue };
+                std::fs::remove_file(&path).map_err(|source| io(&path, source))?;
+                bytes += found.len();
+            }
+        }
+        // A folder with other files in it stays.
+        let _ = std::fs::remove_dir(&folder);
+        Ok(Removed::Files { folder, bytes })
     }
 
     /// Reads the files of a network again and compares them with what was published. Returns the files for which nobody
@@ -218,6 +303,12 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(plain)
 }
 
+/// Writes what a network's files are, and how they are used.
+fn describe(entry: &NetworkEntry, folder: &Path) -> Result<(), CatalogueError> {
+    let source = format!("# From {}\n# Licence: {}\n", entry.page, entry.licence);
+    write(&folder.join(DESCRIPTION), &(source + &in_toml(&entry.model)?))
+}
+
 /// Whether there is a file of that size, where the size is known.
 fn is_here(path: &Path, size: Option<u64>) -> bool {
     let metadata = std::fs::metadata(path);
@@ -243,7 +334,7 @@ struct Lock {
 
 impl Lock {
     fn take(folder: &Path) -> Result<Self, CatalogueError> {
-        let path = folder.join("fetching.lock");
+        let path = folder.join(LOCK);
         match File::create_new(&path) {
             Ok(_) => Ok(Self { path }),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

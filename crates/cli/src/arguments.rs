@@ -104,7 +104,7 @@ pub enum Command {
     ))]
     Metric(MetricArguments),
     /// Find the object: its outline and box, from saliency alone (Simonyan et al. 2013, §3.2).
-    #[command(after_help = examples!(
+    #[command(visible_alias = "localize", after_help = examples!(
         "deepinside localise cat.jpg -o cat-localised.png",
         "deepinside localise -m models/squeezenet cat.jpg --method paper --class tabby --mask cat-mask.png --json",
         "deepinside localise 'photos/*.jpg' --top 5 -o boxes/ --coco boxes.json --voc boxes/"
@@ -216,7 +216,7 @@ pub enum Command {
 #[command(next_help_heading = "Model")]
 pub struct ModelArguments {
     /// A network (.onnx, or .prototxt with --weights), a folder with a model.toml, or a name that `deepinside model list`
-    /// knows. By default the built-in one: EfficientNet-Lite0, trained on ImageNet.
+    /// knows. By default "built-in": EfficientNet-Lite0, trained on ImageNet.
     #[arg(short, long, value_name = "PATH")]
     pub model: Option<PathBuf>,
     /// The weights (.caffemodel).
@@ -257,6 +257,11 @@ pub struct ModelArguments {
     /// would take more, parts of the forward pass are computed again: slower, with the same bits.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory_limit: Option<u32>,
+    /// Give the network random weights of this seed, calibrated so that as many units are silent as in trained networks: for
+    /// timing, and for seeing what of a map is not due to what the network has learnt. A .prototxt then needs no --weights, and
+    /// an .onnx file may list its weights as inputs.
+    #[arg(long, value_name = "SEED")]
+    pub random_weights: Option<u64>,
 }
 
 impl ModelArguments {
@@ -269,6 +274,7 @@ impl ModelArguments {
             score: self.score.clone(),
             outside_files: self.outside_files,
             memory_limit: self.memory_limit.map(|mebibytes| (mebibytes as usize) << 20),
+            random_weights: self.random_weights,
             input: InputSettings {
                 size: self.input_size,
                 resize: self.resize,
@@ -351,10 +357,6 @@ pub struct BenchArguments {
     /// Measure every kernel too, beside what this machine can do at most.
     #[arg(long)]
     pub profile: bool,
-    /// Give the network random weights of this seed, calibrated so that as many units are silent as in trained networks;
-    /// a .prototxt then needs no --weights, and an .onnx file may list its weights as inputs.
-    #[arg(long, value_name = "SEED")]
-    pub random_weights: Option<u64>,
     #[command(flatten)]
     pub model: ModelArguments,
     #[command(flatten)]
@@ -411,7 +413,7 @@ pub struct SaliencyArguments {
     #[arg(long, value_enum, default_value_t = View::Figure)]
     pub view: View,
     /// The colours of the map: grey, hot, jet, viridis, inferno, blue-white-red.
-    #[arg(long, value_name = "NAME", default_value = "grey")]
+    #[arg(long, visible_alias = "color-map", value_name = "NAME", default_value = "grey")]
     pub colour_map: ColourMap,
     /// Which quantile of the map's values above zero is shown brightest, so that single pixels do not darken it; 1 is the largest
     /// value. Default 0.99, and 1 for --recipe original.
@@ -485,7 +487,7 @@ pub struct LayersArguments {
     #[arg(short, long)]
     pub class: Option<String>,
     /// How the maps of a layer, all together, become brightness.
-    #[arg(long, value_enum, default_value_t = MapScaling::Range)]
+    #[arg(long, visible_alias = "normalize", value_enum, default_value_t = MapScaling::Range)]
     pub normalise: MapScaling,
     #[command(flatten)]
     pub gradient: GradientArguments,

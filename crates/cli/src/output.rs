@@ -12,7 +12,7 @@ use deepinside::vision::{Array, Picture, npy, whole_file};
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
-use crate::record;
+use crate::{progress, record};
 
 /// Prints one line of results. Names in it come from files, so what is not printable is escaped.
 /// A reader that went away ends the program quietly.
@@ -34,6 +34,10 @@ pub fn timing(text: impl std::fmt::Display) {
 }
 
 fn write_line(text: &str) {
+    progress::beside(|| write_to_standard_output(text));
+}
+
+fn write_to_standard_output(text: &str) {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => {}

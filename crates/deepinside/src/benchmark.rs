@@ -104,6 +104,8 @@ pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -
     let mut steps: Vec<StepTime> = Vec::new();
     session.forward(&inputs)?;
     session.backward(&[(model.score.value, &target)])?;
+    // Measured before and after the passes: at either time something else may have used the machine.
+    let before = options.profile.then(|| Roofline::measure(threads));
     if options.profile {
         session.measure_steps();
     }
@@ -121,7 +123,7 @@ pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -
         steps,
         warning,
         peak_rss_mb: peak_memory(),
-        roofline: options.profile.then(|| Roofline::measure(threads)),
+        roofline: before.map(|before| before.or_better(Roofline::measure(threads))),
     })
 }
 

@@ -296,8 +296,9 @@ impl Model {
         let (height, width) = (photograph.height(), photograph.width());
         if matches!(self.resize, Resize::ShorterSide(_)) && height.max(width) > LONGEST * height.min(width) {
             return Err(Error::Option(format!(
-                "a photograph of {height}×{width} pixels is more than {LONGEST} times as long as it is wide; give \
-                 --resize HEIGHTxWIDTH or --crop whole to give up its proportions"
+                "a photograph of {width}×{height} pixels (width × height) has one side more than {LONGEST} times as long as \
+                 the other, so that a crop would show next to nothing of it; cut out the part that matters, or give \
+                 --crop whole, which squeezes all of it into the network's input"
             )));
         }
         Ok(self.resize.extents([height, width], self.transformer.interpolation.convention()))

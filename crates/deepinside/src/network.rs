@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
 use deepinside_graph::{Graph, Interrupt, Shape, ValueId};
+use deepinside_vision::bytes::readable;
 use deepinside_vision::whole_file;
 
 use crate::error::Place;
@@ -239,7 +240,9 @@ fn import_caffe(
 ) -> Result<(deepinside_caffe::Imported, Option<deepinside_caffe::Transform>)> {
     let bytes = whole_file::read(network, LARGEST_DESCRIPTION).map_err(|error| match error {
         deepinside_vision::Error::FileTooLong { origin, bytes, limit } => Error::Model(format!(
-            "{origin}: a network description has at most {limit} bytes, this file has {bytes}; are description and weights confused?"
+            "{origin}: a network description has at most {}, this file has {}; are description and weights confused?",
+            readable(limit),
+            readable(bytes)
         )),
         other => other.into(),
     })?;

@@ -61,7 +61,8 @@ pub fn trace(
 ) -> Result<Traced> {
     let shapes = inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
     let options = OpenOptions { splits: true, input_shapes: shapes, ..OpenOptions::default() };
-    let network = open(network, weights, &options)?;
+    let network =
+        open(network, weights, &options).map_err(|error| misfit(network, weights, inputs, error))?;
     let (graph, view) = (&network.graph, &network.tensors);
     let find = |name: &str| -> Result<ValueId> {
         let tensor = view.iter().find(|tensor| tensor.name == name);
@@ -132,6 +133,28 @@ fn not_finite<'a>(
         count => format!(" (the first of {count} blobs)"),
     };
     errors.first().map(|error| format!("{error}{more}"))
+}
+
+/// Why a network cannot be opened with these inputs: where it opens without them, they are to blame, and no line of its files.
+fn misfit(network: &Path, weights: Option<&Path>, inputs: &BTreeMap<String, Array>, error: Error) -> Error {
+    let Ok(own) = open(network, weights, &OpenOptions { splits: true, ..OpenOptions::default() }) else {
+        return error;
+    };
+    let extents = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+    let differing = own.inputs.iter().filter_map(|input| {
+        let (given, shape) = (inputs.get(&input.name)?, own.graph.value(input.value).shape.extents());
+        let is_other = given.shape() != shape;
+        let name = &input.name;
+        is_other.then(|| {
+            let (given, shape) = (extents(given.shape()), extents(shape));
+            format!("the array for input '{name}' is {given}, where the network's file says {shape}")
+        })
+    });
+    let differing: Vec<String> = differing.collect();
+    if differing.is_empty() {
+        return error;
+    }
+    Error::Option(format!("{}: {error}", differing.join("; ")))
 }
 
 /// The target that makes a seed the top gradient of a blob.

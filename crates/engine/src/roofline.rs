@@ -23,6 +23,11 @@ impl Roofline {
         let count = threads.count();
         threads.run(|| Self { operations: operations(count), bytes: bytes(count) })
     }
+
+    /// The higher limits of two measurements: other programs make a machine slower, and nothing makes it faster.
+    pub fn or_better(self, other: Self) -> Self {
+        Self { operations: self.operations.max(other.operations), bytes: self.bytes.max(other.bytes) }
+    }
 }
 
 /// The best of some tries within a tenth of a second: `work` per the time that it took.

@@ -172,7 +172,8 @@ async fn read_form(request: Request, field: &str, limit: usize) -> Answer<Bytes>
 }
 
 fn too_long(limit: usize) -> Problem {
-    Problem::too_large(format!("at most {limit} bytes are taken; make the file smaller"))
+    let limit = deepinside::vision::bytes::readable(limit as u64);
+    Problem::too_large(format!("at most {limit} are taken; make the file smaller"))
 }
 
 /// Why a body broke off.

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use crate::bytes::readable;
+
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -38,7 +40,7 @@ pub enum Error {
     },
 
     /// A file is longer than this crate is willing to read into memory.
-    #[error("{origin} has {bytes} bytes and at most {limit} are read: make the file smaller")]
+    #[error("{origin} has {} and at most {} are read: make the file smaller", readable(*bytes), readable(*limit))]
     FileTooLong {
         /// The file.
         origin: String,

@@ -21,6 +21,7 @@ pub mod animation;
 pub mod annotate;
 pub mod array;
 pub mod blur;
+pub mod bytes;
 pub mod class_model;
 pub mod colour_map;
 pub mod contact_sheet;

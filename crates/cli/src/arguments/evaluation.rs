@@ -10,6 +10,7 @@ use super::{CropChoice, MethodArguments, ModelArguments, RunArguments};
 #[derive(Debug, Subcommand)]
 pub enum EvaluateCommand {
     /// How often a box is right: intersection over union with a true one at least ½ (ILSVRC), and MaxBoxAcc.
+    #[command(visible_alias = "localization")]
     Localisation(EvaluateLocalisationArguments),
     /// How often the map's maximum lies in a true box, exactly and within 15 pixels (the pointing game).
     Pointing(EvaluateLocalisationArguments),

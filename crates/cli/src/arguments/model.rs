@@ -30,6 +30,11 @@ pub enum ModelCommand {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Delete the files of a network, or forget the name of one of your own, whose files stay.
+    Remove {
+        /// Its name.
+        name: String,
+    },
     /// Compare the files on this machine with what was published.
     Verify {
         /// The networks; all that are here by default.

@@ -139,7 +139,7 @@ pub fn run(arguments: &AtlasArguments) -> Outcome {
         for (at, made) in group.zip(&made) {
             if !done[at] {
                 for note in &made.notes {
-                    bar.suspend(|| progress::note(format_args!("note: class {}: {note}", classes[at])));
+                    progress::note(format_args!("note: class {}: {note}", classes[at]));
                 }
                 output::png(&tiles[at], &picture(&model, &made.image, recipe.display)?)?;
                 bar.inc(1);

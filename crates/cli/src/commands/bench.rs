@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use deepinside::Threads;
 use deepinside::benchmark::{Benchmark, BenchmarkOptions, Spread, benchmark};
 use deepinside::vision::npy;
-use deepinside::{Settings, Threads};
 use serde::Serialize;
 
 use crate::arguments::{BenchArguments, PrecisionChoice};
@@ -46,8 +46,7 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
     if arguments.batch == 0 {
         return Err(Failure::Message("--batch: at least 1 picture is needed".to_owned()));
     }
-    let settings = Settings { random_weights: arguments.random_weights, ..arguments.model.settings(false) };
-    let model = super::open_with(&arguments.model, settings)?;
+    let model = super::open(&arguments.model, false)?;
     let threads = Threads::new(arguments.run.threads)?;
     let precision_name = match arguments.precision {
         PrecisionChoice::Exact => "exact",
@@ -135,14 +134,18 @@ fn print(result: &Result<'_>) -> Outcome {
     ));
     for row in &result.nodes {
         output::line(format_args!(
-            "{:<width$}  {:10.3}  {:11.3}  {:7.0}  {:4.0}  {:4.0} %",
+            "{:<width$}  {:10.3}  {:11.3}  {:7.0}  {:4.0}  {:>15}",
             row.name,
             row.forward_ms,
             row.backward_ms,
             row.gflops,
             row.gb_per_s,
-            100.0 * row.roofline
+            if row.roofline > 1.0 { "> 100 %".to_owned() } else { format!("{:.0} %", 100.0 * row.roofline) }
         ));
     }
+    output::line(
+        "\n> 100 %: multiplications are counted as in a direct convolution, and Winograd's does with a fourth of them; \
+         memory is counted as if no cache held it",
+    );
     Ok(())
 }

@@ -40,8 +40,9 @@ pub fn run(arguments: &ClassifyArguments) -> Outcome {
         if paths.len() > 1 {
             output::line(path.display());
         }
+        output::line("probability      score  class  name");
         for Prediction { index, name, score, probability, .. } in &top {
-            output::line(format_args!("{probability:8.4}  {score:9.3}  {index:4}  {name}"));
+            output::line(format_args!("{probability:11.4}  {score:9.3}  {index:5}  {name}"));
         }
         Ok(())
     })

@@ -61,7 +61,7 @@ struct Ruled {
 
 pub fn run(arguments: &CompareArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
-    pictures::expect_distinct_names(&paths)?;
+    let names = pictures::Names::of(&paths)?;
     let model = super::open(&arguments.model, false)?;
     let threads = Threads::new(arguments.run.threads)?;
     let asked = asked(&model, &arguments.unit)?;
@@ -106,7 +106,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         for (rule, found) in RULES.into_iter().zip(&found) {
             shown.push(Shown::new(&model, rule, found, arguments.quantile, &described)?);
         }
-        let stem = output::stem(path);
+        let stem = names.name(path);
         let file = draws.then(|| to.file(&stem, "-compared.png"));
         let table = arguments.table.then(|| operators(&model, input.data(), &unit, &threads)).transpose()?;
         if let Some(raw) = &arguments.raw {
@@ -336,6 +336,10 @@ fn table_of(operators: &[ComparedOperator]) -> String {
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
+    text.push_str(
+        "0 to …: how far the rule's result is from the true gradient, relative to it, of this operator alone given the same \
+         gradient, and so far, on the whole way back from the unit; equal: to the bit\n",
+    );
     let differ = operators.iter().filter(|row| row.alone != [0.0, 0.0]);
     let (rectifiers, others): (Vec<_>, Vec<_>) = differ.partition(|row| row.rectifier);
     let count = operators.iter().filter(|row| row.rectifier).count();

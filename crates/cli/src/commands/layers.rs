@@ -48,7 +48,7 @@ struct Drawn<'a> {
 
 pub fn run(arguments: &LayersArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
-    pictures::expect_distinct_names(&paths)?;
+    let names = pictures::Names::of(&paths)?;
     let original = arguments.gradient.recipe == GradientRecipe::Original;
     let model = super::open(&arguments.model, original)?;
     let options = LayersOptions {
@@ -83,7 +83,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             other_choice = seen.into_iter().next().filter(|seen| seen.index != result.class.index);
             super::say_other_choice(&model, "this crop", &result.class.name, other_choice.as_ref());
         }
-        let stem = output::stem(path);
+        let stem = names.name(path);
         let folder = match (&arguments.output, paths.len()) {
             (Some(folder), 1) => folder.clone(),
             (Some(folder), _) => folder.join(portable(&stem)),

@@ -35,12 +35,7 @@ use crate::{progress, record};
 
 /// Opens the model; what is suspicious, and what was cut off to get at the score, goes to standard error.
 pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
-    open_with(arguments, arguments.settings(original))
-}
-
-/// The same with these settings.
-pub fn open_with(arguments: &ModelArguments, settings: Settings) -> Outcome<Model> {
-    open_named(arguments.model.as_deref(), settings)
+    open_named(arguments.model.as_deref(), arguments.settings(original))
 }
 
 /// The classes that are asked for, in their order, each once.
@@ -57,7 +52,7 @@ pub fn classes(model: &Model, asked: &[String]) -> Outcome<Vec<usize>> {
 
 /// The model that a path or a known name stands for, or the built-in one, with these settings.
 pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
-    let model = match name {
+    let model = match name.filter(|path| !model::is_built_in(path)) {
         Some(path) => {
             let path = model::locate(path)?;
             record_files(&path, &settings)?;

@@ -3,13 +3,16 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use deepinside_catalogue::{Catalogue, CatalogueError, Found, NetworkEntry, Progress, State, Store};
+use deepinside_catalogue::{Catalogue, CatalogueError, Found, NetworkEntry, Progress, Removed, State, Store};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::arguments::ModelCommand;
 use crate::failure::{Failure, Outcome};
 use crate::{output, progress};
+
+/// What `-m` takes for the network that is part of the program.
+pub const BUILT_IN: &str = "built-in";
 
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -25,6 +28,13 @@ pub fn run(command: &ModelCommand) -> Outcome {
     let (catalogue, store) = (Catalogue::built_in().map_err(told)?, Store::open().map_err(told)?);
     match command {
         ModelCommand::List { json } => list(&catalogue, &store, *json),
+        ModelCommand::Info { name } | ModelCommand::Pull { name } | ModelCommand::Remove { name }
+            if name == BUILT_IN =>
+        {
+            Err(Failure::Message(format!(
+                "'{BUILT_IN}' is part of the program: there is nothing to fetch or to remove, and `deepinside info` describes it"
+            )))
+        }
         ModelCommand::Info { name } => info(catalogue.get(name).map_err(told)?, &store),
         ModelCommand::Pull { name } => {
             let folder = store.pull(catalogue.get(name).map_err(told)?, &mut Bar::default()).map_err(told)?;
@@ -36,8 +46,25 @@ pub fn run(command: &ModelCommand) -> Outcome {
                 Some(name) => name.clone(),
                 None => output::stem(path),
             };
+            if name == BUILT_IN {
+                return Err(told(CatalogueError::Taken { name }));
+            }
             store.add(&catalogue, path, &name).map_err(told)?;
             output::line(format_args!("{name}: use it with -m {name}"));
+            Ok(())
+        }
+        ModelCommand::Remove { name } => {
+            match store.remove(&catalogue, name).map_err(told)? {
+                Removed::Name(path) => output::line(format_args!(
+                    "{name}: the name is forgotten; the network lies at {} as before",
+                    path.display()
+                )),
+                Removed::Files { folder, bytes } => output::line(format_args!(
+                    "{name}: {:.1} MB removed from {}",
+                    bytes as f64 / 1e6,
+                    folder.display()
+                )),
+            }
             Ok(())
         }
         ModelCommand::Verify { names } => verify(&catalogue, &store, names),
@@ -58,18 +85,25 @@ fn state(state: State) -> &'static str {
 
 fn list(catalogue: &Catalogue, store: &Store, json: bool) -> Outcome {
     let added = store.added().map_err(told)?;
-    let mut rows: Vec<Listed<'_>> = catalogue
-        .networks
-        .iter()
-        .map(|entry| Listed {
-            name: &entry.name,
-            title: &entry.title,
-            format: &entry.format,
-            licence: &entry.licence,
-            state: state(store.state(entry)),
-            path: Some(store.folder_of(&entry.name).display().to_string()),
-        })
-        .collect();
+    let mut rows = Vec::new();
+    if cfg!(feature = "builtin-model") {
+        rows.push(Listed {
+            name: BUILT_IN,
+            title: "EfficientNet-Lite0, the default: part of the program",
+            format: "onnx",
+            licence: "Apache-2.0",
+            state: "here",
+            path: None,
+        });
+    }
+    rows.extend(catalogue.networks.iter().map(|entry| Listed {
+        name: &entry.name,
+        title: &entry.title,
+        format: &entry.format,
+        licence: &entry.licence,
+        state: state(store.state(entry)),
+        path: Some(store.folder_of(&entry.name).display().to_string()),
+    }));
     rows.extend(added.iter().map(|(name, path)| Listed {
         name,
         title: "",
@@ -78,17 +112,20 @@ fn list(catalogue: &Catalogue, store: &Store, json: bool) -> Outcome {
         state: "added",
         path: Some(path.display().to_string()),
     }));
-    for row in &rows {
-        if json {
-            output::json(row)?;
-        } else {
-            let path = row.path.as_deref().filter(|_| row.state == "added").unwrap_or_default();
-            output::line(format_args!(
-                "{:<24} {:<8} {:<6} {}{path}",
-                row.name, row.state, row.format, row.title
-            ));
-        }
+    if json {
+        return rows.iter().try_for_each(output::json);
     }
+    let line = |[name, state, form, title]: [&str; 4]| {
+        output::line(format!("{name:<24} {state:<8} {form:<6} {title}").trim_end());
+    };
+    line(["name", "state", "form", "network"]);
+    for row in &rows {
+        let path = row.path.as_deref().filter(|_| row.state == "added").unwrap_or_default();
+        line([row.name, row.state, row.format, &format!("{}{path}", row.title)]);
+    }
+    output::line(
+        "\nhere, or in part: on this machine; -: `deepinside model pull NAME` fetches it; added: a network of your own",
+    );
     Ok(())
 }
 
@@ -124,7 +161,7 @@ fn info(entry: &NetworkEntry, store: &Store) -> Outcome {
 /// Checks networks that are here; all of them where none is named.
 fn verify(catalogue: &Catalogue, store: &Store, names: &[String]) -> Outcome {
     let entries: Vec<&NetworkEntry> = if names.is_empty() {
-        catalogue.networks.iter().filter(|entry| store.state(entry) == State::Present).collect()
+        catalogue.networks.iter().filter(|entry| store.state(entry) != State::Absent).collect()
     } else {
         names.iter().map(|name| catalogue.get(name).map_err(told)).collect::<Outcome<_>>()?
     };
@@ -151,6 +188,11 @@ fn verify(catalogue: &Catalogue, store: &Store, names: &[String]) -> Outcome {
     if failed > 0 { Err(Failure::Some { failed, of }) } else { Ok(()) }
 }
 
+/// Whether a name stands for the network that is part of the program. A file or folder of that name comes first.
+pub fn is_built_in(path: &Path) -> bool {
+    path == Path::new(BUILT_IN) && !path.exists()
+}
+
 /// Where the model is that a person means: a file or folder, or a network of the catalogue or their own by its name.
 pub fn locate(path: &Path) -> Outcome<PathBuf> {
     if path.exists() || !is_name(path) {
@@ -162,6 +204,9 @@ pub fn locate(path: &Path) -> Outcome<PathBuf> {
     match found {
         Found::At(path) => Ok(path),
         Found::Absent => Err(told(CatalogueError::Absent { name: name.into_owned() })),
+        Found::Partial { path, problem } => {
+            Err(told(CatalogueError::Incomplete { name: name.into_owned(), path, problem }))
+        }
         Found::Unknown => {
             let cause = catalogue.get(&name).err().map(|error| error.to_string()).unwrap_or_default();
             Err(Failure::Message(format!("{name}: there is no such file or folder, and {cause}")))

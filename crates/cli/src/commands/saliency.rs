@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::arguments::{GradientRecipe, Maps, SaliencyArguments, View};
 use crate::failure::Outcome;
 use crate::output::{self, Destination};
+use crate::pictures::Names;
 use crate::{pictures, progress, record};
 
 #[derive(Serialize)]
@@ -61,6 +62,7 @@ struct Described<'a> {
 struct Task<'a> {
     model: &'a Model,
     paths: Vec<PathBuf>,
+    names: Names,
     wanted: Wanted,
     minus: Option<usize>,
     arguments: &'a SaliencyArguments,
@@ -72,7 +74,7 @@ struct Task<'a> {
 
 pub fn run(arguments: &SaliencyArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
-    pictures::expect_distinct_names(&paths)?;
+    let names = Names::of(&paths)?;
     let model = super::open(&arguments.model, arguments.gradient.recipe == GradientRecipe::Original)?;
     let wanted = match arguments.top {
         Some(count) => Wanted::Top(usize::from(count)),
@@ -95,6 +97,7 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
         notes: rule_notes(&model, arguments.gradient.rule.into(), model.score.value),
         model: &model,
         paths,
+        names,
         wanted,
         minus,
         arguments,
@@ -268,7 +271,7 @@ impl Task<'_> {
 
     /// Writes what was made, and says so. Where there are several classes, the class is part of the files' names.
     fn keep(&self, path: &Path, start: Instant, photograph: &Photograph, made: Made<'_>) -> Outcome {
-        let stem = output::stem(path);
+        let stem = self.names.name(path);
         let stem = if matches!(&self.wanted, Wanted::Top(1))
             || matches!(&self.wanted, Wanted::Classes(one) if one.len() == 1)
         {

@@ -4,15 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use deepinside_catalogue::{Catalogue, State, Store};
+use deepinside_catalogue::{Catalogue, Found, Store};
 use deepinside_server::{Limits, ModelSource, Origin, Server, ServerOptions, free_id, id_of, new_token};
 
 use crate::arguments::{ListenAddress, ServeArguments};
+use crate::commands::model::{BUILT_IN, is_built_in};
 use crate::failure::{Failure, Outcome};
 use crate::{output, progress};
-
-/// What `-m` takes for the network that is part of the program.
-const BUILT_IN: &str = "built-in";
 
 /// The port where none is named.
 const PORT: u16 = 7878;
@@ -111,7 +109,7 @@ fn models(named: &[std::path::PathBuf]) -> Outcome<Vec<ModelSource>> {
     };
     let has_own = cfg!(feature = "builtin-model");
     for path in named {
-        if has_own && path == Path::new(BUILT_IN) && !path.exists() {
+        if has_own && is_built_in(path) {
             add(BUILT_IN, Origin::BuiltIn, None);
             continue;
         }
@@ -126,9 +124,10 @@ fn models(named: &[std::path::PathBuf]) -> Outcome<Vec<ModelSource>> {
     }
     // A machine without a folder for networks has none of the catalogue.
     if let (Ok(catalogue), Ok(store)) = (Catalogue::built_in(), Store::open()) {
-        let here = catalogue.networks.iter().filter(|entry| store.state(entry) == State::Present);
-        for entry in here {
-            add(&entry.name, Origin::Path(store.folder_of(&entry.name)), Some(entry.name.clone()));
+        for entry in &catalogue.networks {
+            if let Ok(Found::At(path)) = store.find(&catalogue, &entry.name) {
+                add(&entry.name, Origin::Path(path), Some(entry.name.clone()));
+            }
         }
         for (name, path) in store.added().unwrap_or_default() {
             add(&name, Origin::Path(path), Some(name.clone()));

@@ -96,7 +96,7 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
                     let verdict = judge.judge(&model, made, class, &recipe)?;
                     let shown = picture(&model, &made.image, recipe.display)?;
                     if let Some(what) = faintness(&shown) {
-                        bar.suspend(|| progress::note(format_args!("note: class {class}: {what}")));
+                        progress::note(format_args!("note: class {class}: {what}"));
                     }
                     if let Some(file) = &file {
                         output::png(file, &shown)?;

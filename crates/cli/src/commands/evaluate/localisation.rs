@@ -4,6 +4,7 @@ use deepinside::evaluation::{PictureResult, Rate, Summary, TrueObject, compare, 
 use deepinside::localise::Method;
 use deepinside::{Model, Threads};
 use serde::Serialize;
+use serde_json::json;
 
 use super::table::{self, Row};
 use super::{details, expect_places, html, kept, objects};
@@ -149,7 +150,9 @@ pub fn measured(
     let objects = objects(&arguments.ground_truth, model)?;
     expect_boxes(&objects)?;
     let threads = Threads::new(arguments.run.threads)?;
-    let mut details = details(arguments.report.details.as_deref(), measure, &[model], method)?;
+    // Which scores rank the classes is part of it: earlier files rank by the method's crops.
+    let how = json!({ "method": method, "ranked_by": "the model's own crop" });
+    let mut details = details(arguments.report.details.as_deref(), measure, &[model], &how)?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = localise_all(model, method, &objects, &threads, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();

@@ -60,7 +60,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         return Err(Failure::Message("--top: at least 1 class is needed".to_owned()));
     }
     let paths = pictures::expand(&arguments.photographs)?;
-    pictures::expect_distinct_names(&paths)?;
+    let names = pictures::Names::of(&paths)?;
     let method = method(&arguments.method)?;
     if arguments.markers.is_some() && !matches!(method.rule, Rule::Cut(_)) {
         return Err(no_cut("--markers", method.name));
@@ -94,7 +94,7 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
         let chosen = top.first().map_or("", |best| &best.name);
         crate::commands::say_other_choice(&model, "the crops of the map", chosen, other_choice.as_ref());
         let picture = picture(&model, &photograph, &objects, &method)?;
-        let stem = output::stem(path);
+        let stem = names.name(path);
         let file = to.file(&stem, "-localised.png");
         if let (Some(masks), Some(best)) = (&masks, objects.first()) {
             output::png(&masks.file(&stem, "-mask.png"), &annotate::mask(&best.mask, photograph.width())?)?;
