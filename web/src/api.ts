@@ -67,6 +67,10 @@ export interface Saliency {
     readonly seen: readonly Box[];
     readonly unseen: number;
     readonly top: readonly ScoredClass[];
+    /** What the parts that were looked at would have chosen, where it is another class. */
+    readonly other_choice?: ScoredClass | null;
+    /** What must be known about the backward rule in this network. */
+    readonly notes: readonly string[];
     readonly command: string;
     readonly seconds: number;
 }
@@ -76,6 +80,7 @@ export interface Localisation {
     readonly mask: EncodedArray;
     readonly markers?: EncodedArray | null;
     readonly map: EncodedArray;
+    readonly other_choice?: ScoredClass | null;
     readonly command: string;
     readonly seconds: number;
 }
@@ -106,6 +111,7 @@ export interface Layer {
     readonly activations: EncodedArray;
     readonly gradients: EncodedArray;
     readonly note?: string | null;
+    readonly notes: readonly string[];
     readonly top: readonly ScoredClass[];
     readonly class: ScoredClass;
     readonly command: string;
@@ -117,6 +123,7 @@ export interface Unit {
     readonly picture: EncodedArray;
     readonly map: EncodedArray;
     readonly region: Box;
+    readonly notes: readonly string[];
     readonly command: string;
 }
 
@@ -130,6 +137,7 @@ export interface Method {
 
 export interface Comparison {
     readonly cells: readonly (readonly (SaliencyMap & { readonly region: Box; readonly seen: readonly Box[] })[])[];
+    readonly notes: readonly string[];
     readonly command: string;
     readonly seconds?: number;
 }

@@ -12,6 +12,7 @@ import { address } from "../route";
 import { Busy, Segments } from "./controls";
 import { ErrorNote } from "./error-note";
 import { symmetric } from "./map-canvas";
+import { Notes } from "./notes";
 import { Stage } from "./stage";
 import { JobWorking } from "./working";
 import { EnlargedField, inPhotograph, isSmall } from "./unit-field";
@@ -83,6 +84,7 @@ export function UnitPanel(props: UnitPanelProps) {
             <ErrorNote error={unit.error} retry={unit.retry} />
             {seen && result && (
                 <>
+                    <Notes notes={result.notes} />
                     <div class="unit-pair">
                         <figure>
                             <Stage photograph={photograph} label={`Where unit ${channel} of ${value} looks`} paint={(canvas) => paintMap(canvas, seen.map, { colours: "inferno", range: { low: 0, high: seen.bright }, fades: true })} paintedFrom={[seen]} region={result.region} seen={[result.region]} brightness={0.55} isBusy={unit.isRunning} shapes={seen.field && <Frame photograph={photograph} box={inPhotograph(seen.field, seen.map.height, seen.map.width, result.region)} />} />

@@ -8,6 +8,7 @@ import { ClassPicker, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
 import { Busy, Group, Select, Toggle } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
+import { Notes } from "../components/notes";
 import { PhotographStrip } from "../components/photograph-strip";
 import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
@@ -89,6 +90,7 @@ export function CompareView() {
                 <JobWorking job={answer} label="Computing the maps" />
                 <ErrorNote error={photograph.error ?? best.error ?? answer.error} retry={photograph.error ? photograph.retry : best.error ? best.retry : answer.retry} />
                 {offers.length === 0 && <p class="notice">Choose at least one method.</p>}
+                <Notes notes={answer.result?.reply.notes} />
                 {shown && photograph.result && (
                     <div class="matrix-holder" tabIndex={0} role="region" aria-label="Maps of every method for every class">
                         <table class="matrix">

@@ -10,6 +10,7 @@ import { CommandLine } from "../components/command-line";
 import { Busy, Group, Segments, Select, type Option } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
 import { brief, GraphMap } from "../components/graph-map";
+import { Notes } from "../components/notes";
 import { PhotographStrip } from "../components/photograph-strip";
 import { UnitPanel } from "../components/unit-panel";
 import { JobWorking } from "../components/working";
@@ -84,6 +85,7 @@ export function LayersView() {
                             <code>{value}</code>
                         </h2>
                         <p class="hint">{about.shape.slice(1).join(" × ")}{layer.result?.note ? ` · ${layer.result.note}` : ""}</p>
+                        <Notes notes={layer.result?.notes} />
                     </div>
                 )}
                 {siblings.length > 1 && (

@@ -8,6 +8,7 @@ import { ClassPicker, remember } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
 import { Busy, Group, Segments, Select, Slider, Toggle, type Option } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
+import { OtherChoice } from "../components/notes";
 import { PhotographStrip } from "../components/photograph-strip";
 import { Stage } from "../components/stage";
 import { JobWorking } from "../components/working";
@@ -175,6 +176,7 @@ export function LocaliseView() {
                         </tbody>
                     </table>
                 )}
+                <OtherChoice other={answer.result?.other_choice} parts="The crops of the map" />
                 {decoded && covered === 0 && <p class="notice">No pixel was chosen: the map speaks for no region with these settings.</p>}
             </section>
             <aside class="panel" aria-label="Settings">

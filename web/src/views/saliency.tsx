@@ -1,4 +1,4 @@
-// Which pixels the scores of classes hang on (Simonyan, Vedaldi and Zisserman 2013, §3.1).
+// Which pixels the scores of classes depend on (Simonyan, Vedaldi and Zisserman 2013, §3.1).
 
 import { useMemo } from "preact/hooks";
 import { api } from "../api";
@@ -9,6 +9,7 @@ import { CommandLine } from "../components/command-line";
 import { Busy, Group, Segments, Select, Slider, Toggle } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
 import { MapCanvas } from "../components/map-canvas";
+import { Notes, OtherChoice } from "../components/notes";
 import { PhotographStrip } from "../components/photograph-strip";
 import { LAYOUTS, Stage, type Layout } from "../components/stage";
 import { JobWorking } from "../components/working";
@@ -154,7 +155,9 @@ export function SaliencyView() {
                     />
                 )}
                 {(answer.result?.unseen ?? 0) > 0 && <p class="notice">The network saw nothing of {percent(answer.result?.unseen ?? 0)} of this photograph by these crops: it is hatched.</p>}
-                {chosen?.is_constant && <p class="notice">The map is the same everywhere: the score of this class does not hang on any pixel here.</p>}
+                <OtherChoice other={answer.result?.other_choice} parts="These parts of the photograph" />
+                <Notes notes={answer.result?.notes} />
+                {chosen?.is_constant && <p class="notice">The map is the same everywhere: the score of this class does not depend on any pixel here.</p>}
                 {maps.length > 1 && (
                     <div class="multiples" role="group" aria-label="The classes' maps">
                         {maps.map((entry, index) => (

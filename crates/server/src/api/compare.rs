@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use deepinside::rule_notes;
 use deepinside::vision::Array;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -89,6 +90,8 @@ pub struct Comparison {
     methods: Vec<String>,
     /// The most probable classes, by the model's own crop.
     top: Vec<ClassScore>,
+    /// What must be known about the methods' backward rules in this network, in whole sentences; mostly nothing.
+    notes: Vec<String>,
     /// The command lines that make the maps, one a line.
     command: String,
     /// How long it took, without waiting.
@@ -115,6 +118,7 @@ pub async fn compare(
     }
     compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
         let (mut cells, mut commands, mut top) = (Vec::new(), Vec::new(), Vec::new());
+        let mut notes = Vec::new();
         let mut numbers = 0;
         let passes = request.methods.iter().map(|method| method.options().passes(subject.model, classes.len()));
         subject.interrupt.expect_steps(passes.sum());
@@ -128,6 +132,11 @@ pub async fn compare(
             }
             if top.is_empty() {
                 top = made.top.into_iter().map(ClassScore::from).collect();
+            }
+            for note in rule_notes(subject.model, options.rule.into(), subject.model.score.value) {
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
             }
             let line = |&class: &usize| {
                 options.flags(subject.command("saliency").option("--class", Some(class))).finish()
@@ -144,6 +153,7 @@ pub async fn compare(
             cells,
             methods: request.methods.into_iter().map(|method| method.name).collect(),
             top,
+            notes,
             command: commands.join("\n"),
             seconds: subject.seconds(),
         })

@@ -7,7 +7,7 @@ use deepinside::graph::ValueId;
 use deepinside::probe::Probe;
 use deepinside::saliency::largest_magnitude;
 use deepinside::vision::{Array, ChannelOrder};
-use deepinside::{BackwardRule, Model};
+use deepinside::{BackwardRule, Model, rule_notes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -67,6 +67,8 @@ pub struct LayerAnswer {
     /// Where the maps lie in the photograph: left, top, right, bottom, in its pixels.
     #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
+    /// What must be known about the backward rule in this network, in whole sentences; mostly nothing.
+    notes: Vec<String>,
     /// The command line that shows this and all other layers.
     command: String,
     /// How long it took, without waiting.
@@ -155,6 +157,7 @@ pub async fn layers(
             class: prediction(model, &scores, class).into(),
             top: predictions(model, &scores, 5).into_iter().map(Into::into).collect(),
             region,
+            notes: rule_notes(model, request.rule.into(), model.score.value),
             command: command.finish(),
             seconds: subject.seconds(),
         })
@@ -233,6 +236,8 @@ pub struct UnitAnswer {
     /// Where they lie in the photograph: left, top, right, bottom, in its pixels.
     #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
+    /// What must be known about the backward rule in this network, in whole sentences; mostly nothing.
+    notes: Vec<String>,
     /// The command line that shows this layer.
     command: String,
     /// How long it took, without waiting.
@@ -260,7 +265,9 @@ pub async fn unit(
                 Ok((maps.data()[index], position, probe.unit_gradient(index)?))
             })?;
         let command = subject.command("layers").option("--rule", request.rule.flag());
+        let value = value_of(subject.model, &request.value)?;
         Ok(UnitAnswer {
+            notes: rule_notes(subject.model, request.rule.into(), value),
             activation,
             position,
             map: Numbers::from(&largest_magnitude(&gradient)?),

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use deepinside::Model;
 use deepinside::classify::{Classification, Prediction, prediction};
 use deepinside::evidence::{EvidenceOptions, Noise};
 use deepinside::saliency::largest_magnitude;
 use deepinside::vision::{Array, Crop, Photograph};
+use deepinside::{Model, rule_notes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -99,8 +99,11 @@ impl MapOptions {
             Some(crop) => (false, crop.crops().first().map(ToString::to_string)),
             None => (false, None),
         };
+        // Without any flag the command line makes the readable map as well, and writes that one.
+        let is_plain = crop.is_none() && self.rule.flag().is_none() && !self.in_photograph();
         let line = line.option("--rule", self.rule.flag()).option("--crop", crop);
         let line = if ten { line.flag("--ten-crops") } else { line };
+        let line = if is_plain { line.flag("--one-pass") } else { line };
         line.option("--smooth-grad", self.smooth_grad.map(|smooth| smooth.samples))
             .option(
                 "--noise",
@@ -183,6 +186,8 @@ pub struct SaliencyAnswer {
     /// model's own crop, whose choice is explained.
     #[serde(skip_serializing_if = "Option::is_none")]
     other_choice: Option<ClassScore>,
+    /// What must be known about the backward rule in this network, in whole sentences; mostly nothing.
+    notes: Vec<String>,
     /// The command lines that do the same, one a line. For photographs of more than 1024 pixels a side, maps that are averaged over
     /// crops, noise or smoothing are made of the reduced photograph here and differ in detail.
     command: String,
@@ -399,6 +404,7 @@ pub async fn saliency(
             command: commands.join("\n"),
             top: made.top.into_iter().map(Into::into).collect(),
             other_choice: made.other_choice.map(Into::into),
+            notes: rule_notes(subject.model, rule.into(), subject.model.score.value),
             maps: made.maps.into_iter().map(answered).collect(),
             region: made.region,
             seen: made.seen,
