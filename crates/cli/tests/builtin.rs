@@ -98,15 +98,110 @@ fn the_readme_s_first_command_writes_a_saliency_map() {
     stdout(&deepinside(["saliency", &example("cat.png"), "-o", &picture, "--raw", &raw]));
     let map = deepinside::vision::npy::read(&raw).unwrap();
     let [height, width] = *map.shape() else { panic!("a map has two axes") };
-    assert!(Path::new(&picture).is_file() && (height, width) == (224, 224));
+    assert!(Path::new(&picture).is_file() && (height, width) == (300, 451));
     // The cat fills the middle: the mean there exceeds that of the border.
     let mean = |inside: bool| {
-        let middle = |at: usize| (45..179).contains(&at);
-        let chosen = (0..height * width).filter(|at| (middle(at / width) && middle(at % width)) == inside);
+        let middle = |at: usize, of: usize| (of / 5..of - of / 5).contains(&at);
+        let chosen = (0..height * width)
+            .filter(|at| (middle(at / width, height) && middle(at % width, width)) == inside);
         let (sum, count) = chosen.fold((0.0, 0.0f32), |(sum, count), at| (sum + map.data()[at], count + 1.0));
         sum / count
     };
     assert!(mean(true) > mean(false), "{} in the middle, {} at the border", mean(true), mean(false));
+}
+
+/// The first picture showed speckle alone, without a word on what its colours mean or how it was made.
+#[test]
+fn the_default_figure_has_the_paper_s_map_and_a_readable_one_and_says_how_both_were_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let cat = example("cat.png");
+    let run = |flags: &[&str]| {
+        let (picture, raw) = (path("map.png"), path("map.npy"));
+        let arguments = ["saliency", &cat, "--json", "-o", &picture, "--raw", &raw];
+        let object = json(&deepinside([&arguments, flags].concat())).remove(0);
+        (object, deepinside::vision::npy::read(&raw).unwrap())
+    };
+    let names = |object: &serde_json::Value| -> Vec<String> {
+        let maps = object["maps"].as_array().unwrap().iter();
+        maps.map(|map| format!("{}: {}", map["name"].as_str().unwrap(), map["made"].as_str().unwrap()))
+            .collect()
+    };
+    let (both, readable) = run(&[]);
+    assert_eq!(
+        names(&both),
+        [
+            "one pass: gradient, one pass, centre crop",
+            "readable map: geometric mean of guided backpropagation and LayerCAM (last layer), mean of 4 noisy copies (5 %), \
+             whole photograph, smoothed (0.5 %)"
+        ]
+    );
+    assert_eq!((readable.shape(), both["unseen"].as_f64()), (&[300, 451][..], Some(0.0)));
+    assert!(both["maps"][0]["unseen"].as_f64().unwrap() > 0.2, "the centre crop leaves out both sides");
+    let (alone, paper) = run(&["--one-pass"]);
+    assert_eq!(names(&alone), ["one pass: gradient, one pass, centre crop"]);
+    assert_eq!(paper.shape(), [224, 224]);
+    let (same, again) = run(&["--crop", "centre"]);
+    assert_eq!((names(&same), again.data()), (names(&alone), paper.data()));
+    assert_eq!(names(&run(&["--recipe", "original"]).0).len(), 1);
+}
+
+/// A fifth to two fifths of a photograph was black under one crop, as if it were of no importance.
+#[test]
+fn what_no_crop_saw_is_not_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    for flags in [&["--smoothing", "0.01"][..], &["--smooth-grad", "2"]] {
+        let (picture, raw) = (path("map.png"), path("map.npy"));
+        let cup = example("coffee.png");
+        let arguments = ["saliency", &cup, "--json", "--view", "map", "-o", &picture, "--raw", &raw];
+        let output = deepinside([&arguments, flags].concat());
+        let object = json(&output).remove(0);
+        let map = deepinside::vision::npy::read(&raw).unwrap();
+        // 600 × 400 is resized to 384 × 256, of which 224 × 224 are seen.
+        let share = 1.0 - (224.0 / 384.0) * (224.0 / 256.0);
+        let unseen =
+            map.data().iter().filter(|number| number.is_nan()).count() as f64 / map.data().len() as f64;
+        assert!((unseen - share).abs() < 0.01, "{flags:?}: {unseen} of the map instead of {share}");
+        assert!((object["unseen"].as_f64().unwrap() - unseen).abs() < 1e-9);
+        assert!(map.data()[0].is_nan() && !map.data()[200 * 600 + 300].is_nan());
+        assert!(stderr(&output).contains("unseen"), "{}", stderr(&output));
+        let drawn = deepinside::vision::photograph::load(&picture, deepinside::vision::Colour::Rgb).unwrap();
+        let levels: std::collections::BTreeSet<u32> =
+            (0..30 * 30).map(|at| drawn.data()[(at / 30 * 600 + at % 30) * 3].to_bits()).collect();
+        assert!(levels.len() > 1, "hatching has lines");
+    }
+}
+
+/// It looked like a picture of the photograph, and is the same for all of them.
+#[test]
+fn deconvnet_in_a_network_without_maxima_is_said_to_show_no_photograph() {
+    let folder = tempfile::tempdir().unwrap();
+    let cat = example("cat.png");
+    let said = |command: &[&str]| {
+        let to = folder.path().join(command.concat());
+        let to = if command[0] == "layers" { to } else { to.with_extension("png") };
+        let to = to.to_string_lossy().into_owned();
+        stderr(&deepinside([command, &[&cat, "-o", &to]].concat()))
+            .contains("does not depend on the photograph")
+    };
+    assert!(said(&["saliency", "--rule", "deconvnet"]));
+    assert!(said(&["layers", "--rule", "deconvnet"]));
+    assert!(said(&["compare"]));
+    assert!(!said(&["saliency", "--rule", "guided"]));
+}
+
+#[test]
+fn the_built_in_network_has_a_name() {
+    let [named, silent] =
+        [&["info", "-m", "built-in"][..], &["info"]].map(|command| stdout(&deepinside(command)));
+    assert_eq!(named, silent);
+    let listed = stdout(&deepinside(["model", "list"]));
+    let mut lines = listed.lines();
+    assert!(
+        lines.next().unwrap().starts_with("name ") && lines.next().unwrap().starts_with("built-in "),
+        "{listed}"
+    );
 }
 
 #[test]

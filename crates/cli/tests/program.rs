@@ -94,7 +94,8 @@ fn saliency_writes_picture_map_and_gradient() {
         let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
         let (picture, raw, gradient) = (path("out.png"), path("out.npy"), path("gradient.npy"));
         let flags = ["-o", &picture, "--raw", &raw, "--raw-gradient", &gradient, "--view", view];
-        let arguments = [&["saliency", &photograph, "--json", "--class", "3"], &flags[..]].concat();
+        let arguments =
+            [&["saliency", &photograph, "--json", "--one-pass", "--class", "3"], &flags[..]].concat();
         let object = &json(&run(&arguments))[0];
         assert_eq!(
             (object["class"]["index"].as_u64(), object["output"].as_str()),
@@ -147,12 +148,92 @@ fn layers_writes_a_picture_per_layer_and_two_sheets() {
 }
 
 #[test]
-fn photographs_of_one_name_do_not_overwrite_each_other() {
+fn photographs_of_one_name_get_two_names() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("other")).unwrap();
-    let (a, b) = (photograph(folder.path(), "a.png"), photograph(&folder.path().join("other"), "a.png"));
-    let output = run(&["saliency", &a, &b, "-o", &folder.path().join("out").to_string_lossy()]);
-    assert!(!output.status.success() && stderr(&output).contains("same files"), "{}", stderr(&output));
+    let one = |name: &str| {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        photograph(&folder.path().join(name), "a.png")
+    };
+    let (a, b) = (one("first"), one("second"));
+    let out = folder.path().join("out");
+    for command in ["saliency", "localise", "compare"] {
+        stdout(&run(&[command, &a, &b, "-o", &out.to_string_lossy()]));
+    }
+    stdout(&run(&["layers", &a, &b, "-o", &out.to_string_lossy()]));
+    let mut made: Vec<String> = out
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    made.sort();
+    let ends = ["", "-compared.png", "-localised.png", "-saliency.png"];
+    let expected: Vec<String> =
+        ["first-a", "second-a"].iter().flat_map(|name| ends.map(|end| format!("{name}{end}"))).collect();
+    assert_eq!(made, expected);
+    let output = run(&["saliency", &a, &a, "-o", &out.to_string_lossy()]);
+    assert!(!output.status.success() && stderr(&output).contains("named twice"), "{}", stderr(&output));
+}
+
+#[test]
+fn american_spellings_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let photograph = photograph(folder.path(), "a.png");
+    let out = folder.path().join("out.png").to_string_lossy().into_owned();
+    stdout(&run(&["localize", &photograph, "-o", &out]));
+    stdout(&run(&["saliency", &photograph, "--color-map", "hot", "-o", &out]));
+}
+
+/// It said "4000×1 pixels" and advised `--resize`, which shows nothing of such a picture either.
+#[test]
+fn of_a_picture_as_thin_as_a_line_its_width_comes_first_and_what_helps_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line.png");
+    deepinside::vision::Picture::new(1, 4000, vec![90; 12000]).unwrap().write_png(&path).unwrap();
+    let path = path.to_string_lossy().into_owned();
+    let said = stderr(&run(&["classify", &path]));
+    assert!(
+        said.contains("1×4000 pixels") && said.contains("--crop whole") && !said.contains("--resize"),
+        "{said}"
+    );
+    let named = stdout(&run(&["classify", &path, "--crop", "whole"]));
+    assert!(named.starts_with("probability      score  class  name\n"), "{named}");
+}
+
+#[test]
+fn limits_are_said_in_units_that_people_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.prototxt");
+    std::fs::File::create(&path).unwrap().set_len(3 << 30).unwrap();
+    let said = stderr(&deepinside(&["info", "-m", &path.to_string_lossy()]));
+    assert!(said.contains("3.22 GB") && said.contains(" MB"), "{said}");
+}
+
+/// An array of another shape than the network takes was said to be a fault of some line of its description.
+#[test]
+fn arrays_that_do_not_fit_are_blamed_by_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (network, array) = (fixtures().join("goldens/mini_caffenet"), path("in.npy"));
+    let (description, weights) = (network.join("model.prototxt"), network.join("weights.caffemodel"));
+    for shape in [&[1, 3, 4, 4][..], &[1, 5, 67, 67], &[67, 67]] {
+        let numbers = vec![0.5; shape.iter().product()];
+        deepinside::vision::npy::write(&array, &deepinside::vision::Array::new(shape, numbers).unwrap())
+            .unwrap();
+        let said = stderr(&deepinside(&[
+            "trace",
+            "--model",
+            &description.to_string_lossy(),
+            "--weights",
+            &weights.to_string_lossy(),
+            "--input",
+            &format!("data={array}"),
+            "--out",
+            &path("out"),
+        ]));
+        let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+        assert!(said.starts_with(&format!("error: the array for input 'data' is {shape}")), "{said}");
+        assert!(!std::path::Path::new(&path("out")).exists());
+    }
 }
 
 #[test]
