@@ -62,6 +62,7 @@ pub mod layers;
 pub mod localise;
 mod model;
 mod network;
+pub mod outline;
 pub mod printable;
 pub mod probe;
 mod random;

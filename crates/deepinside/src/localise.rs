@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::class_activation::{ActivationMap, Layers, Weighting};
 use crate::classify::{Prediction, prediction};
 use crate::evidence::{EvidenceOptions, Gatherer};
+use crate::outline::{OutlineOptions, outline};
 use crate::{BackwardRule, Error, Model, Result, Scores};
 
 /// How pixels are chosen from a map.
@@ -27,7 +28,8 @@ pub enum Rule {
     /// What reaches this multiple of the mean.
     Mean(f64),
     /// No pixels but a box: the one with the largest expected overlap, where a pixel belongs to the object with the probability
-    /// of its value over this multiple of the mean, at most 1. What is more probable than not is shown as the object.
+    /// of its value over this multiple of the mean, at most 1. [`localise`] draws the object's outline inside it ([`crate::outline`]);
+    /// the mask of [`choose`] is what is more probable than not.
     Overlap(f64),
 }
 
@@ -199,7 +201,22 @@ pub fn localise(
         // A graph cut makes no pass through the network that would heed it.
         gatherer.check_interrupt()?;
         let class = prediction(model, &evidence.scores, class);
-        let Choice { mask, markers, bounds, is_empty } = choose(photograph, &map, &evidence.seen, method)?;
+        let Choice { mut mask, markers, bounds, is_empty } =
+            choose(photograph, &map, &evidence.seen, method)?;
+        if let (Rule::Overlap(multiple), false) = (method.rule, is_empty) {
+            let known = unseen::seen_numbers(&map, &evidence.seen)?;
+            let sum: f64 = known.iter().map(|&number| f64::from(number)).sum();
+            // Where a pixel is as probably the object's as not.
+            let undecided = 0.5 * multiple * sum / known.len().max(1) as f64;
+            let options = OutlineOptions::default();
+            let keep = match method.keep {
+                Keep::All => options.keep,
+                Keep::Largest => 1.0,
+                Keep::Strong(share) => share,
+            };
+            let options = OutlineOptions { keep, ..options };
+            mask = outline(photograph, &map, &evidence.seen, undecided, bounds, &options)?;
+        }
         Ok(Localisation { class, map, markers, mask, bounds, is_empty, seen: evidence.seen.clone() })
     });
     let objects = objects.collect::<Result<_>>()?;

@@ -337,8 +337,8 @@ fn table_of(operators: &[ComparedOperator]) -> String {
         text.push('\n');
     }
     text.push_str(
-        "0 to …: how far the rule's result is from the true gradient, relative to it, of this operator alone given the same \
-         gradient, and so far, on the whole way back from the unit; equal: to the bit\n",
+        "numbers: the rule's difference from the true gradient, relative to it, first of this operator alone given the same \
+         gradient, then (so far) of the whole way back from the unit; equal: to the bit\n",
     );
     let differ = operators.iter().filter(|row| row.alone != [0.0, 0.0]);
     let (rectifiers, others): (Vec<_>, Vec<_>) = differ.partition(|row| row.rectifier);

@@ -40,6 +40,12 @@ pub fn run(arguments: &TraceArguments) -> Outcome {
         }
     }
     let seeds = seeds(&arguments.seeds)?;
+    if super::model::is_built_in(&arguments.model) {
+        return Err(Failure::Message(
+            "the built-in network has no file whose names could be traced; name a network with --model"
+                .to_owned(),
+        ));
+    }
     let model = super::model::locate(&arguments.model)?;
     super::record_files(&model, &Settings { weights: arguments.weights.clone(), ..Settings::default() })?;
     let settings = Settings::locate(&model)?;

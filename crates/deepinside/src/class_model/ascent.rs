@@ -144,6 +144,7 @@ impl<'a> Ascent<'a> {
             recipe.start_deviation = GradientSize::FAINT_NOISE;
             notes.push(flat_mean(times));
         }
+        notes.extend(recipe.expectation());
         let pictures = wishes.iter().map(|wish| {
             let mut random = Random::new(wish.seed);
             let canvas = Canvas::new(&recipe, channels, [height, width], wish.seed, &mut random)?;

@@ -220,6 +220,17 @@ impl Recipe {
         }
     }
 
+    /// What must be known before its picture is looked at, if anything.
+    pub(crate) fn expectation(&self) -> Option<String> {
+        const PROJECT: usize = 10_000;
+        (self.name == "original" && self.iterations < PROJECT).then(|| {
+            format!(
+                "the original project took {PROJECT} steps; after {} its recipe mostly shows an empty field of noise",
+                self.iterations
+            )
+        })
+    }
+
     /// Yosinski and others 2015, "Understanding Neural Networks Through Deep Visualization": decay, blur and clipping of small
     /// pixels instead of a penalty.
     pub fn yosinski() -> Self {
@@ -513,6 +524,10 @@ mod tests {
         assert_eq!(read("gradient_scale = 2").unwrap().gradient_scale, Some(2.0));
         let original = read("base = \"original\"\niterations = 3").unwrap();
         assert_eq!((original.gradient_scale, original.iterations), (Some(1.0), 3));
+        let expectation = Recipe::original().expectation().unwrap();
+        assert!(expectation.contains("10000") && expectation.contains("200"), "{expectation}");
+        assert_eq!(Recipe { iterations: 10_000, ..Recipe::original() }.expectation(), None);
+        assert_eq!(Recipe::paper().expectation(), None);
         for (text, said) in [
             ("jittr = 3", "jittr"),
             ("base = \"lucid\"\nblur = 1.0", "spectrum"),
