@@ -281,7 +281,7 @@ fn choosing_the_class_by_the_own_crop_takes_no_pass_where_maps_are_of_it() {
             gatherer.gather_wanted(&model, &photograph, &Wanted::Top(1)).unwrap();
         assert_eq!(interrupt.steps()[0], passes);
         assert!(passes <= options.passes(1));
-        assert_eq!(classification, Classification::from_scores(own.clone()).unwrap());
+        assert_eq!(classification, Classification::from_scores(own.clone()));
         assert_eq!(evidence.classes, [classification.top(&model, 1)[0].index]);
     }
     let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads).unwrap();
