@@ -54,7 +54,8 @@ fn main() -> deepinside::Result<()> {
         };
         let is_true: Vec<bool> = (0..height * width).map(is_true).collect();
         let add = |sum: &mut [f64; 4], mask: &[bool]| {
-            let count = |of: &dyn Fn(usize) -> bool| (0..mask.len()).filter(|&index| of(index)).count() as f64;
+            let count =
+                |of: &dyn Fn(usize) -> bool| (0..mask.len()).filter(|&index| of(index)).count() as f64;
             let both = count(&|index| mask[index] && is_true[index]);
             let (chosen, wanted) = (count(&|index| mask[index]), count(&|index| is_true[index]));
             sum[0] += both / chosen.max(1.0);

@@ -176,6 +176,27 @@ fn saliency_over_many_crops_lies_on_the_whole_photograph() {
     assert_eq!(best["maps"][0]["class"], best["top"][0]);
 }
 
+/// The page showed the speckle of one pass only.
+#[test]
+fn the_readable_map_is_the_library_s() {
+    let server = Running::new();
+    let reply = server
+        .post("/api/v1/saliency", &json!({"photograph": "example-cat", "classes": [1], "readable": true}))
+        .ok();
+    let (model, photograph) = (model(), model().load_photograph(&cat()).unwrap());
+    let options = EvidenceOptions::readable(&model);
+    let mut gatherer = Gatherer::new(&model, options, &Threads::new(1).unwrap()).unwrap();
+    let expected = gatherer.gather(&model, &photograph, &[1]).unwrap();
+    assert_eq!(numbers(&reply["maps"][0]["map"]), (vec![300, 451], expected.maps[0].data().to_vec()));
+    let command = reply["command"].as_str().unwrap();
+    assert!(command.ends_with("--class 1"), "{command}");
+    let both = json!({"photograph": "example-cat", "readable": true, "smoothing": 0.01});
+    server.post("/api/v1/saliency", &both).refused(409, "conflict");
+    // The paper's map alone needs a flag on the command line.
+    let paper = server.post("/api/v1/saliency", &json!({"photograph": "example-cat"})).ok();
+    assert!(paper["command"].as_str().unwrap().ends_with("--one-pass"), "{paper}");
+}
+
 #[test]
 fn what_speaks_for_one_class_and_against_another() {
     let server = Running::new();

@@ -6,7 +6,7 @@ import { decodeMap, npy, percent, quantile, rank, readable, sizes, sorted, type 
 import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
 import { ClassPicker, ClassSearch, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
-import { Busy, Group, Segments, Select, Slider, Toggle } from "../components/controls";
+import { Busy, Group, Segments, Select, Slider, Toggle, type Option } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
 import { MapCanvas } from "../components/map-canvas";
 import { Notes, OtherChoice } from "../components/notes";
@@ -25,6 +25,7 @@ const DEFAULTS = {
     classes: [] as readonly number[],
     shown: 0,
     minus: -1,
+    map: "paper",
     rule: "gradient",
     crops: "",
     samples: 0,
@@ -40,13 +41,21 @@ const DEFAULTS = {
     divider: 0.5,
 };
 
+const MAPS: readonly Option[] = [
+    ["paper", "The gradient"],
+    ["readable", "Readable"],
+];
+
+const READABLE = "Guided backpropagation times LayerCAM of the last layer, the mean of four noisy copies of the whole photograph, smoothed a little: easier to read than the gradient, and not the paper's map.";
+
 export function SaliencyView() {
     const { modelId, model, photographId, photograph } = useCurrent();
     const [settings, set] = useSettings(DEFAULTS);
     // Maps that are averaged in the photograph's own frame have no sign.
-    const isAveraged = settings.crops === "ten" || settings.samples > 0 || settings.smoothing > 0;
+    const isReadable = settings.map === "readable";
+    const isAveraged = isReadable || settings.crops === "ten" || settings.samples > 0 || settings.smoothing > 0;
     const isSigned = settings.signed && !isAveraged;
-    const asked = { classes: settings.classes, minus: settings.minus, rule: settings.rule, crops: settings.crops, samples: settings.samples, noise: settings.samples ? settings.noise : 0, smoothing: settings.smoothing, signed: isSigned };
+    const asked = isReadable ? { classes: settings.classes, minus: settings.minus, readable: true } : { classes: settings.classes, minus: settings.minus, rule: settings.rule, crops: settings.crops, samples: settings.samples, noise: settings.samples ? settings.noise : 0, smoothing: settings.smoothing, signed: isSigned };
     const key = photographId ? JSON.stringify([modelId, photographId, asked]) : undefined;
     const answer = useJob(
         key,
@@ -56,18 +65,22 @@ export function SaliencyView() {
                     {
                         model: modelId,
                         photograph: photographId,
-                        rule: settings.rule,
-                        ...(settings.crops ? { crops: settings.crops } : {}),
                         ...(settings.classes.length ? { classes: settings.classes } : {}),
                         ...(settings.minus >= 0 ? { minus: settings.minus } : {}),
-                        ...(settings.samples ? { smooth_grad: { samples: settings.samples, noise: settings.noise } } : {}),
-                        ...(settings.smoothing ? { smoothing: settings.smoothing } : {}),
-                        ...(isSigned ? { signed: true } : {}),
+                        ...(isReadable
+                            ? { readable: true }
+                            : {
+                                  rule: settings.rule,
+                                  ...(settings.crops ? { crops: settings.crops } : {}),
+                                  ...(settings.samples ? { smooth_grad: { samples: settings.samples, noise: settings.noise } } : {}),
+                                  ...(settings.smoothing ? { smoothing: settings.smoothing } : {}),
+                                  ...(isSigned ? { signed: true } : {}),
+                              }),
                     },
                     signal,
                 ),
             ),
-        settings.samples || settings.smoothing ? 120 : 0,
+        isReadable || settings.samples || settings.smoothing ? 120 : 0,
     );
     const maps = useMemo(
         () =>
@@ -195,12 +208,15 @@ export function SaliencyView() {
                     {settings.minus >= 0 && <p class="hint">What speaks for the class and against {nameOf(settings.minus)}.</p>}
                 </Group>
                 <Group title="Method">
+                    <Segments label="Map" value={settings.map} options={MAPS} onChange={(map) => set({ map })} />
+                    {isReadable ? <p class="hint">{READABLE}</p> : <>
                     <Select label="Rectifiers on the way back" value={settings.rule} options={RULES} onChange={(rule) => set({ rule })} />
                     <Select label="Crops" value={settings.crops} options={CROPS} onChange={(crops) => set({ crops })} />
                     <Slider label="SmoothGrad copies" value={settings.samples} minimum={0} maximum={50} step={5} show={(value) => (value ? String(value) : "none")} onChange={(samples) => set({ samples })} />
                     {settings.samples > 0 && <Slider label="Their noise" value={settings.noise} minimum={0.02} maximum={0.5} show={percent} onChange={(noise) => set({ noise })} />}
                     <Slider label="Smoothing" value={settings.smoothing} minimum={0} maximum={0.05} step={0.0025} show={(value) => (value ? `${(value * 100).toFixed(2)} %` : "none")} onChange={(smoothing) => set({ smoothing })} />
                     <Toggle label={isAveraged ? "Signed gradient (of one crop only)" : "Signed gradient"} isOn={isSigned} isDisabled={isAveraged} onChange={(signed) => set({ signed })} />
+                    </>}
                 </Group>
                 <Group title="Display">
                     <Segments label="Map and photograph" value={layout} options={LAYOUTS} onChange={(next) => set({ layout: next })} />

@@ -58,12 +58,16 @@ pub struct NamedMethod {
     #[serde(default)]
     #[schema(maximum = 9007199254740991_i64)]
     seed: u64,
+    /// The readable map instead: guided backpropagation times LayerCAM of the last layer, from noisy copies of the whole photograph
+    /// (`docs/methods/saliency.md`). It settles how it is made, so no other option goes with it.
+    #[serde(default)]
+    readable: bool,
 }
 
 impl NamedMethod {
     fn options(&self) -> MapOptions {
-        let &Self { rule, crops, smooth_grad, smoothing, seed, .. } = self;
-        MapOptions { rule, crops, smooth_grad, smoothing, seed }
+        let &Self { rule, crops, smooth_grad, smoothing, seed, readable, .. } = self;
+        MapOptions { rule, crops, smooth_grad, smoothing, seed, readable }
     }
 }
 

@@ -51,12 +51,24 @@ pub struct MapOptions {
     pub smoothing: f64,
     /// The seed of the noise.
     pub seed: u64,
+    /// The readable map, which goes with none of the options above.
+    pub readable: bool,
 }
 
 impl MapOptions {
     /// # Errors
     /// When a number is out of its range.
     pub fn check(&self) -> Answer<()> {
+        let is_plain = self.rule.flag().is_none()
+            && self.crops.is_none()
+            && self.smooth_grad.is_none()
+            && self.smoothing == 0.0
+            && self.seed == 0;
+        if self.readable && !is_plain {
+            return Err(Problem::conflict(
+                "the readable map settles rule, crops, noise and smoothing itself: leave them out",
+            ));
+        }
         expect_within("smoothing", self.smoothing, 0.0, 0.5)?;
         expect_within("seed", self.seed, 0, (1 << 53) - 1)?;
         if let Some(SmoothGrad { samples, noise }) = self.smooth_grad {
@@ -68,11 +80,16 @@ impl MapOptions {
 
     /// Whether maps are gathered in the photograph's own frame, and not in that of one crop.
     fn in_photograph(&self) -> bool {
-        self.crops == Some(CropChoice::Ten) || self.smooth_grad.is_some() || self.smoothing > 0.0
+        let is_averaged =
+            self.crops == Some(CropChoice::Ten) || self.smooth_grad.is_some() || self.smoothing > 0.0;
+        is_averaged || self.readable
     }
 
     /// How maps in the photograph's own frame are gathered.
     fn evidence(&self, model: &Model, minus: Option<usize>) -> EvidenceOptions {
+        if self.readable {
+            return EvidenceOptions { minus, ..EvidenceOptions::readable(model) };
+        }
         EvidenceOptions {
             rules: vec![self.rule.into()],
             minus,
@@ -145,6 +162,10 @@ pub struct SaliencyRequest {
     #[serde(default)]
     #[schema(maximum = 9007199254740991_i64)]
     seed: u64,
+    /// The readable map instead: guided backpropagation times LayerCAM of the last layer, from noisy copies of the whole photograph
+    /// (`docs/methods/saliency.md`). It settles how it is made, so no other option but `minus` and `classes` goes with it.
+    #[serde(default)]
+    readable: bool,
     /// Whether the signed gradient is given, too. With one crop and without noise or smoothing only.
     #[serde(default)]
     signed: bool,
@@ -374,8 +395,8 @@ pub async fn saliency(
     State(shared): State<SharedState>,
     JsonBody(request): JsonBody<SaliencyRequest>,
 ) -> Answer<Json<SaliencyAnswer>> {
-    let SaliencyRequest { rule, crops, smooth_grad, smoothing, seed, .. } = request;
-    let options = MapOptions { rule, crops, smooth_grad, smoothing, seed };
+    let SaliencyRequest { rule, crops, smooth_grad, smoothing, seed, readable, .. } = request;
+    let options = MapOptions { rule, crops, smooth_grad, smoothing, seed, readable };
     options.check()?;
     let classes = request.classes.as_deref().map(class_list).transpose()?;
     if request.signed && options.in_photograph() {
