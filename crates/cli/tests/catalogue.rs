@@ -80,7 +80,9 @@ fn files_that_were_copied_by_hand_are_used_and_removed() {
     std::fs::write(&keep, "mine").unwrap();
     let verified = stdout(&in_cache(cache.path(), &["model", "verify", "resnet-50"]));
     assert!(verified.starts_with("resnet-50: as published"), "{verified}");
-    stdout(&in_cache(cache.path(), &["info", "-m", "resnet-50"]));
+    // It is opened, and its ten classes are none of ResNet-50's.
+    let opened = stderr(&in_cache(cache.path(), &["info", "-m", "resnet-50"]));
+    assert!(opened.contains("1000 names") && folder.join("model.toml").is_file(), "{opened}");
     let listed = stdout(&in_cache(cache.path(), &["model", "list"]));
     assert!(listed.lines().any(|line| line.starts_with("resnet-50 ") && line.contains(" here ")), "{listed}");
     let removed = stdout(&in_cache(cache.path(), &["model", "remove", "resnet-50"]));

@@ -49,7 +49,7 @@ fn boxes_in_foreign_formats_are_those_that_were_written() {
         let accuracy = &result["localisation"]["max_box_accuracy_v2"];
         assert!((0.0..=1.0).contains(&accuracy.as_f64().unwrap()), "{accuracy}");
         let arguments = ["evaluate", "classification", "--ground-truth", &truth, "--pictures", &pictures];
-        let result = &json(&deepinside(arguments.into_iter().chain(["--crop", "whole", "--json"])))[0];
+        let result = &json(&deepinside(arguments.into_iter().chain(["--json"])))[0];
         assert_eq!(result["classification"]["top1_error"], 0.0, "{truth}");
     }
 }

@@ -356,7 +356,7 @@ mod tests {
             let array = crate::Array::new([numbers.len()], numbers.to_vec()).unwrap();
             ColourScale::of(&crate::normalise::normalise(&array, scaling).unwrap(), scaling, ColourMap::Grey)
         };
-        assert_eq!(scale(&[0.0, 2.0], Scaling::Quantile(0.99)).high, "1.98 (99 % quantile) or more");
+        assert_eq!(scale(&[1.0, 3.0], Scaling::Quantile(0.99)).high, "2.98 (99 % quantile) or more");
         assert_eq!(scale(&[0.0, 2.0], Scaling::Maximum).high, "2 (largest)");
         assert_eq!(scale(&[0.0, 0.0], Scaling::Maximum).high, "0 everywhere");
         assert_eq!(scale(&[-1.0, 0.5], Scaling::Signed).low, "-1");
