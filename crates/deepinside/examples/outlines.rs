@@ -24,19 +24,28 @@ fn main() -> deepinside::Result<()> {
     let method = Method::named("default")?;
     let mut gatherer = Gatherer::new(&model, method.evidence.clone(), &Threads::new(0)?)?;
     let base = OutlineOptions::default();
-    let cut = |smoothness, refinements| CutOptions { smoothness, refinements, ..base.cut };
-    let variants: Vec<(String, OutlineOptions)> = vec![
+    let variant = |weight: f64, refinements: usize, clamped: bool, smoothness: f64| {
+        let cut = CutOptions { refinements, clamped, smoothness, ..base.cut };
+        let name =
+            format!("weight {weight}, {refinements} refinements, clamped {clamped}, border {smoothness}");
+        (name, OutlineOptions { weight, cut, ..base })
+    };
+    let variants = vec![
         ("default".to_owned(), base),
-        ("weight 2".to_owned(), OutlineOptions { weight: 2.0, ..base }),
-        ("weight 8".to_owned(), OutlineOptions { weight: 8.0, ..base }),
-        ("weight 16".to_owned(), OutlineOptions { weight: 16.0, ..base }),
-        ("smooth 20".to_owned(), OutlineOptions { cut: cut(20.0, 1), ..base }),
-        ("no refinement".to_owned(), OutlineOptions { cut: cut(50.0, 0), ..base }),
-        ("3 refinements".to_owned(), OutlineOptions { cut: cut(50.0, 3), ..base }),
-        ("doubtful 0.5".to_owned(), OutlineOptions { doubtful: 0.5, ..base }),
-        ("certain 1.5".to_owned(), OutlineOptions { certain: 1.5, ..base }),
+        variant(8.0, 0, false, 50.0),
+        variant(8.0, 1, false, 50.0),
+        variant(16.0, 0, false, 50.0),
+        variant(16.0, 1, false, 50.0),
+        variant(30.0, 0, false, 50.0),
+        variant(4.0, 0, true, 50.0),
+        variant(8.0, 0, true, 50.0),
+        variant(16.0, 0, true, 50.0),
+        variant(8.0, 1, true, 50.0),
+        variant(8.0, 0, false, 100.0),
+        variant(16.0, 0, false, 100.0),
+        variant(16.0, 0, true, 100.0),
     ];
-    let mut sums = vec![[0.0; 4]; variants.len() + 1];
+    let mut sums = vec![[0.0; 5]; variants.len() + 1];
     for truth in &truths {
         let photograph = model.load_photograph(&truth.file)?;
         let (height, width) = (photograph.height(), photograph.width());
@@ -53,7 +62,7 @@ fn main() -> deepinside::Result<()> {
             })
         };
         let is_true: Vec<bool> = (0..height * width).map(is_true).collect();
-        let add = |sum: &mut [f64; 4], mask: &[bool]| {
+        let add = |sum: &mut [f64; 5], mask: &[bool]| {
             let count =
                 |of: &dyn Fn(usize) -> bool| (0..mask.len()).filter(|&index| of(index)).count() as f64;
             let both = count(&|index| mask[index] && is_true[index]);
@@ -62,18 +71,19 @@ fn main() -> deepinside::Result<()> {
             sum[1] += both / wanted;
             sum[2] += both / (chosen + wanted - both);
             sum[3] += chosen / mask.len() as f64;
+            sum[4] += f64::from(u8::from(chosen == 0.0));
         };
         add(&mut sums[0], &choice.mask);
         for ((_, options), sum) in variants.iter().zip(&mut sums[1..]) {
             add(sum, &outline(&photograph, map, &evidence.seen, undecided, choice.bounds, options)?);
         }
     }
-    println!("| outline | inside the true boxes | of the true boxes | overlap | of the picture |");
-    println!("|---|---|---|---|---|");
+    println!("| outline | inside the true boxes | of the true boxes | overlap | of the picture | empty |");
+    println!("|---|---|---|---|---|---|");
     let names = std::iter::once("threshold").chain(variants.iter().map(|(name, _)| name.as_str()));
     for (name, sum) in names.zip(&sums) {
-        let [inside, covered, overlap, area] = sum.map(|sum| sum / truths.len() as f64);
-        println!("| {name} | {inside:.3} | {covered:.3} | {overlap:.3} | {area:.3} |");
+        let [inside, covered, overlap, area, empty] = sum.map(|sum| sum / truths.len() as f64);
+        println!("| {name} | {inside:.3} | {covered:.3} | {overlap:.3} | {area:.3} | {empty:.3} |");
     }
     Ok(())
 }

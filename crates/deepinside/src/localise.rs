@@ -215,7 +215,11 @@ pub fn localise(
                 Keep::Strong(share) => share,
             };
             let options = OutlineOptions { keep, ..options };
-            mask = outline(photograph, &map, &evidence.seen, undecided, bounds, &options)?;
+            let drawn = outline(photograph, &map, &evidence.seen, undecided, bounds, &options)?;
+            // Where colours say of every pixel that it is background, the map alone is believed.
+            if drawn.contains(&true) {
+                mask = drawn;
+            }
         }
         Ok(Localisation { class, map, markers, mask, bounds, is_empty, seen: evidence.seen.clone() })
     });

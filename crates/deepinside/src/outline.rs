@@ -31,10 +31,10 @@ pub struct OutlineOptions {
 impl Default for OutlineOptions {
     fn default() -> Self {
         Self {
-            weight: 4.0,
+            weight: 16.0,
             certain: 2.0,
             doubtful: 0.25,
-            cut: CutOptions { clamped: false, refinements: 1, ..CutOptions::default() },
+            cut: CutOptions { clamped: false, ..CutOptions::default() },
             keep: 0.2,
             longest_side: 640,
         }
@@ -208,7 +208,7 @@ mod tests {
             data.extend(if is_near { [0.8, 0.1 + noise, 0.1] } else { [0.1, 0.6 + noise, 0.2] });
         }
         let level = |index: usize| match distance(index, width) {
-            far if far > 16.0 => 0.05,
+            far if far > 13.0 => 0.05,
             near if near < 4.0 => 0.2,
             _ if index % width < 22 => 3.0,
             _ => 0.9,
