@@ -188,7 +188,7 @@ fn limits_are_said_in_units_that_people_know() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.prototxt");
     std::fs::File::create(&path).unwrap().set_len(3 << 30).unwrap();
-    let said = stderr(&deepinside(&["info", "-m", &path.to_string_lossy()]));
+    let said = stderr(&deepinside(["info", "-m", &path.to_string_lossy()]));
     assert!(said.contains("3.22 GB") && said.contains(" MB"), "{said}");
 }
 
@@ -203,7 +203,7 @@ fn arrays_that_do_not_fit_are_blamed_by_trace() {
         let numbers = vec![0.5; shape.iter().product()];
         deepinside::vision::npy::write(&array, &deepinside::vision::Array::new(shape, numbers).unwrap())
             .unwrap();
-        let said = stderr(&deepinside(&[
+        let said = stderr(&deepinside([
             "trace",
             "--model",
             &description.to_string_lossy(),
