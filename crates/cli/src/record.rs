@@ -32,7 +32,8 @@ struct Recording {
     start: Instant,
     started: u64,
     resolved: BTreeMap<String, Value>,
-    inputs: BTreeMap<PathBuf, HashedFile>,
+    /// With what tells them from others of their names.
+    inputs: BTreeMap<PathBuf, (HashedFile, Identity)>,
     outputs: BTreeMap<PathBuf, HashedFile>,
     printed: Vec<Value>,
     replay: Option<Replay>,
@@ -99,10 +100,37 @@ pub fn input(path: &Path) -> Outcome {
         return Err(RecordError::UnlistedInput(path).into());
     }
     if let Entry::Vacant(entry) = recording.inputs.entry(path) {
+        // Before the hash, so that a change while it is taken is noticed, too.
+        let identity = Identity::of(entry.key())?;
         let file = HashedFile::read(entry.key())?;
-        entry.insert(file);
+        entry.insert((file, identity));
     }
     Ok(())
+}
+
+/// What tells a file from one that takes its place, or from itself with other content.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// The device and the number of the file on it, where the system has them.
+    place: Option<[u64; 2]>,
+}
+
+impl Identity {
+    fn of(path: &Path) -> Outcome<Self> {
+        let metadata = path
+            .metadata()
+            .map_err(|source| Failure::Library(deepinside::Error::Io { path: path.to_owned(), source }))?;
+        #[cfg(unix)]
+        let place = {
+            use std::os::unix::fs::MetadataExt as _;
+            Some([metadata.dev(), metadata.ino()])
+        };
+        #[cfg(not(unix))]
+        let place = None;
+        Ok(Self { bytes: metadata.len(), modified: metadata.modified().ok(), place })
+    }
 }
 
 /// A file was written at the place that [`place`] said.
@@ -189,8 +217,19 @@ fn remove_timings(value: &mut Value) {
 }
 
 /// Ends the recording with all that was reported.
+///
+/// # Errors
+/// When an input is not what it was: then no hash says what the run has read.
 pub fn finish(command: Vec<String>, options: BTreeMap<String, Vec<String>>) -> Outcome<Record> {
     let recording = recording().take().ok_or_else(|| Failure::Message("nothing was recorded".to_owned()))?;
+    for (path, (_, identity)) in &recording.inputs {
+        if !Identity::of(path).is_ok_and(|now| now == *identity) {
+            return Err(Failure::Message(format!(
+                "{} was changed while the run went on, so nothing is recorded; run it again",
+                path.display()
+            )));
+        }
+    }
     let asked = options.get("threads").and_then(|values| values.first()?.parse().ok()).unwrap_or(0);
     let threads = Threads::new(asked)?.count();
     Ok(Record {
@@ -201,7 +240,7 @@ pub fn finish(command: Vec<String>, options: BTreeMap<String, Vec<String>>) -> O
         folder: current_folder()?,
         machine: Machine::this(threads),
         resolved: recording.resolved,
-        inputs: recording.inputs.into_values().collect(),
+        inputs: recording.inputs.into_values().map(|(file, _)| file).collect(),
         outputs: recording.outputs.into_values().collect(),
         printed: recording.printed,
         started: recording.started,
@@ -222,6 +261,34 @@ fn current_folder() -> Outcome<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A record held the hash of a file that the run had not read.
+    #[test]
+    fn a_file_that_changes_in_a_run_is_not_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input");
+        let run = |change: &dyn Fn()| {
+            std::fs::write(&path, "one").unwrap();
+            begin();
+            input(&path).unwrap();
+            change();
+            finish(Vec::new(), BTreeMap::new())
+        };
+        assert_eq!(run(&|| {}).unwrap().inputs.len(), 1);
+        let in_place = || {
+            std::fs::write(&path, "two").unwrap();
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::now() + std::time::Duration::from_secs(5)).unwrap();
+        };
+        let renamed = || {
+            std::fs::write(folder.path().join("other"), "one").unwrap();
+            std::fs::rename(folder.path().join("other"), &path).unwrap();
+        };
+        for change in [&in_place as &dyn Fn(), &renamed, &|| std::fs::remove_file(&path).unwrap()] {
+            let error = run(change).unwrap_err().to_string();
+            assert!(error.contains("was changed while the run went on"), "{error}");
+        }
+    }
 
     #[test]
     fn timings_are_no_results() {
