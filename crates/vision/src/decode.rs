@@ -39,8 +39,11 @@ pub(crate) fn decode(
         reader.into_decoder().map_err(failed)
     };
     // The header says how many pixels there are, and these how much memory decoding may take.
-    let (width, height) = opened(0)?.dimensions();
-    options.check_size(origin, width.into(), height.into())?;
+    let header = opened(0)?;
+    let ((width, height), kind) = (header.dimensions(), header.color_type());
+    let is_deep = kind.bytes_per_pixel() > kind.channel_count();
+    let limits = if is_deep { options.of_deep_pictures() } else { options };
+    limits.check_size(origin, width.into(), height.into())?;
     let mut decoder = opened(u64::from(width) * u64::from(height))?;
     // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
@@ -99,10 +102,8 @@ pub(crate) fn to_photograph(decoded: DynamicImage, colour: Colour) -> Result<Pho
             let bytes = select(samples, stride, channels);
             return Ok(Photograph::from_byte_parts(height, width, channels, bytes));
         }
-        Decoded::Sixteen(samples) => {
-            select(samples, stride, channels).into_iter().map(unit_of_sixteen).collect()
-        }
-        Decoded::Float(samples) => select(samples, stride, channels).into_iter().map(unit_of_float).collect(),
+        Decoded::Sixteen(samples) => selected(&samples, stride, channels, unit_of_sixteen),
+        Decoded::Float(samples) => selected(&samples, stride, channels, unit_of_float),
     };
     Photograph::new(height, width, channels, values)
 }
@@ -112,12 +113,25 @@ fn select<T: Copy>(samples: Vec<T>, stride: usize, channels: usize) -> Vec<T> {
     if stride == channels {
         return samples;
     }
-    let pixels = samples.chunks_exact(stride);
-    if stride < channels {
-        pixels.flat_map(|pixel| std::iter::repeat_n(pixel[0], channels)).collect()
-    } else {
-        pixels.flat_map(|pixel| pixel[..channels].iter().copied()).collect()
+    selected(&samples, stride, channels, |sample| sample)
+}
+
+/// The same, each sample turned into a value at once: a copy of deep samples would take as much memory as the values.
+fn selected<T: Copy, V: Copy>(
+    samples: &[T],
+    stride: usize,
+    channels: usize,
+    value: impl Fn(T) -> V,
+) -> Vec<V> {
+    let mut values = Vec::with_capacity(samples.len() / stride * channels);
+    for pixel in samples.chunks_exact(stride) {
+        if stride < channels {
+            values.extend(std::iter::repeat_n(value(pixel[0]), channels));
+        } else {
+            values.extend(pixel[..channels].iter().map(|&sample| value(sample)));
+        }
     }
+    values
 }
 
 /// The weighted grey value of every pixel.

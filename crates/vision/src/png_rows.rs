@@ -44,8 +44,10 @@ pub(crate) fn decode(
     let mut decoder = Decoder::new(Guarded::new(bytes, &left, stop));
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    let (width, height) = decoder.read_header_info().map_err(wrong)?.size();
-    options.check_size(origin, width.into(), height.into())?;
+    let header = decoder.read_header_info().map_err(wrong)?;
+    let ((width, height), is_deep) = (header.size(), header.bit_depth == BitDepth::Sixteen);
+    let limits = if is_deep { options.of_deep_pictures() } else { options };
+    limits.check_size(origin, width.into(), height.into())?;
     let limit = LoadOptions::decoder_bytes(u64::from(width) * u64::from(height));
     decoder.set_limits(png::Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) });
     decoder.set_transformations(Transformations::EXPAND);

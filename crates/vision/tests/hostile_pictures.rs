@@ -20,9 +20,19 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 /// A PNG file of 8-bit grey with these chunks before its image data.
-fn png([width, height]: [u32; 2], interlaced: bool, before: &[u8], data: &[u8]) -> Vec<u8> {
+fn png(extents: [u32; 2], interlaced: bool, before: &[u8], data: &[u8]) -> Vec<u8> {
+    png_of_depth(8, extents, interlaced, before, data)
+}
+
+fn png_of_depth(
+    bits: u8,
+    [width, height]: [u32; 2],
+    interlaced: bool,
+    before: &[u8],
+    data: &[u8],
+) -> Vec<u8> {
     let header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    let header = [&header[..], &[8, 0, 0, 0, u8::from(interlaced)]].concat();
+    let header = [&header[..], &[bits, 0, 0, 0, u8::from(interlaced)]].concat();
     let chunks = [chunk(b"IHDR", &header), before.to_vec(), chunk(b"IDAT", data), chunk(b"IEND", b"")];
     [b"\x89PNG\r\n\x1a\n".to_vec(), chunks.concat()].concat()
 }
@@ -157,4 +167,19 @@ fn decoding_can_be_stopped() {
             photograph::from_bytes_until(&file, "a test", Colour::Rgb, LoadOptions::default(), &|| true);
         assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
     }
+}
+
+/// Samples of 16 bits take four times the memory of bytes, and their pictures may have a quarter of the pixels.
+#[test]
+fn deep_pictures_have_fewer_pixels() {
+    let options = LoadOptions { maximum_pixels: 64, ..LoadOptions::default() };
+    let load = |bits: u8, side: u32| {
+        let row = vec![0; 1 + side as usize * usize::from(bits / 8)];
+        let file = png_of_depth(bits, [side, side], false, &[], &stored(&row.repeat(side as usize)));
+        photograph::from_bytes(&file, "a test", Colour::Rgb, options)
+    };
+    load(8, 8).unwrap();
+    load(16, 4).unwrap();
+    assert!(matches!(load(16, 5), Err(Error::TooManyPixels { limit: 16, .. })));
+    assert!(matches!(load(8, 9), Err(Error::TooManyPixels { limit: 64, .. })));
 }
