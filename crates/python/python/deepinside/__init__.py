@@ -1,0 +1,18 @@
+"""Look inside trained image networks.
+
+    import deepinside
+
+    model = deepinside.Model("resnet50.onnx")        # or "deploy.prototxt" with weights=, or deepinside.builtin()
+    model.classify("cat.jpg")
+    model.explain("cat.jpg", method="integrated-gradients", target="tabby").save("cat.png")
+
+Every method of :func:`methods` explains a *target*: a class, its probability, a difference of classes, or any value of the network
+(``"map[15,:,:]"``). Arrays are NumPy's; nothing else is needed.
+"""
+
+from ._model import Attribution, Model, Prediction, builtin, from_keras, from_timm, from_torch
+from ._native import UnsupportedOperator, methods, metrics
+
+__all__ = [
+    "Attribution", "Model", "Prediction", "UnsupportedOperator", "builtin", "from_keras", "from_timm", "from_torch", "methods", "metrics",
+]

@@ -1,0 +1,206 @@
+"""Captum's classes and calling convention, on any network that deepinside opens.
+
+    from deepinside.captum import IntegratedGradients      # instead of captum.attr
+
+    IntegratedGradients(model).attribute(inputs, target=281)
+
+Inputs are N × C × H × W, as the network reads them; what comes back is of the same kind (torch or NumPy) and shape. Defaults are
+Captum's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._images import as_array
+from ._model import Model
+
+__all__ = [
+    "Deconvolution", "FeatureAblation", "GuidedBackprop", "GuidedGradCam", "InputXGradient", "IntegratedGradients", "LayerActivation",
+    "LayerGradCam", "NoiseTunnel", "Occlusion", "Saliency",
+]
+
+
+def _like(result: np.ndarray, inputs: Any) -> Any:
+    if hasattr(inputs, "detach"):
+        import torch
+
+        return torch.from_numpy(result).to(inputs.dtype)
+    return result
+
+
+def _batch(inputs: Any) -> np.ndarray:
+    array = as_array(inputs)
+    if array is None or array.ndim != 4:
+        raise ValueError(f"inputs are N × C × H × W, found {getattr(array, 'shape', type(inputs).__name__)}")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _targets(target: Any, count: int) -> list[Any]:
+    if hasattr(target, "tolist"):
+        target = target.tolist()
+    return list(target) if isinstance(target, (list, tuple)) else [target] * count
+
+
+class _Attribution:
+    """One method for each input of a batch."""
+
+    _method = ""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def _parameters(self, array: np.ndarray, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def _each(self, inputs: Any, target: Any, layer: str | None = None, **parameters: Any) -> list[Any]:
+        batch = _batch(inputs)
+        found = []
+        for array, own in zip(batch, _targets(target, len(batch))):
+            found.append(self.model.explain(array, self._method, own, layer=layer, **parameters))
+        return found
+
+    def attribute(self, inputs: Any, target: Any = None) -> Any:
+        return _like(np.stack([own.values for own in self._each(inputs, target)]), inputs)
+
+
+class Saliency(_Attribution):
+    """The gradient, by default its magnitude."""
+
+    _method = "gradient"
+
+    def attribute(self, inputs: Any, target: Any = None, abs: bool = True) -> Any:
+        values = np.stack([own.values for own in self._each(inputs, target)])
+        return _like(np.abs(values) if abs else values, inputs)
+
+
+class InputXGradient(_Attribution):
+    """The input times the gradient."""
+
+    _method = "input-x-gradient"
+
+
+class GuidedBackprop(_Attribution):
+    """Guided backpropagation."""
+
+    _method = "guided"
+
+
+class Deconvolution(_Attribution):
+    """DeconvNet."""
+
+    _method = "deconvnet"
+
+
+class IntegratedGradients(_Attribution):
+    """Integrated gradients; 50 Gauss–Legendre points from zero."""
+
+    _method = "integrated-gradients"
+    _quadratures = {"gausslegendre": "gauss-legendre", "riemann_trapezoid": "captum-trapezoid"}
+
+    def __init__(self, model: Model, multiply_by_inputs: bool = True) -> None:
+        super().__init__(model)
+        if not multiply_by_inputs:
+            raise NotImplementedError("multiply_by_inputs=False is not offered")
+
+    def attribute(
+        self, inputs: Any, baselines: Any = None, target: Any = None, n_steps: int = 50, method: str = "gausslegendre",
+        return_convergence_delta: bool = False,
+    ) -> Any:
+        if method not in self._quadratures:
+            raise ValueError(f"method is one of {', '.join(self._quadratures)}, found '{method}'")
+        if baselines is not None and as_array(baselines) is not None:
+            baselines = np.broadcast_to(as_array(baselines), _batch(inputs).shape)[0]
+        found = self._each(inputs, target, steps=n_steps, quadrature=self._quadratures[method], baseline=baselines)
+        values = _like(np.stack([own.values for own in found]), inputs)
+        if not return_convergence_delta:
+            return values
+        deltas = np.array([own.completeness[0] - own.completeness[1] for own in found], dtype=np.float32)
+        return values, _like(deltas, inputs)
+
+
+class NoiseTunnel:
+    """Attributions of noisy copies: ``smoothgrad``, ``smoothgrad_sq`` or ``vargrad``; 5 copies with a deviation of 1 by default."""
+
+    _methods = {"smoothgrad": "smooth-grad", "smoothgrad_sq": "smooth-grad-squared", "vargrad": "var-grad"}
+
+    def __init__(self, attribution_method: _Attribution) -> None:
+        self.attribution_method = attribution_method
+
+    def attribute(
+        self, inputs: Any, nt_type: str = "smoothgrad", nt_samples: int = 5, stdevs: float = 1.0, target: Any = None, seed: int = 0,
+        **parameters: Any,
+    ) -> Any:
+        batch, model = _batch(inputs), self.attribution_method.model
+        if nt_type not in self._methods:
+            raise ValueError(f"nt_type is one of {', '.join(self._methods)}, found '{nt_type}'")
+        if "n_steps" in parameters:
+            parameters["steps"] = parameters.pop("n_steps")
+        found = [
+            model.explain(array, self._methods[nt_type], own, of=self.attribution_method._method, samples=nt_samples, deviation=stdevs,
+                          absolute=True, seed=seed, **parameters).values
+            for array, own in zip(batch, _targets(target, len(batch)))
+        ]
+        return _like(np.stack(found), inputs)
+
+
+class Occlusion(_Attribution):
+    """What the target loses behind a sliding window of all channels."""
+
+    _method = "occlusion"
+
+    def attribute(self, inputs: Any, sliding_window_shapes: tuple[int, int, int], strides: Any = None, baselines: Any = None, target: Any = None) -> Any:
+        channels, height, width = sliding_window_shapes
+        if height != width or channels != _batch(inputs).shape[1]:
+            raise ValueError("windows are square and take all channels")
+        stride = 1 if strides is None else strides if isinstance(strides, int) else strides[-1]
+        found = self._each(inputs, target, window=height, stride=stride, baseline=baselines)
+        values = np.stack([np.broadcast_to(own.values, _batch(inputs).shape[1:]) for own in found])
+        return _like(np.ascontiguousarray(values), inputs)
+
+
+class FeatureAblation(_Attribution):
+    """What the target loses without each segment."""
+
+    _method = "feature-ablation"
+
+    def attribute(self, inputs: Any, baselines: Any = None, target: Any = None, feature_mask: Any = None) -> Any:
+        mask = None if feature_mask is None else np.asarray(as_array(feature_mask), dtype=np.float32).reshape(-1, *_batch(inputs).shape[2:])[0]
+        found = self._each(inputs, target, segments=mask, baseline=baselines)
+        return _like(np.stack([np.broadcast_to(own.values, _batch(inputs).shape[1:]).copy() for own in found]), inputs)
+
+
+class _Layer(_Attribution):
+    def __init__(self, model: Model, layer: str) -> None:
+        super().__init__(model)
+        self.layer = layer
+
+
+class LayerGradCam(_Layer):
+    """Grad-CAM of a layer, N × 1 × rows × columns."""
+
+    _method = "grad-cam"
+
+    def attribute(self, inputs: Any, target: Any = None, relu_attributions: bool = False) -> Any:
+        found = self._each(inputs, target, layer=self.layer, positive=relu_attributions)
+        return _like(np.stack([own.values[None] for own in found]), inputs)
+
+
+class GuidedGradCam(_Layer):
+    """Guided backpropagation times Grad-CAM, enlarged to the nearest position."""
+
+    _method = "guided-grad-cam"
+
+    def attribute(self, inputs: Any, target: Any = None, interpolate_mode: str = "nearest") -> Any:
+        found = self._each(inputs, target, layer=self.layer, enlargement=interpolate_mode)
+        return _like(np.stack([own.values for own in found]), inputs)
+
+
+class LayerActivation(_Layer):
+    """The activation of a layer."""
+
+    def attribute(self, inputs: Any) -> Any:
+        found = [self.model.forward(array, self.layer)[self.layer] for array in _batch(inputs)]
+        return _like(np.stack(found), inputs)

@@ -1,0 +1,137 @@
+"""pytorch-grad-cam's classes and calling convention, on any network that deepinside opens.
+
+    from deepinside.grad_cam import GradCAM
+
+    with GradCAM(model=model, target_layers=["layer4"]) as cam:
+        grayscale = cam(input_tensor=inputs, targets=[281])
+
+Layers are names of the network's values. Maps are scaled and enlarged as that library does it: N × H × W in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import numpy as np
+
+from .captum import _batch, _targets
+from ._model import Model
+
+__all__ = [
+    "AblationCAM", "ClassifierOutputTarget", "EigenCAM", "EigenGradCAM", "FinerCAM", "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM",
+    "ScoreCAM", "XGradCAM",
+]
+
+
+class ClassifierOutputTarget:
+    """A class, as pytorch-grad-cam names it."""
+
+    def __init__(self, category: int) -> None:
+        self.category = category
+
+
+def _scaled(map_: np.ndarray) -> np.ndarray:
+    map_ = map_ - map_.min()
+    return map_ / (1e-7 + map_.max())
+
+
+def _enlarged(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bilinear with half-pixel centres and repeated borders."""
+
+    def weights(source: int, target: int) -> np.ndarray:
+        place = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+        low = place.astype(int)
+        high = np.minimum(low + 1, source - 1)
+        matrix = np.zeros((target, source))
+        matrix[np.arange(target), low] += 1 - (place - low)
+        matrix[np.arange(target), high] += place - low
+        return matrix
+
+    return weights(map_.shape[0], size[0]) @ map_ @ weights(map_.shape[1], size[1]).T
+
+
+class _Cam:
+    _method = ""
+    _parameters: dict[str, Any] = {}
+
+    def __init__(self, model: Model, target_layers: Sequence[str]) -> None:
+        self.model, self.target_layers = model, list(target_layers)
+
+    def __enter__(self) -> _Cam:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+    def __call__(self, input_tensor: Any, targets: Any = None) -> np.ndarray:
+        batch = _batch(input_tensor)
+        asked = [getattr(target, "category", target) for target in _targets(targets, len(batch))]
+        found = []
+        for array, target in zip(batch, asked):
+            maps = []
+            for layer in self.target_layers:
+                own = self.model.explain(array, self._method, target, layer=layer, positive=False, **self._parameters)
+                map_ = _scaled(np.maximum(own.values.astype(np.float64), 0))
+                maps.append(np.maximum(_enlarged(map_, array.shape[1:]), 0))
+            found.append(_scaled(np.mean(maps, axis=0)))
+        return np.stack(found).astype(np.float32)
+
+
+class GradCAM(_Cam):
+    """Grad-CAM."""
+
+    _method = "grad-cam"
+
+
+class HiResCAM(_Cam):
+    """HiResCAM."""
+
+    _method = "hi-res-cam"
+
+
+class GradCAMPlusPlus(_Cam):
+    """Grad-CAM++ with that library's stabiliser."""
+
+    _method, _parameters = "grad-cam-plus-plus", {"stabiliser": 1e-6}
+
+
+class XGradCAM(_Cam):
+    """XGrad-CAM."""
+
+    _method = "xgrad-cam"
+
+
+class LayerCAM(_Cam):
+    """LayerCAM."""
+
+    _method = "layer-cam"
+
+
+class EigenCAM(_Cam):
+    """Eigen-CAM; its sign is fixed so that the largest magnitude is positive."""
+
+    _method = "eigen-cam"
+
+
+class EigenGradCAM(_Cam):
+    """Eigen-Grad-CAM."""
+
+    _method = "eigen-grad-cam"
+
+
+class ScoreCAM(_Cam):
+    """Score-CAM."""
+
+    _method = "score-cam"
+
+
+class AblationCAM(_Cam):
+    """Ablation-CAM."""
+
+    _method = "ablation-cam"
+
+
+class FinerCAM(_Cam):
+    """Finer-CAM with that library's weighting."""
+
+    _method, _parameters = "finer-cam", {"weighting": "probability"}

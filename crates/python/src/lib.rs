@@ -1,0 +1,22 @@
+//! The native module of the Python package `deepinside`: arrays in, arrays out. What a Python user sees is written in Python, in
+//! `crates/python/python/deepinside`.
+
+#![allow(missing_docs, reason = "documented in Python, for its users")]
+
+mod arrays;
+mod errors;
+mod methods;
+mod model;
+mod waiting;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::errors::UnsupportedOperator;
+    #[pymodule_export]
+    use super::methods::{methods, metrics};
+    #[pymodule_export]
+    use super::model::{NativeModel, draw};
+}

@@ -1,0 +1,457 @@
+//! A model, and what is computed with it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deepinside::attribution::metrics::metric;
+use deepinside::attribution::{Attribution, Choices, Given, Pass, Runner, method};
+use deepinside::graph::ValueId;
+use deepinside::vision::normalise::{Scaling, normalise};
+use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
+use deepinside::vision::photograph::from_bytes;
+use deepinside::vision::{Array, ColourMap, Crop, LoadOptions, Photograph, Picture};
+use deepinside::{Error, Interrupt, Model, Settings, Size, Target, Threads};
+use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
+
+use crate::arrays::{given, taken};
+use crate::errors::{exception, value_error};
+use crate::waiting::wait;
+
+/// A trained network. Calls from several threads wait for each other.
+#[pyclass(frozen, module = "deepinside._native")]
+pub struct NativeModel {
+    model: Arc<Model>,
+    runner: Mutex<Runner>,
+}
+
+/// A metric's value, its curve, and further numbers by name.
+type Measured = (f64, Option<Vec<f64>>, BTreeMap<&'static str, Vec<f64>>);
+
+/// What can be said about a model when it is opened.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Opening {
+    weights: Option<PathBuf>,
+    labels: Option<String>,
+    score: Option<String>,
+    size: Option<(usize, usize)>,
+    threads: usize,
+}
+
+impl Opening {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings {
+            weights: self.weights.clone(),
+            labels: self.labels.clone(),
+            score: self.score.clone(),
+            ..Settings::default()
+        };
+        settings.input.size = self.size.map(|(height, width)| Size::Rectangle([height, width]));
+        settings
+    }
+}
+
+impl NativeModel {
+    fn new(model: Model, threads: usize) -> PyResult<Self> {
+        let model = Arc::new(model);
+        let threads = Threads::new(threads).map_err(|error| exception(error.into()))?;
+        Ok(Self { runner: Mutex::new(Runner::new(Arc::clone(&model), threads)), model })
+    }
+
+    /// Computes with the runner while Python goes on.
+    fn compute<T: Send>(
+        &self,
+        py: Python<'_>,
+        computation: impl FnOnce(&mut Runner) -> deepinside::Result<T> + Send,
+    ) -> PyResult<T> {
+        let interrupt = Interrupt::default();
+        let own = interrupt.clone();
+        wait(py, &interrupt, || {
+            let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+            runner.set_interrupt(&own);
+            computation(&mut runner).map_err(exception)
+        })
+    }
+
+    fn value(&self, name: &str) -> PyResult<ValueId> {
+        self.model
+            .graph
+            .find(name)
+            .ok_or_else(|| value_error(&format!("the network has no value named '{name}'")))
+    }
+
+    /// An input that the network reads: C × H × W.
+    fn input(&self, array: &PyReadonlyArrayDyn<'_, f32>) -> PyResult<Array> {
+        let array = taken(array)?;
+        let expected = &self.model.graph.value(self.model.input).shape.extents()[1..];
+        if array.shape() != expected {
+            return Err(value_error(&format!(
+                "the network reads C × H × W = {expected:?}, found {:?}{}",
+                array.shape(),
+                if array.shape().last() == expected.first() {
+                    "; height × width × channels is given as uint8"
+                } else {
+                    ""
+                }
+            )));
+        }
+        Ok(array)
+    }
+}
+
+/// Parameters of a method: numbers, words, flags, arrays, dictionaries of arrays.
+fn choices(parameters: &Bound<'_, PyDict>, layers: Vec<String>) -> PyResult<Choices> {
+    let mut found = BTreeMap::new();
+    for (name, value) in parameters.iter() {
+        let name: String = name.extract()?;
+        let value = if let Ok(array) = value.extract::<PyReadonlyArrayDyn<'_, f32>>() {
+            Given::Array(Arc::new(taken(&array)?))
+        } else if let Ok(arrays) = value.cast::<PyDict>() {
+            let mut all = BTreeMap::new();
+            for (name, array) in arrays.iter() {
+                all.insert(name.extract()?, taken(&array.extract::<PyReadonlyArrayDyn<'_, f32>>()?)?);
+            }
+            Given::Arrays(all)
+        } else if value.is_instance_of::<PyBool>() {
+            Given::Text(value.extract::<bool>()?.to_string())
+        } else {
+            Given::Text(value.str()?.extract()?)
+        };
+        found.insert(name, value);
+    }
+    Ok(Choices { given: found, layers })
+}
+
+/// A target, whose arrays are looked up by their names.
+fn target(model: &Model, text: &str, arrays: &Bound<'_, PyDict>) -> PyResult<Target> {
+    let mut known = BTreeMap::new();
+    for (name, array) in arrays.iter() {
+        known.insert(name.extract::<String>()?, taken(&array.extract::<PyReadonlyArrayDyn<'_, f32>>()?)?);
+    }
+    let find = |name: &str| {
+        known.get(name).cloned().ok_or_else(|| Error::Option(format!("no array is called '{name}'")))
+    };
+    Target::parse(text, model, &find).map_err(exception)
+}
+
+fn described<'py>(py: Python<'py>, model: &Model, found: Attribution) -> PyResult<Bound<'py, PyDict>> {
+    let result = PyDict::new(py);
+    result.set_item("map", given(py, found.map().map_err(exception)?)?)?;
+    result.set_item("values", given(py, found.values)?)?;
+    result.set_item("layer", found.layer.map(|layer| model.graph.value(layer).name.clone()))?;
+    result.set_item("standard_error", found.standard_error.map(|array| given(py, array)).transpose()?)?;
+    result.set_item("completeness", found.completeness.map(|own| (own.sum, own.difference)))?;
+    result.set_item("notes", found.notes)?;
+    Ok(result)
+}
+
+#[pymethods]
+impl NativeModel {
+    /// Opens a network's file or folder.
+    #[staticmethod]
+    fn open(py: Python<'_>, path: PathBuf, opening: Opening) -> PyResult<Self> {
+        let (settings, interrupt) = (opening.settings(), Interrupt::default());
+        let own = interrupt.clone();
+        let model = wait(py, &interrupt, || Model::open_until(&path, settings, &own).map_err(exception))?;
+        Self::new(model, opening.threads)
+    }
+
+    /// Opens an ONNX network that lies in memory.
+    #[staticmethod]
+    fn from_bytes(
+        py: Python<'_>,
+        network: &Bound<'_, PyBytes>,
+        name: String,
+        opening: Opening,
+    ) -> PyResult<Self> {
+        let (settings, interrupt) = (opening.settings(), Interrupt::default());
+        let (bytes, own) = (bytes::Bytes::copy_from_slice(network.as_bytes()), interrupt.clone());
+        let model =
+            wait(py, &interrupt, || Model::from_onnx_until(bytes, &name, settings, &own).map_err(exception))?;
+        Self::new(model, opening.threads)
+    }
+
+    /// Opens the network that is built in.
+    #[staticmethod]
+    fn builtin(opening: Opening) -> PyResult<Self> {
+        Self::new(Model::built_in(opening.settings()).map_err(exception)?, opening.threads)
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.model.name
+    }
+
+    /// C, H, W.
+    #[getter]
+    fn input_shape(&self) -> Vec<usize> {
+        self.model.graph.value(self.model.input).shape.extents()[1..].to_vec()
+    }
+
+    #[getter]
+    fn class_count(&self) -> usize {
+        self.model.score.classes
+    }
+
+    #[getter]
+    fn sha256(&self) -> Option<&'static str> {
+        self.model.built_in
+    }
+
+    /// What must be known about the model.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.model.warnings.iter().cloned().chain(self.model.guesses()).collect()
+    }
+
+    fn class_name(&self, index: usize) -> String {
+        self.model.class_name(index)
+    }
+
+    fn find_class(&self, asked: &str) -> PyResult<usize> {
+        self.model.class(asked).map_err(exception)
+    }
+
+    /// The names of all values that depend on the input, with their shapes without the batch axis.
+    fn values(&self) -> Vec<(String, Vec<usize>)> {
+        let computed = self.model.graph.values().iter().filter(|value| value.weights().is_none());
+        let shape = |extents: &[usize]| extents.get(1..).unwrap_or_default().to_vec();
+        computed.map(|value| (value.name.clone(), shape(value.shape.extents()))).collect()
+    }
+
+    /// What the network reads of a photograph: of a file.
+    fn prepare_file<'py>(
+        &self,
+        py: Python<'py>,
+        path: PathBuf,
+        crop: Option<&str>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        let crop = self.crop(crop)?;
+        let load = || self.model.input_of(&self.model.load_photograph(&path)?, crop);
+        given(py, py.detach(load).map_err(exception)?)
+    }
+
+    /// The same of a file that lies in memory.
+    fn prepare_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        file: &Bound<'_, PyBytes>,
+        crop: Option<&str>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        let (crop, bytes) = (self.crop(crop)?, file.as_bytes());
+        let load = || {
+            let colour = self.model.transformer.colour();
+            let photograph = from_bytes(bytes, "the image", colour, LoadOptions::default())?;
+            self.model.input_of(&photograph, crop)
+        };
+        given(py, py.detach(load).map_err(exception)?)
+    }
+
+    /// The same of pixels: height × width × channels, 0 to 255.
+    fn prepare_pixels<'py>(
+        &self,
+        py: Python<'py>,
+        pixels: PyReadonlyArrayDyn<'_, u8>,
+        crop: Option<&str>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+        let (crop, photograph) = (self.crop(crop)?, photograph(&pixels)?);
+        let prepare = || {
+            let own = self.model.transformer.in_its_colours(&photograph)?;
+            self.model.input_of(&own, crop)
+        };
+        given(py, py.detach(prepare).map_err(exception)?)
+    }
+
+    /// What the network would have been shown, height × width × channels, 0 to 255, of what it reads.
+    fn shown(&self, input: PyReadonlyArrayDyn<'_, f32>) -> PyResult<(usize, usize, Vec<u8>)> {
+        let seen = self
+            .model
+            .transformer
+            .deprocess(&self.input(&input)?)
+            .map_err(|error| exception(error.into()))?;
+        let picture = Picture::from_photograph(&seen).map_err(|error| exception(error.into()))?;
+        Ok((seen.height(), seen.width(), picture.into_rgb()))
+    }
+
+    /// Scores and probabilities.
+    fn scores(&self, py: Python<'_>, input: PyReadonlyArrayDyn<'_, f32>) -> PyResult<(Vec<f32>, Vec<f32>)> {
+        self.model.expect_classes().map_err(exception)?;
+        let input = self.input(&input)?;
+        let scores = self.compute(py, |runner| runner.scores(&input))?;
+        Ok((scores.scores, scores.probabilities))
+    }
+
+    /// A method's attributions, one for each layer, and the target's number.
+    #[allow(clippy::too_many_arguments, reason = "as a Python function has them")]
+    fn attribute<'py>(
+        &self,
+        py: Python<'py>,
+        input: PyReadonlyArrayDyn<'py, f32>,
+        name: &str,
+        asked: &str,
+        arrays: &Bound<'py, PyDict>,
+        parameters: &Bound<'py, PyDict>,
+        layers: Vec<String>,
+    ) -> PyResult<(f64, String, Bound<'py, PyList>)> {
+        let input = self.input(&input)?;
+        let entry = method(name).map_err(exception)?;
+        let made = entry.make(&self.model, &choices(parameters, layers)?).map_err(exception)?;
+        let target = target(&self.model, asked, arrays)?;
+        let (number, found) = self.compute(py, |runner| {
+            let found = made.attribute_layers(runner, &input, &target)?;
+            Ok((runner.number(&input, &target)?, found))
+        })?;
+        let results = PyList::empty(py);
+        for attribution in found {
+            results.append(described(py, &self.model, attribution)?)?;
+        }
+        Ok((number, target.text(&self.model), results))
+    }
+
+    /// The activations of values.
+    fn forward<'py>(
+        &self,
+        py: Python<'py>,
+        input: PyReadonlyArrayDyn<'py, f32>,
+        names: Vec<String>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let input = self.input(&input)?;
+        let values: Vec<ValueId> = names.iter().map(|name| self.value(name)).collect::<PyResult<_>>()?;
+        let pass = Pass { activations: values.clone(), ..Pass::forward() };
+        let found = self.compute(py, |runner| {
+            runner.one(&pass, &Target::class(0), input.data(), |passed| {
+                values
+                    .iter()
+                    .map(|&value| passed.activation(value))
+                    .collect::<deepinside::Result<Vec<Array>>>()
+            })
+        })?;
+        let result = PyDict::new(py);
+        for (name, array) in names.iter().zip(found) {
+            result.set_item(name, given(py, array)?)?;
+        }
+        Ok(result)
+    }
+
+    /// A target's gradients with respect to values.
+    fn backward<'py>(
+        &self,
+        py: Python<'py>,
+        input: PyReadonlyArrayDyn<'py, f32>,
+        asked: &str,
+        arrays: &Bound<'py, PyDict>,
+        names: Vec<String>,
+    ) -> PyResult<(f64, Bound<'py, PyDict>)> {
+        let input = self.input(&input)?;
+        let target = target(&self.model, asked, arrays)?;
+        let values: Vec<ValueId> = names.iter().map(|name| self.value(name)).collect::<PyResult<_>>()?;
+        let pass = Pass { gradients: values.clone(), ..Pass::default() };
+        let (number, found) = self.compute(py, |runner| {
+            runner.one(&pass, &target, input.data(), |passed| {
+                let gradients: deepinside::Result<Vec<Array>> =
+                    values.iter().map(|&value| passed.gradient(value)).collect();
+                Ok((passed.number, gradients?))
+            })
+        })?;
+        let result = PyDict::new(py);
+        for (name, array) in names.iter().zip(found) {
+            result.set_item(name, given(py, array)?)?;
+        }
+        Ok((number, result))
+    }
+
+    /// The name of the value into which inputs go, and of that with the scores.
+    #[getter]
+    fn ends(&self) -> (String, String) {
+        let name = |value: ValueId| self.model.graph.value(value).name.clone();
+        (name(self.model.input), name(self.model.score.value))
+    }
+
+    /// A metric's value, its curve, and further numbers.
+    #[allow(clippy::too_many_arguments, reason = "as a Python function has them")]
+    fn measure<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        input: PyReadonlyArrayDyn<'py, f32>,
+        asked: &str,
+        map: PyReadonlyArrayDyn<'py, f32>,
+        parameters: &Bound<'py, PyDict>,
+        method_name: &str,
+        method_parameters: &Bound<'py, PyDict>,
+    ) -> PyResult<Measured> {
+        let (input, map) = (self.input(&input)?, taken(&map)?);
+        let measure = metric(name)
+            .and_then(|entry| {
+                entry
+                    .make(&choices(parameters, Vec::new()).map_err(|error| Error::Option(error.to_string()))?)
+            })
+            .map_err(exception)?;
+        let chosen = choices(method_parameters, Vec::new())?;
+        let made =
+            method(method_name).and_then(|entry| entry.make(&self.model, &chosen)).map_err(exception)?;
+        let target = target(&self.model, asked, &PyDict::new(py))?;
+        let found =
+            self.compute(py, |runner| measure.measure(runner, &input, &target, &map, made.as_ref()))?;
+        Ok((found.value, found.curve, found.details))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<deepinside model '{}', {} classes, input {:?}>",
+            self.model.name,
+            self.class_count(),
+            self.input_shape()
+        )
+    }
+}
+
+impl NativeModel {
+    fn crop(&self, crop: Option<&str>) -> PyResult<Crop> {
+        match crop {
+            None => Ok(self.model.crop),
+            Some(crop) => crop.parse().map_err(|error: deepinside::vision::Error| exception(error.into())),
+        }
+    }
+}
+
+/// Pixels as a photograph.
+fn photograph(pixels: &PyReadonlyArrayDyn<'_, u8>) -> PyResult<Photograph> {
+    let numbers = pixels.as_slice().map_err(|_| value_error("the pixels are not contiguous"))?;
+    let shape: Vec<usize> = numpy::PyUntypedArrayMethods::shape(&**pixels).to_vec();
+    let &[height, width, channels] = shape.as_slice() else {
+        return Err(value_error(&format!("pixels are height × width × channels, found {shape:?}")));
+    };
+    Photograph::from_samples(height, width, channels, numbers.to_vec())
+        .map_err(|error| exception(error.into()))
+}
+
+/// A map over pixels, or alone where there are none, as the bytes of a PNG.
+#[pyfunction]
+#[pyo3(signature = (map, pixels, colours, opacity, quantile))]
+pub fn draw<'py>(
+    py: Python<'py>,
+    map: PyReadonlyArrayDyn<'py, f32>,
+    pixels: Option<PyReadonlyArrayDyn<'py, u8>>,
+    colours: &str,
+    opacity: f32,
+    quantile: f32,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let failed = |error: deepinside::vision::Error| exception(error.into());
+    let colours: ColourMap = colours.parse().map_err(failed)?;
+    let scaled = normalise(&taken(&map)?, Scaling::Quantile(quantile)).map_err(failed)?.values;
+    let picture = match pixels {
+        None => colours.apply(&scaled).map_err(failed)?,
+        Some(pixels) => {
+            let photograph = photograph(&pixels)?;
+            let whole = deepinside::vision::crops::Region::WHOLE;
+            let framed = into_photograph_frame(&scaled, whole, photograph.height(), photograph.width(), 0.0);
+            overlay(&photograph, &framed.map_err(failed)?, colours, Opacity::Uniform(opacity))
+                .map_err(failed)?
+        }
+    };
+    Ok(PyBytes::new(py, &picture.to_png().map_err(failed)?))
+}

@@ -1,0 +1,168 @@
+"""The Python package with NumPy alone: arrays against Captum's, kept in the crate's fixtures; mistakes of users; pickling; threads."""
+
+import json
+import pickle
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deepinside
+from deepinside import captum, grad_cam
+
+ROOT = Path(__file__).resolve().parents[3]
+FIXTURES = ROOT / "crates/deepinside/tests/fixtures/attribution"
+CAT = ROOT / "examples/cat.png"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return deepinside.Model(FIXTURES / "residual.onnx")
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.load(FIXTURES / "x.npy")
+
+
+def expected(case):
+    for entry in json.loads((FIXTURES / "index.json").read_text()):
+        if entry["case"].split(" ")[0] == case:
+            return np.load(FIXTURES / entry["file"])
+    raise KeyError(case)
+
+
+def near(found, wanted):
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_captum_s_arrays(model, x):
+    assert captum.Saliency(model).attribute(x, target=2, abs=False).shape == x.shape
+    near(captum.Saliency(model).attribute(x, target=2, abs=False)[0], expected("gradient"))
+    near(captum.InputXGradient(model).attribute(x, target=2)[0], expected("input-x-gradient"))
+    near(captum.GuidedBackprop(model).attribute(x, target=2)[0], expected("guided"))
+    near(captum.Deconvolution(model).attribute(x, target=2)[0], expected("deconvnet"))
+    values, delta = captum.IntegratedGradients(model).attribute(x, target=2, n_steps=20, return_convergence_delta=True)
+    near(values[0], expected("integrated-gradients"))
+    assert delta.shape == (1,)
+    near(captum.Occlusion(model).attribute(x, (3, 4, 4), strides=(3, 3, 3), target=2)[0, 0], expected("occlusion"))
+    mask = np.load(FIXTURES / "segments.npy")
+    near(captum.FeatureAblation(model).attribute(x, target=2, feature_mask=mask)[0, 0], expected("feature-ablation"))
+    near(captum.LayerGradCam(model, "/relus.2/Relu_output_0").attribute(x, target=2)[0], expected("grad-cam"))
+
+
+def test_methods_take_given_noise(model, x):
+    noise = np.load(FIXTURES / "noise.npy")
+    near(model.explain(x[0], "smooth-grad", 2, noise=noise).values, expected("smooth-grad"))
+    near(model.explain(x[0], "var-grad", 2, noise=noise).values, expected("var-grad"))
+
+
+def test_grad_cam_scales_and_enlarges(model, x):
+    with grad_cam.LayerCAM(model=model, target_layers=["/relus.2/Relu_output_0"]) as cam:
+        found = cam(input_tensor=np.concatenate([x, -x]), targets=[grad_cam.ClassifierOutputTarget(2)] * 2)
+    assert found.shape == (2, 16, 16)
+    assert found.min() >= 0 and found.max() <= 1
+
+
+def test_targets_and_batches(model, x):
+    batch = np.concatenate([x, -x, 2 * x])
+    found = model.explain(batch, "gradient", [0, "p(1)", "2 - 1"])
+    assert [own.target for own in found] == ["0", "p(1)", "2 - 1"]
+    by_value = model.explain(x[0], "gradient", "s[2]").values
+    near(by_value, expected("gradient"))
+    several = model.explain(x[0], "layer-cam", 2, layer=["/relus.1/Relu_output_0", "/relus.2/Relu_output_0"])
+    assert [own.layer for own in several] == ["/relus.1/Relu_output_0", "/relus.2/Relu_output_0"]
+
+
+def test_forward_and_backward(model, x):
+    scores = model.forward(x[0], "s")["s"]
+    assert scores.shape == (5,)
+    gradient = model.backward(x[0], "dot(s, top)", arrays={"top": np.array([0, 0, 1, 0, 0], np.float32)})
+    near(gradient["x"], expected("gradient"))
+
+
+def test_pictures(model):
+    found = model.explain(CAT, "gradient")
+    assert found._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert np.asarray(found).shape == model.input_shape
+    assert pickle.loads(pickle.dumps(found)).target == found.target
+
+
+def test_images_of_every_kind_are_the_same(model):
+    pytest.importorskip("PIL")
+    from PIL import Image
+
+    with Image.open(CAT) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+        wanted = model.prepare(CAT)
+        for image in (picture, pixels, pixels[:, :, ::-1][:, :, ::-1], CAT.read_bytes()):
+            np.testing.assert_array_equal(model.prepare(image), wanted)
+    read_only = pixels.copy()
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(model.prepare(read_only), wanted)
+
+
+@pytest.mark.parametrize(
+    ("image", "part"),
+    [
+        (np.zeros((16, 16, 3), np.float32), "C × H × W"),
+        (np.zeros((3, 16, 16), np.int64), "uint8"),
+        (np.zeros((0, 16, 3), np.uint8), "empty"),
+        (np.zeros((), np.float32), "channels × height × width"),
+        (np.full((3, 16, 16), np.nan, np.float32), "NaN"),
+        (np.zeros((3, 17, 16), np.float32), "found"),
+    ],
+)
+def test_mistakes_get_a_sentence(model, image, part):
+    with pytest.raises(ValueError, match=part):
+        model.explain(image, "gradient", 0)
+
+
+def test_other_mistakes_get_a_sentence(model, x, tmp_path):
+    with pytest.raises(ValueError, match="nearest"):
+        model.explain(x[0], "grad-camm", 0)
+    with pytest.raises(ValueError, match="class 9"):
+        model.explain(x[0], "gradient", 9)
+    with pytest.raises(ValueError, match="steps"):
+        model.explain(x[0], "integrated-gradients", 0, stepps=3)
+    with pytest.raises(TypeError, match="path"):
+        model.explain(3.5, "gradient", 0)
+    with pytest.raises(FileNotFoundError):
+        deepinside.Model(tmp_path / "nothing.onnx")
+    (tmp_path / "no.onnx").write_bytes(b"this is no network")
+    with pytest.raises(ValueError):
+        deepinside.Model(tmp_path / "no.onnx")
+
+
+def test_models_pickle_as_path_and_hash(tmp_path, x):
+    path = tmp_path / "net.onnx"
+    path.write_bytes((FIXTURES / "residual.onnx").read_bytes())
+    pickled = pickle.dumps(deepinside.Model(path))
+    near(pickle.loads(pickled).explain(x[0], "gradient", 2).values, expected("gradient"))
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match="pickled"):
+        pickle.loads(pickled)
+    own = deepinside.Model.from_bytes((FIXTURES / "residual.onnx").read_bytes())
+    near(pickle.loads(pickle.dumps(own)).explain(x[0], "gradient", 2).values, expected("gradient"))
+
+
+def test_many_threads_get_their_own_answers(model, x):
+    found = {}
+
+    def explain(number):
+        found[number] = model.explain(x[0] * number, "input-x-gradient", 2).values
+
+    threads = [threading.Thread(target=explain, args=(number,)) for number in range(1, 7)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    for number in found:
+        np.testing.assert_array_equal(found[number], model.explain(x[0] * number, "input-x-gradient", 2).values)
+
+
+def test_the_built_in_network_names_a_cat():
+    built_in = deepinside.builtin()
+    assert "cat" in built_in.classify(CAT)[0].name
+    assert len(deepinside.methods()) > 25 and len(deepinside.metrics()) == 9
+    assert built_in.metric("sparseness", CAT, 285, np.eye(4, dtype=np.float32))["value"] == pytest.approx(0.75)
