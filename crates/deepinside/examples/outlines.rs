@@ -5,6 +5,8 @@
 //! cargo run --release -p deepinside --example outlines -- GROUND_TRUTH.json [NETWORK]
 //! ```
 
+#![allow(clippy::print_stdout, reason = "it prints a table")]
+
 use std::path::Path;
 
 use deepinside::evaluation::ground_truth;

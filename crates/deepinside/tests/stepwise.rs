@@ -287,7 +287,7 @@ fn choosing_the_class_by_the_own_crop_takes_no_pass_where_maps_are_of_it() {
     let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads).unwrap();
     for (crop, passes) in [(None, 2), (Some(model.crop), 2), (Some(Crop::Whole), 3)] {
         let interrupt = Interrupt::default();
-        runner.set_interrupt(interrupt.clone());
+        runner.set_interrupt(&interrupt);
         let options = SaliencyOptions { crop, ..SaliencyOptions::default() };
         // Another photograph before, whose scores must not be taken for this one's.
         runner.forward(&input(&model)).unwrap();

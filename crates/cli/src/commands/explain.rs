@@ -7,9 +7,12 @@ use std::time::Instant;
 use deepinside::attribution::{Attribution, Choices, Entry, METHODS, Method, Runner, method};
 use deepinside::classify::predictions;
 use deepinside::file_name::portable;
-use deepinside::vision::figure::{Figure, Panel};
+use deepinside::saliency_figure::{DrawnMap, figure};
+use deepinside::vision::crops::Region;
+use deepinside::vision::figure::Panel;
 use deepinside::vision::normalise::Scaling;
-use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
+use deepinside::vision::overlay::into_photograph_frame;
+use deepinside::vision::unseen::seen_in;
 use deepinside::vision::{Array, Photograph, Picture};
 use deepinside::{Model, Size, Target, Threads};
 use serde::Serialize;
@@ -18,7 +21,8 @@ use super::parameters::{given, named_array, read_array};
 use crate::arguments::{ExplainArguments, View, described, listed};
 use crate::failure::Outcome;
 use crate::output::{self, Destination};
-use crate::{pictures, progress};
+use crate::pictures::{self, Names};
+use crate::progress;
 
 #[derive(Serialize)]
 struct Explained<'a> {
@@ -48,12 +52,12 @@ pub fn run(arguments: &ExplainArguments) -> Outcome {
     let choices = Choices { given: given(&arguments.set)?, layers: arguments.layer.clone() };
     let array = arguments.array.as_deref().map(read_array).transpose()?;
     let paths = pictures::expand(&arguments.photographs)?;
-    pictures::expect_distinct_names(&paths)?;
+    let names = Names::of(&paths)?;
     let mut settings = arguments.model.settings(false);
     if let Some(array) = &array {
         settings.input.size = Some(Size::Rectangle([array.shape()[1], array.shape()[2]]));
     }
-    let model = Arc::new(super::open_with(&arguments.model, settings)?);
+    let model = Arc::new(super::open_named(arguments.model.model.as_deref(), settings)?);
     let method = entry.make(&model, &choices)?;
     let target =
         arguments.target.as_deref().map(|text| Target::parse(text, &model, &named_array)).transpose()?;
@@ -71,6 +75,7 @@ pub fn run(arguments: &ExplainArguments) -> Outcome {
             None => Some(Destination::new(arguments.output.as_deref(), results, &["png"])?),
         },
         raw: destination(&arguments.raw)?,
+        names,
         several_layers: arguments.layer.len() > 1,
         arguments,
         entry,
@@ -108,6 +113,7 @@ struct Task<'a> {
     arguments: &'a ExplainArguments,
     to: Option<Destination>,
     raw: Option<Destination>,
+    names: Names,
     several_layers: bool,
 }
 
@@ -121,7 +127,7 @@ impl Task<'_> {
         pictures::each(paths, |path| {
             let photograph = self.model.load_photograph(path)?;
             let input = self.model.input_of(&photograph, crop)?;
-            self.explain(&input, Some(&path.to_string_lossy()), &output::stem(path), Some(&photograph))
+            self.explain(&input, Some(&path.to_string_lossy()), &self.names.name(path), Some(&photograph))
         })
     }
 
@@ -157,7 +163,7 @@ impl Task<'_> {
             let mut output = None;
             if let (Some(to), Some(photograph)) = (&self.to, photograph) {
                 let file = to.file(&stem, &format!("-{}.png", self.entry.name));
-                output::png(&file, &self.picture(input, photograph, &attribution, &text)?)?;
+                output::png(&file, &self.picture(input, photograph, &attribution, &target)?)?;
                 output = Some(file.to_string_lossy().into_owned());
             }
             if !self.arguments.run.json {
@@ -183,31 +189,41 @@ impl Task<'_> {
         Ok(())
     }
 
+    /// A target as a title: a class by its name.
+    fn named(&self, target: &Target) -> String {
+        match target.as_class() {
+            Some(class) => self.model.class_name(class).split(',').next().unwrap_or_default().to_owned(),
+            None => target.text(&self.model),
+        }
+    }
+
     fn picture(
         &self,
         input: &Array,
         photograph: &Photograph,
         attribution: &Attribution,
-        target: &str,
+        target: &Target,
     ) -> Outcome<Picture> {
-        let map = super::scaled(&attribution.map()?, Scaling::Quantile(0.99))?.values;
-        let colours = self.arguments.colour_map;
+        let (map, colours, scaling) =
+            (attribution.map()?, self.arguments.colour_map, Scaling::Quantile(0.99));
         if self.arguments.view == View::Map {
-            return Ok(colours.apply(&map)?);
+            return Ok(DrawnMap::of_all_seen(&map, scaling, colours)?.picture()?);
         }
         let crop = self.arguments.crop.unwrap_or(self.model.crop);
         if self.arguments.view == View::Overlay {
+            let (height, width) = (photograph.height(), photograph.width());
             let region = self.model.region(photograph, crop)?;
-            let framed = into_photograph_frame(&map, region, photograph.height(), photograph.width(), 0.0)?;
-            return Ok(overlay(photograph, &framed, colours, Opacity::Uniform(0.6))?);
+            let framed = into_photograph_frame(&map, region, height, width, 0.0)?;
+            let seen = seen_in(&[region], height, width)?;
+            return Ok(DrawnMap::new(&framed, &seen, scaling, colours)?.over(photograph)?);
         }
         let seen = self.model.transformer.deprocess(input)?;
-        let whole = deepinside::vision::crops::Region::WHOLE;
-        let framed = into_photograph_frame(&map, whole, seen.height(), seen.width(), 0.0)?;
-        let panels = vec![
-            Panel { title: format!("input ({crop})"), picture: Picture::from_photograph(&seen)? },
-            Panel { title: format!("{} of {target}", self.entry.title), picture: colours.apply(&framed)? },
-        ];
-        Ok(Figure::new(panels).render()?)
+        let framed = into_photograph_frame(&map, Region::WHOLE, seen.height(), seen.width(), 0.0)?;
+        let input = Panel::new(format!("input ({crop})"), Picture::from_photograph(&seen)?);
+        let drawn = DrawnMap::of_all_seen(&framed, scaling, colours)?;
+        let layer = attribution.layer.map(|layer| format!("of {}", self.model.graph.value(layer).name));
+        let made: Vec<String> = layer.into_iter().collect();
+        let panel = drawn.panel(self.entry.title, &made)?;
+        Ok(figure(format!("{} of {}", self.entry.title, self.named(target)), input, vec![panel])?)
     }
 }

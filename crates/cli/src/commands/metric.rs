@@ -20,7 +20,7 @@ pub fn run(arguments: &MetricArguments) -> Outcome {
     let input = read_array(&arguments.array)?;
     let mut settings = arguments.model.settings(false);
     settings.input.size = Some(Size::Rectangle([input.shape()[1], input.shape()[2]]));
-    let model: Arc<Model> = Arc::new(super::open_with(&arguments.model, settings)?);
+    let model: Arc<Model> = Arc::new(super::open_named(arguments.model.model.as_deref(), settings)?);
     let target = Target::parse(&arguments.target, &model, &named_array)?;
     let made = given(&arguments.method_set)?;
     let explains =
