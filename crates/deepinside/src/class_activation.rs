@@ -6,11 +6,10 @@
 //! stays sharp on early layers; maps of several layers are divided by their means and added. With them the backward pass stops
 //! at a layer, so a map is as coarse as that layer is.
 
-use deepinside_graph::{Graph, Op, ValueId};
+use deepinside_graph::{Op, ValueId};
 use deepinside_vision::Array;
 use serde::Serialize;
 
-use crate::layers::{hangs_on, leads_to};
 use crate::score::no_such_value;
 use crate::{Error, Model, Result};
 
@@ -59,56 +58,63 @@ impl ActivationMap {
         }
     }
 
-    /// Whether all of its layers are known to be batch × channels × rows × columns of the picture, by the operators that compute
-    /// them. A transformer's heads × tokens × tokens have four axes as well, and would be shown as a picture's rows and columns.
-    pub fn is_of_channels(&self, model: &Model) -> bool {
-        let known = channels_first(&model.graph, model.input);
-        self.values(model).is_ok_and(|values| values.iter().all(|value| known[value.index()]))
-    }
-
     /// The values of a network whose activations and gradients are needed.
     ///
     /// # Errors
     /// When there is no value of that name, or none with positions leads to the score.
     pub fn values(&self, model: &Model) -> Result<Vec<ValueId>> {
         let graph = &model.graph;
-        let leads = leads_to(graph, model.score.value);
-        let has_positions = |value: ValueId| match graph.value(value).shape.extents() {
-            &[_, _, height, width] => {
-                leads[value.index()] && value != model.score.value && height * width > 1
+        let grids = model.grids();
+        // Rows and columns of a value that positions lead from to the score.
+        let positions = |value: ValueId| -> Option<[usize; 2]> {
+            if value == model.score.value || !grids.leads(value) {
+                return None;
             }
-            _ => false,
+            let [_, rows, columns] = model.grid(value).ok()?.extents();
+            (rows * columns > 1).then_some([rows, columns])
         };
         let values: Vec<ValueId> = match &self.layers {
             Layers::Named(names) => {
                 let find = |name: &String| {
                     let value = graph.find(name).ok_or_else(|| no_such_value(graph, name))?;
-                    if has_positions(value) {
+                    let [_, rows, columns] = model.grid(value)?.extents();
+                    if positions(value).is_some() {
                         return Ok(value);
                     }
-                    Err(Error::Option(format!(
-                        "'{name}' has shape {}; a class activation map needs channels × height × width on the way to the score",
-                        graph.value(value).shape
-                    )))
+                    let why = if rows * columns > 1 {
+                        "the score does not depend on what it says at places of the picture"
+                    } else {
+                        "it has one position only"
+                    };
+                    Err(Error::Option(format!("'{name}' gives no class activation map: {why}")))
                 };
                 names.iter().map(find).collect::<Result<_>>()?
             }
             Layers::Last | Layers::Stages => {
-                // What only pads or pools belongs to the layer before it.
-                let computes = |op: &Op| !matches!(op, Op::Pad(_) | Op::Pool(_));
+                // What only moves numbers, pads or pools belongs to the layer before it.
+                let computes = |op: &Op| {
+                    !matches!(
+                        op,
+                        Op::Pad(_)
+                            | Op::Pool(_)
+                            | Op::Identity(_)
+                            | Op::Reshape(_)
+                            | Op::Transpose(_)
+                            | Op::Slice(_)
+                            | Op::Split(_)
+                            | Op::Take(_)
+                    )
+                };
                 let outputs =
                     graph.nodes().iter().filter(|node| computes(&node.op)).flat_map(|node| &node.outputs);
-                let mut stages: Vec<ValueId> = Vec::new();
-                for &value in outputs.filter(|&&value| has_positions(value)) {
-                    let resolution = |value: ValueId| &graph.value(value).shape.extents()[2..];
-                    stages.retain(|&other| resolution(other) != resolution(value));
-                    stages.push(value);
+                let mut stages: Vec<(ValueId, [usize; 2])> = Vec::new();
+                for &value in outputs.filter(|&&value| !grids.is_inside_attention(value)) {
+                    let Some(resolution) = positions(value) else { continue };
+                    stages.retain(|(_, other)| *other != resolution);
+                    stages.push((value, resolution));
                 }
-                if self.layers == Layers::Last {
-                    stages.split_off(stages.len().saturating_sub(1))
-                } else {
-                    stages
-                }
+                let first = if self.layers == Layers::Last { stages.len().saturating_sub(1) } else { 0 };
+                stages.into_iter().skip(first).map(|(value, _)| value).collect()
             }
         };
         if values.is_empty() {
@@ -118,35 +124,6 @@ impl ActivationMap {
         }
         Ok(values)
     }
-}
-
-/// The values that are batch × channels × rows × columns of the picture: convolutions and poolings define these axes, and what works
-/// number by number, or joins such values, keeps them.
-fn channels_first(graph: &Graph, picture: ValueId) -> Vec<bool> {
-    let hangs = hangs_on(graph, picture);
-    let mut known = vec![false; graph.values().len()];
-    known[picture.index()] = graph.value(picture).shape.extents().len() == 4;
-    for node in graph.nodes() {
-        let defines = match &node.op {
-            Op::Convolution(_) | Op::Deconvolution(_) | Op::Pool(_) | Op::LocalResponseNormalization(_) => {
-                true
-            }
-            Op::BatchNormalization(_)
-            | Op::Binary(_)
-            | Op::Concat(_)
-            | Op::Eltwise(_)
-            | Op::Identity(_)
-            | Op::Pad(_)
-            | Op::ParametricRelu(_)
-            | Op::Resample(_)
-            | Op::Unary(_) => node.inputs.iter().all(|input| known[input.index()] || !hangs[input.index()]),
-            _ => false,
-        };
-        for output in node.outputs.iter().filter(|output| hangs[output.index()]) {
-            known[output.index()] = defines && graph.value(*output).shape.extents().len() == 4;
-        }
-    }
-    known
 }
 
 /// The map of one layer, height × width, 0 or more: from its activation and the gradient of the class score with respect to it,

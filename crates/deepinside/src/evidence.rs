@@ -1,5 +1,6 @@
 //! Class saliency in the photograph's own frame: from one crop or many, smoothed, for several classes at once.
 
+use crate::class_activation::Layers;
 use crate::classify::{Classification, mean_scores};
 use crate::saliency::Wanted;
 use crate::source::{Source, add};
@@ -43,6 +44,8 @@ pub struct Gatherer {
     threads: Threads,
     /// How many numbers of maps are gathered at the same time.
     together: usize,
+    /// What was left out, in a sentence.
+    left_out: Option<String>,
 }
 
 impl Gatherer {
@@ -52,9 +55,19 @@ impl Gatherer {
     /// When a layer cannot be computed, or as [`EvidenceOptions::check`].
     pub fn new(model: &Model, options: EvidenceOptions, threads: &Threads) -> Result<Self> {
         options.check()?;
+        let mut left_out = None;
         let mut layers = match &options.activations {
-            Some(activations) => activations.values(model)?,
             None => Vec::new(),
+            Some(activations) => match activations.values(model) {
+                // Nobody named layers, and there are other maps to go by.
+                Err(error)
+                    if !options.rules.is_empty() && !matches!(activations.layers, Layers::Named(_)) =>
+                {
+                    left_out = Some(format!("{error}; they are left out"));
+                    Vec::new()
+                }
+                values => values?,
+            },
         };
         let source = |rule, layers, reads_input| Source::new(model, rule, layers, reads_input, threads);
         let mut sources = Vec::new();
@@ -67,7 +80,12 @@ impl Gatherer {
         if !layers.is_empty() {
             sources.push(source(BackwardRule::Gradient, layers, false)?);
         }
-        Ok(Self { sources, options, threads: threads.clone(), together: TOGETHER })
+        Ok(Self { sources, options, threads: threads.clone(), together: TOGETHER, left_out })
+    }
+
+    /// What was left out because the network has no such layers, in a sentence.
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
     }
 
     /// The same prepared network with other crops, noise or smoothing.

@@ -85,7 +85,7 @@ impl EvidenceOptions {
         let last = ActivationMap { weighting: Weighting::LayerCam, layers: Layers::Last };
         Self {
             rules: vec![BackwardRule::Guided],
-            activations: last.is_of_channels(model).then_some(last),
+            activations: last.values(model).is_ok().then_some(last),
             noise: Some(Noise { samples: 4, deviation: 0.05, seed: 0 }),
             smoothing: 0.005,
             ..Self::default()

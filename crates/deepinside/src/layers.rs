@@ -28,7 +28,8 @@ pub struct LayersOptions {
 pub struct LayerMaps {
     /// The value's name in the source file.
     pub name: String,
-    /// The activation, `C × H × W`; `C × 1 × 1` for a fully connected layer.
+    /// The activation, `C × H × W`, with tokens put back on their grid (see [`crate::grid`]); `C × 1 × 1` for a fully connected
+    /// layer.
     pub activation: Array,
     /// The gradient of the class score with respect to it, of the same shape.
     pub gradient: Array,
@@ -72,15 +73,14 @@ pub fn layers(model: &Model, picture: &[f32], options: &LayersOptions, threads: 
     session.forward(&[(model.input, picture)])?;
     session.backward(&[(model.score.value, &Target::Class(class))])?;
     let layers = shown.into_iter().map(|value| {
-        let (extents, name) =
-            (&model.graph.value(value).shape.extents()[1..], &model.graph.value(value).name);
+        let name = &model.graph.value(value).name;
         let (activation, gradient) = (session.activation(value)?, session.gradient(gradient_of(value))?);
         expect_finite(|| format!("the activations of '{name}'"), &activation)?;
         expect_finite(|| format!("the gradients of '{name}'"), &gradient)?;
         Ok(LayerMaps {
             name: name.clone(),
-            activation: maps(extents, activation)?,
-            gradient: maps(extents, gradient)?,
+            activation: laid_out(model, value, activation)?,
+            gradient: laid_out(model, value, gradient)?,
         })
     });
     Ok(Layers { class: prediction(model, &scores, class), top, layers: layers.collect::<Result<_>>()? })
@@ -163,6 +163,14 @@ pub(crate) fn leads_to(graph: &Graph, target: ValueId) -> Vec<bool> {
         }
     }
     leads
+}
+
+/// Numbers of a value as channels × rows × columns of the picture, where they are about places of it; else by its axes.
+pub(crate) fn laid_out(model: &Model, value: ValueId, numbers: Vec<f32>) -> Result<Array> {
+    match model.grid(value) {
+        Ok(grid) => grid.fold(&numbers),
+        Err(_) => maps(model.graph.value(value).shape.extents().get(1..).unwrap_or_default(), numbers),
+    }
 }
 
 /// Numbers as `C × H × W`: one axis becomes `C × 1 × 1`, spatial axes beyond two are laid side by side.

@@ -57,6 +57,7 @@ mod evidence_options;
 mod file_kind;
 pub mod file_name;
 mod finite;
+pub mod grid;
 mod labels;
 pub mod layers;
 pub mod localise;

@@ -1,7 +1,7 @@
 //! A network together with everything needed to show it photographs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use deepinside_engine::{Plan, PlanOptions, Session, Threads};
 use deepinside_graph::pass::{batch_axis, channels_first};
@@ -12,6 +12,7 @@ use deepinside_vision::{Array, Crop, Photograph, Transformer, crops};
 
 use crate::choices::{self, Assumption, Assumptions, Origin, Resize, Said};
 use crate::file_kind::FileKind;
+use crate::grid::{Grid, Grids};
 use crate::labels::Labels;
 use crate::network::{self, NamedTensor, Network, OpenOptions};
 use crate::score::ScoreQuestion;
@@ -48,6 +49,8 @@ pub struct Model {
     /// The SHA-256 of the network where it is the built-in one.
     pub built_in: Option<&'static str>,
     tensors: Vec<NamedTensor>,
+    /// Where the numbers of its values lie in the picture, once that is asked for.
+    grids: OnceLock<Grids>,
     /// The most bytes that the arrays of one run may take, weights not counted; where it is short, parts of the forward pass are
     /// computed again. [`PlanOptions`] has the default.
     pub memory_limit: Option<usize>,
@@ -210,6 +213,7 @@ impl Model {
             built_in: None,
             graph,
             tensors: network.tensors,
+            grids: OnceLock::new(),
             memory_limit,
         };
         if let Some(appearance) = &model.score.appearance {
@@ -230,6 +234,19 @@ impl Model {
         let name = &self.graph.value(value).name;
         let tensor = self.tensors.iter().find(|tensor| tensor.name == *name);
         tensor.and_then(|tensor| tensor.gradient).unwrap_or(value)
+    }
+
+    /// Where the numbers of all values lie in the picture; found when it is first asked for.
+    pub fn grids(&self) -> &Grids {
+        self.grids.get_or_init(|| Grids::new(&self.graph, self.input, self.score.value))
+    }
+
+    /// How the numbers of a value, or their gradients, are laid out as channels × rows × columns of the picture.
+    ///
+    /// # Errors
+    /// When they are about no places of the picture, or about none that make a grid.
+    pub fn grid(&self, value: ValueId) -> Result<Grid> {
+        self.grids().of(&self.graph, value)
     }
 
     /// What is suspicious, each as a sentence: weights with numbers that are not finite (reads all weights once), and a

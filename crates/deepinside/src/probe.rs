@@ -6,6 +6,7 @@ use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
+use crate::grid::Grid;
 use crate::layers::maps;
 use crate::{Error, Interrupt, Model, Result, Score, Scores, expect_finite};
 
@@ -17,6 +18,8 @@ pub struct Probe {
     input_extents: Vec<usize>,
     extents: Vec<usize>,
     score: Score,
+    /// How the value's numbers lie in the picture, where they are about places of it.
+    grid: Option<Grid>,
 }
 
 impl Probe {
@@ -36,12 +39,14 @@ impl Probe {
         let extents = |value: ValueId| -> Vec<usize> {
             model.graph.value(value).shape.extents().get(1..).unwrap_or_default().to_vec()
         };
+        let grid = model.grid(value).ok();
         Ok(Self {
             session: model.session(1, &options, threads)?,
             value,
             input: model.input,
             input_extents: extents(model.input),
             extents: extents(value),
+            grid,
             score: score.clone(),
         })
     }
@@ -69,7 +74,7 @@ impl Probe {
     pub fn activation(&self) -> Result<Array> {
         let activation = self.session.activation(self.value)?;
         expect_finite(|| "the activations of the value".to_owned(), &activation)?;
-        maps(&self.extents, activation)
+        self.laid_out(activation)
     }
 
     /// The gradient of a class score with respect to the value, of the same shape.
@@ -83,14 +88,30 @@ impl Probe {
         self.session.backward(&[(self.score.value, &Target::Class(class))])?;
         let gradient = self.session.gradient(self.value)?;
         expect_finite(|| format!("the gradients of the score of class {class}"), &gradient)?;
-        maps(&self.extents, gradient)
+        self.laid_out(gradient)
     }
 
-    /// The gradient of one unit with respect to the picture, `C × H × W`. `position` counts the value's elements in C order.
+    fn laid_out(&self, numbers: Vec<f32>) -> Result<Array> {
+        match &self.grid {
+            Some(grid) => grid.fold(&numbers),
+            None => maps(&self.extents, numbers),
+        }
+    }
+
+    /// The gradient of one unit with respect to the picture, `C × H × W`. `position` counts in C order, in [`Probe::activation`].
     ///
     /// # Errors
     /// When there is no such unit, there was no forward pass, or somebody asked to stop.
     pub fn unit_gradient(&mut self, position: usize) -> Result<Array> {
+        let position = match &self.grid {
+            Some(grid) => {
+                let [_, rows, columns] = grid.extents();
+                let (channel, place) = (position / (rows * columns), position % (rows * columns));
+                let found = grid.element(channel, place / columns, place % columns);
+                found.ok_or_else(|| Error::Option(format!("the layer has no unit {position}")))?
+            }
+            None => position,
+        };
         self.session.backward(&[(self.value, &Target::Neuron(position))])?;
         let gradient = self.session.gradient(self.input)?;
         expect_finite(|| format!("the gradients of element {position}"), &gradient)?;

@@ -7,8 +7,9 @@ use deepinside_graph::{Interrupt, ValueId};
 use deepinside_vision::Array;
 
 use crate::finite::Origins;
+use crate::grid::Grid;
 use crate::score::Normalisation;
-use crate::{Model, Result, Score, expect_finite};
+use crate::{Error, Model, Result, Score, expect_finite};
 
 /// Computes class scores of pictures, and their gradients with respect to the picture.
 pub struct ScoreRunner {
@@ -16,8 +17,8 @@ pub struct ScoreRunner {
     input: ValueId,
     input_shape: Vec<usize>,
     score: Score,
-    /// The observed layers and their extents without the batch axis.
-    layer_shapes: Vec<(ValueId, Vec<usize>)>,
+    /// The observed layers, and how their numbers lie in the picture.
+    layers: Vec<(ValueId, Arc<Grid>)>,
     origins: Arc<Origins>,
     /// The picture that [`ScoreRunner::scores`] took forward last, with its scores, until another goes forward.
     last: Option<(Vec<f32>, Scores)>,
@@ -52,8 +53,8 @@ impl ScoreRunner {
         threads: &Threads,
     ) -> Result<Self> {
         let score = &model.score;
-        let layer_shapes =
-            layers.iter().map(|&layer| (layer, model.graph.value(layer).shape.extents()[1..].to_vec()));
+        let grids = layers.iter().map(|&layer| Ok((layer, Arc::new(model.grid(layer)?))));
+        let grids = grids.collect::<Result<_>>()?;
         let options = PlanOptions {
             activations: [&[score.value, score.output], layers].concat(),
             gradients: if rule.is_some() { [&[model.input], layers].concat() } else { Vec::new() },
@@ -66,7 +67,7 @@ impl ScoreRunner {
             input: model.input,
             input_shape: model.graph.value(model.input).shape.extents().to_vec(),
             score: score.clone(),
-            layer_shapes: layer_shapes.collect(),
+            layers: grids,
             origins: Arc::new(Origins::new(&model.graph, model.input, score.value)),
             last: None,
         })
@@ -82,7 +83,7 @@ impl ScoreRunner {
             input: self.input,
             input_shape: self.input_shape.clone(),
             score: self.score.clone(),
-            layer_shapes: self.layer_shapes.clone(),
+            layers: self.layers.clone(),
             origins: Arc::clone(&self.origins),
             last: None,
         })
@@ -171,19 +172,20 @@ impl ScoreRunner {
         Ok(Array::new(&self.input_shape[1..], gradient)?)
     }
 
-    /// The activation of an observed layer in the last forward pass, and its gradient in the last backward pass, both without
-    /// the batch axis.
+    /// The activation of an observed layer in the last forward pass, and its gradient in the last backward pass, both as
+    /// channels × rows × columns of the picture.
     ///
     /// # Errors
     /// When the layer is not observed, or numbers are not finite.
     pub fn layer(&self, layer: ValueId) -> Result<(Array, Array)> {
-        let known = self.layer_shapes.iter().find(|(own, _)| *own == layer);
-        let extents = known.map(|(_, extents)| extents.clone()).unwrap_or_default();
         let (activation, gradient) = (self.session.activation(layer)?, self.session.gradient(layer)?);
         let name = &self.origins.graph().value(layer).name;
         expect_finite(|| format!("the activations of '{name}'"), &activation)?;
         expect_finite(|| format!("the gradients of '{name}'"), &gradient)?;
-        Ok((Array::new(extents.clone(), activation)?, Array::new(extents, gradient)?))
+        match self.layers.iter().find(|(own, _)| *own == layer) {
+            Some((_, grid)) => Ok((grid.fold(&activation)?, grid.fold(&gradient)?)),
+            None => Err(Error::Option("the layer is not observed".to_owned())),
+        }
     }
 }
 

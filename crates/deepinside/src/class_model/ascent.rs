@@ -42,9 +42,12 @@ impl Diversity {
     /// # Errors
     /// When the network has no such value.
     pub fn usual_value(model: &Model, objective: &Objective) -> Result<ValueId> {
+        // Textures are compared channel by channel, which lie one behind the other.
         let has_positions = |value: &ValueId| {
             let extents = model.graph.value(*value).shape.extents();
-            extents.len() == 4 && extents[2] * extents[3] > 1 && extents[1] != model.score.classes
+            let is_map =
+                extents.len() == 4 && extents[2] * extents[3] > 1 && extents[1] != model.score.classes;
+            is_map && model.grid(*value).is_ok_and(|grid| grid.is_plain())
         };
         let own = objective.value(model);
         let before = model.graph.nodes().iter().rev().flat_map(|node| node.outputs.iter().rev().copied());

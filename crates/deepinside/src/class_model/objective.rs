@@ -3,6 +3,7 @@
 use deepinside_engine::{PlanOptions, Threads};
 use deepinside_graph::ValueId;
 
+use crate::grid::Grid;
 use crate::score::Normalisation;
 use crate::{Error, Model, Result};
 
@@ -139,7 +140,10 @@ impl Objective {
                 known.name, known.shape
             )))
         };
-        let channels = known.shape.extent(1).unwrap_or(0);
+        let channels = match self.grid(model) {
+            Some(grid) => grid.extents()[0],
+            None => known.shape.extent(1).unwrap_or(0),
+        };
         match self {
             Self::Class(index) | Self::Posterior(index) | Self::LogPosterior(index) => class(*index),
             Self::Difference(first, second) => class(*first).and(class(*second)),
@@ -151,9 +155,36 @@ impl Objective {
         }
     }
 
+    /// How the channels of its value lie, where they are not the first axis behind the batch: tokens, or channels that come last.
+    fn grid(&self, model: &Model) -> Option<Grid> {
+        match self {
+            Self::Channel { value, .. } | Self::Direction { value, .. } => {
+                model.grid(*value).ok().filter(|grid| !grid.is_plain())
+            }
+            _ => None,
+        }
+    }
+
     /// Its number for one picture's activations of its value, and the gradient with respect to them.
     pub(super) fn differentiate(&self, model: &Model, activations: &[f32]) -> (f64, Vec<f32>) {
         let mut gradient = vec![0.0; activations.len()];
+        if let Some(grid) = self.grid(model) {
+            let mut mean_of = |channel: usize, weight: f32| -> f64 {
+                let places: Vec<usize> = grid.elements(channel).collect();
+                let share = 1.0 / places.len().max(1) as f32;
+                places.iter().for_each(|&place| gradient[place] += weight * share);
+                let sum: f64 = places.iter().map(|&place| f64::from(activations[place])).sum();
+                f64::from(weight) * sum / places.len().max(1) as f64
+            };
+            let number = match self {
+                Self::Channel { channel, .. } => mean_of(*channel, 1.0),
+                Self::Direction { direction, .. } => {
+                    direction.iter().enumerate().map(|(channel, &weight)| mean_of(channel, weight)).sum()
+                }
+                _ => 0.0,
+            };
+            return (number, gradient);
+        }
         let channels = model.graph.value(self.value(model)).shape.extent(1).unwrap_or(1).max(1);
         let positions = (activations.len() / channels).max(1);
         let mut mean_of = |channel: usize, weight: f32| -> f64 {

@@ -69,6 +69,9 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     let class = arguments.class.as_deref().map(|class| model.class(class)).transpose()?;
     let threads = Threads::new(arguments.run.threads)?;
     let mut gatherer = Gatherer::new(&model, method.evidence.clone(), &threads)?;
+    if let Some(sentence) = gatherer.left_out() {
+        progress::note(format_args!("note: {sentence}"));
+    }
     let destination = |path: &Option<std::path::PathBuf>, ending: &str| {
         path.as_deref().map(|path| Destination::new(Some(path), paths.len(), &[ending])).transpose()
     };

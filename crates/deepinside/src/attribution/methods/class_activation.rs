@@ -7,6 +7,7 @@ use crate::attribution::linear_algebra::first_principal_component;
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
 use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
 use crate::class_activation::{ActivationMap, Layers, Weighting};
+use crate::grid::Grid;
 use crate::{Error, Model, Result, Target};
 
 /// Whether what speaks against the target is left out.
@@ -25,6 +26,8 @@ pub(super) struct Maps {
     pub rows: usize,
     pub columns: usize,
     pub numbers: Vec<f32>,
+    /// How they lie in the layer itself.
+    grid: Grid,
 }
 
 impl Maps {
@@ -39,20 +42,15 @@ impl Maps {
     }
 
     /// Where the elements of a channel lie in the layer's own order.
-    pub fn elements_of(&self, channel: usize) -> std::ops::Range<usize> {
-        channel * self.positions()..(channel + 1) * self.positions()
+    pub fn elements_of(&self, channel: usize) -> impl Iterator<Item = usize> {
+        self.grid.elements(channel)
     }
 
     /// Puts the channels of a layer first, and its positions on their grid.
     pub fn of(model: &Model, layer: ValueId, array: &Array) -> Result<Self> {
-        let &[channels, rows, columns] = array.shape() else {
-            return Err(Error::Option(format!(
-                "'{}' has shape {:?} and no grid of positions",
-                model.graph.value(layer).name,
-                array.shape()
-            )));
-        };
-        Ok(Self { channels, rows, columns, numbers: array.data().to_vec() })
+        let grid = model.grid(layer)?;
+        let [channels, rows, columns] = grid.extents();
+        Ok(Self { channels, rows, columns, numbers: grid.fold(array.data())?.into_data(), grid })
     }
 }
 
