@@ -18,9 +18,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod composite;
 mod error;
 mod external;
 mod import;
+mod inline;
 mod limits;
 mod model;
 mod proto;

@@ -16,6 +16,7 @@ const DEEPEST: usize = 90;
 enum Kind {
     Model,
     Graph,
+    Function,
     Node,
     Attribute,
     ValueInfo,
@@ -32,7 +33,9 @@ enum Kind {
 fn part(kind: Kind, field: u64) -> Option<Kind> {
     Some(match (kind, field) {
         (Kind::Model, 7) | (Kind::Attribute, 6) => Kind::Graph,
-        (Kind::Graph, 1) => Kind::Node,
+        (Kind::Graph, 1) | (Kind::Function, 7) => Kind::Node,
+        (Kind::Model, 25) => Kind::Function,
+        (Kind::Function, 11) => Kind::Attribute,
         (Kind::Graph, 5) | (Kind::Attribute, 5) | (Kind::SparseTensor, 1) => Kind::Tensor,
         (Kind::Graph, 11 | 12) => Kind::ValueInfo,
         (Kind::Graph, 15) => Kind::SparseTensor,
@@ -41,7 +44,8 @@ fn part(kind: Kind, field: u64) -> Option<Kind> {
         (Kind::Type, 1) => Kind::TensorType,
         (Kind::TensorType, 2) => Kind::TensorShape,
         (Kind::TensorShape, 1)
-        | (Kind::Model, 8 | 14 | 25)
+        | (Kind::Model, 8 | 14)
+        | (Kind::Function, 4 | 5)
         | (Kind::Node, 1 | 2)
         | (Kind::Attribute, 9)
         | (Kind::Tensor, 13) => Kind::Leaf,

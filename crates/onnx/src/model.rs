@@ -9,7 +9,7 @@ use mapped_file::MappedFile;
 use prost::Message;
 
 use crate::external::ExternalData;
-use crate::{OnnxError, limits, proto};
+use crate::{OnnxError, inline, limits, proto};
 
 /// A decoded ONNX model whose weights still lie in their files.
 #[derive(Debug)]
@@ -57,11 +57,12 @@ impl Model {
     ) -> Result<Self, OnnxError> {
         limits::check(&bytes)?;
         let size = bytes.len() as u64;
-        let proto =
+        let mut proto =
             proto::Model::decode(bytes).map_err(|cause| OnnxError::Malformed { what: cause.to_string() })?;
         if proto.graph.is_none() {
             return Err(OnnxError::Malformed { what: "it has no graph".to_owned() });
         }
+        inline::inline(&mut proto)?;
         Ok(Self { proto, file, external, size })
     }
 

@@ -1,9 +1,9 @@
 //! Matrix products.
 
-use deepinside_graph::op::{Eltwise, Extent, InnerProduct, MatrixProduct, Reshape, Transpose};
+use deepinside_graph::op::{Eltwise, Extent, InnerProduct, MatrixProduct, Reshape, Transpose, Unary};
 
 use super::activation::power;
-use super::failure::{Failure, inconsistent};
+use super::failure::{Failure, inconsistent, unsupported};
 use super::importer::{Importer, Operand};
 use super::node::Node;
 
@@ -80,6 +80,44 @@ fn add<'a>(
 /// NumPy's matrix product: vectors count as matrices of one row or column.
 pub(super) fn import_matrix_product<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let (left, right) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
+    matrix_product(node, importer, left, right)
+}
+
+/// ONNX Runtime's product of matrices, either of them transposed, times a factor.
+pub(super) fn import_fused_matrix_product<'a>(
+    node: &Node<'a>,
+    importer: &mut Importer<'a>,
+) -> Result<(), Failure> {
+    if node.flag("transBatchA")? || node.flag("transBatchB")? {
+        return unsupported("matrices whose batch axes are transposed");
+    }
+    let mut operands = [importer.operand(node, 0)?, importer.operand(node, 1)?];
+    let transposed = [node.flag("transA")?, node.flag("transB")?];
+    for (operand, (is_transposed, step)) in
+        operands.iter_mut().zip(transposed.into_iter().zip(["left", "right"]))
+    {
+        let rank = importer.shape(operand).rank();
+        if is_transposed && rank >= 2 {
+            let mut permutation: Vec<usize> = (0..rank).collect();
+            permutation.swap(rank - 2, rank - 1);
+            *operand = importer.step(node, step, Transpose { permutation }, std::slice::from_ref(operand))?;
+        }
+    }
+    let factor = node.float("alpha")?.unwrap_or(1.0);
+    let [mut left, right] = operands;
+    if factor != 1.0 {
+        let scaled = Unary::Power { power: 1.0, scale: factor, shift: 0.0 };
+        left = importer.step(node, "scaled", scaled, &[left])?;
+    }
+    matrix_product(node, importer, left, right)
+}
+
+fn matrix_product<'a>(
+    node: &Node<'a>,
+    importer: &mut Importer<'a>,
+    left: Operand,
+    right: Operand,
+) -> Result<(), Failure> {
     let (left_rank, right_rank) = (importer.shape(&left).rank(), importer.shape(&right).rank());
     if left_rank == 0 || right_rank == 0 {
         return inconsistent("input", "at least one axis", "a scalar");

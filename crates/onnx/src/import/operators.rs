@@ -49,6 +49,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("DequantizeLinear", quantisation::import_dequantise),
     ("Div", arithmetic::import_division),
     ("Dropout", control::import_dropout),
+    ("DynamicQuantizeLinear", quantisation::import_dynamic),
     ("Einsum", einsum::import),
     ("Elu", activation::import),
     ("Equal", arithmetic::import_comparison),
@@ -167,8 +168,11 @@ pub fn supported_operators() -> impl Iterator<Item = &'static str> {
 
 /// The function that imports an operator, if it is supported.
 pub(super) fn find(domain: &str, operator: &str) -> Option<Import> {
-    if !matches!(domain, "" | "ai.onnx") {
-        return None;
+    match (domain, operator) {
+        ("" | "ai.onnx", _) => {}
+        // Most of what ONNX Runtime fuses is written out before (`composite`).
+        ("com.microsoft", "FusedMatMul") => return Some(fully_connected::import_fused_matrix_product),
+        _ => return None,
     }
     OPERATORS.iter().find(|(name, _)| *name == operator).map(|(_, import)| *import)
 }

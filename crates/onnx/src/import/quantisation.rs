@@ -1,7 +1,7 @@
 //! Quantised numbers: weights are turned back while the file is read, activations are rounded as the file says, and
 //! pass their gradient as if they were not.
 
-use deepinside_graph::op::{Binary, Eltwise, Extent, Reshape, Rounding, Unary};
+use deepinside_graph::op::{Binary, Eltwise, Extent, Identity, Reduce, Reduction, Reshape, Rounding, Unary};
 
 use super::axes::axis;
 use super::failure::{Failure, inconsistent, unsupported};
@@ -86,12 +86,60 @@ pub(super) fn import_quantise<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
     }
     let _ = node.int("saturate")?;
     let (scale, zero) = parameters(node, importer, rank)?;
+    quantise(node, importer, [operand, scale], zero, rounding, narrow)
+}
+
+/// The first result: `round(x / scale) + zero point` inside of bounds.
+fn quantise<'a>(
+    node: &Node<'a>,
+    importer: &mut Importer<'a>,
+    [operand, scale]: [Operand; 2],
+    zero: Option<Operand>,
+    rounding: Unary,
+    (minimum, maximum): (f32, f32),
+) -> Result<(), Failure> {
     let quotient = importer.step(node, "quotient", Binary::Divide, &[operand, scale])?;
     let mut rounded = importer.step(node, "rounded", rounding, &[quotient])?;
     if let Some(zero) = zero {
         let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
         rounded = importer.step(node, "shifted", sum, &[rounded, zero])?;
     }
-    let clip = Unary::Clip { minimum: narrow.0, maximum: narrow.1 };
-    importer.finish_as(node, clip, &[rounded], Kind::Integer)
+    importer.finish_output(node, 0, Unary::Clip { minimum, maximum }, &[rounded], Kind::Integer)
+}
+
+/// Bytes whose scale and zero point follow from the smallest and largest number, which pass no gradient.
+pub(super) fn import_dynamic<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    /// A range of nothing but zeros has any scale.
+    const SMALLEST: f64 = 1e-30;
+    const LEVELS: f64 = 255.0;
+    let operand = importer.operand(node, 0)?;
+    importer.warn(
+        "activations are quantised; gradients pass their rounding as if it were not there (straight-through)",
+    );
+    let axes: Vec<usize> = (0..importer.shape(&operand).rank()).collect();
+    let numbers = importer.step(node, "numbers", Unary::Detach, std::slice::from_ref(&operand))?;
+    let nothing = importer.constant(node, "nothing", &[], vec![0.0])?;
+    let bound = |importer: &mut Importer<'a>, step: &str, reduction: Reduction, with: Eltwise| {
+        let reduce = Reduce { reduction, axes: axes.clone(), keep_axes: false, coefficient: 1.0 };
+        let found = importer.step(node, &format!("{step}_number"), reduce, std::slice::from_ref(&numbers))?;
+        importer.step(node, step, with, &[found, nothing.clone()])
+    };
+    let low = bound(importer, "low", Reduction::Minimum, Eltwise::Minimum)?;
+    let high = bound(importer, "high", Reduction::Maximum, Eltwise::Maximum)?;
+    let difference = Eltwise::Sum { coefficients: vec![1.0, -1.0] };
+    let range = importer.step(node, "range", difference, &[high, low.clone()])?;
+    let smallest = importer.constant(node, "smallest", &[], vec![SMALLEST])?;
+    let range = importer.step(node, "positive_range", Eltwise::Maximum, &[range, smallest])?;
+    let levels = importer.constant(node, "levels", &[], vec![LEVELS])?;
+    let scale = importer.step(node, "scale", Binary::Divide, &[range, levels])?;
+    let zero = importer.step(node, "steps", Binary::Divide, &[low, scale.clone()])?;
+    let negative = Unary::Power { power: 1.0, scale: -1.0, shift: 0.0 };
+    let zero = importer.step(node, "negative", negative, &[zero])?;
+    let zero = importer.step(node, "whole", Unary::Round(Rounding::Nearest), &[zero])?;
+    let bounds = (0.0, LEVELS as f32);
+    let clip = Unary::Clip { minimum: bounds.0, maximum: bounds.1 };
+    let zero = importer.step(node, "zero_point", clip, &[zero])?.with_kind(Kind::Integer);
+    importer.finish_output(node, 1, Identity, std::slice::from_ref(&scale), Kind::Float)?;
+    importer.finish_output(node, 2, Identity, std::slice::from_ref(&zero), Kind::Integer)?;
+    quantise(node, importer, [operand, scale], Some(zero), Unary::StraightThrough, bounds)
 }
