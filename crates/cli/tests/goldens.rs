@@ -89,3 +89,54 @@ fn the_original_ascent_is_reproduced_from_numpy_s_noise() {
         assert!(picture.exists());
     }
 }
+
+/// Layers of Caffe's forks, against PyTorch in double precision; `benches/peers/make_caffe_dialect_fixtures.py` makes the networks.
+#[test]
+fn layers_of_forks_are_what_their_definitions_say() {
+    let mut faults = Vec::new();
+    let mut folders: Vec<_> =
+        std::fs::read_dir(fixtures().join("dialects")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    assert!(folders.len() >= 14);
+    for folder in folders {
+        let work = tempfile::tempdir().unwrap();
+        let path = |file: &str| folder.join(file).to_string_lossy().into_owned();
+        let out = work.path().to_string_lossy().into_owned();
+        let mut arguments: Vec<String> =
+            ["trace", "-m", &path("model.prototxt"), "--weights", &path("weights.caffemodel")]
+                .map(str::to_owned)
+                .to_vec();
+        for input in ["data", "more", "most"] {
+            if folder.join(format!("{input}.npy")).exists() {
+                arguments
+                    .extend(["--input".to_owned(), format!("{input}={}", path(&format!("{input}.npy")))]);
+            }
+        }
+        let seed = format!("y={}", path("seed.npy"));
+        arguments.extend(["--seed".to_owned(), seed, "--out".to_owned(), out]);
+        let output = deepinside(&arguments);
+        if !output.status.success() {
+            faults.push(format!("{}: {}", folder.display(), support::stderr(&output)));
+            continue;
+        }
+        for (found, expected) in [("data_y.npy", "expected.npy"), ("diff_data.npy", "gradient.npy")] {
+            if let Some(fault) = difference(&work.path().join(found), &folder.join(expected), 2e-6) {
+                faults.push(format!("{}, {found}: {fault}", folder.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn layers_of_forks_that_are_not_read_are_refused_with_the_fork_s_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.prototxt");
+    let text = r#"input: "data" input_shape { dim: 1 dim: 2 dim: 3 dim: 3 }
+        layer { name: "p" type: "PriorBox" bottom: "data" top: "y" }"#;
+    std::fs::write(&file, text).unwrap();
+    let output = deepinside(["info", "-m", &file.to_string_lossy()]);
+    assert!(!output.status.success());
+    let said = support::stderr(&output);
+    assert!(said.contains("PriorBox") && said.contains("a fork of Caffe (SSD)"), "{said}");
+}

@@ -5,17 +5,17 @@ use deepinside_graph::{
     op::{BatchNormalization, EpsilonPlacement, Extent, MeanVarianceNormalization, Reshape},
 };
 
-use super::{error::ImportError, importer::Importer, site::Site};
+use super::{dialects, error::ImportError, importer::Importer, site::Site};
 use crate::proto::Phase;
 
 /// Whether a layer uses stored statistics: as it says, else by its phase.
 pub(super) fn uses_stored_statistics(site: Site<'_>) -> bool {
-    let stated = site.parameter().batch_norm_param.and_then(|settings| settings.use_global_stats);
+    let stated = site.parameter().batch_norm_param.as_ref().and_then(|settings| settings.use_global_stats);
     stated.unwrap_or(site.parameter().phase != Some(Phase::Train as i32))
 }
 
 pub(super) fn import(importer: &mut Importer<'_>, site: Site<'_>) -> Result<(), ImportError> {
-    let epsilon = site.parameter().batch_norm_param.unwrap_or_default().eps();
+    let epsilon = site.parameter().batch_norm_param.clone().unwrap_or_default().eps();
     let input = importer.operand(site, 0)?;
     let shape = importer.shape(input);
     if shape.rank() == 0 {
@@ -44,6 +44,10 @@ pub(super) fn import(importer: &mut Importer<'_>, site: Site<'_>) -> Result<(), 
             importer.add_constant(site, what, weights.map_err(|cause| site.inconsistent(cause))?)?;
     }
     let normalization = BatchNormalization { epsilon };
+    if importer.parameters.arrays(site) == 5 && shape.rank() > 1 {
+        let result = importer.step(site, "normalised", normalization, &statistics)?;
+        return dialects::affine(importer, site, result, [3, 4], channels);
+    }
     if shape.rank() > 1 {
         return importer.top(site, normalization, &statistics);
     }

@@ -51,7 +51,12 @@ impl ConvolutionLayer {
         let channel_axis = site.axis("axis", settings.axis(), shape.rank())?;
         let channels = shape.extents()[channel_axis];
         let spatial = &shape.extents()[channel_axis + 1..];
-        let (outputs, groups) = (settings.num_output() as usize, settings.group() as usize);
+        let outputs = settings.num_output() as usize;
+        let groups = match site.kind() {
+            // MobileNet's: each channel by itself, whether that is said or not.
+            "ConvolutionDepthwise" | "DepthwiseConvolution" if settings.group() == 1 => channels,
+            _ => settings.group() as usize,
+        };
         if outputs == 0 {
             return Err(site.wrong("num_output", "at least 1", 0));
         }

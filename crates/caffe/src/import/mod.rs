@@ -28,6 +28,7 @@ mod bias_and_scale;
 mod concat;
 mod convolution;
 mod crop;
+mod dialects;
 mod eltwise;
 mod error;
 mod importer;
@@ -155,11 +156,18 @@ pub fn import(
 }
 
 fn rule_of(site: Site<'_>) -> Result<&'static Rule, ImportError> {
-    let rule = rules::find(site.kind()).ok_or_else(|| ImportError::UnsupportedType {
-        place: Box::new(site.place()),
-        nearest: suggestion::nearest(site.kind(), rules::RULES.iter().map(|rule| rule.kind))
-            .map(str::to_owned),
-    })?;
+    let Some(rule) = rules::find(site.kind()) else {
+        if let Some(fork) = dialects::fork(site.kind()) {
+            return Err(site.unsupported(format!(
+                "layers of this type come from a fork of Caffe ({fork}) and are not read"
+            )));
+        }
+        return Err(ImportError::UnsupportedType {
+            place: Box::new(site.place()),
+            nearest: suggestion::nearest(site.kind(), rules::RULES.iter().map(|rule| rule.kind))
+                .map(str::to_owned),
+        });
+    };
     rules::check(rule, site)?;
     Ok(rule)
 }

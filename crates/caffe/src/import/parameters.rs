@@ -96,7 +96,8 @@ impl<'a> Parameters<'a> {
     fn check_counts(&mut self) -> Result<(), ImportError> {
         for site in &self.layers {
             let Some((_, entry)) = self.entries.get(&site.index) else { continue };
-            let (expected, found) = (weight_count(site.parameter()), entry.blobs.len());
+            let found = entry.blobs.len();
+            let expected = weight_count(site.parameter(), Some(found));
             if expected == found {
                 continue;
             }
@@ -114,7 +115,7 @@ impl<'a> Parameters<'a> {
     fn check_presence(&self, weights: Option<&WeightFile>) -> Result<(), ImportError> {
         let lacking = |site: &&Site<'a>| {
             uses_weights(**site)
-                && (0..weight_count(site.parameter())).any(|position| self.source(**site, position).is_none())
+                && (0..self.arrays(**site)).any(|position| self.source(**site, position).is_none())
         };
         let missing: Vec<Site<'a>> = self.layers.iter().filter(lacking).copied().collect();
         let Some(first) = missing.first() else { return Ok(()) };
@@ -154,6 +155,17 @@ impl<'a> Parameters<'a> {
             Some((order, entry.blobs.get(*position)?))
         });
         found.max_by_key(|(order, _)| **order).map(|(_, blob)| blob)
+    }
+
+    /// How many arrays of weights a layer has; in some dialects that depends on the file.
+    pub fn arrays(&self, site: Site<'_>) -> usize {
+        let found = self.entries.get(&site.index).map(|(_, entry)| entry.blobs.len());
+        weight_count(site.parameter(), found)
+    }
+
+    /// Whether the file has an array of that shape for a parameter of a layer.
+    pub fn fits(&self, site: Site<'_>, position: usize, shape: &[usize]) -> bool {
+        self.source(site, position).is_some_and(|blob| blob.fits(shape))
     }
 
     /// The weights for a parameter of a layer, in the shape that the layer needs. Nothing is copied.
@@ -220,11 +232,11 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// How many arrays of weights Caffe gives a layer.
-fn weight_count(parameter: &LayerParameter) -> usize {
+/// How many arrays of weights Caffe gives a layer; `found` is how many the file has, where dialects differ.
+fn weight_count(parameter: &LayerParameter, found: Option<usize>) -> usize {
     let two_bottoms = parameter.bottom.len() > 1;
     match parameter.r#type() {
-        "Convolution" | "Deconvolution" => {
+        "Convolution" | "ConvolutionDepthwise" | "Deconvolution" | "DepthwiseConvolution" => {
             let bias = parameter.convolution_param.as_ref().is_none_or(|settings| settings.bias_term());
             1 + usize::from(bias)
         }
@@ -232,8 +244,14 @@ fn weight_count(parameter: &LayerParameter) -> usize {
             let bias = parameter.inner_product_param.as_ref().is_none_or(|settings| settings.bias_term());
             1 + usize::from(bias)
         }
-        "BatchNorm" => 3,
-        "PReLU" => 1,
+        // NVIDIA's keeps the scale and shift that follow, too.
+        "BatchNorm" => {
+            let scales = parameter.batch_norm_param.as_ref().is_some_and(|settings| settings.scale_bias());
+            if scales || found == Some(5) { 5 } else { 3 }
+        }
+        "BN" if found == Some(2) => 2,
+        "BN" => 4,
+        "Normalize" | "PReLU" => 1,
         "Scale" => {
             let bias = parameter.scale_param.as_ref().is_some_and(|settings| settings.bias_term());
             usize::from(!two_bottoms) + usize::from(bias)

@@ -4,9 +4,10 @@ use std::ops::RangeInclusive;
 
 use super::error::ImportError;
 use super::{
-    arg_max, batch_normalization, bias_and_scale, concat, convolution, crop, eltwise, importer::Importer,
-    inner_product, input, local_response_normalization, mean_variance_normalization, neuron, parametric_relu,
-    pass_through, pooling, reduction, reshape, site::Site, slice, softmax, spatial_pyramid, tile,
+    arg_max, batch_normalization, bias_and_scale, concat, convolution, crop, dialects, eltwise,
+    importer::Importer, inner_product, input, local_response_normalization, mean_variance_normalization,
+    neuron, parametric_relu, pass_through, pooling, reduction, reshape, site::Site, slice, softmax,
+    spatial_pyramid, tile,
 };
 
 /// Adds what a layer computes to the graph.
@@ -57,6 +58,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("AbsVal", 1..=1, 1..=1, true, NEURON),
     rule("Accuracy", 0..=ANY, 0..=ANY, false, LOSS),
     rule("ArgMax", 1..=1, 1..=1, false, Role::Compute(arg_max::import)),
+    rule("Axpy", 3..=3, 1..=1, false, Role::Compute(dialects::import_axpy)),
+    rule("BN", 1..=1, 1..=1, true, Role::Compute(dialects::import_bn)),
     rule("BNLL", 1..=1, 1..=1, true, NEURON),
     rule("BatchNorm", 1..=1, 1..=1, true, Role::Compute(batch_normalization::import)),
     rule("Bias", 1..=2, 1..=1, true, Role::Compute(bias_and_scale::import_bias)),
@@ -64,9 +67,11 @@ pub(super) const RULES: &[Rule] = &[
     rule("Concat", 1..=ANY, 1..=1, false, Role::Compute(concat::import)),
     rule("ContrastiveLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Convolution", 1..=ANY, 1..=ANY, false, Role::Compute(convolution::import)),
+    rule("ConvolutionDepthwise", 1..=1, 1..=1, false, Role::Compute(convolution::import)),
     rule("Crop", 2..=2, 1..=1, false, Role::Compute(crop::import)),
     rule("Data", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
     rule("Deconvolution", 1..=ANY, 1..=ANY, false, Role::Compute(convolution::import)),
+    rule("DepthwiseConvolution", 1..=1, 1..=1, false, Role::Compute(convolution::import)),
     rule("Dropout", 1..=1, 1..=1, true, Role::Compute(pass_through::import_dropout)),
     rule("DummyData", 0..=0, 1..=ANY, false, Role::Feed(input::import_dummy_data)),
     rule("ELU", 1..=1, 1..=1, true, NEURON),
@@ -81,19 +86,24 @@ pub(super) const RULES: &[Rule] = &[
     rule("InfogainLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("InnerProduct", 1..=1, 1..=1, false, Role::Compute(inner_product::import)),
     rule("Input", 0..=0, 1..=ANY, false, Role::Feed(input::import_input)),
+    rule("Interp", 1..=1, 1..=1, false, Role::Compute(dialects::import_interp)),
     rule("LRN", 1..=1, 1..=1, false, Role::Compute(local_response_normalization::import)),
     rule("Log", 1..=1, 1..=1, true, NEURON),
     rule("MVN", 1..=1, 1..=1, true, Role::Compute(mean_variance_normalization::import)),
     rule("MemoryData", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
     rule("MultinomialLogisticLoss", 0..=ANY, 0..=ANY, false, LOSS),
+    rule("Normalize", 1..=1, 1..=1, false, Role::Compute(dialects::import_normalize)),
     rule("PReLU", 1..=1, 1..=1, true, Role::Compute(parametric_relu::import)),
+    rule("Permute", 1..=1, 1..=1, false, Role::Compute(dialects::import_permute)),
     rule("Pooling", 1..=1, 1..=2, false, Role::Compute(pooling::import)),
     rule("Power", 1..=1, 1..=1, true, NEURON),
     rule("ReLU", 1..=1, 1..=1, true, NEURON),
+    rule("ReLU6", 1..=1, 1..=1, true, Role::Compute(dialects::import_relu6)),
     rule("Reduction", 1..=1, 1..=1, false, Role::Compute(reduction::import)),
     rule("Reshape", 1..=1, 1..=1, false, Role::Compute(reshape::import_reshape)),
     rule("SPP", 1..=1, 1..=1, false, Role::Compute(spatial_pyramid::import)),
     rule("Scale", 1..=2, 1..=1, true, Role::Compute(bias_and_scale::import_scale)),
+    rule("ShuffleChannel", 1..=1, 1..=1, false, Role::Compute(dialects::import_shuffle)),
     rule("Sigmoid", 1..=1, 1..=1, true, NEURON),
     rule("SigmoidCrossEntropyLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Silence", 1..=ANY, 0..=0, false, Role::Compute(pass_through::import_silence)),
@@ -114,6 +124,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("TanH", 1..=1, 1..=1, true, NEURON),
     rule("Threshold", 1..=1, 1..=1, true, NEURON),
     rule("Tile", 1..=1, 1..=1, false, Role::Compute(tile::import)),
+    rule("Upsample", 1..=2, 1..=1, false, Role::Compute(dialects::import_upsample)),
     rule("WindowData", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
 ];
 
