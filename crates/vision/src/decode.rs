@@ -6,7 +6,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::guarded::Guarded;
 use crate::jpeg_structure::JpegStructure;
-use crate::{Colour, Error, GreyWeights, LoadOptions, Photograph, Result, jpeg, png_rows};
+use crate::{Colour, Error, GreyWeights, LoadOptions, Photograph, Result, float_tiff, jpeg, png_rows};
 
 /// Decodes and orients, with every limit checked before the pixels are allocated; `stop` is asked on the way.
 pub(crate) fn decode(
@@ -20,6 +20,13 @@ pub(crate) fn decode(
     }
     if png_rows::is_png(bytes) {
         return png_rows::decode(bytes, origin, options, stop);
+    }
+    if let Some(format) = unread_format(bytes) {
+        return Err(Error::UnreadPictureFormat { origin: origin.to_owned(), format });
+    }
+    if let Some(decoded) = float_tiff::decode(bytes, origin, options, stop)? {
+        expect_unit_range(&decoded, origin)?;
+        return Ok(decoded);
     }
     let failed = |error: image::ImageError| match stop() {
         true => Error::Stopped,
@@ -51,7 +58,33 @@ pub(crate) fn decode(
     if options.apply_orientation {
         decoded.apply_orientation(orientation);
     }
+    expect_unit_range(&decoded, origin)?;
     Ok(decoded)
+}
+
+/// Formats of telephones and browsers that are known and not decoded.
+fn unread_format(bytes: &[u8]) -> Option<&'static str> {
+    let brand = bytes.get(4..12)?.strip_prefix(b"ftyp")?;
+    match brand {
+        b"avif" | b"avis" => Some("AVIF"),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some("HEIC"),
+        _ => None,
+    }
+}
+
+/// Floats are from 0 to 1, but for what a filter leaves beyond; numbers like those of bytes are another range.
+fn expect_unit_range(decoded: &DynamicImage, origin: &str) -> Result<()> {
+    const BEYOND: f32 = 2.0;
+    let numbers = match decoded {
+        DynamicImage::ImageRgb32F(image) => image.as_raw(),
+        DynamicImage::ImageRgba32F(image) => image.as_raw(),
+        _ => return Ok(()),
+    };
+    let most = numbers.iter().fold(0.0f32, |most, number| most.max(number.abs()));
+    if most > BEYOND && most.is_finite() {
+        return Err(Error::FloatRange { origin: origin.to_owned(), most });
+    }
+    Ok(())
 }
 
 /// Samples as decoded, interleaved.

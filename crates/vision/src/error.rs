@@ -177,6 +177,29 @@ pub enum Error {
         origin: String,
     },
 
+    /// A picture in a format that is known and not decoded.
+    #[error(
+        "{origin} is a picture in {format}, which is not read: convert it to PNG or JPEG first, as with ImageMagick \
+         (`magick {origin} picture.png`)"
+    )]
+    UnreadPictureFormat {
+        /// The file.
+        origin: String,
+        /// The format.
+        format: &'static str,
+    },
+
+    /// A picture of floats holds numbers of another range than 0 to 1.
+    #[error(
+        "the picture {origin} holds floats up to {most}; they must be from 0 to 1 (divide those of bytes by 255)"
+    )]
+    FloatRange {
+        /// The file.
+        origin: String,
+        /// The largest magnitude.
+        most: f32,
+    },
+
     /// A picture file is damaged or uses a feature that its decoder does not know.
     #[error("cannot decode the picture {origin}: {source}")]
     Decode {

@@ -31,6 +31,7 @@ mod error;
 pub mod expected_overlap;
 pub mod figure;
 mod fitting;
+mod float_tiff;
 pub mod graph_cut;
 pub mod grid;
 mod guarded;

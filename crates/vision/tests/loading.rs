@@ -194,3 +194,58 @@ fn stored_bytes_and_values_are_the_same_photograph() {
     }
     assert_eq!(stored.clone().into_data(), copied.into_data());
 }
+
+/// A TIFF of one channel of floats, as Pillow's mode F writes it, in the file format's own words.
+fn float_tiff(width: u32, levels: &[f32]) -> Vec<u8> {
+    let height = levels.len() as u32 / width;
+    let mut file = b"II*\0".to_vec();
+    file.extend((8 + 4 * levels.len() as u32).to_le_bytes());
+    levels.iter().for_each(|level| file.extend(level.to_le_bytes()));
+    let entries: [(u16, u32); 10] = [
+        (256, width),
+        (257, height),
+        (258, 32),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, height),
+        (279, 4 * levels.len() as u32),
+        (339, 3),
+    ];
+    file.extend((entries.len() as u16).to_le_bytes());
+    for (tag, value) in entries {
+        file.extend(tag.to_le_bytes());
+        // Type LONG, one of them.
+        file.extend([4, 0, 1, 0, 0, 0]);
+        file.extend(value.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file
+}
+
+#[test]
+fn grey_tiff_files_of_floats_are_read_and_other_ranges_are_named() {
+    let levels = [0.0, 0.25, 0.5, 1.0, 0.125, 0.75];
+    let load = |levels: &[f32], colour| {
+        photograph::from_bytes(&float_tiff(3, levels), "f.tif", colour, LoadOptions::default())
+    };
+    let grey = load(&levels, Colour::Grey(GreyWeights::Bt601)).unwrap();
+    assert_eq!((grey.height(), grey.width()), (2, 3));
+    assert!(grey.data().iter().zip(levels).all(|(found, level)| (found - level).abs() < 1e-6));
+    let colour = load(&levels, Colour::Rgb).unwrap();
+    assert_eq!(colour.data()[3..6], [0.25; 3]);
+    let message = load(&[0.0, 231.5, 3.0], Colour::Rgb).unwrap_err().to_string();
+    assert!(message.contains("f.tif holds floats up to 231.5"), "{message}");
+}
+
+#[test]
+fn pictures_of_telephones_are_named_with_the_remedy() {
+    for (brand, format) in [(b"avif", "AVIF"), (b"heic", "HEIC"), (b"mif1", "HEIC")] {
+        let bytes = [b"\0\0\0\x1cftyp", &brand[..], b"\0\0\0\0mif1miafMiHB"].concat();
+        let error = photograph::from_bytes(&bytes, "a.pic", Colour::Rgb, LoadOptions::default()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(&format!("a.pic is a picture in {format}")), "{message}");
+        assert!(message.contains("magick a.pic picture.png"), "{message}");
+    }
+}
