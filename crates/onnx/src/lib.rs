@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod composite;
+mod detection;
 mod error;
 mod external;
 mod import;

@@ -9,7 +9,7 @@ use mapped_file::MappedFile;
 use prost::Message;
 
 use crate::external::ExternalData;
-use crate::{OnnxError, inline, limits, proto};
+use crate::{OnnxError, detection, inline, limits, proto};
 
 /// A decoded ONNX model whose weights still lie in their files.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Model {
     pub(crate) external: ExternalData,
     /// The bytes of its own file.
     size: u64,
+    /// What was left out of the graph, in a sentence.
+    pub(crate) left_out: Option<String>,
 }
 
 /// What the file says about one of the network's inputs.
@@ -63,7 +65,8 @@ impl Model {
             return Err(OnnxError::Malformed { what: "it has no graph".to_owned() });
         }
         inline::inline(&mut proto)?;
-        Ok(Self { proto, file, external, size })
+        let left_out = proto.graph.as_mut().and_then(detection::leave_selection_out);
+        Ok(Self { proto, file, external, size, left_out })
     }
 
     /// The program that wrote the file, as "pytorch 2.5.0"; empty where the file does not say.

@@ -95,7 +95,7 @@ pub(super) fn import(model: &Model, options: &ImportOptions) -> Result<Imported,
         scope: HashMap::new(),
         constants: HashMap::new(),
         tensors: Vec::new(),
-        warnings: Vec::new(),
+        warnings: model.left_out.iter().cloned().collect(),
         budget: model.budget(options.interrupt.clone()),
         kept: Vec::new(),
         data_types: graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type)).collect(),
@@ -226,6 +226,9 @@ impl<'a> Importer<'a> {
     fn unknown(&self, proto: &proto::Node) -> OnnxError {
         let node = Node::new(proto, self.version);
         let own = matches!(proto.domain.as_str(), "" | "ai.onnx");
+        if let Some(what) = operators::refusal(&proto.op_type).filter(|_| own) {
+            return OnnxError::Unsupported { place: Box::new(node.place()), what: what.to_owned() };
+        }
         let sets = &self.model.proto.opset_import;
         let version =
             sets.iter().find(|set| set.domain == proto.domain).map_or(self.version, |set| set.version);

@@ -38,6 +38,7 @@ use std::collections::BTreeMap;
 use deepinside_graph::{Graph, Interrupt, ValueId};
 
 pub use operators::supported_operators;
+pub(crate) use readers::each_read;
 
 use crate::{Model, OnnxError};
 

@@ -177,6 +177,32 @@ pub(super) fn find(domain: &str, operator: &str) -> Option<Import> {
     OPERATORS.iter().find(|(name, _)| *name == operator).map(|(_, import)| *import)
 }
 
+/// Why an operator of ONNX is not read, where that is settled: what a network for pictures has in its place.
+pub(super) fn refusal(operator: &str) -> Option<&'static str> {
+    Some(match operator {
+        "Loop" | "Scan" => {
+            "loops are not read, since how often they run is known only while they do; export the network with its loops unrolled"
+        }
+        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert"
+        | "SequenceLength" | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" => {
+            "sequences of tensors are not read; export the part of the network before them"
+        }
+        "Optional" | "OptionalGetElement" | "OptionalHasElement" => {
+            "optional values are not read; export the network for inputs that are there"
+        }
+        "LSTM" | "GRU" | "RNN" => "recurrent layers are not read; networks for pictures rarely have them",
+        "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => {
+            "text is not read; a network whose input is a picture is expected"
+        }
+        "ImageDecoder" => "pictures are decoded by this program; export the network for decoded pictures",
+        "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform"
+        | "RandomUniformLike" => {
+            "random numbers are not drawn, since no result could be repeated; export the network for inference"
+        }
+        _ => return None,
+    })
+}
+
 /// The supported operator with the most similar name, if one is similar.
 pub(super) fn nearest(operator: &str) -> Option<String> {
     let close = |name: &&str| strsim::damerau_levenshtein(name, operator) <= operator.len() / 4;

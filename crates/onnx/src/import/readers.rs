@@ -35,7 +35,7 @@ impl<'a> Readers<'a> {
 }
 
 /// Calls `count` for each tensor that a node or a node of its branches reads, as often as it does.
-pub(super) fn each_read<'a>(node: &'a proto::Node, count: &mut dyn FnMut(&'a str)) {
+pub(crate) fn each_read<'a>(node: &'a proto::Node, count: &mut dyn FnMut(&'a str)) {
     node.input.iter().for_each(|name| count(name));
     for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
         graph.node.iter().for_each(|node| each_read(node, count));
