@@ -20,7 +20,7 @@ random = np.random.default_rng(0)
 FLOAT, WHOLE = TensorProto.FLOAT, TensorProto.INT64
 
 
-def make(name, nodes, results, probabilities, constants=(), classes=CLASSES, picture=(1, 3, SIDE, SIDE)):
+def make(name, nodes, results, probabilities, constants=(), classes=CLASSES, picture=(1, 3, SIDE, SIDE), further=()):
     """A network of a convolution, a spatial mean 'p' (1 × 8), a class layer 's', and the given nodes behind it."""
     weights = {
         "w": random.normal(0, 1, (8, 3, 3, 3)),
@@ -46,7 +46,8 @@ def make(name, nodes, results, probabilities, constants=(), classes=CLASSES, pic
     initializers += [numpy_helper.from_array(np.array([0], np.int64), "zero")] if reads_zero else []
     described = [helper.make_tensor_value_info(*result) for result in results]
     graph = helper.make_graph(
-        body, name, [helper.make_tensor_value_info("image", FLOAT, picture)], described, initializers
+        body, name, [helper.make_tensor_value_info("image", FLOAT, picture)] +
+        [helper.make_tensor_value_info(key, FLOAT, array.shape) for key, array in dict(further).items()], described, initializers
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
@@ -56,7 +57,7 @@ def make(name, nodes, results, probabilities, constants=(), classes=CLASSES, pic
         watched.graph.output.append(helper.make_tensor_value_info(probabilities, FLOAT, None))
     session = onnxruntime.InferenceSession(watched.SerializeToString())
     picture_values = PICTURE if len(picture) == 4 else PICTURE[0]
-    expected = session.run([probabilities], {"image": picture_values})[0]
+    expected = session.run([probabilities], {"image": picture_values, **dict(further)})[0]
     onnx.save(model, FOLDER / f"{name}.onnx")
     np.save(FOLDER / f"{name}.npy", expected.astype(np.float32).reshape(-1))
 
@@ -106,3 +107,9 @@ make("boxes",
      {"flat": np.array([1, 8, 196], np.int64), "nine": np.array([16], np.int64), "two": np.array([2], np.int64)})
 make("segmentation", [node("Resize", ["map", "", "", "sizes"], ["y"], mode="nearest")], [("y", FLOAT, [1, 8, SIDE, SIDE])],
      "y", {"sizes": np.array([1, 8, SIDE, SIDE], np.int64)})
+
+# A further input, which scales the scores.
+sigma = np.array([[0.25, 0.5, 1, 2, -1, 0]], np.float32)
+np.save(FOLDER / "sigma.npy", sigma)
+make("further_input", [node("Mul", ["s", "sigma"], ["scaled"]), node("Softmax", ["scaled"], ["q"], axis=1)],
+     [("q", FLOAT, [1, CLASSES])], "q", further={"sigma": sigma})

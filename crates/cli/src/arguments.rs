@@ -19,7 +19,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use deepinside::vision::normalise::Scaling;
 use deepinside::vision::{ChannelOrder, ColourMap, Crop, Interpolation};
-use deepinside::{BackwardRule, InputSettings, MeanSetting, Precision, ScaleSetting, Settings, Size};
+use deepinside::{
+    BackwardRule, FurtherInput, InputSettings, MeanSetting, Precision, ScaleSetting, Settings, Size,
+};
 
 pub use self::atlas::AtlasArguments;
 pub use self::check::CheckArguments;
@@ -250,6 +252,9 @@ pub struct ModelArguments {
     /// or bilinear as Caffe did in 2015.
     #[arg(long, value_name = "MODE")]
     pub interpolation: Option<Interpolation>,
+    /// The numbers of an input beside the picture: a .npy file, or one number for all of it (sigma=0.5). May be given several times.
+    #[arg(long = "input", value_name = "NAME=FILE.npy", value_parser = further_input)]
+    pub inputs: Vec<(String, FurtherInput)>,
     /// Let a model.toml name files outside of its own folder.
     #[arg(long)]
     pub outside_files: bool,
@@ -272,6 +277,7 @@ impl ModelArguments {
             weights: self.weights.clone(),
             labels: self.labels.clone(),
             score: self.score.clone(),
+            further_inputs: self.inputs.clone(),
             outside_files: self.outside_files,
             memory_limit: self.memory_limit.map(|mebibytes| (mebibytes as usize) << 20),
             random_weights: self.random_weights,
@@ -288,6 +294,14 @@ impl ModelArguments {
             ..Settings::default()
         }
     }
+}
+
+/// Reads `NAME=FILE.npy` or `NAME=NUMBER`.
+fn further_input(text: &str) -> Result<(String, FurtherInput), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("expected NAME=FILE.npy or NAME=NUMBER, found '{text}'"))?;
+    Ok((name.to_owned(), value.parse()?))
 }
 
 /// How a command runs.

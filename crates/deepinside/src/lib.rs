@@ -95,7 +95,9 @@ pub use network::Format;
 pub use rule_notes::rule_notes;
 pub use runner::{ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
-pub use settings::{ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order};
+pub use settings::{
+    FurtherInput, ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order,
+};
 pub use target::Target;
 
 /// The README's example is compiled with the other examples.

@@ -86,6 +86,7 @@ impl Model {
         let options = OpenOptions {
             size: settings.input.size,
             usual_size: told.input.size,
+            known_inputs: settings.known_inputs()?,
             without_weights,
             interrupt: interrupt.clone(),
             ..OpenOptions::default()
@@ -133,7 +134,9 @@ impl Model {
         let failed = |cause| Error::onnx(path, cause);
         let model = deepinside_onnx::Model::from_bytes(bytes).map_err(failed)?;
         let size = settings.input.size;
-        let options = OpenOptions { size, interrupt: interrupt.clone(), ..OpenOptions::default() };
+        let known_inputs = settings.known_inputs()?;
+        let options =
+            OpenOptions { size, known_inputs, interrupt: interrupt.clone(), ..OpenOptions::default() };
         let opened = network::import_onnx(&model, &options).map_err(failed)?;
         let mut told = Told::default();
         told.read_inside(&opened, None);
@@ -161,7 +164,7 @@ impl Model {
             && let Some(name) = weights_among_inputs(&graph)
         {
             return Err(Error::Model(format!(
-                "the weights must be constant, but '{name}' is an input of the network beside the picture; export them into the file"
+                "the weights must be constant, but '{name}' is an input of the network beside the picture; export them into the file, or give them with --input"
             )));
         }
         graph = graph.with_batch(1)?;
@@ -444,9 +447,10 @@ pub(crate) fn image_input(graph: &Graph) -> Result<ValueId> {
     })?;
     let consumers = graph.consumers();
     if let Some(&other) = others().find(|value| !consumers[value.index()].is_empty()) {
+        let name = &graph.value(other).name;
         return Err(Error::Model(format!(
-            "the network also reads input '{}' ({}), which a photograph cannot fill; use `trace` for such networks",
-            graph.value(other).name,
+            "the network also reads input '{name}' ({}), which a photograph cannot fill; give it with --input {name}=FILE.npy, or one \
+             number for all of it with --input {name}=0",
             graph.value(other).shape
         )));
     }

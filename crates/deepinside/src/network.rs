@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
-use deepinside_graph::{Graph, Interrupt, Shape, ValueId};
+use deepinside_graph::{Constant, Graph, Interrupt, Shape, ValueId};
 use deepinside_vision::bytes::readable;
-use deepinside_vision::whole_file;
+use deepinside_vision::{Array, whole_file};
 
 use crate::error::Place;
 use crate::file_kind::FileKind;
@@ -78,6 +78,8 @@ pub(crate) struct OpenOptions {
     pub splits: bool,
     /// Shapes of inputs by name.
     pub input_shapes: BTreeMap<String, Vec<usize>>,
+    /// Numbers of further inputs by name; one number alone fills its input.
+    pub known_inputs: BTreeMap<String, Array>,
     /// Height and width of the pictures.
     pub size: Option<Size>,
     /// Height and width of the pictures where the file leaves them open; see [`USUAL_SIDE`].
@@ -135,6 +137,9 @@ pub(crate) fn import_onnx(
     let mut input_shapes = options.input_shapes.clone();
     let mut open_size = false;
     for input in model.inputs() {
+        if options.known_inputs.contains_key(&input.name) {
+            continue;
+        }
         let Some([batch, first, second, third]) = input.extents.as_deref() else { continue };
         let extents = [batch, first, second, third].map(|extent| extent.as_ref().ok().copied());
         let channels_last = !matches!(extents[1], Some(1 | 3)) && matches!(extents[3], Some(1 | 3));
@@ -154,8 +159,16 @@ pub(crate) fn import_onnx(
             open_size |= is_open && options.size.is_none();
         }
     }
+    let known = options.known_inputs.iter().map(|(name, array)| {
+        let numbers = array.data().iter().map(|&number| f64::from(number)).collect();
+        let shape = Shape::new(array.shape().to_vec());
+        let constant = shape.and_then(|shape| Constant::new(shape, numbers));
+        let input = name.clone();
+        Ok((name.clone(), constant.map_err(|cause| deepinside_onnx::OnnxError::Input { input, cause })?))
+    });
     let import = deepinside_onnx::ImportOptions {
         input_shapes,
+        known_inputs: known.collect::<std::result::Result<_, deepinside_onnx::OnnxError>>()?,
         without_weights: options.without_weights,
         interrupt: options.interrupt.clone(),
     };
@@ -188,6 +201,11 @@ pub(crate) fn import_onnx(
 
 /// Reads a Caffe network description and, if named, its weights.
 fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> Result<Network> {
+    if let Some(name) = options.known_inputs.keys().next() {
+        return Err(Error::Option(format!(
+            "input '{name}' cannot be given to a Caffe network; fill it in the description (a DummyData layer with its number)"
+        )));
+    }
     let (mut imported, transform) = import_caffe(network, weights, options, options.input_shapes.clone())?;
     if let Some(size) = options.size {
         let input = crate::model::image_input(&imported.graph)?;

@@ -1,8 +1,9 @@
 //! What a person says about a model: in `model.toml`, or with flags.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use deepinside_vision::{ChannelOrder, Crop, Interpolation, whole_file};
+use deepinside_vision::{Array, ChannelOrder, Crop, Interpolation, npy, whole_file};
 use serde::Deserialize;
 
 use crate::{Error, Result};
@@ -35,6 +36,9 @@ pub struct Settings {
     /// The most bytes that the arrays of one run may take, weights not counted.
     #[serde(skip)]
     pub memory_limit: Option<usize>,
+    /// Numbers of the network's inputs beside the picture, by name: a `.npy` file, or one number for all of an input.
+    #[serde(skip)]
+    pub further_inputs: Vec<(String, FurtherInput)>,
     /// Let a `model.toml` name files outside of its own folder.
     #[serde(skip)]
     pub outside_files: bool,
@@ -133,6 +137,24 @@ impl std::str::FromStr for MeanSetting {
     }
 }
 
+/// What an input beside the picture is given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FurtherInput {
+    /// This number, everywhere.
+    Number(f32),
+    /// The numbers of a `.npy` file.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for FurtherInput {
+    type Err = String;
+
+    /// Reads `0.5` or the name of a file.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        Ok(text.trim().parse().map_or_else(|_| Self::File(text.into()), Self::Number))
+    }
+}
+
 /// One number for all channels, or one for each in the network's channel order.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
@@ -206,7 +228,30 @@ impl Settings {
             _ => None,
         };
         let labels = self.labels.as_ref().filter(|labels| *labels != ILSVRC).map(PathBuf::from);
-        [self.weights.clone(), self.described_by.clone(), mean, labels].into_iter().flatten().collect()
+        let named = [self.weights.clone(), self.described_by.clone(), mean, labels];
+        let inputs = self.further_inputs.iter().filter_map(|(_, input)| match input {
+            FurtherInput::File(file) => Some(file.clone()),
+            FurtherInput::Number(_) => None,
+        });
+        named.into_iter().flatten().chain(inputs).collect()
+    }
+
+    /// The numbers of further inputs.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or an input is given twice.
+    pub(crate) fn known_inputs(&self) -> Result<BTreeMap<String, Array>> {
+        let mut known = BTreeMap::new();
+        for (name, input) in &self.further_inputs {
+            let array = match input {
+                FurtherInput::Number(number) => Array::new(Vec::<usize>::new(), vec![*number])?,
+                FurtherInput::File(file) => npy::read(file)?,
+            };
+            if known.insert(name.clone(), array).is_some() {
+                return Err(Error::Option(format!("input '{name}' is given twice")));
+            }
+        }
+        Ok(known)
     }
 
     /// Expects every file that a `model.toml` names to lie in its folder: one that was fetched with a network could otherwise
@@ -304,6 +349,7 @@ impl Settings {
             random_weights: self.random_weights.or(others.random_weights),
             memory_limit: self.memory_limit.or(others.memory_limit),
             described_by: self.described_by.or(others.described_by),
+            further_inputs: [self.further_inputs, others.further_inputs].concat(),
             outside_files: self.outside_files || others.outside_files,
             passed_over: [self.passed_over, others.passed_over].concat(),
             input: InputSettings {

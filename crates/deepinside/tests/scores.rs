@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use deepinside::vision::npy;
 use deepinside::{
-    BackwardRule, InputSettings, MeanSetting, Model, ScaleSetting, ScoreRunner, Scores, Settings, Threads,
+    BackwardRule, FurtherInput, InputSettings, MeanSetting, Model, ScaleSetting, ScoreRunner, Scores,
+    Settings, Threads,
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -122,4 +123,26 @@ fn guessed_preprocessing_is_said_in_one_line() {
     assert_eq!(open("clipped", no_order).guesses().unwrap(), "assumed RGB; see `deepinside info`");
     let several = open("embedding", Settings::default()).guesses().unwrap();
     assert!(several.contains("2 results; 's' is taken"), "{several}");
+}
+
+#[test]
+fn inputs_beside_the_picture_are_given_as_settings() {
+    let open = |inputs: &[(&str, FurtherInput)]| {
+        let further_inputs = inputs.iter().map(|(name, input)| ((*name).to_owned(), input.clone())).collect();
+        Model::open(&fixture("further_input.onnx"), Settings { further_inputs, ..Settings::default() })
+    };
+    let model = open(&[("sigma", FurtherInput::File(fixture("sigma.npy")))]).unwrap();
+    let expected = npy::read(fixture("further_input.npy")).unwrap();
+    expect_near("further_input", &runner(&model).1.probabilities, expected.data());
+    assert!(model.files.contains(&fixture("sigma.npy")));
+    let even = open(&[("sigma", FurtherInput::Number(0.0))]).unwrap();
+    expect_near("one number", &runner(&even).1.probabilities, &[1.0 / 6.0; 6]);
+    for (inputs, expected) in [
+        (&[][..], "give it with --input sigma=FILE.npy"),
+        (&[("sigm", FurtherInput::Number(1.0))][..], "no input 'sigm'"),
+        (&[("sigma", FurtherInput::File(fixture("picture.npy")))][..], "input 'sigma': shape"),
+    ] {
+        let message = open(inputs).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
 }

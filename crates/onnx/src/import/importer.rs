@@ -151,13 +151,17 @@ impl<'a> Importer<'a> {
     fn inputs(&mut self, graph: &'a proto::Graph, options: &ImportOptions) -> Result<(), OnnxError> {
         let descriptions = self.model.inputs();
         let unknown = |name: &&String| descriptions.iter().all(|input| input.name != **name);
-        if let Some(unknown) = options.input_shapes.keys().find(unknown) {
+        if let Some(unknown) = options.input_shapes.keys().chain(options.known_inputs.keys()).find(unknown) {
             let inputs = descriptions.into_iter().map(|input| input.name).collect();
             return Err(OnnxError::UnknownInput { input: unknown.clone(), inputs });
         }
         for (index, (input, description)) in self.model.fed(graph).zip(descriptions).enumerate() {
             let failed = |cause| OnnxError::Input { input: input.name.clone(), cause };
             let given = options.input_shapes.get(&input.name);
+            if let Some(known) = options.known_inputs.get(&input.name) {
+                self.known_input(input, description.extents.as_deref(), known)?;
+                continue;
+            }
             let shape = match (given, description.extents) {
                 (Some(extents), _) => Shape::new(extents.clone()),
                 (None, Some(extents)) => bind(&extents),
@@ -176,6 +180,31 @@ impl<'a> Importer<'a> {
             self.define(&input.name, Source::Computed(value), kind.map_err(failed)?)?;
         }
         Ok(())
+    }
+
+    /// An input whose numbers are known; one number stands for all that the file states the shape of.
+    fn known_input(
+        &mut self,
+        input: &proto::ValueInfo,
+        extents: Option<&[Result<i64, String>]>,
+        known: &Constant,
+    ) -> Result<(), OnnxError> {
+        let failed = |cause| OnnxError::Input { input: input.name.clone(), cause };
+        let stated = extents.map(bind).transpose();
+        let constant = match (stated, known.shape().rank()) {
+            (Ok(Some(stated)), 0) => {
+                Constant::filled(stated, known.numbers().first().copied().unwrap_or_default())
+            }
+            (Ok(Some(stated)), _) if stated != *known.shape() => {
+                return Err(failed(Inconsistency::new("shape", stated, known.shape())));
+            }
+            // The file leaves an extent open, which the numbers settle.
+            _ => known.clone(),
+        };
+        let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+        let kind =
+            tensor.map_or(Ok(Kind::Float), |tensor| tensor::kind_of(tensor.elem_type)).map_err(failed)?;
+        self.define(&input.name, Source::Known(constant), kind)
     }
 
     /// Imports the nodes of the whole graph, each behind those that it reads, and frees every constant behind its last

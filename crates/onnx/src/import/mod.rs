@@ -35,7 +35,7 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use deepinside_graph::{Graph, Interrupt, ValueId};
+use deepinside_graph::{Constant, Graph, Interrupt, ValueId};
 
 pub use operators::supported_operators;
 pub(crate) use readers::each_read;
@@ -47,6 +47,8 @@ use crate::{Model, OnnxError};
 pub struct ImportOptions {
     /// The shapes of inputs, by name; they override what the file says.
     pub input_shapes: BTreeMap<String, Vec<usize>>,
+    /// Numbers of inputs, by name: what they are given is known before the network runs.
+    pub known_inputs: BTreeMap<String, Constant>,
     /// Let all inputs but the first be weights that the file does not hold, and zero: a file that was exported without weights
     /// lists them so.
     pub without_weights: bool,
