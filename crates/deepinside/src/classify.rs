@@ -102,3 +102,57 @@ pub fn mean_scores(crops: &[Scores]) -> Option<Scores> {
     };
     Some(Scores { scores: mean(&|crop| &crop.scores), probabilities: mean(&|crop| &crop.probabilities) })
 }
+
+/// A sentence, where scores are so flat or so far apart that a photograph was probably prepared otherwise than in training, or the
+/// network was not trained.
+///
+/// The limits lie far from what trained networks say of photographs: among a hundred classes or more the most probable one has several
+/// times the mean probability, and unnormalised scores lie some tens apart.
+pub fn suspicion(scores: &Scores) -> Option<String> {
+    const CLASSES: usize = 100;
+    const FLAT: f32 = 2.0;
+    const FAR: f32 = 200.0;
+    let classes = scores.scores.len();
+    if classes < CLASSES {
+        return None;
+    }
+    let most = scores.probabilities.iter().copied().fold(0.0, f32::max);
+    let (low, high) = scores
+        .scores
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &score| (low.min(score), high.max(score)));
+    let what = if most * (classes as f32) < FLAT {
+        format!("no class is more probable than {most:.4}, nearly as if all {classes} were alike")
+    } else if high - low > FAR {
+        format!("the scores lie {:.0} apart, from {low:.0} to {high:.0}", high - low)
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{what}; the picture may be prepared otherwise than in training (see `deepinside info`: raw scale, mean, scale, channel order), \
+         or the network is not trained"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suspected(scores: Vec<f32>) -> Option<String> {
+        let sum: f32 = scores.iter().map(|score| score.exp()).sum();
+        let probabilities = scores.iter().map(|score| score.exp() / sum).collect();
+        suspicion(&Scores { scores, probabilities })
+    }
+
+    #[test]
+    fn flat_and_saturated_scores_are_suspected() {
+        let mut scores = vec![0.0; 1000];
+        assert!(suspected(scores.clone()).unwrap().contains("as if all 1000 were alike"));
+        scores[3] = 8.0;
+        assert_eq!(suspected(scores.clone()), None);
+        scores[3] = 60.0;
+        scores[4] = -180.0;
+        assert!(suspected(scores).unwrap().contains("240 apart, from -180 to 60"));
+        assert_eq!(suspected(vec![0.0; 6]), None);
+    }
+}

@@ -1,13 +1,13 @@
 //! `deepinside classify`.
 
-use deepinside::classify::{Prediction, mean_scores, predictions};
+use deepinside::classify::{Prediction, mean_scores, predictions, suspicion};
 use deepinside::vision::Crop;
 use deepinside::{ScoreRunner, Threads};
 use serde::Serialize;
 
 use crate::arguments::{ClassifyArguments, CropChoice};
 use crate::failure::{Failure, Outcome};
-use crate::{output, pictures};
+use crate::{output, pictures, progress};
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -34,6 +34,9 @@ pub fn run(arguments: &ClassifyArguments) -> Outcome {
         let mean =
             mean_scores(&scores).ok_or_else(|| Failure::Message("no crop was looked at".to_owned()))?;
         let top = predictions(&model, &mean, arguments.top);
+        if let Some(sentence) = suspicion(&mean) {
+            progress::note(format_args!("warning: {}: {sentence}", path.display()));
+        }
         if arguments.run.json {
             return output::json(&Result { image: &path.to_string_lossy(), top: &top });
         }
