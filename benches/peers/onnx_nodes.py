@@ -52,6 +52,21 @@ WHOLE = {
 
 
 # The numbers stand in crates/graph/src/budget.rs.
+WRITTEN_OUT = """## What is written in other operators first
+
+- Functions that a model brings along (`FunctionProto`) are written out where they are called, attributes of the caller and defaults
+  included; written out they are at most 200,000 nodes. Names that two branches share are made distinct.
+- `QLinearConv`, `QLinearMatMul`, `ConvInteger`, `MatMulInteger`, `DynamicQuantizeLinear`, and ONNX Runtime's `QLinearAdd`, `QLinearMul`,
+  `QLinearAveragePool`, `QLinearGlobalAveragePool`, `QLinearSigmoid`, `QLinearLeakyRelu`, `QLinearSoftmax`, `QLinearConcat`, `QGemm`,
+  `MatMulIntegerToFloat`, `DynamicQuantizeMatMul` are computed in single precision on the numbers that the quantised ones stand for.
+  Gradients pass a rounding as if it were not there (straight-through) and stop at its bounds; a scale that is computed passes none.
+- Of what ONNX Runtime fuses (`com.microsoft`): `FusedConv`, `FusedGemm`, `FusedMatMul`, `Gelu`, `BiasGelu`, `FastGelu`, `QuickGelu`,
+  `BiasAdd`, `SkipLayerNormalization`, `SkipSimplifiedLayerNormalization`, and `SimplifiedLayerNormalization`.
+- `NonMaxSuppression` and what depends on it are left out: the boxes and scores that it reads become results.
+
+Loops, sequences, optional values, recurrent layers, text and random numbers are refused by name.
+"""
+
 BUDGET = """\
 ## What is computed while a file is read
 
@@ -238,7 +253,7 @@ def write_page(table, reasons, total):
         row = table[operator]
         cells = [str(row[verdict] or "") for verdict in ("pass", "unsupported", "wrong", "not float")]
         lines.append(f"| {operator} | " + " | ".join(cells) + " |")
-    lines += ["", *BUDGET.splitlines(), "", "## What is refused, and why", ""]
+    lines += ["", *WRITTEN_OUT.splitlines(), "", *BUDGET.splitlines(), "", "## What is refused, and why", ""]
     for operator in sorted(reasons):
         grouped = collections.defaultdict(list)
         for name, _, why in reasons[operator]:
