@@ -3,7 +3,7 @@
 use deepinside_graph::op::{Eltwise, Extent, InnerProduct, MatrixProduct, Reshape, Transpose, Unary};
 
 use super::activation::power;
-use super::failure::{Failure, inconsistent, unsupported};
+use super::failure::{Failure, inconsistent};
 use super::importer::{Importer, Operand};
 use super::node::Node;
 
@@ -88,18 +88,24 @@ pub(super) fn import_fused_matrix_product<'a>(
     node: &Node<'a>,
     importer: &mut Importer<'a>,
 ) -> Result<(), Failure> {
-    if node.flag("transBatchA")? || node.flag("transBatchB")? {
-        return unsupported("matrices whose batch axes are transposed");
-    }
     let mut operands = [importer.operand(node, 0)?, importer.operand(node, 1)?];
     let transposed = [node.flag("transA")?, node.flag("transB")?];
-    for (operand, (is_transposed, step)) in
-        operands.iter_mut().zip(transposed.into_iter().zip(["left", "right"]))
-    {
+    let rows_first = [node.flag("transBatchA")?, node.flag("transBatchB")?];
+    for (index, operand) in operands.iter_mut().enumerate() {
         let rank = importer.shape(operand).rank();
-        if is_transposed && rank >= 2 {
-            let mut permutation: Vec<usize> = (0..rank).collect();
+        if rank < 2 {
+            continue;
+        }
+        let mut permutation: Vec<usize> = (0..rank).collect();
+        // The rows may stand before the batch.
+        if rows_first[index] {
+            permutation[..rank - 1].rotate_left(1);
+        }
+        if transposed[index] {
             permutation.swap(rank - 2, rank - 1);
+        }
+        if !permutation.is_sorted() {
+            let step = ["left", "right"][index];
             *operand = importer.step(node, step, Transpose { permutation }, std::slice::from_ref(operand))?;
         }
     }

@@ -258,6 +258,11 @@ impl<'a> Importer<'a> {
         if let Some(what) = operators::refusal(&proto.op_type).filter(|_| own) {
             return OnnxError::Unsupported { place: Box::new(node.place()), what: what.to_owned() };
         }
+        if proto.domain == "com.microsoft.nchwc" {
+            let what = "ONNX Runtime has laid the network out for one machine; save it with the optimisation level 'extended' instead \
+                        of 'all', or give the file that it was made of";
+            return OnnxError::Unsupported { place: Box::new(node.place()), what: what.to_owned() };
+        }
         let sets = &self.model.proto.opset_import;
         let version =
             sets.iter().find(|set| set.domain == proto.domain).map_or(self.version, |set| set.version);
