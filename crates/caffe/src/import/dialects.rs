@@ -13,18 +13,15 @@ use super::{error::ImportError, importer::Importer, site::Site};
 /// Types that a fork added and that are not read: which, and whose they are.
 const FOREIGN: &[(&str, &str)] = &[
     ("AnnotatedData", "SSD"),
-    ("BilinearInterpolation", "of spatial transformers"),
+    ("BilinearInterpolation", "spatial transformer networks"),
     ("Correlation", "FlowNet"),
     ("DetectionEvaluate", "SSD"),
     ("DetectionOutput", "SSD"),
     ("FlowWarp", "FlowNet"),
-    ("LSTM", "recurrent networks"),
     ("MultiBoxLoss", "SSD"),
     ("PSROIPooling", "R-FCN"),
     ("PriorBox", "SSD"),
     ("Proposal", "Faster R-CNN"),
-    ("Python", "PyCaffe"),
-    ("RNN", "recurrent networks"),
     ("ROIAlign", "Mask R-CNN"),
     ("ROIPooling", "Fast R-CNN"),
     ("Region", "YOLO"),
@@ -32,7 +29,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("ReorgYolo", "YOLO"),
     ("Resample", "FlowNet"),
     ("SmoothL1Loss", "Fast R-CNN"),
-    ("SpatialTransformer", "of spatial transformers"),
+    ("SpatialTransformer", "spatial transformer networks"),
     ("Yolov3DetectionOutput", "YOLO"),
 ];
 

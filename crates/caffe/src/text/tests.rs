@@ -196,7 +196,7 @@ fn errors_say_where() {
 
 #[test]
 fn unknown_fields_are_skipped_with_their_line() {
-    let text = "name: 'n'\nnew_thing: 3\nlayer {\n  name: 'a'\n  permute_param { order: [0, 2, 3, 1] deep < x: -inf > }\n\
+    let text = "name: 'n'\nnew_thing: 3\nlayer {\n  name: 'a'\n  foreign_param { order: [0, 2, 3, 1] deep < x: -inf > }\n\
                   box: -1.5e3 label: 'a' 'b', kind: CORNER;\n  top: 'y' list: [{ a: 1 }, { b: 'x}' }]\n  [fork.ext] { a: 1 }\n}";
     let (result, warnings) = read(text.as_bytes());
     let parameter = result.expect("unknown fields are no error").parameter;
@@ -209,7 +209,7 @@ fn unknown_fields_are_skipped_with_their_line() {
         found,
         [
             (2, "new_thing"),
-            (5, "permute_param"),
+            (5, "foreign_param"),
             (6, "box"),
             (6, "label"),
             (6, "kind"),

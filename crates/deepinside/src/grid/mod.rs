@@ -150,7 +150,7 @@ impl Grid {
 }
 
 /// The grids of a network's values.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Grids {
     places: Vec<Option<Places>>,
     /// Whether what a value says at places of the picture leads to the score.
@@ -175,7 +175,7 @@ impl Grids {
     pub fn of(&self, graph: &Graph, value: ValueId) -> Result<Grid> {
         let known = graph.value(value);
         let unknown = Err("it does not depend on the picture");
-        self.places[value.index()].as_ref().map_or(unknown, Grid::of).map_err(|why| {
+        self.places.get(value.index()).and_then(Option::as_ref).map_or(unknown, Grid::of).map_err(|why| {
             Error::Option(format!(
                 "'{}' (shape {}) cannot be laid out as channels × rows × columns: {why}",
                 known.name, known.shape
@@ -186,11 +186,11 @@ impl Grids {
     /// Whether the score depends on what a value says at places of the picture. The patches of a transformer's last values do not
     /// where only the class token is read.
     pub fn leads(&self, value: ValueId) -> bool {
-        self.leads[value.index()]
+        self.leads.get(value.index()).copied().unwrap_or(false)
     }
 
     /// Whether a value is a query, key, value, weight or the like of an attention, and no layer's result.
     pub fn is_inside_attention(&self, value: ValueId) -> bool {
-        self.inner[value.index()]
+        self.inner.get(value.index()).copied().unwrap_or(false)
     }
 }
