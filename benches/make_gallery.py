@@ -1,6 +1,6 @@
 """Makes docs/gallery: what the default commands show of the six example photographs.
 
-Four commands on each photograph with its defaults, by both networks in turn: `saliency`, `localise`, `layers` (the sheet of
+Four commands on each photograph with their defaults, by one of two networks: `saliency`, `localise`, `layers` (the sheet of
 the layer in the middle) and `class-model` of the class that the photograph was given. Everything is reduced to the width at
 which the page shows it.
 
@@ -17,9 +17,16 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GALLERY = REPOSITORY / "docs" / "gallery"
-PHOTOGRAPHS = ["cat.png", "coffee.png", "rocket.jpg", "astronaut.jpg", "cameraman.png", "hopper.jpg"]
+PHOTOGRAPHS = {
+    "cat.png": "built-in",
+    "coffee.png": "squeezenet-1.1",
+    "rocket.jpg": "built-in",
+    "astronaut.jpg": "squeezenet-1.1",
+    "cameraman.png": "squeezenet-1.1",
+    "hopper.jpg": "built-in",
+}
 NETWORKS = {"built-in": [], "squeezenet-1.1": ["-m", "squeezenet-1.1"]}
-WIDTH = 900
+WIDTH = 1000
 
 
 def deepinside(*arguments):
@@ -34,7 +41,7 @@ def keep(picture, name):
         image = opened.convert("RGB")
     if image.width > WIDTH:
         image = image.resize((WIDTH, image.height * WIDTH // image.width), Image.Resampling.LANCZOS)
-    image.save(GALLERY / name, quality=88)
+    image.save(GALLERY / name, quality=82)
 
 
 def of_photograph(photograph, network, model, folder):
@@ -62,18 +69,17 @@ def main():
     lines = [
         "# Gallery: what the default commands show",
         "",
-        "Made by `benches/make_gallery.py`: six photographs by two networks, every command with its defaults. A class model is of",
-        "the class that the network gives the photograph, and so are saliency and box; of the layers, the one in the middle is",
-        "shown.",
+        "Made by `benches/make_gallery.py`: six photographs, three by each of two networks, every command with",
+        "its defaults. A class model is of the class that the network gives the photograph, and so are saliency and",
+        "box; of the layers, the one in the middle is shown.",
     ]
-    for photograph in PHOTOGRAPHS:
-        lines += ["", f"## {Path(photograph).stem.capitalize()}"]
-        for network, model in NETWORKS.items():
-            with tempfile.TemporaryDirectory() as folder:
-                name = of_photograph(photograph, network, model, Path(folder))
-            stem = f"gallery/{Path(photograph).stem}-{network}"
-            lines += ["", f"By {network}: *{name}*.", ""]
-            lines += [f"![{what}]({stem}-{what}.jpg)" for what in ["saliency", "localise", "layers", "class-model"]]
+    for photograph, network in PHOTOGRAPHS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            name = of_photograph(photograph, network, NETWORKS[network], Path(folder))
+        stem = f"gallery/{Path(photograph).stem}-{network}"
+        lines += ["", f"## {Path(photograph).stem.capitalize()}, by {network}: *{name}*", ""]
+        shown = ["saliency", "localise", "layers", "class-model"]
+        lines += [f"![{what} of {photograph}]({stem}-{what}.jpg)" for what in shown]
     (REPOSITORY / "docs" / "gallery.md").write_text("\n".join(lines) + "\n")
 
 
