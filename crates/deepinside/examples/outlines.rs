@@ -2,8 +2,10 @@
 //! map, and what is cut inside the default box.
 //!
 //! ```text
-//! cargo run --release -p deepinside --example outlines -- GROUND_TRUTH.json [NETWORK]
+//! cargo run --release -p deepinside --example outlines -- GROUND_TRUTH.json [NETWORK|built-in [FOLDER]]
 //! ```
+//!
+//! With a folder, the masks of the default are written into it.
 
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
@@ -13,39 +15,29 @@ use deepinside::evaluation::ground_truth;
 use deepinside::evidence::Gatherer;
 use deepinside::localise::{Method, choose};
 use deepinside::outline::{OutlineOptions, outline};
+use deepinside::vision::annotate;
 use deepinside::vision::graph_cut::CutOptions;
 use deepinside::{Model, Settings, Threads};
 
 fn main() -> deepinside::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let model = match arguments.get(1) {
-        Some(path) => Model::open(Path::new(path), Settings::default())?,
-        None => Model::built_in(Settings::default())?,
+        Some(path) if path != "built-in" => Model::open(Path::new(path), Settings::default())?,
+        _ => Model::built_in(Settings::default())?,
     };
     let truths = ground_truth(Path::new(&arguments[0]), None, &model)?.objects;
     let method = Method::named("default")?;
     let mut gatherer = Gatherer::new(&model, method.evidence.clone(), &Threads::new(0)?)?;
     let base = OutlineOptions::default();
-    let variant = |weight: f64, refinements: usize, clamped: bool, smoothness: f64| {
-        let cut = CutOptions { refinements, clamped, smoothness, ..base.cut };
-        let name =
-            format!("weight {weight}, {refinements} refinements, clamped {clamped}, border {smoothness}");
-        (name, OutlineOptions { weight, cut, ..base })
-    };
-    let variants = vec![
-        ("default".to_owned(), base),
-        variant(8.0, 0, false, 50.0),
-        variant(8.0, 1, false, 50.0),
-        variant(16.0, 0, false, 50.0),
-        variant(16.0, 1, false, 50.0),
-        variant(30.0, 0, false, 50.0),
-        variant(4.0, 0, true, 50.0),
-        variant(8.0, 0, true, 50.0),
-        variant(16.0, 0, true, 50.0),
-        variant(8.0, 1, true, 50.0),
-        variant(8.0, 0, false, 100.0),
-        variant(16.0, 0, false, 100.0),
-        variant(16.0, 0, true, 100.0),
+    let cut = |clamped, refinements| CutOptions { clamped, refinements, ..base.cut };
+    let variants = [
+        ("default", base),
+        ("map twice as strong", OutlineOptions { weight: 2.0 * base.weight, ..base }),
+        ("no refinement", OutlineOptions { cut: cut(true, 0), ..base }),
+        (
+            "markers free, map four times as strong",
+            OutlineOptions { weight: 16.0, cut: cut(false, 1), ..base },
+        ),
     ];
     let mut sums = vec![[0.0; 5]; variants.len() + 1];
     for truth in &truths {
@@ -76,13 +68,19 @@ fn main() -> deepinside::Result<()> {
             sum[4] += f64::from(u8::from(chosen == 0.0));
         };
         add(&mut sums[0], &choice.mask);
-        for ((_, options), sum) in variants.iter().zip(&mut sums[1..]) {
-            add(sum, &outline(&photograph, map, &evidence.seen, undecided, choice.bounds, options)?);
+        for ((name, options), sum) in variants.iter().zip(&mut sums[1..]) {
+            let mask = outline(&photograph, map, &evidence.seen, undecided, choice.bounds, options)?;
+            if let (Some(folder), "default") = (arguments.get(2), *name) {
+                let stem = truth.file.file_stem().unwrap_or_default().to_string_lossy();
+                annotate::mask(&mask, width)?
+                    .write_png(Path::new(folder).join(format!("{stem}-mask.png")))?;
+            }
+            add(sum, &mask);
         }
     }
     println!("| outline | inside the true boxes | of the true boxes | overlap | of the picture | empty |");
     println!("|---|---|---|---|---|---|");
-    let names = std::iter::once("threshold").chain(variants.iter().map(|(name, _)| name.as_str()));
+    let names = std::iter::once("threshold").chain(variants.iter().map(|(name, _)| *name));
     for (name, sum) in names.zip(&sums) {
         let [inside, covered, overlap, area, empty] = sum.map(|sum| sum / truths.len() as f64);
         println!("| {name} | {inside:.3} | {covered:.3} | {overlap:.3} | {area:.3} | {empty:.3} |");

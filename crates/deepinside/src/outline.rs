@@ -31,17 +31,17 @@ pub struct OutlineOptions {
 impl Default for OutlineOptions {
     fn default() -> Self {
         Self {
-            weight: 16.0,
+            weight: 4.0,
             certain: 2.0,
             doubtful: 0.25,
-            cut: CutOptions { clamped: false, ..CutOptions::default() },
+            cut: CutOptions { refinements: 1, ..CutOptions::default() },
             keep: 0.2,
             longest_side: 640,
         }
     }
 }
 
-/// What may not be the object is background at any price: a marker can be outvoted by colours.
+/// What may not be the object is background at any price: a marker that is not clamped can be outvoted by colours.
 const FORBIDDEN: f32 = -1e4;
 
 /// The object's pixels, row-major: within the box and what was seen, without holes and specks. `undecided` is the value of the map,
@@ -209,6 +209,7 @@ mod tests {
         }
         let level = |index: usize| match distance(index, width) {
             far if far > 13.0 => 0.05,
+            beside if beside >= 12.0 => 0.9,
             near if near < 4.0 => 0.2,
             _ if index % width < 22 => 3.0,
             _ => 0.9,
