@@ -65,6 +65,10 @@ WRITTEN_OUT = """## What is written in other operators first
 - `NonMaxSuppression` and what depends on it are left out: the boxes and scores that it reads become results.
 
 Loops, sequences, optional values, recurrent layers, text and random numbers are refused by name.
+
+Of the package's network tests (`benches/peers/onnx_suites.py`; `simple`, `pytorch-converted`, `pytorch-operator`) 120 pass, none gives
+other numbers, 6 have results that are no numbers, and 14 of `simple` are refused: 8 of sequences, 4 whose shape is fed as an input, and 2
+of the training domain's `Gradient`.
 """
 
 BUDGET = """\
