@@ -31,7 +31,7 @@ pub struct OutlineOptions {
 impl Default for OutlineOptions {
     fn default() -> Self {
         Self {
-            weight: 4.0,
+            weight: 8.0,
             certain: 2.0,
             doubtful: 0.25,
             cut: CutOptions { refinements: 1, ..CutOptions::default() },
@@ -40,6 +40,9 @@ impl Default for OutlineOptions {
         }
     }
 }
+
+/// The least share that a cut holds of the map's sum above the undecided value.
+const LEAST_HELD: f64 = 0.75;
 
 /// What may not be the object is background at any price: a marker that is not clamped can be outvoted by colours.
 const FORBIDDEN: f32 = -1e4;
@@ -95,6 +98,12 @@ pub fn outline(
     let cut = graph_cut::cut(&small, &markers, Some(&prior), &options.cut)?;
     let object: Vec<bool> =
         cut.iter().zip(&allowed).map(|(&is_object, &allowed)| is_object && allowed).collect();
+    // Colours learnt from few pixels may call the brightest part of the map background: then the map alone is believed.
+    let above: Vec<bool> = pixels().map(|(&number, &allowed)| allowed && ratio(number) > 1.0).collect();
+    let held = |mask: &[bool]| -> f64 {
+        mask.iter().zip(&numbers).filter(|(chosen, _)| **chosen).map(|(_, &number)| f64::from(number)).sum()
+    };
+    let object = if held(&object) < LEAST_HELD * held(&above) { above } else { object };
     let regions = connected_regions(&without_holes(&object, columns), columns);
     let strength = |region: &Vec<usize>| region.iter().map(|&index| f64::from(numbers[index])).sum::<f64>();
     let strongest = regions.iter().map(strength).fold(0.0, f64::max);
