@@ -34,7 +34,7 @@ pub fn cut_at(mut graph: Graph, value: ValueId, wanted: &[ValueId]) -> Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::{Eltwise, EltwiseOperation, Unary};
+    use crate::op::{Eltwise, Unary};
     use crate::{GraphBuilder, Shape};
 
     #[test]
@@ -43,7 +43,7 @@ mod tests {
         let x = builder.input("x", Shape::new([1, 2]).unwrap()).unwrap();
         let a = builder.node("a", Unary::Tanh, &[x], &["a"]).unwrap()[0];
         let b = builder.node("b", Unary::Tanh, &[a], &["b"]).unwrap()[0];
-        let sum = Eltwise { operation: EltwiseOperation::Sum(Vec::new()) };
+        let sum = Eltwise::Sum { coefficients: vec![1.0; 2] };
         let c = builder.node("c", sum, &[b, x], &["c"]).unwrap()[0];
         let graph = builder.finish(&[c]);
         assert_eq!(cut_at(graph.clone(), a, &[b]).inputs(), [a]);
