@@ -87,7 +87,7 @@ export class Ascent {
         events.addEventListener("frame", (event) => this.take(JSON.parse((event as MessageEvent<string>).data) as Frame));
         events.addEventListener("state", (event) => {
             const { state, message } = JSON.parse((event as MessageEvent<string>).data) as { state: AscentState; message?: string };
-            // A server that ends cancels what grows, and so does one that nobody asked anything for long.
+            // A server that ends cancels what grows, and so does one that was asked nothing for long.
             if (state === "cancelled" && !this.isStopped) return void this.reconnect();
             this.state = state;
             this.message = message ?? "";

@@ -42,7 +42,7 @@ export async function untilItAnswers(signal?: AbortSignal | null): Promise<void>
     }
 }
 
-/** Keeps asking for the page's life. A page that nobody sees asks only while it waits for the server. */
+/** Keeps asking for the page's life. A hidden page asks only while it waits for the server. */
 export function watchConnection(): void {
     setInterval(() => {
         if (!document.hidden || !isThere) void answers();

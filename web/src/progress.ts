@@ -3,7 +3,7 @@
 import { authorisation } from "./token";
 
 export interface Progress {
-    /** Between 0 and 1; undefined where it waits, or nobody knows. */
+    /** Between 0 and 1; undefined where it waits, or that is not known. */
     readonly share: number | undefined;
     readonly isWaiting: boolean;
 }

@@ -60,7 +60,7 @@ impl Hashes {
         (*expected != found).then(|| Difference { what, expected: expected.clone(), found })
     }
 
-    /// The SHA-256, for files whose checksum nobody published.
+    /// The SHA-256, for files without a published checksum.
     pub fn sha256(self) -> String {
         hexadecimal(&self.sha256.finalize())
     }

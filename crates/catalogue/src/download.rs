@@ -28,7 +28,7 @@ pub trait Progress {
     fn begins(&mut self, file: &str, size: Option<u64>, here: u64);
     /// More bytes of it are here.
     fn advances(&mut self, bytes: u64);
-    /// A file is complete. `sha256` is told where nobody published a checksum to compare with.
+    /// A file is complete. `sha256` is told where no checksum was published to compare with.
     fn ends(&mut self, file: &str, sha256: Option<&str>);
 }
 

@@ -10,7 +10,7 @@ use crate::checksum::Hashes;
 use crate::download::{Progress, agent, fetch};
 use crate::{Catalogue, CatalogueError, FileEntry, NetworkEntry, archive};
 
-/// Says where a network that somebody added lies.
+/// Says where a network that was added by hand lies.
 const ADDED: &str = "added.toml";
 
 /// Says how a network's files are used.
@@ -50,7 +50,7 @@ pub enum Found {
         /// That it is missing, or has another size.
         problem: String,
     },
-    /// Nobody knows it.
+    /// It is unknown.
     Unknown,
 }
 
@@ -327,7 +327,7 @@ fn write(path: &Path, text: &str) -> Result<(), CatalogueError> {
     std::fs::rename(&part, path).map_err(|source| io(path, source))
 }
 
-/// A file that says that somebody fetches; deleted when that ends.
+/// A file that says that a network is being fetched; deleted when that ends.
 struct Lock {
     path: PathBuf,
 }

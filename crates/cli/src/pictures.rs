@@ -144,7 +144,7 @@ mod tests {
             (&["a/cat.jpg", "b/cat.jpg", "b/dog.jpg"], &["a-cat", "b-cat", "dog"]),
             (&["x/1/a/cat.jpg", "x/2/a/cat.jpg"], &["1-a-cat", "2-a-cat"]),
             (&["cat.jpg", "cat.png"], &["cat-jpg", "cat-png"]),
-            (&["../cat.jpg", "cat.jpg"], &["up-cat", "cat-jpg"]),
+            (&["../cat.jpg", "cat.jpg"], &["up-cat", "cat"]),
             // A name that another file has by itself is not taken from it.
             (&["a/cat.jpg", "b/cat.jpg", "a-cat.jpg"], &["a-cat-jpg", "b-cat", "a-cat"]),
         ];

@@ -1,6 +1,6 @@
 //! Whether a network's gradients can be trusted: finite differences, operator by operator and as a whole, and repetition.
 //!
-//! What is checked is this program's way through somebody's own network. That the network itself computes what its author meant,
+//! What is checked is this program's way through a user's own network. That the network itself computes what its author meant,
 //! only its author's framework can tell; [`crate::trace`] writes every number for such a comparison.
 
 mod finite_difference;

@@ -11,7 +11,7 @@ use crate::settings::{ILSVRC, InputSettings, MeanSetting, Settings, Size};
 use crate::told::Told;
 use crate::{Error, Format, Result, Score};
 
-/// A choice that nobody made: what was chosen, and why. The commonest cause of wrong answers is a wrong one of these.
+/// A choice that neither file nor user made: what was chosen, and why. The commonest cause of wrong answers is a wrong one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assumption {
     /// What was chosen, as "channel order".

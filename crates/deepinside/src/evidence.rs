@@ -59,7 +59,7 @@ impl Gatherer {
         let mut layers = match &options.activations {
             None => Vec::new(),
             Some(activations) => match activations.values(model) {
-                // Nobody named layers, and there are other maps to go by.
+                // No layers were named, and there are other maps to go by.
                 Err(error)
                     if !options.rules.is_empty() && !matches!(activations.layers, Layers::Named(_)) =>
                 {
@@ -104,7 +104,7 @@ impl Gatherer {
         Ok(())
     }
 
-    /// From now on every pass heeds this wish to stop.
+    /// From now on every pass checks this interrupt.
     pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
         self.sources.iter_mut().for_each(|source| source.set_interrupt(interrupt));
     }

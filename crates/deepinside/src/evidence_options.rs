@@ -101,7 +101,7 @@ impl EvidenceOptions {
             [one] => one.clone(),
             several => format!("geometric mean of {}", several.join(" and ")),
         };
-        // 0.07 × 100 has a tail in binary that nobody asked for.
+        // 0.07 × 100 has a tail in binary.
         let percent = |share: f64| (share * 1e4).round() / 1e2;
         let mut pictures = Vec::new();
         if let Some(Noise { samples, deviation, .. }) = self.noise {

@@ -45,7 +45,7 @@ impl FileKind {
     /// When it cannot be read.
     pub fn of_file(path: &Path) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
-        // Devices and pipes are refused by whoever reads them, and are not read ahead.
+        // Devices and pipes are refused by their readers, and are not read ahead.
         if !std::fs::metadata(path).map_err(io)?.is_file() {
             return Ok(Kind::Unknown);
         }

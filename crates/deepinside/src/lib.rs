@@ -1,6 +1,6 @@
 //! Look inside trained ConvNets.
 //!
-//! Somebody trained an image-classification ConvNet; this library shows what it has learnt, by the gradient of the
+//! This library shows what an image-classification network has learnt, by the gradient of the
 //! unnormalised class score with respect to the *picture* (Simonyan, Vedaldi, Zisserman 2013, "Deep Inside Convolutional
 //! Networks"):
 //!

@@ -59,7 +59,7 @@ impl Probe {
     /// Runs the network on one picture, given as `C × H × W` numbers.
     ///
     /// # Errors
-    /// When there are more or fewer numbers, scores are not finite, or somebody asked to stop.
+    /// When there are more or fewer numbers, scores are not finite, or the computation was interrupted.
     pub fn forward(&mut self, picture: &[f32]) -> Result<Scores> {
         self.session.forward(&[(self.input, picture)])?;
         let (numbers, output) =
@@ -80,7 +80,7 @@ impl Probe {
     /// The gradient of a class score with respect to the value, of the same shape.
     ///
     /// # Errors
-    /// When there is no such class, there was no forward pass, or somebody asked to stop.
+    /// When there is no such class, there was no forward pass, or the computation was interrupted.
     pub fn class_gradient(&mut self, class: usize) -> Result<Array> {
         if class >= self.score.classes {
             return Err(Error::ClassOutOfRange { index: class, classes: self.score.classes });
@@ -101,7 +101,7 @@ impl Probe {
     /// The gradient of one unit with respect to the picture, `C × H × W`. `position` counts in C order, in [`Probe::activation`].
     ///
     /// # Errors
-    /// When there is no such unit, there was no forward pass, or somebody asked to stop.
+    /// When there is no such unit, there was no forward pass, or the computation was interrupted.
     pub fn unit_gradient(&mut self, position: usize) -> Result<Array> {
         let position = match &self.grid {
             Some(grid) => {

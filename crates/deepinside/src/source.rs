@@ -64,7 +64,7 @@ impl Source {
     /// The scores of a picture. Where [`Source::for_each`] is then called for it alone, it does not go forward again.
     ///
     /// # Errors
-    /// When the picture does not fit, or somebody asked to stop.
+    /// When the picture does not fit, or the computation was interrupted.
     pub fn score(&mut self, input: &[f32]) -> Result<Scores> {
         self.workers[0].scores(input)
     }
@@ -74,7 +74,7 @@ impl Source {
     /// gradient itself, if it is read. Returns the scores.
     ///
     /// # Errors
-    /// When a picture does not fit, somebody asked to stop, or whoever takes the maps fails.
+    /// When a picture does not fit, the computation was interrupted, or taking the maps fails.
     pub fn for_each(
         &mut self,
         inputs: &[&[f32]],

@@ -3,7 +3,7 @@
 //! A vector of numbers from the system's allocator usually begins sixteen bytes into a line, so that every other vector load or
 //! store would touch two lines. And it lies in pages of 4 KiB: a network's numbers fill a hundred thousand of them, of which the
 //! processor knows the places of two thousand. So large arrays are mapped from the system by themselves, and it is asked for pages
-//! of 2 MiB, which Linux gives to whoever asks ("transparent huge pages"). Arrays that live as long as each other share a map, and so
+//! of 2 MiB, which Linux gives on request ("transparent huge pages"). Arrays that live as long as each other share a map, and so
 //! do packed weights, most of which are smaller than a large page.
 
 use std::marker::PhantomData;
@@ -57,7 +57,7 @@ enum Lines {
     Part(Part),
 }
 
-/// Some lines of a map, which nobody else touches.
+/// Some lines of a map, which no other thread touches.
 #[derive(Debug)]
 struct Part {
     first: NonNull<Line>,
@@ -189,7 +189,7 @@ impl<T: Number> DerefMut for Aligned<T> {
             Lines::Own(lines) => lines.as_mut_ptr(),
             Lines::Part(part) => part.first.as_ptr(),
         };
-        // SAFETY: as above, and the lines are borrowed exclusively: a part's are nobody else's.
+        // SAFETY: as above, and the lines are borrowed exclusively: a part's are no other thread's.
         unsafe { std::slice::from_raw_parts_mut(start.cast(), self.length) }
     }
 }

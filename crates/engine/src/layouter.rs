@@ -173,7 +173,7 @@ impl<'a> Layouter<'a> {
         (memory, schedule)
     }
 
-    /// Per tensor: whether its data is not computed again. That is so for what somebody observes, for what is fed, and for what one
+    /// Per tensor: whether its data is not computed again. That is so for what is observed, for what is fed, and for what one
     /// segment writes and another reads or goes on writing; in the last segment nothing is computed again.
     fn kept(&self, segment: &[usize]) -> Vec<bool> {
         let count = self.program.tensors.len();

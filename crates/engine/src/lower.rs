@@ -321,7 +321,7 @@ impl Lowerer<'_> {
         }
     }
 
-    /// Whether one node reads a value, and nobody observes it.
+    /// Whether one node reads a value, and it is not observed.
     fn is_private(&self, value: ValueId) -> bool {
         self.consumers[value.index()].len() == 1
             && !self.options.keep.contains(value)

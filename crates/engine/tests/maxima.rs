@@ -1,4 +1,4 @@
-//! Maxima of rectified values stop gradients in the rectifier's place, where nobody looks at what lies between.
+//! Maxima of rectified values stop gradients in the rectifier's place, where what lies between is not observed.
 
 mod common;
 
@@ -57,7 +57,7 @@ fn maxima_stop_what_their_rectifier_would_stop() {
         for instructions in Instructions::ALL {
             let options = PlanOptions { instructions, ..PlanOptions::default() };
             let (found, bytes) = gradient(&graph, options.clone());
-            // Where somebody looks at the rectified values, the convolutions stop gradients themselves.
+            // Where the rectified values are observed, the convolutions stop gradients themselves.
             let looked_at = PlanOptions { activations: rectified.clone(), ..options.clone() };
             let (expected, _) = gradient(&graph, looked_at);
             assert!(found.iter().any(|&number| number != 0.0));

@@ -64,7 +64,7 @@ fn close(found: &[f32], expected: &[f32], tolerance: f32) -> bool {
         && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * largest)
 }
 
-/// Rectifiers are computed in the kernel before them, except where somebody looks at what lies between.
+/// Rectifiers are computed in the kernel before them, except where what lies between is observed.
 #[test]
 fn what_is_observed_does_not_change_what_is_computed() {
     let graph = network();

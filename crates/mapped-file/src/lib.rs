@@ -13,7 +13,7 @@
 //! - the map is looked at only while the structure of a file is read, which takes milliseconds: numbers are read with
 //!   [`MappedFile::read`], which a shortened file makes an error and no bus error;
 //! - [`MappedFile::check_unchanged`] tells afterwards whether the file's length or time of change moved while it was read,
-//!   or something could not be read; whoever packs weights asks it before their results are used;
+//!   or something could not be read; what packs weights asks it before their results are used;
 //! - nothing read from the map is trusted: readers check every length against the bytes that they were given, so changed
 //!   bytes give wrong weights or an error, never an access outside of the map.
 //!
@@ -64,7 +64,7 @@ impl MappedFile {
     /// [`io::ErrorKind::InvalidInput`]), or when it is larger than the address space ([`io::ErrorKind::OutOfMemory`]).
     pub fn open(path: impl AsRef<Path>) -> io::Result<Arc<Self>> {
         let path = path.as_ref();
-        // Asked before opening, because opening a pipe that nobody writes to would wait for ever.
+        // Asked before opening, because opening a pipe without a writer would wait for ever.
         require_regular(path, &std::fs::metadata(path)?)?;
         let file = File::open(path)?;
         let metadata = file.metadata()?;
@@ -195,7 +195,7 @@ impl MappedFile {
         let (map, offset) = (self.map.as_ref()?, self.offset_of(part)?);
         let end = offset + part.len();
         let first = offset - offset % BLOCK;
-        // The end of the file also ends a block: the rest of its last page belongs to nobody else.
+        // The end of the file also ends a block: the rest of its last page belongs to nothing else.
         let last = if end == map.len() { end } else { end - end % BLOCK };
         (first < last && !part.is_empty()).then_some((map, first, last))
     }

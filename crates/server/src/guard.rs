@@ -135,7 +135,7 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
         );
         return Err(Problem::forbidden("host", message).into());
     }
-    // Whoever follows a link comes from another site, too; a page of this server's may then be shown, and nothing else.
+    // A browser that follows a link comes from another site, too; a page of this server's may then be shown, and nothing else.
     let is_page = method == Method::GET && !uri.path().starts_with("/api/");
     let site = text(headers, &HeaderName::from_static("sec-fetch-site")).unwrap_or("none");
     let foreign = |what: &str| {

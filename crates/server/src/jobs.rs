@@ -40,7 +40,7 @@ struct Job {
 pub struct Standing {
     /// Whether its turn has come.
     pub is_running: bool,
-    /// How many steps it has taken, and how many it is expected to take: 0 where nobody knows.
+    /// How many steps it has taken, and how many it is expected to take: 0 where that is not known.
     pub steps: [usize; 2],
 }
 
@@ -119,7 +119,7 @@ mod tests {
             interrupt.count_step();
             assert_eq!(jobs.standing("mine"), Some(Standing { is_running: true, steps: [1, 12] }));
             assert_eq!(jobs.standing("other"), None);
-            // Whoever comes later with the name has it.
+            // The job that comes later with the name has it.
             let later = jobs.follow(&Interrupt::default()).unwrap();
             drop(followed);
             assert_eq!(jobs.standing("mine"), Some(Standing { is_running: false, steps: [0, 0] }));

@@ -236,7 +236,7 @@ impl Shared {
     }
 }
 
-/// A token that nobody can guess: 128 random bits.
+/// A token that cannot be guessed: 128 random bits.
 ///
 /// # Errors
 /// When the system has no random numbers.

@@ -30,7 +30,7 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     let router = api::router(Arc::clone(&shared));
     let graceful = GracefulShutdown::new();
     let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
-    // Made once: a signal that comes while nobody listens would be lost.
+    // Made once: a signal that comes before a listener would be lost.
     let mut asked_to_end = std::pin::pin!(asked_to_end());
     loop {
         let accepted = async {
@@ -100,7 +100,7 @@ fn connection(
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
 }
 
-/// Now and then drops what nobody uses.
+/// Now and then drops what is not used.
 async fn keep_tidy(shared: SharedState) {
     let age = shared.options.limits.idle;
     loop {

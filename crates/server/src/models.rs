@@ -65,7 +65,7 @@ impl Entry {
         })
     }
 
-    /// The model if it is open, or why it could not be opened; none where nobody has tried.
+    /// The model if it is open, or why it could not be opened; none where that was not tried.
     pub fn state(&self) -> Option<Result<Arc<Model>, String>> {
         self.opened.try_lock().ok().and_then(|opened| opened.clone())
     }

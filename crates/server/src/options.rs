@@ -11,7 +11,7 @@ pub enum Origin {
     BuiltIn,
     /// A network description, or a folder with a `model.toml`.
     Path(PathBuf),
-    /// Somebody uploaded it.
+    /// It was uploaded.
     Uploaded,
 }
 
@@ -72,7 +72,7 @@ pub struct Limits {
     pub job_time: Duration,
     /// How many class models may grow at once.
     pub class_models: usize,
-    /// After what time a class model that nobody watches is given up.
+    /// After what time a class model that is not watched is given up.
     pub unwatched: Duration,
     /// How long a request's head may take to arrive, and any pause in its body.
     pub read_time: Duration,
@@ -80,7 +80,7 @@ pub struct Limits {
     pub body_time: Duration,
     /// How many connections may be open.
     pub connections: usize,
-    /// For how long prepared networks that nobody uses are kept.
+    /// For how long prepared networks that are not used are kept.
     pub idle: Duration,
 }
 

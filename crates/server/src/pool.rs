@@ -67,7 +67,7 @@ impl<K: PartialEq, T> Pool<K, T> {
         Ok(result)
     }
 
-    /// Drops those that nobody used for that long; says how many.
+    /// Drops those that were not used for that long; says how many.
     pub fn drop_idle(&self, age: Duration) -> usize {
         let old: Vec<_> = lock(&self.idle).extract_if(.., |idle| idle.used.elapsed() >= age).collect();
         old.len()

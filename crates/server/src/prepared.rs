@@ -119,7 +119,7 @@ impl Prepared {
         })
     }
 
-    /// Drops what nobody used for that long, and gives its memory back to the system.
+    /// Drops what was not used for that long, and gives its memory back to the system.
     pub fn drop_idle(&self, age: std::time::Duration) {
         let dropped = self.runners.drop_idle(age)
             + self.gatherers.drop_idle(age)

@@ -61,7 +61,7 @@ impl Queue {
         let interrupt = asked.0.clone();
         let running = tokio::task::spawn_blocking(move || {
             let result = job(&interrupt);
-            // Given back when the job has ended, not when somebody lost interest in it.
+            // Given back when the job has ended, not when its client lost interest in it.
             drop((worker, place));
             result
         });
@@ -91,7 +91,7 @@ impl Queue {
     }
 }
 
-/// Asks a computation to stop when nobody waits for it any more.
+/// Asks a computation to stop when no client waits for it any more.
 pub struct AskWhenDropped(pub Interrupt);
 
 impl Drop for AskWhenDropped {

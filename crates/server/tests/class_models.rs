@@ -1,4 +1,4 @@
-//! Class models that grow while somebody watches.
+//! Class models that grow while they are watched.
 
 mod support;
 
@@ -157,7 +157,7 @@ fn a_watcher_who_comes_back_is_told_where_things_stand() {
     assert!(events.next().is_none_or(|(name, ..)| name == "state"));
 }
 
-/// News without a picture brought the last picture that somebody had been told of once more, however old.
+/// News without a picture brought the last picture that a watcher had been told of once more, however old.
 #[test]
 fn a_watcher_who_comes_back_is_not_shown_an_old_picture() {
     let server = Running::new();

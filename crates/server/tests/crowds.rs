@@ -76,7 +76,7 @@ fn bodies_that_never_end_lock_nobody_out() {
     drop(senders);
 }
 
-/// Answers that nobody takes held their places for ever.
+/// Answers that no client takes held their places for ever.
 #[test]
 fn answers_that_nobody_reads_lock_nobody_out() {
     let server = crowded(8);

@@ -240,7 +240,7 @@ fn requests_that_http_itself_forbids() {
     assert_eq!(server.get("/healthz").status, 200);
 }
 
-/// Heads that never end take all connections, but make room for whoever comes later.
+/// Heads that never end take all connections, but make room for later ones.
 #[test]
 fn many_slow_clients_do_not_keep_others_out() {
     let limits = Limits { connections: 8, read_time: Duration::from_secs(3600), ..options().limits };

@@ -136,7 +136,7 @@ fn guesses_of_the_token_are_slow() {
     assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
     let looked_at = statuses.iter().filter(|status| **status == 401).count();
     assert!(looked_at as f64 <= 4.0 * (seconds / 0.5 + 1.0), "{looked_at} in {seconds} s");
-    // Whoever knows the token is not kept out by those who do not.
+    // Clients that know the token are not kept out by those that do not.
     let bearer = format!("Bearer {token}");
     assert_eq!(server.send("GET", "/api/v1/models", &[("Authorization", &bearer)], b"").status, 200);
 }

@@ -134,7 +134,7 @@ pub struct Photograph {
     samples: Samples,
 }
 
-/// Photographs of 8 bits stay in bytes, a quarter of the memory, until somebody asks for all their values: resizing
+/// Photographs of 8 bits stay in bytes, a quarter of the memory, until all their values are asked for: resizing
 /// and display never do, and for a photograph of 12 megapixels that saves about as much time as its decoding takes.
 #[derive(Debug, Clone)]
 enum Samples {

@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 //!
-//! A result is written to a temporary name in the folder of its target and renamed when complete. Whoever looks at
+//! A result is written to a temporary name in the folder of its target and renamed when complete. A reader that looks at
 //! the target sees the old file or the new one, never a part, whatever fails in between (a full disk, a bug, Ctrl-C).
 
 use std::fs::{self, File, Metadata};

@@ -11,7 +11,7 @@ const A_MOMENT = 700;
 interface WorkingProps {
     /** What is done, as "Computing the map". */
     readonly label: string;
-    /** Between 0 and 1; undefined where nobody knows. */
+    /** Between 0 and 1; undefined where that is not known. */
     readonly share: number | undefined;
     /** What it waits for, instead of how far it is. */
     readonly waits?: string | undefined;

@@ -127,7 +127,7 @@ pub struct Imported {
 /// gradient of its own, as in Caffe; without them the graph is simpler and computes the same.
 ///
 /// # Errors
-/// [`ImportError`] for layers of unknown types, settings that do not fit, blobs that nobody writes, weights
+/// [`ImportError`] for layers of unknown types, settings that do not fit, blobs that are never written, weights
 /// that are missing or have other shapes, and shapes of more than 2³¹ − 1 elements. Nothing is allocated by a
 /// number in the file.
 pub fn import(

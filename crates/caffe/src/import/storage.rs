@@ -204,7 +204,7 @@ impl Blobs {
         self.blobs[blob.0].unread = false;
     }
 
-    /// The network's outputs: the blobs that nobody reads, in Caffe's order, that of their names' bytes.
+    /// The network's outputs: the blobs that are not read, in Caffe's order, that of their names' bytes.
     pub fn outputs(&self) -> Vec<ValueId> {
         let mut unread: Vec<&Blob> = self.blobs.iter().filter(|blob| blob.unread).collect();
         unread.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));

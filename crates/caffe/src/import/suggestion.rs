@@ -1,4 +1,4 @@
-//! The name that somebody probably meant.
+//! The name that was probably meant.
 
 /// Longer names than this are not compared: the cost grows with the product of the lengths.
 const LONGEST: usize = 64;

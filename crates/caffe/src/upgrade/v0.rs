@@ -283,7 +283,7 @@ fn take_settings(old: &mut V0LayerParameter, kind: LayerType, new: &mut V1LayerP
     }
 }
 
-/// The names of the settings that nobody took.
+/// The names of the settings that were not taken.
 fn leftovers(old: &V0LayerParameter) -> impl Iterator<Item = &'static str> {
     [
         ("num_output", old.num_output.is_some()),

@@ -175,7 +175,7 @@ fn verify(catalogue: &Catalogue, store: &Store, names: &[String]) -> Outcome {
                 output::line(format_args!("{}: as published", entry.name));
                 for (file, sha256) in unknown {
                     output::line(format_args!(
-                        "  {file}: nobody published a checksum; its SHA-256 is {sha256}"
+                        "  {file}: no checksum was published; its SHA-256 is {sha256}"
                     ));
                 }
             }
@@ -245,7 +245,7 @@ impl Progress for Bar {
         }
         if let Some(sha256) = sha256 {
             progress::note(format_args!(
-                "warning: nobody published a checksum of {file}; the SHA-256 of what arrived is {sha256}"
+                "warning: no checksum was published of {file}; the SHA-256 of what arrived is {sha256}"
             ));
         }
     }

@@ -1,6 +1,6 @@
 //! Whether a class model shows the class, or a quirk of the network that made it: another network is asked.
 //!
-//! A network's own probability reaches one for pictures in which nobody sees anything. So the picture, rounded to bytes as a person
+//! A network's own probability reaches one for pictures in which a person sees nothing. So the picture, rounded to bytes as a person
 //! would be shown it, is given to a second network, and what counts is the rank of the class there.
 
 use rand_mt::Mt;

@@ -1,7 +1,7 @@
 //! Records of runs, and what must be true of one before it is run again.
 //!
 //! A [`Record`] is what `--record` writes: the command, its options, the files that were read and written with their hashes, and
-//! what was printed. Whoever runs a record again has it from a file, which a stranger may have written. So
+//! what was printed. A record that is run again comes from a file, which a stranger may have written. So
 //!
 //! * [`Record::expect_confined`] refuses options that read or write files which the record does not list,
 //! * [`Record::expect_inputs`] refuses inputs that are not what they were,

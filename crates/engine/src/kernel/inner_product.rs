@@ -535,7 +535,7 @@ mod tests {
         check(vec![case.layouts(&[Layout::Plain]).fast()]);
     }
 
-    /// Where nobody asks for the gradients of zeros they are zero, and all others what they are.
+    /// Where the gradients of zeros are not asked for they are zero, and all others what they are.
     #[test]
     fn gradients_of_dead_inputs_are_left_out() {
         let operator = &InnerProduct { axis: 1, transposed: false };

@@ -140,7 +140,7 @@ pub(crate) struct Backward<'context, 'data> {
     pub results: &'context [&'data [f32]],
     /// The gradients of the results.
     pub result_gradients: &'context [&'data [f32]],
-    /// Where the gradients of the operands go; `None` where nobody wants one.
+    /// Where the gradients of the operands go; `None` where none is wanted.
     pub operand_gradients: &'context mut [Option<&'data mut [f32]>],
     /// Which of them are added to what is there, and not written over it; only where [`Kernel::accumulates`].
     pub accumulates: &'context [bool],

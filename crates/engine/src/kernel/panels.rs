@@ -73,7 +73,7 @@ pub(crate) struct Shared<'a> {
     borrow: std::marker::PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: whoever writes through it promises to write elements that no other thread touches (see `Product`).
+// SAFETY: the writer through it promises to write elements that no other thread touches (see `Product`).
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
@@ -297,7 +297,7 @@ impl Tiles<'_> {
     /// All tiles; with `AHEAD` they ask for the panel that is multiplied next.
     ///
     /// # Safety
-    /// All places lie inside the product's slices, and nobody else touches what is written.
+    /// All places lie inside the product's slices, and no other thread touches what is written.
     #[inline(always)]
     unsafe fn tiles<S: Simd, const AHEAD: bool>(&self, simd: S, rows: &[usize], targets: &[usize]) {
         let panels = self.product.range.clone();
@@ -398,7 +398,7 @@ impl Tiles<'_> {
     /// One tile of `R` rows and `V` vectors.
     ///
     /// # Safety
-    /// All places of the product lie inside its slices, and nobody else touches what is written.
+    /// All places of the product lie inside its slices, and no other thread touches what is written.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const V: usize, const AHEAD: bool>(
         &self,

@@ -8,7 +8,7 @@ use crate::BackwardRule;
 use crate::kernel::activation::Activation;
 
 impl Lowerer<'_> {
-    /// The rectifier that is the only one to read the result of a convolution or a sum, where nobody observes that result.
+    /// The rectifier that is the only one to read the result of a convolution or a sum, where that result is not observed.
     pub(super) fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
         let (Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op else { return None };
         // Smooth gates read the rectifier's argument, which a common kernel does not keep.

@@ -1,4 +1,4 @@
-//! Removal of what nobody asked for.
+//! Removal of what is not asked for.
 
 use super::Keep;
 use crate::Graph;

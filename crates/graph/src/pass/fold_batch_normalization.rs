@@ -47,7 +47,7 @@ fn foldable(graph: &Graph, position: usize, consumers: &[Vec<NodeId>], keep: &Ke
     if !matches!(node.op, Op::Convolution(_) | Op::InnerProduct(_)) {
         return None;
     }
-    // Weights that folding made are nobody else's.
+    // Weights that folding made have no other reader.
     let shared = |weights: &ValueId| consumers.get(weights.0).is_some_and(|readers| readers.len() > 1);
     let shared = node.inputs[1..].iter().any(shared);
     let constant = node.inputs[1..].iter().all(|&weights| graph.value(weights).weights().is_some());

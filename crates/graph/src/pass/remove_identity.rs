@@ -3,7 +3,7 @@
 use super::Keep;
 use crate::{Graph, Op};
 
-/// Removes identities (dropout outside of training) whose result nobody observes; readers then read the operand.
+/// Removes identities (dropout outside of training) whose result is not observed; readers then read the operand.
 pub fn remove_identity(mut graph: Graph, keep: &Keep) -> Graph {
     let mut replaced: Vec<usize> = (0..graph.values.len()).collect();
     let outputs = graph.outputs.clone();

@@ -440,7 +440,7 @@ impl<'a> Importer<'a> {
         self.finish_output(node, 0, op, operands, kind)
     }
 
-    /// Applies an operator of one result, which becomes that result of the node. Does nothing where nobody named it.
+    /// Applies an operator of one result, which becomes that result of the node. Does nothing where it has no name.
     pub fn finish_output(
         &mut self,
         node: &Node<'_>,

@@ -1,4 +1,4 @@
-//! Class models that grow while somebody watches.
+//! Class models that grow while they are watched.
 
 use std::sync::Arc;
 
@@ -207,7 +207,7 @@ pub async fn recipes(
     Ok(Json(recipes.collect::<Answer<_>>()?))
 }
 
-/// Begins a class model (Simonyan, Vedaldi, Zisserman 2013, §2). One that nobody watches or asks for is given up after a while.
+/// Begins a class model (Simonyan, Vedaldi, Zisserman 2013, §2). One that is neither watched nor asked for is given up after a while.
 #[utoipa::path(
     post,
     path = "/class-models",
@@ -420,7 +420,7 @@ pub async fn rewind(
     steered(&shared, &id, |growing| growing.go_back(request.iteration as usize))
 }
 
-/// Gives the last picture that was made, as a PNG file: of the last step where somebody watches or all steps are taken, else of the last
+/// Gives the last picture that was made, as a PNG file: of the last step where it is watched or all steps are taken, else of the last
 /// of about sixty.
 #[utoipa::path(
     get,

@@ -1,4 +1,4 @@
-//! What a growing class model tells whoever watches, as server-sent events.
+//! What a growing class model tells its watchers, as server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub struct StateEvent {
     iterations: usize,
 }
 
-/// Watches a class model: events `state`, `frame` and `note`. Whoever reads slowly misses frames. The identifier of a frame is its
+/// Watches a class model: events `state`, `frame` and `note`. A slow reader misses frames. The identifier of a frame is its
 /// step; a client that comes back with it in Last-Event-ID is told where things stand and is not sent that frame again. The stream
 /// ends when the class model has ended.
 #[utoipa::path(
@@ -146,7 +146,7 @@ impl Told {
             }
             let shown = {
                 let news = self.news.borrow_and_update();
-                // Nobody may have watched for a while: a picture that was told of before this watcher came is an old one.
+                // It may have been unwatched for a while: a picture that was told of before this watcher came is an old one.
                 let is_new = |(count, _): &&(u64, Shown)| *count > self.seen;
                 let shown = news.last.as_ref().filter(is_new).map(|(_, shown)| shown.clone());
                 self.seen = news.count;

@@ -29,7 +29,7 @@ pub struct JobInfo {
     state: JobState,
     /// How many steps it has taken, such as passes through the network.
     done: usize,
-    /// How many it is expected to take; 0 where nobody knows.
+    /// How many it is expected to take; 0 where that is not known.
     of: usize,
 }
 

@@ -36,7 +36,7 @@ pub struct ModelInfo {
     score_value: Option<String>,
     /// What was assumed about it, and what is suspicious, in whole sentences.
     notes: Vec<String>,
-    /// Why it cannot be opened, where somebody tried.
+    /// Why it cannot be opened, where that was tried.
     problem: Option<String>,
 }
 

@@ -25,7 +25,7 @@ pub struct Subject<'a> {
     pub model: &'a Arc<Model>,
     /// The photograph as it came.
     pub kept: &'a Kept,
-    /// The wish of a client that has gone.
+    /// Stops the computation of a client that has gone.
     pub interrupt: &'a Interrupt,
     begun: Instant,
 }

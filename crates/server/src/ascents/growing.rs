@@ -18,7 +18,7 @@ use super::timeline::{Change, News, Shown, Timeline};
 use crate::lock;
 use crate::problem::{Answer, Problem};
 
-/// The shortest time between two pictures: more of them nobody sees, and each takes a millisecond.
+/// The shortest time between two pictures: more of them are not seen, and each takes a millisecond.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(33);
 
 /// The quality of the pictures.
@@ -36,7 +36,7 @@ pub enum State {
     Finished,
     /// It could not go on.
     Failed,
-    /// Somebody cancelled it, or nobody watched it.
+    /// It was cancelled, or not watched.
     Cancelled,
 }
 
@@ -78,7 +78,7 @@ pub struct Growing {
     /// What is worth telling.
     news: watch::Sender<News>,
     watchers: AtomicUsize,
-    /// When somebody last looked.
+    /// When it was last looked at.
     looked: Mutex<Instant>,
     /// Whether it was asked to end; its thread does before the next step.
     is_ending: AtomicBool,
@@ -105,7 +105,7 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// Somebody who watches; an ascent that nobody watches is given up after a while.
+/// A watcher; an ascent that is not watched is given up after a while.
 pub struct Watching(Arc<Growing>);
 
 impl Drop for Watching {
@@ -299,7 +299,7 @@ impl Growing {
     fn end(&self, state: State, message: Option<String>) {
         let mut control = lock(&self.control);
         if !matches!(control.state, State::Failed | State::Cancelled) {
-            // What is finished and merely waited for somebody stays finished.
+            // What is finished and merely waited for a watcher stays finished.
             if !(control.state == State::Finished && state == State::Cancelled) {
                 control.state = state;
                 control.message = message;

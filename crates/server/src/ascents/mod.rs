@@ -1,4 +1,4 @@
-//! Class models that grow while somebody watches: each on a thread of its own, steered between steps.
+//! Class models that grow while they are watched: each on a thread of its own, steered between steps.
 
 mod growing;
 mod timeline;

@@ -43,7 +43,7 @@ pub struct Shown {
     pub value: Option<f32>,
     /// The probability of the class, where the objective is about one.
     pub probability: Option<f32>,
-    /// The picture, as a JPEG file in a data URL; none where nobody watched.
+    /// The picture, as a JPEG file in a data URL; none where it was not watched.
     pub image: Option<Arc<str>>,
 }
 
@@ -70,7 +70,7 @@ pub struct Timeline {
 impl Timeline {
     /// After how many steps the next picture for the animation is due, of this many.
     pub fn wants_picture(&self, iteration: usize, iterations: usize) -> bool {
-        // The first is made in any case, so that there is a picture soon, whoever watches.
+        // The first is made in any case, so that there is a picture soon.
         (iteration == 1 || iteration.is_multiple_of(iterations.div_ceil(PICTURES).max(1)))
             && self.pictures.last().is_none_or(|(last, _)| *last < iteration)
     }

@@ -304,7 +304,7 @@ fn assign(count: usize, blocks: &[Block], centres: Vec<[f64; 3]>) -> (Clusters, 
                 let own = LANES.min(count - assigned.len());
                 assigned.extend(best[..own].iter().map(|&index| index as usize));
                 spread += least[..own].iter().sum::<f64>();
-                // What only fills the last block up belongs to nobody.
+                // What only fills the last block up belongs to no component.
                 best[own..].fill(-1.0);
                 for (index, sums) in sums.iter_mut().enumerate() {
                     let share = best.map(|best| if best == index as f64 { 1.0 } else { 0.0 });

@@ -13,7 +13,7 @@ pub(super) struct Maxima<'a> {
     pub first: usize,
     /// The maxima of all channels of each window.
     pub values: &'a mut [f32],
-    /// Their places; empty where nobody will ask.
+    /// Their places; empty where they will not be asked for.
     pub positions: &'a mut [u32],
 }
 
