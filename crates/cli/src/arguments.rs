@@ -66,7 +66,9 @@ pub fn program() -> clap::Command {
         command.mut_args(allow).mut_subcommands(with_negative_numbers)
     }
     let program = with_negative_numbers(Arguments::command());
-    match method_help(&std::env::args().collect::<Vec<_>>()) {
+    match method_help(
+        &std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+    ) {
         Some(help) => program.mut_subcommand("explain", |explain| explain.before_help(help)),
         None => program,
     }

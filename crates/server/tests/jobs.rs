@@ -12,7 +12,7 @@ fn a_request_with_a_name_says_how_far_it_is() {
     let server = Running::new();
     let unknown = json!({"state": "unknown", "done": 0, "of": 0});
     assert_eq!(server.get("/api/v1/jobs/mine-1").ok(), unknown);
-    // Ten crops, each with its scores and 200 noisy copies forward and backward.
+    // The own crop, which chooses classes, and ten crops, each with its scores and 200 noisy copies forward and backward.
     let body =
         json!({"photograph": "example-cat", "classes": [1], "crops": "ten", "smooth_grad": {"samples": 200}});
     let headers = [("Content-Type", "application/json"), ("X-Job", "mine-1")];
@@ -26,12 +26,12 @@ fn a_request_with_a_name_says_how_far_it_is() {
         while !is_answered.load(Ordering::SeqCst) {
             let info = server.get("/api/v1/jobs/mine-1").ok();
             if info["state"] == "running" && info["of"] != 0 {
-                assert_eq!(info["of"], 10 * (1 + 200 * 2));
+                assert_eq!(info["of"], 1 + 10 * (1 + 200 * 2));
                 seen.push(info["done"].as_u64().unwrap());
             }
         }
         assert!(seen.windows(2).all(|pair| pair[0] <= pair[1]), "{seen:?}");
-        assert!(seen.last().is_some_and(|last| (1..=4010).contains(last)), "{seen:?}");
+        assert!(seen.last().is_some_and(|last| (1..=4011).contains(last)), "{seen:?}");
     });
     assert_eq!(server.get("/api/v1/jobs/mine-1").ok(), unknown);
 }
