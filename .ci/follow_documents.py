@@ -134,7 +134,8 @@ def commands_of(text):
     found = [(match.start(), match[1], set(re.findall(r"needs=(\S+)", match[2])), match[3]) for match in BLOCK.finditer(text)]
     blank = BLOCK.sub(lambda match: " " * len(match[0]), text)
     found += [(match.start(), "sh", set(), " ".join(match[1].split())) for match in INLINE.finditer(blank)]
-    for _, language, needs, text in sorted(found, key=lambda command: command[0]):
+    # A caption above the installation shows a command that works after it.
+    for _, language, needs, text in sorted(found, key=lambda command: (not command[3].startswith("cargo install"), command[0])):
         if language in {"sh", "python"}:
             yield language, needs | ({"squeezenet-1.1"} & set(text.split())), text
 
