@@ -2,7 +2,7 @@
 //!
 //! Convolutions write `N × C × H × W`, Swin and Keras `N × H × W × C`, vision transformers `N × tokens × C` with a class token and
 //! registers before those of the picture, and attention has windows and heads in between. No rank tells these apart, so places are
-//! followed from the picture through the network ([`places`](self::places)): a convolution moves them, a reshape or transpose carries
+//! followed from the picture through the network (`places`): a convolution moves them, a reshape or transpose carries
 //! them along, a sum over channels keeps them, and a sum over the whole picture ends them. A value is a *grid* where each of its
 //! numbers, tokens without a place left out, is about one of rows × columns places, all of them equally often.
 
