@@ -62,7 +62,7 @@ pub enum Reduction {
 /// How two arrays are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Similarity {
-    /// The scalar product: with an array of one's own any weighted sum of a value's elements.
+    /// The scalar product: the sum of the value's elements, each weighted by a number of the array.
     Dot,
     /// The cosine of the angle between them.
     Cosine,

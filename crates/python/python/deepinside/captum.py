@@ -103,7 +103,7 @@ class IntegratedGradients(_Attribution):
     def __init__(self, model: Model, multiply_by_inputs: bool = True) -> None:
         super().__init__(model)
         if not multiply_by_inputs:
-            raise NotImplementedError("multiply_by_inputs=False is not offered")
+            raise ValueError("integrated gradients are multiplied by how far the input is from the baseline; multiply_by_inputs is True")
 
     def attribute(
         self, inputs: Any, baselines: Any = None, target: Any = None, n_steps: int = 50, method: str = "gausslegendre",
