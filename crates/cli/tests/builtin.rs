@@ -215,21 +215,24 @@ fn pictures_of_a_wrong_range_are_suspicious() {
 /// The ten crops of a mirrored photograph are those of the photograph, mirrored: so is their averaged map.
 #[test]
 fn ten_crops_lie_in_the_photograph_s_own_frame() {
-    use deepinside::evidence::{EvidenceOptions, Gatherer};
+    use std::sync::Arc;
+
+    use deepinside::attribution::Runner;
+    use deepinside::evidence::{EvidenceOptions, gather};
     use deepinside::vision::{Crop, Photograph};
     use deepinside::{Model, Settings, Threads};
 
-    let model = Model::built_in(Settings::default()).unwrap();
+    let model = Arc::new(Model::built_in(Settings::default()).unwrap());
     let options =
         EvidenceOptions { crops: Crop::TEN.to_vec(), smoothing: 0.02, ..EvidenceOptions::default() };
-    let mut gatherer = Gatherer::new(&model, options, &Threads::new(2).unwrap()).unwrap();
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(2).unwrap());
     let photograph = model.load_photograph(example("coffee.png").as_ref()).unwrap();
     let (height, width, channels) = (photograph.height(), photograph.width(), photograph.channels());
     let rows = photograph.data().chunks_exact(width * channels);
     let mirrored = rows.flat_map(|row| row.chunks_exact(channels).rev().flatten().copied()).collect();
     let mirrored = Photograph::new(height, width, channels, mirrored).unwrap();
     let maps = [&photograph, &mirrored].map(|photograph| {
-        let evidence = gatherer.gather(&model, photograph, &[967]).unwrap();
+        let evidence = gather(&mut runner, photograph, &[967], &options).unwrap();
         assert_eq!(evidence.maps[0].shape(), [height, width]);
         evidence.maps[0].data().to_vec()
     });
@@ -290,15 +293,18 @@ fn gradients_of_several_passes_are_written_with_their_signs() {
 /// SmoothGrad is a mean: without noise it is the gradient itself, however many copies there are.
 #[test]
 fn the_mean_over_copies_without_noise_is_the_gradient() {
-    use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
+    use std::sync::Arc;
+
+    use deepinside::attribution::Runner;
+    use deepinside::evidence::{EvidenceOptions, Noise, gather};
     use deepinside::{Model, Settings, Threads};
 
-    let model = Model::built_in(Settings::default()).unwrap();
+    let model = Arc::new(Model::built_in(Settings::default()).unwrap());
     let photograph = model.load_photograph(example("coffee.png").as_ref()).unwrap();
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(2).unwrap());
     let [plain, mean] = [None, Some(Noise { samples: 4, deviation: 0.0, seed: 0 })].map(|noise| {
         let options = EvidenceOptions { noise, ..EvidenceOptions::default() };
-        let mut gatherer = Gatherer::new(&model, options, &Threads::new(2).unwrap()).unwrap();
-        gatherer.gather(&model, &photograph, &[967]).unwrap().maps[0].data().to_vec()
+        gather(&mut runner, &photograph, &[967], &options).unwrap().maps[0].data().to_vec()
     });
     let largest = plain.iter().fold(0.0f32, |largest, number| largest.max(*number));
     assert!(largest > 0.0);

@@ -4,8 +4,10 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use deepinside::{BackwardRule, Model, ScoreRunner, Settings, Threads};
+use deepinside::attribution::{Pass, Runner};
+use deepinside::{Model, Settings, Target, Threads};
 use support::fixtures;
 
 /// A copy of a network of which all numbers lie in its file.
@@ -15,13 +17,15 @@ fn copied(folder: &Path, fixture: &str) -> std::path::PathBuf {
     path
 }
 
-fn scores(model: &Model) -> Result<Vec<f32>, String> {
-    let threads = Threads::new(1).unwrap();
-    let mut runner =
-        ScoreRunner::new(model, Some(BackwardRule::Gradient), &threads).map_err(|e| e.to_string())?;
-    let length = runner.input_shape().iter().product();
+fn runner(model: Model) -> Runner {
+    Runner::new(Arc::new(model), Threads::new(1).unwrap())
+}
+
+fn scores(runner: &mut Runner) -> Result<Vec<f32>, String> {
+    let model = runner.model();
+    let length = model.graph.value(model.input).shape.elements();
     let input: Vec<f32> = (0..length).map(|at: usize| (at * 37 % 101) as f32 / 101.0 - 0.5).collect();
-    Ok(runner.forward(&input).map_err(|error| error.to_string())?.scores)
+    Ok(runner.scores(&input).map_err(|error| error.to_string())?.scores)
 }
 
 /// Shortened: a bus error or scores of zero. Rewritten: the scores of other weights.
@@ -30,13 +34,13 @@ fn a_model_that_changed_after_it_was_opened_gives_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = copied(folder.path(), "onnx/residual/model.onnx");
     let whole = fs::read(&path).unwrap();
-    let expected = scores(&Model::open(&path, Settings::default()).unwrap()).unwrap();
+    let expected = scores(&mut runner(Model::open_with(&path, Settings::default()).unwrap())).unwrap();
     for left in [0, 100, whole.len() / 2, whole.len() - 1, whole.len()] {
         fs::write(&path, &whole).unwrap();
-        let model = Model::open(&path, Settings::default()).unwrap();
+        let model = Model::open_with(&path, Settings::default()).unwrap();
         // What was packed before is the model's own, and stays true.
-        let threads = Threads::new(1).unwrap();
-        let mut before = ScoreRunner::new(&model, None, &threads).unwrap();
+        let mut before = runner(model.clone());
+        before.expect(&Pass::forward(), &Target::class(0)).unwrap();
         let mut changed = whole.clone();
         changed.truncate(left);
         let middle = left / 2;
@@ -47,11 +51,9 @@ fn a_model_that_changed_after_it_was_opened_gives_an_error() {
         std::io::Write::write_all(&mut &file, &changed).unwrap();
         let later = file.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(2);
         file.set_modified(later).unwrap();
-        let error = scores(&model).expect_err("the model is another one");
+        let error = scores(&mut runner(model)).expect_err("the model is another one");
         assert!(error.contains("was changed by another program while it was in use"), "{left}: {error}");
-        let length = before.input_shape().iter().product();
-        let input: Vec<f32> = (0..length).map(|at: usize| (at * 37 % 101) as f32 / 101.0 - 0.5).collect();
-        assert_eq!(before.forward(&input).unwrap().scores, expected, "{left}");
+        assert_eq!(scores(&mut before).unwrap(), expected, "{left}");
     }
 }
 
@@ -60,10 +62,10 @@ fn a_model_that_changed_after_it_was_opened_gives_an_error() {
 fn a_model_that_is_replaced_by_renaming_stays_the_one_that_was_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = copied(folder.path(), "onnx/residual/model.onnx");
-    let model = Model::open(&path, Settings::default()).unwrap();
-    let expected = scores(&model).unwrap();
+    let model = Model::open_with(&path, Settings::default()).unwrap();
+    let expected = scores(&mut runner(model.clone())).unwrap();
     let other = folder.path().join("other");
     fs::write(&other, b"another file").unwrap();
     fs::rename(&other, &path).unwrap();
-    assert_eq!(scores(&model).unwrap(), expected);
+    assert_eq!(scores(&mut runner(model)).unwrap(), expected);
 }

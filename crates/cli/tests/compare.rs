@@ -3,7 +3,9 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use deepinside::attribution::Runner;
 use deepinside::compare::{Position, RULES, Unit, operators, unit_gradient};
 use deepinside::vision::{Colour, Picture, npy, photograph};
 use deepinside::{BackwardRule, Model, Settings, Threads};
@@ -12,7 +14,11 @@ use support::{deepinside, fixtures, json, stderr, stdout};
 fn golden(name: &str) -> Model {
     let folder = fixtures().join("goldens").join(name);
     let settings = Settings { weights: Some(folder.join("weights.caffemodel")), ..Settings::default() };
-    Model::open(&folder.join("model.prototxt"), settings).unwrap()
+    Model::open_with(&folder.join("model.prototxt"), settings).unwrap()
+}
+
+fn runner(model: &Model) -> Runner {
+    Runner::new(Arc::new(model.clone()), Threads::new(2).unwrap())
 }
 
 fn picture(name: &str) -> Vec<f32> {
@@ -39,11 +45,10 @@ const SMALL_PICTURE: [f32; 12] = [0.0, 0.0, 0.0, 0.0, 1.0, 0.25, 0.0, 2.0, 9.0, 
 
 fn small_gradient(after: &str, position: Position, rule: BackwardRule) -> Vec<f32> {
     let folder = tempfile::tempdir().unwrap();
-    let model = Model::open(&small_network(folder.path(), after), Settings::default()).unwrap();
+    let model = Model::open_with(&small_network(folder.path(), after), Settings::default()).unwrap();
     let layer = if position == Position::Mean { "pool" } else { "after" };
     let unit = Unit::of_layer(&model, layer, 1, position).unwrap();
-    let threads = Threads::new(1).unwrap();
-    let found = unit_gradient(&model, &SMALL_PICTURE, &unit, rule, &threads).unwrap();
+    let found = unit_gradient(&mut runner(&model), &SMALL_PICTURE, &unit, rule).unwrap();
     assert!(
         found.gradient.data()[..4].iter().chain(&found.gradient.data()[8..]).all(|&number| number == 0.0)
     );
@@ -82,8 +87,8 @@ fn a_unit_s_gradient_is_that_of_caffe() {
         let (layer, channel) = (seed["blob"].as_str().unwrap(), seed["flat_index"].as_u64().unwrap());
         let model = golden(name);
         let unit = Unit::of_layer(&model, layer, channel as usize, Position::Strongest).unwrap();
-        let threads = Threads::new(2).unwrap();
-        let found = unit_gradient(&model, &picture(name), &unit, BackwardRule::Gradient, &threads).unwrap();
+        let found =
+            unit_gradient(&mut runner(&model), &picture(name), &unit, BackwardRule::Gradient).unwrap();
         let expected = folder.join("diff_data.npy");
         let out = tempfile::tempdir().unwrap();
         let file = out.path().join("found.npy");
@@ -126,8 +131,8 @@ fn units_that_do_not_exist_are_refused_with_what_there_is() {
     assert!(refused("conv1", 0, Position::At(vec![15, 0])).contains("15,0 lies outside"));
     assert!(refused("fc8", 0, Position::At(vec![0, 0])).contains("0 indices; found 2"));
     let unit = Unit::of_layer(&model, "data", 0, Position::Strongest).unwrap();
-    let threads = Threads::new(1).unwrap();
-    let error = unit_gradient(&model, &picture("mini_caffenet"), &unit, BackwardRule::Gradient, &threads);
+    let picture = picture("mini_caffenet");
+    let error = unit_gradient(&mut runner(&model), &picture, &unit, BackwardRule::Gradient);
     assert!(error.unwrap_err().to_string().contains("not computed from the picture"));
     assert!(Unit::class(&model, 10).is_err());
 }

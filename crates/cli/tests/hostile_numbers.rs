@@ -102,7 +102,9 @@ fn scores_that_are_not_finite_are_no_result() {
 #[test]
 fn gradients_that_are_not_finite_are_no_result() {
     let of_scores = ["classify", "evaluate"];
-    for command in COMMANDS.into_iter().filter(|command| !of_scores.contains(&command[0])) {
+    // Between the layer whose map it is and the score the gradient is finite.
+    let of_a_layer = |command: &[&str]| command.contains(&"grad-cam");
+    for command in COMMANDS.into_iter().filter(|own| !of_scores.contains(&own[0]) && !of_a_layer(own)) {
         let folder = workshop();
         let output = run(folder.path(), &[command, &["-m", &network("infinite_gradient.onnx")]].concat());
         let said = format!("{}{}", stderr(&output), String::from_utf8_lossy(&output.stdout));

@@ -10,9 +10,11 @@
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
 use std::path::Path;
+use std::sync::Arc;
 
+use deepinside::attribution::Runner;
 use deepinside::evaluation::ground_truth;
-use deepinside::evidence::Gatherer;
+use deepinside::evidence::gather;
 use deepinside::localise::{Method, choose};
 use deepinside::outline::{OutlineOptions, outline};
 use deepinside::vision::annotate;
@@ -21,13 +23,13 @@ use deepinside::{Model, Settings, Threads};
 
 fn main() -> deepinside::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let model = match arguments.get(1) {
-        Some(path) if path != "built-in" => Model::open(Path::new(path), Settings::default())?,
+    let model = Arc::new(match arguments.get(1) {
+        Some(path) if path != "built-in" => Model::open_with(Path::new(path), Settings::default())?,
         _ => Model::built_in(Settings::default())?,
-    };
+    });
     let truths = ground_truth(Path::new(&arguments[0]), None, &model)?.objects;
     let method = Method::named("default")?;
-    let mut gatherer = Gatherer::new(&model, method.evidence.clone(), &Threads::new(0)?)?;
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(0)?);
     let base = OutlineOptions::default();
     let cut = |clamped, refinements| CutOptions { clamped, refinements, ..base.cut };
     let variants = [
@@ -43,7 +45,7 @@ fn main() -> deepinside::Result<()> {
     for truth in &truths {
         let photograph = model.load_photograph(&truth.file)?;
         let (height, width) = (photograph.height(), photograph.width());
-        let evidence = gatherer.gather(&model, &photograph, &[truth.class_index])?;
+        let evidence = gather(&mut runner, &photograph, &[truth.class_index], &method.evidence)?;
         let map = &evidence.maps[0];
         let choice = choose(&photograph, map, &evidence.seen, &method)?;
         let mean = map.data().iter().map(|&number| f64::from(number)).sum::<f64>() / map.data().len() as f64;

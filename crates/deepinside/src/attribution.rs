@@ -6,10 +6,10 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use deepinside::attribution::{Choices, Runner, method};
-//! use deepinside::{Model, Settings, Target, Threads};
+//! use deepinside::{Model, Target, Threads};
 //!
 //! # fn main() -> deepinside::Result<()> {
-//! let model = Arc::new(Model::open("resnet50.onnx".as_ref(), Settings::default())?);
+//! let model = Arc::new(Model::open("resnet50.onnx")?);
 //! let photograph = model.load_photograph("cat.jpg".as_ref())?;
 //! let input = model.input_of(&photograph, model.crop)?;
 //! let mut runner = Runner::new(Arc::clone(&model), Threads::new(0)?);
@@ -40,6 +40,12 @@ use crate::{Model, Result, Target};
 
 /// A way to attribute.
 pub trait Method: fmt::Debug + Send + Sync {
+    /// The kind of pass that the method makes of the input itself, if there is one: prepared first ([`Runner::expect`]), it also serves
+    /// the choice of the target, and the input goes forward once.
+    fn pass(&self, _model: &Model) -> Option<Pass> {
+        None
+    }
+
     /// How much each part of the input, or of a layer, contributes to the target. `input` is what the network reads, `C × H × W`.
     ///
     /// # Errors
@@ -147,6 +153,10 @@ impl Entry {
 struct Noted(Box<dyn Method>);
 
 impl Method for Noted {
+    fn pass(&self, model: &Model) -> Option<Pass> {
+        self.0.pass(model)
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         Ok(noted(self.0.attribute(runner, input, target)?))
     }

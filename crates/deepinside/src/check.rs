@@ -7,14 +7,15 @@ mod finite_difference;
 mod operators;
 mod repetition;
 
-use deepinside_engine::Threads;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use self::finite_difference::{STEPS, along, difference, norm, product, share};
 pub use self::operators::CheckedOperator;
+use crate::attribution::Runner;
 use crate::classify::predictions;
 use crate::random::Random;
-use crate::runner::ScoreRunner;
 use crate::{BackwardRule, Error, Model, Result, benchmark};
 
 /// How far one operator's gradient may be from finite differences, relatively. What single precision, and rectifiers that switch
@@ -94,18 +95,18 @@ impl Report {
     }
 }
 
-/// Checks a network on one picture, given as `C × H × W` numbers (a made-up one where there is none); `seed` draws the directions of
+/// Checks the network of a runner on one picture, given as `C × H × W` numbers (a made-up one where there is none); `seed` draws the directions of
 /// the finite differences.
 ///
 /// Takes about as long as fifty passes forward and backward, and keeps all activations at once.
 ///
 /// # Errors
 /// When the picture has another size or a layer cannot be computed. What is wrong with results is no error but a failed check.
-pub fn check(model: &Model, picture: Option<&[f32]>, seed: u64, threads: &Threads) -> Result<Report> {
+pub fn check(runner: &mut Runner, picture: Option<&[f32]>, seed: u64) -> Result<Report> {
+    let (model, threads) = (&*Arc::clone(runner.model()), &runner.threads().clone());
     let picture = picture.map_or_else(|| benchmark::picture(model), <[f32]>::to_vec);
     let picture = &picture[..];
-    let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), threads)?;
-    let best = match runner.forward(picture) {
+    let best = match runner.scores(picture) {
         Ok(scores) => {
             let best = predictions(model, &scores, 1).into_iter().next();
             Ok(best.ok_or_else(|| Error::Model("the network has no class".to_owned()))?)
@@ -114,7 +115,8 @@ pub fn check(model: &Model, picture: Option<&[f32]>, seed: u64, threads: &Thread
         Err(error) => return Err(error),
     };
     let class = best.as_ref().map_or(0, |best| best.index);
-    let once = repetition::Pass::of(&mut runner, picture, class)?;
+    let mut session = repetition::prepared(model, 1, threads)?;
+    let once = repetition::Pass::of(&mut session, model, picture, class)?;
     let activations = operators::Activations::of(model, picture, threads)?;
     let mut checks = vec![finite(model, &activations, best.as_ref().err(), &once.gradient)];
     let mut operators = Vec::new();
@@ -130,14 +132,14 @@ pub fn check(model: &Model, picture: Option<&[f32]>, seed: u64, threads: &Thread
         operators = found;
         checks.push(operators::summary(&operators));
         checks.push(chain(&once.gradient, &chained, operators.len()));
-        checks.push(network(&mut runner, picture, class, &once.gradient)?);
+        checks.push(network(runner, picture, class, &once.gradient)?);
         checks.push(repetition::batch(model, picture, class, &once, threads)?);
     } else {
         let why = "what is not finite cannot be compared";
         checks.extend(["operators", "chain", "network", "batch"].map(|name| Check::skipped(name, why)));
     }
     checks.push(repetition::threads(model, picture, class, &once, threads)?);
-    checks.push(repetition::again(&mut runner, picture, class, &once)?);
+    checks.push(repetition::again(&mut session, model, picture, class, &once)?);
     let best = best.ok();
     Ok(Report {
         class: best.as_ref().map(|best| best.index),
@@ -206,7 +208,7 @@ fn distance(error: f64) -> String {
 }
 
 /// The whole network's gradient against finite differences of its score along that gradient.
-fn network(runner: &mut ScoreRunner, picture: &[f32], class: usize, gradient: &[f32]) -> Result<Check> {
+fn network(runner: &mut Runner, picture: &[f32], class: usize, gradient: &[f32]) -> Result<Check> {
     let length = norm(gradient);
     if length == 0.0 || !length.is_finite() {
         return Ok(Check::skipped(
@@ -214,8 +216,7 @@ fn network(runner: &mut ScoreRunner, picture: &[f32], class: usize, gradient: &[
             "the gradient is zero or no number, so there is no direction to go in",
         ));
     }
-    let mut score =
-        |picture: &[f32]| -> Result<f64> { Ok(f64::from(runner.forward(picture)?.scores[class])) };
+    let mut score = |picture: &[f32]| -> Result<f64> { Ok(f64::from(runner.scores(picture)?.scores[class])) };
     let mut least = f64::INFINITY;
     for step in STEPS {
         let (plus, minus, moved) = along(picture, gradient, step);

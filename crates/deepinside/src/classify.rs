@@ -1,9 +1,6 @@
 //! What a network sees in a photograph.
 
-use deepinside_vision::Photograph;
-
-use crate::runner::Scores;
-use crate::{Model, Result};
+use crate::{Model, Scores, Target};
 
 /// One class that a network names.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -31,19 +28,6 @@ pub struct Classification {
 }
 
 impl Classification {
-    /// Classifies a photograph; `forward` runs the model's network on one picture of `C × H × W` numbers.
-    ///
-    /// # Errors
-    /// When the photograph does not fit, and those of `forward`.
-    pub fn of(
-        model: &Model,
-        photograph: &Photograph,
-        forward: impl FnOnce(&[f32]) -> Result<Scores>,
-    ) -> Result<Self> {
-        let input = model.inputs(photograph, &[model.crop])?;
-        Ok(Self::from_scores(forward(input.data())?))
-    }
-
     /// From the scores of the model's own crop, where they are there.
     pub fn from_scores(scores: Scores) -> Self {
         Self { scores }
@@ -52,6 +36,11 @@ impl Classification {
     /// The most probable classes, the best first.
     pub fn top(&self, model: &Model, count: usize) -> Vec<Prediction> {
         predictions(model, &self.scores, count)
+    }
+
+    /// The score of the most probable class: what is explained where nothing is named.
+    pub fn target(&self, model: &Model) -> Target {
+        Target::class(self.top(model, 1).first().map_or(0, |best| best.index))
     }
 
     /// How many classes are more probable than this one.

@@ -8,16 +8,18 @@
 
 mod operators;
 
-use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
+use deepinside_engine::BackwardRule;
 use deepinside_graph::{Graph, Shape, ValueId};
 use deepinside_vision::normalise::{Content, Scaling, normalise};
 use deepinside_vision::{Array, ChannelOrder, Picture};
 
 pub use self::operators::{ComparedOperator, operators};
-use crate::layers::hangs_on;
+use crate::attribution::{Pass, Runner};
+use crate::layers::depends_on;
 use crate::saliency::largest_magnitude;
 use crate::score::no_such_value;
-use crate::{Error, Model, Result, expect_finite};
+use crate::target::{Index, Reduction, Term};
+use crate::{Error, Model, Result, Target, expect_finite};
 
 /// The rules that are compared, the true gradient first.
 pub const RULES: [BackwardRule; 3] = [BackwardRule::Gradient, BackwardRule::DeconvNet, BackwardRule::Guided];
@@ -140,7 +142,8 @@ pub struct Located {
     pub position: Option<Vec<usize>>,
     /// The unit's activation.
     pub activation: f32,
-    target: Target,
+    /// Its place in the value, in C order without the batch axis; none for a mean.
+    element: Option<usize>,
 }
 
 /// A unit's gradient with respect to the picture.
@@ -154,91 +157,48 @@ pub struct UnitGradient {
     pub channel: Array,
 }
 
-/// Computes gradients of the units of one value: one forward pass a picture, one backward pass a unit.
-pub struct UnitRunner {
-    session: Session,
-    axes: Axes,
-    value: ValueId,
-    input: ValueId,
-    input_shape: Vec<usize>,
-}
-
-impl UnitRunner {
-    /// Prepares the part of a model that leads to `value`.
-    ///
-    /// # Errors
-    /// When the value has no channels or does not depend on the picture, or a layer cannot be computed.
-    pub fn new(model: &Model, value: ValueId, rule: BackwardRule, threads: &Threads) -> Result<Self> {
-        let axes = Axes::of(&model.graph, value)?;
-        if value == model.input || !hangs_on(&model.graph, model.input)[value.index()] {
-            return Err(Error::Option(format!(
-                "'{}' is not computed from the picture, so it has no gradient",
-                axes.name
-            )));
-        }
-        let options = PlanOptions {
-            activations: vec![value],
-            gradients: vec![model.input],
-            targets: vec![value],
-            rule,
-            ..PlanOptions::default()
-        };
-        Ok(Self {
-            session: model.session(1, &options, threads)?,
-            axes,
-            value,
-            input: model.input,
-            input_shape: model.graph.value(model.input).shape.extents().to_vec(),
-        })
-    }
-
-    /// Runs the network on one picture, given as `C × H × W` numbers.
-    ///
-    /// # Errors
-    /// When there are more or fewer numbers.
-    pub fn forward(&mut self, picture: &[f32]) -> Result<()> {
-        Ok(self.session.forward(&[(self.input, picture)])?)
-    }
-
-    /// The gradient of one unit of the value with respect to the last picture.
-    ///
-    /// # Errors
-    /// When the value has no such unit, there was no forward pass, or numbers are not finite.
-    pub fn gradient(&mut self, channel: usize, position: &Position) -> Result<UnitGradient> {
-        let unit = Unit { value: self.value, channel, position: position.clone() };
-        let activations = self.session.activation(self.value)?;
-        let name = &self.axes.name;
-        expect_finite(|| format!("the activations of '{name}'"), &activations)?;
-        let located = locate(&self.axes, &unit, &activations)?;
-        self.session.backward(&[(self.value, &located.target)])?;
-        let gradient = self.session.gradient(self.input)?;
-        expect_finite(|| format!("the gradients of channel {channel} of '{name}'"), &gradient)?;
-        let count = self.axes.positions();
-        let shape = if self.axes.spatial.is_empty() { vec![1] } else { self.axes.spatial.clone() };
-        Ok(UnitGradient {
-            unit: located,
-            gradient: Array::new(&self.input_shape[1..], gradient)?,
-            channel: Array::new(shape, activations[channel * count..][..count].to_vec())?,
-        })
-    }
-}
-
-/// The gradient of one unit with respect to one picture, given as `C × H × W` numbers. A [`UnitRunner`] does the same for many
-/// units or pictures without preparing the network anew.
+/// The gradient of one unit with respect to one picture, given as `C × H × W` numbers. Several units of one value, and several rules,
+/// take one forward pass each kind.
 ///
 /// # Errors
-/// When the unit does not exist or does not depend on the picture, the picture has another size, or a layer cannot be
-/// computed.
+/// When the unit does not exist or does not depend on the picture, the picture has another size, a layer cannot be computed, or numbers
+/// are not finite.
 pub fn unit_gradient(
-    model: &Model,
+    runner: &mut Runner,
     picture: &[f32],
     unit: &Unit,
     rule: BackwardRule,
-    threads: &Threads,
 ) -> Result<UnitGradient> {
-    let mut runner = UnitRunner::new(model, unit.value, rule, threads)?;
-    runner.forward(picture)?;
-    runner.gradient(unit.channel, &unit.position)
+    let model = runner.model().clone();
+    let (value, channel) = (unit.value, unit.channel);
+    let axes = Axes::of(&model.graph, value)?;
+    axes.check(unit)?;
+    if value == model.input || !depends_on(&model.graph, model.input)[value.index()] {
+        return Err(Error::Option(format!(
+            "'{}' is not computed from the picture, so it has no gradient",
+            axes.name
+        )));
+    }
+    let pass = Pass { activations: vec![value], ..Pass::to_input(&model, rule) };
+    let mean =
+        Target::from(Term::Elements { value, index: Index::of_channel(channel), reduction: Reduction::Mean });
+    // The strongest unit is known after the forward pass alone, which the way back then shares.
+    runner.expect(&pass, &mean)?;
+    let forward = Pass { gradients: Vec::new(), ..pass.clone() };
+    let activations = runner.one(&forward, &mean, picture, |passed| passed.activation(value))?;
+    let located = locate(&axes, unit, activations.data())?;
+    let target = match located.element {
+        None => mean,
+        Some(element) => Target::element(&model, value, element)?,
+    };
+    let gradient = runner.one(&pass, &target, picture, |passed| passed.input_gradient())?;
+    let count = axes.positions();
+    let shape = if axes.spatial.is_empty() { vec![1] } else { axes.spatial.clone() };
+    Ok(UnitGradient {
+        unit: located,
+        gradient,
+        channel: Array::new(shape, activations.data()[channel * count..][..count].to_vec())?,
+    })
 }
 
 /// Finds a unit among the activations of its value.
@@ -250,7 +210,7 @@ fn locate(axes: &Axes, unit: &Unit, activations: &[f32]) -> Result<Located> {
         Position::Mean => {
             let sum: f64 = channel.iter().map(|&number| f64::from(number)).sum();
             let activation = (sum / count as f64) as f32;
-            return Ok(Located { position: None, activation, target: Target::Class(unit.channel) });
+            return Ok(Located { position: None, activation, element: None });
         }
         Position::At(indices) => {
             indices.iter().zip(&axes.spatial).fold(0, |position, (index, extent)| position * extent + index)
@@ -260,7 +220,7 @@ fn locate(axes: &Axes, unit: &Unit, activations: &[f32]) -> Result<Located> {
     Ok(Located {
         position: Some(axes.indices(position)),
         activation: channel[position],
-        target: Target::Neuron(unit.channel * count + position),
+        element: Some(unit.channel * count + position),
     })
 }
 
@@ -370,9 +330,9 @@ mod tests {
         let unit = |position| Unit { value: value(), channel: 1, position };
         let found = locate(&axes, &unit(Position::Strongest), &activations).unwrap();
         assert_eq!((found.position, found.activation), (Some(vec![1, 2]), 9.0));
-        assert_eq!(found.target, Target::Neuron(18));
+        assert_eq!(found.element, Some(18));
         let found = locate(&axes, &unit(Position::At(vec![2, 3])), &activations).unwrap();
-        assert_eq!((found.activation, found.target), (0.5, Target::Neuron(23)));
+        assert_eq!((found.activation, found.element), (0.5, Some(23)));
         let found = locate(&axes, &unit(Position::Mean), &activations).unwrap();
         assert_eq!((found.position, found.activation), (None, ((11.0 * 0.5 + 9.0) / 12.0) as f32));
         for outside in [vec![3, 0], vec![0, 4], vec![0], vec![0, 0, 0]] {

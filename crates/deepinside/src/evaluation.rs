@@ -10,6 +10,7 @@ pub mod details;
 mod ground_truth;
 mod rate;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use deepinside_vision::Photograph;
@@ -21,10 +22,11 @@ use self::box_accuracy::{OVERLAPS, best_accuracy, overlaps_by_threshold};
 pub use self::details::{Details, Key, Keyed, Settings};
 pub use self::ground_truth::{GroundTruth, TrueObject, expect_boxes, ground_truth};
 pub use self::rate::Rate;
+use crate::attribution::Runner;
 use crate::classify::{mean_scores, predictions};
-use crate::evidence::Gatherer;
+use crate::evidence::gather;
 use crate::localise::{Method, choose};
-use crate::{Error, Model, Result, ScoreRunner, Threads};
+use crate::{Error, Model, Result};
 
 /// The overlap from which a box is right.
 const RIGHT: f64 = 0.5;
@@ -104,14 +106,14 @@ pub fn photograph_of(object: &TrueObject, model: &Model) -> Result<Photograph> {
 /// # Errors
 /// When the picture cannot be read or the class does not exist.
 pub fn localise_true_class(
-    model: &Model,
-    gatherer: &mut Gatherer,
+    runner: &mut Runner,
     method: &Method,
     object: &TrueObject,
 ) -> Result<PictureResult> {
-    let photograph = photograph_of(object, model)?;
+    let model = Arc::clone(runner.model());
+    let photograph = photograph_of(object, &model)?;
     let start = Instant::now();
-    let evidence = gatherer.gather(model, &photograph, &[object.class_index])?;
+    let evidence = gather(runner, &photograph, &[object.class_index], &method.evidence)?;
     let Some(map) = evidence.maps.first() else {
         return Err(Error::Option("no map was made".to_owned()));
     };
@@ -131,10 +133,10 @@ pub fn localise_true_class(
         truth.iter().map(to).fold(f64::INFINITY, f64::min)
     };
     // Not timed: the box of a class that is given needs no such pass.
-    let classification = gatherer.classify(model, &photograph)?;
+    let classification = runner.classify(&photograph)?;
     Ok(PictureResult {
         key: Key { file: object.file.clone(), class_index: object.class_index, digest: String::new() },
-        rank: classification.rank(model, object.class_index),
+        rank: classification.rank(&model, object.class_index),
         bounds,
         overlap: overlap(bounds),
         centred_overlap: overlap([0.15 * width, 0.125 * height, 0.85 * width, 0.875 * height]),
@@ -156,22 +158,19 @@ pub fn localise_true_class(
 /// # Errors
 /// When a picture cannot be read or its class does not exist.
 pub fn localise_all(
-    model: &Model,
+    runner: &mut Runner,
     method: &Method,
     objects: &[TrueObject],
-    threads: &Threads,
     mut details: Option<&mut Details<PictureResult>>,
     mut each: impl FnMut(),
 ) -> Result<Vec<PictureResult>> {
-    let mut gatherer = Gatherer::new(model, method.evidence.clone(), threads)?;
     let mut results = Vec::new();
     for object in objects {
         let key = key(object, details.is_some())?;
         let result = match details.as_mut().and_then(|details| details.take(&key)) {
             Some(known) => known,
             None => {
-                let result =
-                    PictureResult { key, ..localise_true_class(model, &mut gatherer, method, object)? };
+                let result = PictureResult { key, ..localise_true_class(runner, method, object)? };
                 if let Some(details) = details.as_mut() {
                     details.add(&result)?;
                 }
@@ -280,14 +279,13 @@ impl Keyed for ClassResult {
 /// # Errors
 /// When a picture cannot be read or a crop does not fit.
 pub fn classify_all(
-    model: &Model,
+    runner: &mut Runner,
     crops: &[deepinside_vision::Crop],
     objects: &[TrueObject],
-    threads: &Threads,
     mut details: Option<&mut Details<ClassResult>>,
     mut each: impl FnMut(),
 ) -> Result<Vec<ClassResult>> {
-    let mut runner = ScoreRunner::new(model, None, threads)?;
+    let model = Arc::clone(runner.model());
     let mut results = Vec::new();
     for object in objects {
         let key = key(object, details.is_some())?;
@@ -296,15 +294,15 @@ pub fn classify_all(
             each();
             continue;
         }
-        let photograph = photograph_of(object, model)?;
+        let photograph = photograph_of(object, &model)?;
         let start = Instant::now();
         let inputs = model.inputs(&photograph, crops)?;
         let size = inputs.shape()[1..].iter().product::<usize>().max(1);
-        let scores = inputs.data().chunks_exact(size).map(|input| runner.forward(input));
+        let scores = inputs.data().chunks_exact(size).map(|input| runner.scores(input));
         let scores = scores.collect::<Result<Vec<_>>>()?;
         let scores =
             mean_scores(&scores).ok_or_else(|| Error::Option("at least one crop is needed".to_owned()))?;
-        let order = predictions(model, &scores, scores.scores.len());
+        let order = predictions(&model, &scores, scores.scores.len());
         let result = ClassResult {
             key,
             rank: order.iter().take_while(|prediction| prediction.index != object.class_index).count(),

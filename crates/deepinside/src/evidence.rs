@@ -1,15 +1,17 @@
 //! Class saliency in the photograph's own frame: from one crop or many, smoothed, for several classes at once.
 
-use crate::class_activation::Layers;
-use crate::classify::{Classification, mean_scores};
-use crate::saliency::Wanted;
-use crate::source::{Source, add};
-use crate::{BackwardRule, Error, Interrupt, Model, Result, Scores, expect_finite};
-use deepinside_engine::Threads;
+mod source;
+
 use deepinside_vision::crops::Region;
 use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::{Array, Crop, Photograph, blur, unseen};
 use rayon::prelude::*;
+
+use self::source::{Source, add};
+use crate::attribution::Runner;
+use crate::classify::{Classification, mean_scores};
+use crate::saliency::Wanted;
+use crate::{BackwardRule, Error, Model, Result, Scores, Target, expect_finite};
 
 pub use crate::evidence_options::{EvidenceOptions, Noise};
 
@@ -37,172 +39,113 @@ impl Evidence {
     }
 }
 
-/// Gathers evidence with one prepared network.
-pub struct Gatherer {
-    sources: Vec<Source>,
-    options: EvidenceOptions,
-    threads: Threads,
-    /// How many numbers of maps are gathered at the same time.
-    together: usize,
-    /// What was left out, in a sentence.
-    left_out: Option<String>,
+/// Gathers the maps of some classes; every crop's forward pass serves all of them.
+///
+/// # Errors
+/// When a crop does not fit, a class does not exist, the network has no such layers, numbers are not finite, the runner was interrupted,
+/// or as [`EvidenceOptions::check`].
+pub fn gather(
+    runner: &mut Runner,
+    photograph: &Photograph,
+    classes: &[usize],
+    options: &EvidenceOptions,
+) -> Result<Evidence> {
+    options.check()?;
+    let seen = Seen::new(runner.model(), photograph, &options.crops)?;
+    gather_seen(runner, &seen, classes, options, TOGETHER)
 }
 
-impl Gatherer {
-    /// Prepares a model.
-    ///
-    /// # Errors
-    /// When a layer cannot be computed, or as [`EvidenceOptions::check`].
-    pub fn new(model: &Model, options: EvidenceOptions, threads: &Threads) -> Result<Self> {
-        options.check()?;
-        let mut left_out = None;
-        let mut layers = match &options.activations {
-            None => Vec::new(),
-            Some(activations) => match activations.values(model) {
-                // No layers were named, and there are other maps to go by.
-                Err(error)
-                    if !options.rules.is_empty() && !matches!(activations.layers, Layers::Named(_)) =>
-                {
-                    left_out = Some(format!("{error}; they are left out"));
-                    Vec::new()
+/// What a model says of a photograph by its own crop, and the maps of the classes that are wanted. Where maps are of that crop alone, it
+/// does not go forward again.
+///
+/// # Errors
+/// As [`gather`].
+pub fn gather_wanted(
+    runner: &mut Runner,
+    photograph: &Photograph,
+    wanted: &Wanted,
+    options: &EvidenceOptions,
+) -> Result<(Classification, Evidence)> {
+    options.check()?;
+    if let Some(source) = sources(runner.model(), options)?.first() {
+        source.expect(runner)?;
+    }
+    let classification = runner.classify(photograph)?;
+    let classes = wanted.of(runner.model(), &classification);
+    Ok((classification, gather(runner, photograph, &classes, options)?))
+}
+
+/// The kinds of passes that options ask for.
+fn sources(model: &Model, options: &EvidenceOptions) -> Result<Vec<Source>> {
+    let mut layers = options.layers(model)?;
+    let mut sources = Vec::new();
+    for &rule in &options.rules {
+        // Class activation maps are of the true gradient, which may be there anyway.
+        let layers = if rule == BackwardRule::Gradient { std::mem::take(&mut layers) } else { Vec::new() };
+        sources.push(Source { rule, layers, reads_input: true });
+    }
+    if !layers.is_empty() {
+        sources.push(Source { rule: BackwardRule::Gradient, layers, reads_input: false });
+    }
+    Ok(sources)
+}
+
+/// Gathers so many numbers of maps at the same time.
+fn gather_seen(
+    runner: &mut Runner,
+    seen: &Seen,
+    classes: &[usize],
+    options: &EvidenceOptions,
+    together: usize,
+) -> Result<Evidence> {
+    let targets = classes.iter().map(|&class| Target::of_classes(runner.model(), class, options.minus));
+    let targets: Vec<Target> = targets.collect::<Result<_>>()?;
+    let [height, width] = seen.size;
+    let mut scores = Vec::new();
+    // Per class the logarithm of the product of the maps.
+    let mut products = vec![vec![0.0f32; height * width]; classes.len()];
+    let pixels = unseen::seen_in(&seen.regions, height, width)?;
+    let (mut factors, mut gradients) = (0, Vec::new());
+    for (first, source) in sources(runner.model(), options)?.iter().enumerate() {
+        let of_input = usize::from(source.reads_input);
+        factors += of_input + usize::from(source.maps() > of_input);
+        let together = (together / (source.maps() * height * width).max(1)).clamp(1, classes.len().max(1));
+        for start in (0..classes.len().max(1)).step_by(together) {
+            let chunk = start..classes.len().min(start + together);
+            let found = framed(runner, source, seen, &targets[chunk.clone()], options)?;
+            if first == 0 {
+                gradients.extend(found.gradients);
+            }
+            if start == 0 {
+                scores.extend(found.scores);
+            }
+            for (product, maps) in products[chunk].iter_mut().zip(found.maps) {
+                let (of_input, of_layers) = maps.split_at(of_input);
+                for map in of_input {
+                    multiply(product, map.iter().copied());
                 }
-                values => values?,
-            },
-        };
-        let source = |rule, layers, reads_input| Source::new(model, rule, layers, reads_input, threads);
-        let mut sources = Vec::new();
-        for &rule in &options.rules {
-            // Class activation maps are of the true gradient, which may be there anyway.
-            let shared =
-                if rule == BackwardRule::Gradient { std::mem::take(&mut layers) } else { Vec::new() };
-            sources.push(source(rule, shared, true)?);
-        }
-        if !layers.is_empty() {
-            sources.push(source(BackwardRule::Gradient, layers, false)?);
-        }
-        Ok(Self { sources, options, threads: threads.clone(), together: TOGETHER, left_out })
-    }
-
-    /// What was left out because the network has no such layers, in a sentence.
-    pub fn left_out(&self) -> Option<&str> {
-        self.left_out.as_deref()
-    }
-
-    /// The same prepared network with other crops, noise or smoothing.
-    ///
-    /// # Errors
-    /// When the options ask for other rules or layers than the network was prepared for, or as [`EvidenceOptions::check`].
-    pub fn set_options(&mut self, options: EvidenceOptions) -> Result<()> {
-        options.check()?;
-        if options.rules != self.options.rules || options.activations != self.options.activations {
-            return Err(Error::Option(format!(
-                "the network was prepared for the rules {:?} and its layers; found {:?}",
-                self.options.rules, options.rules
-            )));
-        }
-        self.options = options;
-        Ok(())
-    }
-
-    /// From now on every pass checks this interrupt.
-    pub fn set_interrupt(&mut self, interrupt: &Interrupt) {
-        self.sources.iter_mut().for_each(|source| source.set_interrupt(interrupt));
-    }
-
-    /// # Errors
-    /// [`crate::Error::Interrupted`] when it was asked to stop.
-    pub(crate) fn check_interrupt(&self) -> Result<()> {
-        self.sources.iter().try_for_each(Source::check_interrupt)
-    }
-
-    /// What the model says of a photograph by its own crop. Where maps are then gathered of that crop alone, it does not go
-    /// forward again.
-    ///
-    /// # Errors
-    /// When the crop does not fit.
-    pub fn classify(&mut self, model: &Model, photograph: &Photograph) -> Result<Classification> {
-        let source = self.sources.first_mut();
-        let source = source.ok_or_else(|| Error::Option("saliency needs a rule or a layer".to_owned()))?;
-        Classification::of(model, photograph, |input| source.score(input))
-    }
-
-    /// The maps of the classes that are wanted, the most probable ones by what the model says of its own crop.
-    ///
-    /// # Errors
-    /// As [`Gatherer::gather`].
-    pub fn gather_wanted(
-        &mut self,
-        model: &Model,
-        photograph: &Photograph,
-        wanted: &Wanted,
-    ) -> Result<(Classification, Evidence)> {
-        let classification = self.classify(model, photograph)?;
-        let classes = wanted.among(&classification.top(model, usize::MAX));
-        Ok((classification, self.gather(model, photograph, &classes)?))
-    }
-
-    /// The maps of some classes; every crop's forward pass serves all of them.
-    ///
-    /// # Errors
-    /// When a crop does not fit or a class does not exist.
-    pub fn gather(&mut self, model: &Model, photograph: &Photograph, classes: &[usize]) -> Result<Evidence> {
-        let seen = Seen::new(model, photograph, &self.options.crops)?;
-        self.gather_seen(model, &seen, classes)
-    }
-
-    fn gather_seen(&mut self, model: &Model, seen: &Seen, classes: &[usize]) -> Result<Evidence> {
-        let mut asked = classes.iter().chain(&self.options.minus);
-        if let Some(&index) = asked.find(|class| **class >= model.score.classes) {
-            return Err(Error::ClassOutOfRange { index, classes: model.score.classes });
-        }
-        let [height, width] = seen.size;
-        let mut scores = Vec::new();
-        // Per class the logarithm of the product of the maps.
-        let mut products = vec![vec![0.0f32; height * width]; classes.len()];
-        let pixels = unseen::seen_in(&seen.regions, height, width)?;
-        let (mut factors, mut gradients) = (0, Vec::new());
-        for (first, source) in self.sources.iter_mut().enumerate() {
-            let of_input = usize::from(source.reads_input());
-            factors += of_input + usize::from(source.maps() > of_input);
-            let together =
-                (self.together / (source.maps() * height * width).max(1)).clamp(1, classes.len().max(1));
-            for start in (0..classes.len().max(1)).step_by(together) {
-                let chunk = start..classes.len().min(start + together);
-                let found = framed(source, seen, &classes[chunk.clone()], &self.options, &self.threads)?;
-                if first == 0 {
-                    gradients.extend(found.gradients);
-                }
-                if start == 0 {
-                    scores.extend(found.scores);
-                }
-                for (product, maps) in products[chunk].iter_mut().zip(found.maps) {
-                    let (of_input, of_layers) = maps.split_at(of_input);
-                    for map in of_input {
-                        multiply(product, map.iter().copied());
-                    }
-                    if !of_layers.is_empty() {
-                        multiply(product, sum_of_shares(of_layers).into_iter());
-                    }
+                if !of_layers.is_empty() {
+                    multiply(product, sum_of_shares(of_layers).into_iter());
                 }
             }
         }
-        let count = factors as f32;
-        let deviation = self.options.smoothing * height.max(width) as f64;
-        let smoother = Smoother::new(&pixels, [height, width], deviation)?;
-        let map = |product: Vec<f32>| -> Result<Array> {
-            let numbers: Vec<f32> = product.iter().map(|number| (number / count).exp()).collect();
-            // Numbers that are none would be hidden by what follows.
-            expect_finite(|| "the numbers of the map".to_owned(), &numbers)?;
-            smoother.smoothed(&Array::new([height, width], numbers)?)
-        };
-        Ok(Evidence {
-            scores: mean(&scores)?,
-            classes: classes.to_vec(),
-            maps: products.into_iter().map(map).collect::<Result<_>>()?,
-            gradients,
-            seen: pixels,
-        })
     }
+    let count = factors as f32;
+    let deviation = options.smoothing * height.max(width) as f64;
+    let smoother = Smoother::new(&pixels, [height, width], deviation)?;
+    let map = |product: Vec<f32>| -> Result<Array> {
+        let numbers: Vec<f32> = product.iter().map(|number| (number / count).exp()).collect();
+        // Numbers that are none would be hidden by what follows.
+        expect_finite(|| "the numbers of the map".to_owned(), &numbers)?;
+        smoother.smoothed(&Array::new([height, width], numbers)?)
+    };
+    Ok(Evidence {
+        scores: mean(&scores)?,
+        classes: classes.to_vec(),
+        maps: products.into_iter().map(map).collect::<Result<_>>()?,
+        gradients,
+        seen: pixels,
+    })
 }
 
 /// Smooths maps by what was seen of them: pixels that no crop reaches take no part, where they would darken the others, and stay 0.
@@ -274,19 +217,20 @@ struct Framed {
 
 /// One source's maps of some classes in the photograph's frame, averaged over the crops that cover each pixel.
 fn framed(
-    source: &mut Source,
+    runner: &mut Runner,
+    source: &Source,
     seen: &Seen,
-    classes: &[usize],
+    targets: &[Target],
     options: &EvidenceOptions,
-    threads: &Threads,
 ) -> Result<Framed> {
     let [height, width] = seen.size;
-    let mut sums = vec![vec![vec![0.0f32; height * width]; source.maps()]; classes.len()];
+    let threads = runner.threads().clone();
+    let mut sums = vec![vec![vec![0.0f32; height * width]; source.maps()]; targets.len()];
     let mut counts = vec![0.0f32; height * width];
     let inputs: Vec<&[f32]> = seen.inputs().collect();
-    let mut gradients = vec![Vec::new(); if options.keeps_gradients { classes.len() } else { 0 }];
+    let mut gradients = vec![Vec::new(); if options.keeps_gradients { targets.len() } else { 0 }];
     let mut shape = Vec::new();
-    let scores = source.for_each(&inputs, classes, options, |crop, maps, own| {
+    let scores = source.for_each(runner, &inputs, targets, options, |crop, maps, own| {
         for (all, own) in gradients.iter_mut().zip(own) {
             shape = own.shape().to_vec();
             all.extend_from_slice(own.data());
@@ -308,7 +252,7 @@ fn framed(
         }
     }
     let with_crops = |numbers| Ok(Array::new([&[inputs.len()], &shape[..]].concat(), numbers)?);
-    let is_read = source.reads_input();
+    let is_read = source.reads_input;
     let gradients =
         gradients.into_iter().filter(|_| is_read).map(with_crops).collect::<Result<Vec<Array>>>()?;
     Ok(Framed { scores, maps: sums, gradients })
@@ -353,7 +297,9 @@ fn mean(scores: &[Scores]) -> Result<Scores> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Settings;
+    use std::sync::Arc;
+
+    use crate::Threads;
     use crate::class_activation::{ActivationMap, Layers, Weighting};
 
     /// A Gaussian that counted the pixels that no crop reaches as zeros would darken the border of what was seen, and leak out of it.
@@ -372,10 +318,10 @@ mod tests {
     #[test]
     fn classes_that_take_turns_have_the_maps_that_they_have_together() {
         let network = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/tests/fixtures/onnx/residual/model.onnx");
-        let model = Model::open(network.as_ref(), Settings::default()).unwrap();
+        let model = Model::open(network).unwrap();
         let numbers = (0..40 * 50 * 3).map(|index| (index * 37 % 101) as f32 / 100.0).collect();
         let photograph = Photograph::new(40, 50, 3, numbers).unwrap();
-        let threads = Threads::new(2).unwrap();
+        let mut runner = Runner::new(Arc::new(model), Threads::new(2).unwrap());
         let plain = EvidenceOptions { keeps_gradients: true, ..EvidenceOptions::default() };
         let noise = Some(Noise { samples: 3, deviation: 0.1, seed: 1 });
         let activations = Some(ActivationMap { layers: Layers::Stages, weighting: Weighting::LayerCam });
@@ -385,11 +331,9 @@ mod tests {
             EvidenceOptions { noise, crops: Crop::TEN.to_vec(), ..plain.clone() },
             EvidenceOptions { rules, activations, crops: Crop::TEN.to_vec(), ..plain },
         ] {
-            let gather = |together: usize| {
-                let mut gatherer = Gatherer::new(&model, options.clone(), &threads).unwrap();
-                gatherer.together = together;
-                gatherer.gather(&model, &photograph, &[2, 0, 1]).unwrap()
-            };
+            let seen = Seen::new(runner.model(), &photograph, &options.crops).unwrap();
+            let mut gather =
+                |together: usize| gather_seen(&mut runner, &seen, &[2, 0, 1], &options, together).unwrap();
             let (all, alone) = (gather(TOGETHER), gather(1));
             assert_eq!((&all.maps, &all.gradients), (&alone.maps, &alone.gradients));
             assert_eq!((&all.scores, &all.classes), (&alone.scores, &alone.classes));

@@ -1,5 +1,6 @@
 //! How evidence is gathered.
 
+use deepinside_graph::ValueId;
 use deepinside_vision::Crop;
 use serde::{Serialize, Serializer};
 
@@ -72,6 +73,29 @@ impl EvidenceOptions {
         let gradient_is_there = self.rules.contains(&BackwardRule::Gradient);
         let sources = self.rules.len() + usize::from(self.activations.is_some() && !gradient_is_there);
         1 + sources * self.crops.len() * of_a_crop
+    }
+
+    /// The layers whose class activation maps are factors; none where the network has none that keep channels and positions apart, and
+    /// there are other maps to go by (see [`EvidenceOptions::left_out`]).
+    ///
+    /// # Errors
+    /// When the network has no such layers, and they were named or nothing else is asked for.
+    pub fn layers(&self, model: &Model) -> Result<Vec<ValueId>> {
+        let Some(activations) = &self.activations else { return Ok(Vec::new()) };
+        match activations.values(model) {
+            Err(_) if self.may_leave_out(activations) => Ok(Vec::new()),
+            values => values,
+        }
+    }
+
+    /// What is left out because the network has no such layers, in a sentence.
+    pub fn left_out(&self, model: &Model) -> Option<String> {
+        let activations = self.activations.as_ref().filter(|own| self.may_leave_out(own))?;
+        activations.values(model).err().map(|error| format!("{error}; they are left out"))
+    }
+
+    fn may_leave_out(&self, activations: &ActivationMap) -> bool {
+        !self.rules.is_empty() && !matches!(activations.layers, Layers::Named(_))
     }
 
     /// The readable map, which stands beside the paper's: guided backpropagation times LayerCAM of the last layer, the root of

@@ -4,13 +4,11 @@
 //! opinion of a network: sorted they name a class all the same, drawn they are a picture. So every score, activation and gradient
 //! that leaves the library passes [`expect_finite`]; only [`crate::trace`] shows numbers as they are, and says where they are none.
 
-use std::sync::Arc;
-
-use deepinside_engine::{Plan, PlanOptions, Session, Threads};
+use deepinside_engine::{PlanOptions, Threads};
 use deepinside_graph::{Graph, Node, ValueId};
 
-use crate::layers::{hangs_on, leads_to};
-use crate::{Error, Result};
+use crate::layers::{depends_on, leads_to};
+use crate::{Error, Model, Result};
 
 /// Expects numbers to be finite; `what` they are, in the plural, is asked for where they are not.
 ///
@@ -27,86 +25,60 @@ pub fn expect_finite(what: impl FnOnce() -> String, numbers: &[f32]) -> Result<(
     Err(Error::NotFinite { what: what(), nan, infinite, of: numbers.len(), origin: None })
 }
 
-/// Finds where numbers that are not finite begin, with another run of the network.
-pub(crate) struct Origins {
-    graph: Graph,
-    input: ValueId,
-    score: ValueId,
+/// Says of [`Error::NotFinite`] where such numbers begin for a picture, by another run of the network; other errors stay as they are.
+pub(crate) fn with_origin(error: Error, model: &Model, picture: &[f32], threads: &Threads) -> Error {
+    match error {
+        Error::NotFinite { what, nan, infinite, of, .. } => {
+            // Where that cannot be found, the error is told without it.
+            let origin = origin(model, picture, threads).ok().flatten();
+            Error::NotFinite { what, nan, infinite, of, origin }
+        }
+        other => other,
+    }
 }
 
-impl Origins {
-    /// Of the score of a network.
-    pub fn new(graph: &Graph, input: ValueId, score: ValueId) -> Self {
-        Self { graph: graph.clone(), input, score }
+/// The first value between picture and score with such numbers, in a sentence's second half.
+fn origin(model: &Model, picture: &[f32], threads: &Threads) -> Result<Option<String>> {
+    let graph = &model.graph;
+    if let Err(error) = expect_finite(|| "the picture as the network reads it".to_owned(), picture) {
+        return Ok(Some(format!("{error}: look at mean and scale")));
     }
-
-    /// The network.
-    pub fn graph(&self) -> &Graph {
-        &self.graph
-    }
-
-    /// Says of [`Error::NotFinite`] where such numbers begin for a picture; other errors stay as they are.
-    pub fn explain(&self, error: Error, picture: &[f32], threads: &Threads) -> Error {
-        match error {
-            Error::NotFinite { what, nan, infinite, of, .. } => {
-                // Where that cannot be found, the error is told without it.
-                Error::NotFinite {
-                    what,
-                    nan,
-                    infinite,
-                    of,
-                    origin: self.find(picture, threads).ok().flatten(),
-                }
-            }
-            other => other,
+    let (depends, leads) = (depends_on(graph, model.input), leads_to(graph, model.score.value));
+    let between = |value: ValueId| depends[value.index()] && leads[value.index()];
+    let values: Vec<ValueId> = graph
+        .nodes()
+        .iter()
+        .flat_map(|node| &node.outputs)
+        .copied()
+        .filter(|&value| between(value))
+        .collect();
+    let options = PlanOptions { activations: values, ..PlanOptions::default() };
+    let mut session = model.session(1, &options, threads)?;
+    session.forward(&[(model.input, picture)])?;
+    for node in graph.nodes() {
+        for &value in node.outputs.iter().filter(|&&value| between(value)) {
+            let name = &graph.value(value).name;
+            let what = || format!("'{name}' is the first value that holds such numbers");
+            let Err(Error::NotFinite { nan, infinite, of, .. }) =
+                expect_finite(what, &session.activation(value)?)
+            else {
+                continue;
+            };
+            let cause = match broken_weights(graph, node) {
+                Some(weights) => format!("its weights '{weights}' hold them"),
+                None => "its weights are finite, so the sums leave the range of single precision".to_owned(),
+            };
+            return Ok(Some(format!("{} ({} of {of}); {cause}", what(), nan + infinite)));
         }
     }
+    Ok(None)
+}
 
-    /// The first value between picture and score with such numbers, in a sentence's second half.
-    fn find(&self, picture: &[f32], threads: &Threads) -> Result<Option<String>> {
-        let graph = &self.graph;
-        if let Err(error) = expect_finite(|| "the picture as the network reads it".to_owned(), picture) {
-            return Ok(Some(format!("{error}: look at mean and scale")));
-        }
-        let (hangs, leads) = (hangs_on(graph, self.input), leads_to(graph, self.score));
-        let between = |value: ValueId| hangs[value.index()] && leads[value.index()];
-        let values: Vec<ValueId> = graph
-            .nodes()
-            .iter()
-            .flat_map(|node| &node.outputs)
-            .copied()
-            .filter(|&value| between(value))
-            .collect();
-        let options = PlanOptions { activations: values.clone(), ..PlanOptions::default() };
-        let mut session = Session::new(Arc::new(Plan::new(graph, &options)?), threads.clone())?;
-        session.forward(&[(self.input, picture)])?;
-        for node in graph.nodes() {
-            for &value in node.outputs.iter().filter(|&&value| between(value)) {
-                let name = &graph.value(value).name;
-                let what = || format!("'{name}' is the first value that holds such numbers");
-                let Err(Error::NotFinite { nan, infinite, of, .. }) =
-                    expect_finite(what, &session.activation(value)?)
-                else {
-                    continue;
-                };
-                let cause = match self.broken_weights(node) {
-                    Some(weights) => format!("its weights '{weights}' hold them"),
-                    None => {
-                        "its weights are finite, so the sums leave the range of single precision".to_owned()
-                    }
-                };
-                return Ok(Some(format!("{} ({} of {of}); {cause}", what(), nan + infinite)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The weights of a layer that are not finite.
-    fn broken_weights(&self, node: &Node) -> Option<&str> {
-        let broken = self.graph.not_finite();
-        let value = broken.iter().map(|(value, _)| *value).find(|value| node.inputs.contains(value))?;
-        Some(&self.graph.value(value).name)
-    }
+/// The weights of a layer that are not finite.
+fn broken_weights<'a>(graph: &'a Graph, node: &Node) -> Option<&'a str> {
+    let broken = graph.not_finite();
+    let value = broken.iter().map(|(value, _)| *value).find(|value| node.inputs.contains(value))?;
+    Some(&graph.value(value).name)
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Activations and gradients of every layer (Simonyan, Vedaldi, Zisserman 2013, §4, and the original project's
 //! `backprop_analysis.py`).
 
-use deepinside_engine::{BackwardRule, PlanOptions, Target, Threads};
+use deepinside_engine::BackwardRule;
 use deepinside_graph::{Graph, Op, ValueId};
 use deepinside_vision::Array;
 use deepinside_vision::grid::{tile, vis_square};
 use deepinside_vision::normalise::{Content, Scaling, normalise};
 
+use crate::attribution::{Pass, Runner};
 use crate::classify::{Prediction, prediction, predictions};
-use crate::runner::ScoreRunner;
-use crate::{Error, Model, Result, expect_finite};
+use crate::{Error, Model, Result, Target, expect_finite};
 
 /// What is computed for the layers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,41 +49,117 @@ pub struct Layers {
 /// Computes all layers for one picture, given as `C × H × W` numbers.
 ///
 /// # Errors
-/// When the class does not exist or a layer cannot be computed.
-pub fn layers(model: &Model, picture: &[f32], options: &LayersOptions, threads: &Threads) -> Result<Layers> {
-    let mut runner = ScoreRunner::new(model, None, threads)?;
-    let scores = runner.forward(picture)?;
-    let top = predictions(model, &scores, 5);
-    let class = options.class.or(top.first().map(|best| best.index)).unwrap_or_default();
-    if class >= model.score.classes {
-        return Err(Error::ClassOutOfRange { index: class, classes: model.score.classes });
-    }
-    let shown = shown_values(model);
+/// When the class does not exist, a layer cannot be computed, or numbers are not finite.
+pub fn layers(runner: &mut Runner, picture: &[f32], options: &LayersOptions) -> Result<Layers> {
+    let shown = shown_values(runner.model());
+    layers_of(runner, picture, &shown, options)
+}
+
+/// The same of some values of the network alone.
+///
+/// # Errors
+/// As [`layers`].
+pub fn layers_of(
+    runner: &mut Runner,
+    picture: &[f32],
+    values: &[ValueId],
+    options: &LayersOptions,
+) -> Result<Layers> {
+    let model = runner.model().clone();
     let gradient_of = |value: ValueId| -> ValueId {
         if options.caffe_gradients { model.shown_gradient(value) } else { value }
     };
-    let plan = PlanOptions {
-        activations: shown.clone(),
-        gradients: shown.iter().map(|&value| gradient_of(value)).collect(),
-        targets: vec![model.score.value],
+    let pass = Pass {
         rule: options.rule,
-        ..PlanOptions::default()
+        activations: values.to_vec(),
+        gradients: values.iter().map(|&value| gradient_of(value)).collect(),
+        ..Pass::default()
     };
-    let mut session = model.session(1, &plan, threads)?;
-    session.forward(&[(model.input, picture)])?;
-    session.backward(&[(model.score.value, &Target::Class(class))])?;
-    let layers = shown.into_iter().map(|value| {
-        let name = &model.graph.value(value).name;
-        let (activation, gradient) = (session.activation(value)?, session.gradient(gradient_of(value))?);
-        expect_finite(|| format!("the activations of '{name}'"), &activation)?;
-        expect_finite(|| format!("the gradients of '{name}'"), &gradient)?;
-        Ok(LayerMaps {
-            name: name.clone(),
-            activation: laid_out(model, value, activation)?,
-            gradient: laid_out(model, value, gradient)?,
-        })
-    });
-    Ok(Layers { class: prediction(model, &scores, class), top, layers: layers.collect::<Result<_>>()? })
+    runner.expect(&pass, &Target::class(0))?;
+    let scores = runner.scores(picture)?;
+    let top = predictions(&model, &scores, 5);
+    let class = options.class.or(top.first().map(|best| best.index)).unwrap_or_default();
+    let layers = runner.one(&pass, &Target::of_classes(&model, class, None)?, picture, |passed| {
+        let one = |&value: &ValueId| {
+            Ok(LayerMaps {
+                name: model.graph.value(value).name.clone(),
+                activation: passed.activation_maps(value)?,
+                // What Caffe shows under this name may be another value's gradient, of the same extents.
+                gradient: laid_out(&model, value, passed.gradient(gradient_of(value))?.into_data())?,
+            })
+        };
+        values.iter().map(one).collect::<Result<Vec<_>>>()
+    })?;
+    Ok(Layers { class: prediction(&model, &scores, class), top, layers })
+}
+
+/// What one unit of a layer reacts to.
+#[derive(Debug, Clone)]
+pub struct LayerUnit {
+    /// Its activation.
+    pub activation: f32,
+    /// Its row and column in the channel's map.
+    pub position: [usize; 2],
+    /// Its gradient with respect to the picture, `C × H × W`, in the network's own numbers.
+    pub gradient: Array,
+}
+
+/// The gradient of one unit of a layer with respect to a picture, which under the rules of DeconvNet (Zeiler and Fergus 2013) and guided
+/// backpropagation (Springenberg and others 2014) shows what the unit reacts to. Channel, row and column count in the maps of
+/// [`LayerMaps::activation`]; without row and column it is the unit with the largest activation.
+///
+/// # Errors
+/// When the layer has no such unit, it does not depend on the picture, or numbers are not finite.
+pub fn layer_unit(
+    runner: &mut Runner,
+    picture: &[f32],
+    value: ValueId,
+    channel: usize,
+    position: Option<[usize; 2]>,
+    rule: BackwardRule,
+) -> Result<LayerUnit> {
+    let model = runner.model().clone();
+    let name = &model.graph.value(value).name;
+    let pass = Pass { activations: vec![value], ..Pass::to_input(&model, rule) };
+    let any = Target::element(&model, value, 0)?;
+    runner.expect(&pass, &any)?;
+    let forward = Pass { gradients: Vec::new(), ..pass.clone() };
+    let maps = runner.one(&forward, &any, picture, |passed| passed.activation_maps(value))?;
+    let &[channels, height, width] = maps.shape() else {
+        return Err(Error::Option(format!("'{name}' has no channels")));
+    };
+    if channel >= channels {
+        return Err(Error::Option(format!("'{name}' has channels 0 to {}, found {channel}", channels - 1)));
+    }
+    let map = &maps.data()[channel * height * width..][..height * width];
+    let place = match position {
+        Some([row, column]) if row < height && column < width => row * width + column,
+        Some([row, column]) => {
+            return Err(Error::Option(format!(
+                "'{name}' has {height} rows and {width} columns, found row {row} and column {column}"
+            )));
+        }
+        None => {
+            let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a)));
+            strongest.unwrap_or_default()
+        }
+    };
+    let element = match model.grid(value) {
+        Ok(grid) => grid.element(channel, place / width, place % width).ok_or_else(|| {
+            Error::Option(format!(
+                "'{name}' has no element at row {} and column {}",
+                place / width,
+                place % width
+            ))
+        })?,
+        Err(_) => channel * height * width + place,
+    };
+    let target = Target::element(&model, value, element)?;
+    Ok(LayerUnit {
+        activation: map[place],
+        position: [place / width, place % width],
+        gradient: runner.one(&pass, &target, picture, |passed| passed.input_gradient())?,
+    })
 }
 
 /// The grid of a layer's maps: scaled over all maps together from the smallest number to the largest, in a square with one
@@ -142,15 +218,15 @@ pub fn shown_values(model: &Model) -> Vec<ValueId> {
 }
 
 /// Which values are computed from `source`, itself included.
-pub(crate) fn hangs_on(graph: &Graph, source: ValueId) -> Vec<bool> {
-    let mut hangs = vec![false; graph.values().len()];
-    hangs[source.index()] = true;
+pub(crate) fn depends_on(graph: &Graph, source: ValueId) -> Vec<bool> {
+    let mut depends = vec![false; graph.values().len()];
+    depends[source.index()] = true;
     for node in graph.nodes() {
-        if node.inputs.iter().any(|input| hangs[input.index()]) {
-            node.outputs.iter().for_each(|output| hangs[output.index()] = true);
+        if node.inputs.iter().any(|input| depends[input.index()]) {
+            node.outputs.iter().for_each(|output| depends[output.index()] = true);
         }
     }
-    hangs
+    depends
 }
 
 /// Which values have a way to `target`.

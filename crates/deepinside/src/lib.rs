@@ -4,9 +4,10 @@
 //! unnormalised class score with respect to the *picture* (Simonyan, Vedaldi, Zisserman 2013, "Deep Inside Convolutional
 //! Networks"):
 //!
-//! * [`attribution`]: every method that explains a [`Target`], from one table;
+//! * [`attribution`]: every method that explains a [`Target`], from one table, and the runner that they all use;
+//! * [`explanation`]: a photograph explained by one of them, with pictures;
 //! * [`class_model`]: the picture that maximises a class score (§2);
-//! * [`saliency`]: which pixels of a photograph the score of a class hangs on (§3.1);
+//! * [`saliency`]: which pixels of a photograph the score of a class depends on (§3.1);
 //! * [`saliency_figure`]: such maps as pictures;
 //! * [`evidence`]: such maps in the photograph's own frame, from many crops or noisy copies;
 //! * [`class_activation`]: Grad-CAM and LayerCAM, to compare and combine with;
@@ -15,7 +16,6 @@
 //! * [`evaluation`]: how often such boxes are right;
 //! * [`layers`]: activations and gradients of every layer (§4);
 //! * [`compare`]: any unit by gradient, DeconvNet and guided backpropagation, and where these differ (§4);
-//! * [`probe`]: one value and its units at close quarters;
 //! * [`check`]: whether the gradients of a network of one's own can be trusted;
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
@@ -23,20 +23,18 @@
 //! * [`trace`]: every number of a network, by the names of its file.
 //!
 //! ```no_run
-//! use deepinside::saliency::{SaliencyOptions, saliency};
-//! use deepinside::{BackwardRule, Model, ScoreRunner, Settings, Threads};
+//! use deepinside::Model;
 //!
 //! # fn main() -> deepinside::Result<()> {
-//! let settings = Settings { weights: Some("squeezenet_v1.1.caffemodel".into()), ..Settings::default() };
-//! let model = Model::open("deploy.prototxt".as_ref(), settings)?;
-//! let threads = Threads::new(0)?;
-//! let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads)?;
-//! let photograph = model.load_photograph("cat.jpg".as_ref())?;
-//! let saliency = saliency(&model, &mut runner, &photograph, &SaliencyOptions::default())?;
-//! println!("{}: {:?}", saliency.class.name, saliency.map.shape());
+//! let model = Model::open("resnet50.onnx")?;
+//! let explained = model.explain("cat.jpg")?.method("integrated-gradients")?.target("tabby")?.run()?;
+//! println!("{} of {:?}", explained.number, explained.attributions[0].values.shape());
+//! explained.overlay()?.write_png("cat.png")?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! For many photographs a [`attribution::Runner`] keeps the network prepared: see [`explanation::explain`] and [`saliency::saliency`].
 #![forbid(unsafe_code)]
 
 pub mod annotations;
@@ -54,6 +52,7 @@ mod error;
 pub mod evaluation;
 pub mod evidence;
 mod evidence_options;
+pub mod explanation;
 mod file_kind;
 pub mod file_name;
 mod finite;
@@ -65,18 +64,17 @@ mod model;
 mod network;
 pub mod outline;
 pub mod printable;
-pub mod probe;
 mod random;
 mod random_weights;
 pub mod record;
 mod rule_notes;
-mod runner;
+
 pub mod saliency;
 pub mod saliency_figure;
 mod score;
+mod scores;
 mod settings;
 mod single_operator;
-mod source;
 mod statistics;
 pub mod target;
 mod told;
@@ -93,8 +91,8 @@ pub use labels::{Label, Labels};
 pub use model::Model;
 pub use network::Format;
 pub use rule_notes::rule_notes;
-pub use runner::{ScoreRunner, Scores};
 pub use score::{Normalisation, Score};
+pub use scores::Scores;
 pub use settings::{
     FurtherInput, ILSVRC, InputSettings, MeanSetting, ScaleSetting, Settings, Size, parse_channel_order,
 };

@@ -9,11 +9,12 @@ use deepinside_vision::regions::{PixelBox, connected_regions};
 use deepinside_vision::{Array, Photograph, unseen};
 use serde::Serialize;
 
+use crate::attribution::Runner;
 use crate::class_activation::{ActivationMap, Layers, Weighting};
 use crate::classify::{Prediction, prediction};
-use crate::evidence::{EvidenceOptions, Gatherer};
+use crate::evidence::{EvidenceOptions, gather};
 use crate::outline::{OutlineOptions, outline};
-use crate::{BackwardRule, Error, Model, Result, Scores};
+use crate::{BackwardRule, Error, Result, Scores};
 
 /// How pixels are chosen from a map.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -185,22 +186,21 @@ pub struct Localised {
     pub scores: Scores,
 }
 
-/// Localises classes; which are the most probable ones is what the model says of its own crop ([`Gatherer::classify`]).
+/// Localises classes; which are the most probable ones is what the model says of its own crop ([`Runner::classify`]).
 ///
 /// # Errors
 /// When a crop does not fit or a class does not exist.
 pub fn localise(
-    model: &Model,
-    gatherer: &mut Gatherer,
+    runner: &mut Runner,
     photograph: &Photograph,
     method: &Method,
     classes: &[usize],
 ) -> Result<Localised> {
-    let evidence = gatherer.gather(model, photograph, classes)?;
+    let evidence = gather(runner, photograph, classes, &method.evidence)?;
     let objects = classes.iter().zip(evidence.maps).map(|(&class, map)| {
         // A graph cut makes no pass through the network that would heed it.
-        gatherer.check_interrupt()?;
-        let class = prediction(model, &evidence.scores, class);
+        runner.interrupt().check()?;
+        let class = prediction(runner.model(), &evidence.scores, class);
         let Choice { mut mask, markers, bounds, is_empty } =
             choose(photograph, &map, &evidence.seen, method)?;
         if let (Rule::Overlap(multiple), false) = (method.rule, is_empty) {

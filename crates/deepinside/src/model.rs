@@ -59,12 +59,18 @@ pub struct Model {
 impl Model {
     /// Opens a network description, or a folder with a `model.toml` (or exactly one network, see [`Settings::locate`]).
     ///
-    /// What `settings` say overrides the `model.toml`.
-    ///
     /// # Errors
     /// When files are missing, unreadable or do not fit together.
-    pub fn open(path: &Path, settings: Settings) -> Result<Self> {
-        Self::open_until(path, settings, &Interrupt::default())
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, Settings::default())
+    }
+
+    /// The same with settings, which override the `model.toml`.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_with(path: impl AsRef<Path>, settings: Settings) -> Result<Self> {
+        Self::open_until(path.as_ref(), settings, &Interrupt::default())
     }
 
     /// The same, but stops with [`Error::Interrupted`] when the interrupt is set.

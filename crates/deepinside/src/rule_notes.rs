@@ -3,7 +3,7 @@
 use deepinside_graph::op::{Binary, Eltwise, PoolKind, Reduction, Unary};
 use deepinside_graph::{Graph, Node, Op, ValueId};
 
-use crate::layers::{hangs_on, leads_to};
+use crate::layers::{depends_on, leads_to};
 use crate::{BackwardRule, Model};
 
 /// What a reader of maps by this rule of units of this value (of a class: the score's) has to know about them in this network, in whole
@@ -27,16 +27,16 @@ pub fn rule_notes(model: &Model, rule: BackwardRule, value: ValueId) -> Vec<Stri
 
 /// Whether DeconvNet's way back from `target` to `picture` takes different numbers for different pictures.
 fn depends_on_picture(graph: &Graph, picture: ValueId, target: ValueId) -> bool {
-    let (hangs, leads) = (hangs_on(graph, picture), leads_to(graph, target));
-    let on_the_way = |value: &ValueId| hangs[value.index()] && leads[value.index()];
+    let (depends, leads) = (depends_on(graph, picture), leads_to(graph, target));
+    let on_the_way = |value: &ValueId| depends[value.index()] && leads[value.index()];
     let nodes = graph.nodes().iter().filter(|node| node.outputs.iter().any(on_the_way));
-    nodes.into_iter().any(|node| !is_the_same_for_all(node, |value| hangs[value.index()]))
+    nodes.into_iter().any(|node| !is_the_same_for_all(node, |value| depends[value.index()]))
 }
 
 /// Whether an operator passes DeconvNet's gradient on without a look at what it computed: it is linear in the picture, or a rectifier.
-fn is_the_same_for_all(node: &Node, hangs: impl Fn(ValueId) -> bool) -> bool {
-    let only_first = || !node.inputs.iter().skip(1).any(|&input| hangs(input));
-    let only_one = || node.inputs.iter().filter(|&&input| hangs(input)).count() == 1;
+fn is_the_same_for_all(node: &Node, depends: impl Fn(ValueId) -> bool) -> bool {
+    let only_first = || !node.inputs.iter().skip(1).any(|&input| depends(input));
+    let only_one = || node.inputs.iter().filter(|&&input| depends(input)).count() == 1;
     match &node.op {
         Op::Convolution(_)
         | Op::Deconvolution(_)

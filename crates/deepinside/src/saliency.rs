@@ -8,27 +8,68 @@ use deepinside_vision::overlay::into_photograph_frame;
 use deepinside_vision::unseen::seen_in;
 use deepinside_vision::{Array, Crop, Photograph};
 
+use crate::attribution::{Pass, Runner};
 use crate::classify::{Classification, Prediction, mean_scores, prediction};
-use crate::{Error, Model, Result, ScoreRunner};
+use crate::{BackwardRule, Error, Model, Result, Target};
 
-/// Which of a photograph's classes a map is made for, and from which part of it.
-#[derive(Debug, Clone, Default)]
+/// Which of a photograph's classes maps are made for, from which part of it, and how.
+#[derive(Debug, Clone)]
 pub struct SaliencyOptions {
-    /// The class; the most probable one of the model's own crop when not given.
-    pub class: Option<usize>,
-    /// The class whose score is subtracted: the map is then of the margin between the two.
+    /// The classes.
+    pub wanted: Wanted,
+    /// The class whose score is subtracted: the maps are then of the margin between the two.
     pub minus: Option<usize>,
+    /// What rectifiers do on the way back.
+    pub rule: BackwardRule,
     /// The part of the photograph; the model's own when not given.
     pub crop: Option<Crop>,
     /// Whether the class is chosen by the mean of Caffe's ten crops, as the original project's `predict` chose it.
     pub ten_crop_prediction: bool,
+    /// Whether what a mirrored crop shows stays mirrored, as the original project drew it. Otherwise it is turned back.
+    pub stays_mirrored: bool,
+}
+
+impl Default for SaliencyOptions {
+    /// The paper's map of the most probable class.
+    fn default() -> Self {
+        Self {
+            wanted: Wanted::Top(1),
+            minus: None,
+            rule: BackwardRule::Gradient,
+            crop: None,
+            ten_crop_prediction: false,
+            stays_mirrored: false,
+        }
+    }
 }
 
 impl SaliencyOptions {
     /// The original project's recipe: `predict` averages ten crops and leaves the tenth, the mirrored centre, in the
     /// network, so that is the crop whose gradient is shown.
-    pub fn original(class: Option<usize>) -> Self {
-        Self { class, minus: None, crop: Some(Crop::MirroredCentre), ten_crop_prediction: true }
+    pub fn original() -> Self {
+        let crop = Some(Crop::MirroredCentre);
+        Self { crop, ten_crop_prediction: true, stays_mirrored: true, ..Self::default() }
+    }
+}
+
+/// The classes whose maps are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// These.
+    Classes(Vec<usize>),
+    /// So many of the most probable ones, by what the model says of its own crop.
+    Top(usize),
+}
+
+impl Wanted {
+    /// The classes of a photograph.
+    pub fn of(&self, model: &Model, classification: &Classification) -> Vec<usize> {
+        match self {
+            Self::Classes(classes) => classes.clone(),
+            Self::Top(count) => {
+                classification.top(model, *count).into_iter().map(|best| best.index).collect()
+            }
+        }
     }
 }
 
@@ -49,6 +90,8 @@ pub struct Saliency {
     pub gradient: Array,
     /// The saliency map, `H × W`, not scaled.
     pub map: Array,
+    /// Whether these three are mirrored, as the network read the photograph.
+    pub is_mirrored: bool,
 }
 
 impl Saliency {
@@ -58,100 +101,83 @@ impl Saliency {
     /// # Errors
     /// When the crop does not fit into the photograph.
     pub fn in_photograph(&self, model: &Model, photograph: &Photograph) -> Result<(Array, Vec<bool>)> {
-        let region = model.region(photograph, self.crop)?;
+        let mut region = model.region(photograph, self.crop)?;
+        region.mirrored = self.is_mirrored;
         let (height, width) = (photograph.height(), photograph.width());
         let map = into_photograph_frame(&self.map, region, height, width, 0.0)?;
         Ok((map, seen_in(&[region], height, width)?))
     }
 }
 
-/// The classes whose maps are made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// These.
-    Classes(Vec<usize>),
-    /// So many of the most probable ones.
-    Top(usize),
-}
-
-/// Computes the class saliency map of one photograph. The runner must have been made with a backward rule.
+/// Computes the class saliency maps of one photograph, of all classes from one forward pass.
 ///
 /// # Errors
-/// When the class does not exist or the crop does not fit.
+/// When a class does not exist, the crop does not fit, numbers are not finite, or the runner was interrupted.
 pub fn saliency(
-    model: &Model,
-    runner: &mut ScoreRunner,
+    runner: &mut Runner,
     photograph: &Photograph,
     options: &SaliencyOptions,
-) -> Result<Saliency> {
-    let wanted = options.class.map_or(Wanted::Top(1), |class| Wanted::Classes(vec![class]));
-    let first = saliencies(model, runner, photograph, options, &wanted)?.into_iter().next();
-    first.ok_or_else(|| Error::Model(format!("'{}' has no class", model.name)))
-}
-
-/// Computes the maps of several classes of one photograph from one forward pass; the class in the options is not looked at.
-///
-/// # Errors
-/// As [`saliency`].
-pub fn saliencies(
-    model: &Model,
-    runner: &mut ScoreRunner,
-    photograph: &Photograph,
-    options: &SaliencyOptions,
-    wanted: &Wanted,
 ) -> Result<Vec<Saliency>> {
+    let model = runner.model().clone();
     let crop = options.crop.unwrap_or(model.crop);
-    let first = |array: Array| -> Result<Array> {
-        let extents = array.shape()[1..].to_vec();
-        Ok(Array::new(extents.clone(), array.data()[..extents.iter().product()].to_vec())?)
-    };
-    let input = first(model.inputs(photograph, &[crop])?)?;
+    let mut input = model.input_of(photograph, crop)?;
+    let pass = Pass::to_input(&model, options.rule);
+    // So that what chooses the class and what explains it share a forward pass.
+    runner.expect(&pass, &Target::class(0))?;
     let classification = if options.ten_crop_prediction {
         let mut scores = Vec::new();
         for crop in Crop::TEN {
-            scores.push(runner.forward(model.inputs(photograph, &[crop])?.data())?);
+            scores.push(runner.scores(model.input_of(photograph, crop)?.data())?);
         }
         let mean = mean_scores(&scores).ok_or_else(|| Error::Model("no crop was looked at".to_owned()))?;
         Classification::from_scores(mean)
     } else if crop == model.crop {
         Classification::from_scores(runner.scores(input.data())?)
     } else {
-        Classification::of(model, photograph, |own| runner.scores(own))?
+        runner.classify(photograph)?
     };
     let scores = runner.scores(input.data())?;
-    let classes = wanted.among(&classification.top(model, usize::MAX));
-    let is_chosen = matches!(wanted, Wanted::Top(_)) && !options.ten_crop_prediction;
-    let other_choice = classification.other_choice(model, &scores).filter(|_| is_chosen);
-    if let Some(&index) = classes.iter().chain(&options.minus).find(|&&class| class >= model.score.classes) {
-        return Err(Error::ClassOutOfRange { index, classes: model.score.classes });
+    let classes = options.wanted.of(&model, &classification);
+    let targets = classes.iter().map(|&class| Target::of_classes(&model, class, options.minus));
+    let targets: Vec<Target> = targets.collect::<Result<_>>()?;
+    let mut gradients = Vec::with_capacity(targets.len());
+    runner.each_target(
+        &pass,
+        &targets,
+        1,
+        &|_| input.data().to_vec(),
+        &|passed| passed.input_gradient(),
+        &mut |_, _, gradient| {
+            gradients.push(gradient);
+            Ok(())
+        },
+    )?;
+    let is_chosen = matches!(options.wanted, Wanted::Top(_)) && !options.ten_crop_prediction;
+    let other_choice = classification.other_choice(&model, &scores).filter(|_| is_chosen);
+    let top = classification.top(&model, 5);
+    let is_turned_back = crop.is_mirrored() && !options.stays_mirrored;
+    if is_turned_back {
+        [&mut input].into_iter().chain(&mut gradients).for_each(mirror);
     }
-    let top = classification.top(model, 5);
-    let one = |class: usize| {
-        let gradient = match options.minus {
-            Some(minus) => runner.gradient_of_difference(class, minus)?,
-            None => runner.gradient(class)?,
-        };
+    let one = |(class, gradient): (usize, Array)| {
         Ok(Saliency {
-            class: prediction(model, &scores, class),
+            class: prediction(&model, &scores, class),
             top: top.clone(),
             other_choice: other_choice.clone(),
             crop,
             map: largest_magnitude(&gradient)?,
             input: input.clone(),
             gradient,
+            is_mirrored: crop.is_mirrored() && !is_turned_back,
         })
     };
-    classes.into_iter().map(one).collect()
+    classes.into_iter().zip(gradients).map(one).collect()
 }
 
-impl Wanted {
-    /// The classes, where all are ranked.
-    pub fn among(&self, ranked: &[Prediction]) -> Vec<usize> {
-        match self {
-            Self::Classes(classes) => classes.clone(),
-            Self::Top(count) => ranked.iter().take(*count).map(|prediction| prediction.index).collect(),
-        }
-    }
+/// Reverses the columns of an array: what a mirrored crop shows, turned back.
+pub fn mirror(array: &mut Array) {
+    let width = array.shape().last().copied().unwrap_or(1).max(1);
+    array.data_mut().chunks_exact_mut(width).for_each(<[f32]>::reverse);
 }
 
 /// The largest magnitude over the channels of a `C × H × W` gradient: `H × W`.

@@ -94,6 +94,32 @@ impl Target {
         Self { terms: vec![(1.0, Term::Class(class)), (-1.0, Term::Class(minus))] }
     }
 
+    /// The score of a class, minus that of another where one is given.
+    ///
+    /// # Errors
+    /// When the model has no such class.
+    pub fn of_classes(model: &Model, class: usize, minus: Option<usize>) -> Result<Self> {
+        let classes = model.score.classes;
+        if let Some(index) = [Some(class), minus].into_iter().flatten().find(|&class| class >= classes) {
+            return Err(Error::ClassOutOfRange { index, classes });
+        }
+        Ok(minus.map_or_else(|| Self::class(class), |minus| Self::difference(class, minus)))
+    }
+
+    /// One element of a value, by its place in C order without the batch axis.
+    ///
+    /// # Errors
+    /// When the value has no such element.
+    pub fn element(model: &Model, value: ValueId, place: usize) -> Result<Self> {
+        let extents = shape_of(model, value);
+        let elements: usize = extents.iter().product();
+        if place >= elements {
+            let name = &model.graph.value(value).name;
+            return Err(Error::Option(format!("'{name}' has {elements} elements, found element {place}")));
+        }
+        Ok(Term::Elements { value, index: Index::of_place(place, extents), reduction: Reduction::Sum }.into())
+    }
+
     /// Reads the grammar of targets: terms joined by ` + ` and ` - `, each of which is
     ///
     /// * a class: its index, synset or name, as in `281` or `tabby`;

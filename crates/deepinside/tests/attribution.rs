@@ -23,7 +23,7 @@ fn input() -> Array {
 }
 
 fn open(name: &str) -> Arc<Model> {
-    Arc::new(Model::open(&fixture(name), Settings::default()).unwrap())
+    Arc::new(Model::open_with(&fixture(name), Settings::default()).unwrap())
 }
 
 fn runner(threads: usize) -> Runner {
@@ -143,7 +143,7 @@ fn the_class_is_chosen_without_a_second_forward_pass() {
     let input = input();
     attribute(&mut runner, "gradient", &Choices::default()).unwrap();
     assert_eq!(runner.forward_passes(), 1);
-    runner.scores(&input).unwrap();
+    runner.scores(input.data()).unwrap();
     attribute(&mut runner, "gradient", &Choices::default()).unwrap();
     assert_eq!(runner.forward_passes(), 1);
 }
@@ -164,7 +164,7 @@ fn targets_have_the_numbers_and_gradients_that_they_say() {
     let mut runner = Runner::new(Arc::clone(&model), Threads::new(1).unwrap());
     let input = input();
     let none = |name: &str| Err(deepinside::Error::Option(name.to_owned()));
-    let scores = runner.scores(&input).unwrap();
+    let scores = runner.scores(input.data()).unwrap();
     let mut number = |text: &str| {
         let target = Target::parse(text, &model, &none).unwrap_or_else(|error| panic!("{text}: {error}"));
         // What is written is read again.

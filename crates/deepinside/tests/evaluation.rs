@@ -1,7 +1,9 @@
 //! What evaluations take their pictures and classes for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use deepinside::attribution::Runner;
 use deepinside::class_model::judge::Judge;
 use deepinside::class_model::{Objective, Recipe, Wish, ascend};
 use deepinside::evaluation::box_accuracy::best_accuracy;
@@ -18,7 +20,7 @@ fn means(folder: &Path, channels: usize) -> Model {
            layer {{ name: "score" type: "Pooling" bottom: "data" top: "score" pooling_param {{ pool: AVE global_pooling: true }} }}"#
     );
     std::fs::write(&path, text).unwrap();
-    Model::open(&path, Settings::default()).unwrap()
+    Model::open_with(&path, Settings::default()).unwrap()
 }
 
 /// Twice as wide as high as it is stored; to be turned by a quarter.
@@ -80,7 +82,7 @@ fn a_network_that_sees_grey_can_judge() {
     let wish = Wish { objective: Objective::Class(0), seed: 0 };
     let made =
         ascend(&model, &[wish], &recipe, None, &threads, |_, _| std::ops::ControlFlow::Continue(())).unwrap();
-    let mut judge = Judge::new(&model, &model, &threads).unwrap();
+    let mut judge = Judge::new(Runner::new(Arc::new(model.clone()), threads.clone()), &model).unwrap();
     assert_eq!(judge.judge(&model, &made[0], 0, &recipe).unwrap().rank, 0);
 }
 

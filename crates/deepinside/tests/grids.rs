@@ -2,10 +2,12 @@
 //! `benches/peers/make_grid_fixtures.py` makes the networks.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use deepinside::attribution::{Pass, Runner};
 use deepinside::class_activation::{ActivationMap, Layers, Weighting, class_activation_map};
 use deepinside::vision::npy;
-use deepinside::{BackwardRule, Model, ScoreRunner, Settings, Threads};
+use deepinside::{Model, Settings, Target, Threads};
 
 const CLASS: usize = 3;
 
@@ -14,19 +16,19 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn open(name: &str) -> Model {
-    Model::open(&fixture(&format!("{name}.onnx")), Settings::default())
+    Model::open_with(&fixture(&format!("{name}.onnx")), Settings::default())
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Grad-CAM's map of the layers, from the picture that the peer saw.
 fn grad_cam(name: &str, model: &Model, layers: Layers) -> deepinside::Result<deepinside::vision::Array> {
     let values = ActivationMap { weighting: Weighting::GradCam, layers }.values(model)?;
-    let threads = Threads::new(1)?;
-    let mut runner = ScoreRunner::observing(model, Some(BackwardRule::Gradient), &values, &threads)?;
-    runner.forward(npy::read(fixture(&format!("{name}-picture.npy")))?.data())?;
-    runner.gradient(CLASS)?;
-    let (activation, gradient) = runner.layer(values[0])?;
-    class_activation_map(&activation, &gradient, Weighting::GradCam)
+    let mut runner = Runner::new(Arc::new(model.clone()), Threads::new(1)?);
+    let picture = npy::read(fixture(&format!("{name}-picture.npy")))?;
+    runner.one(&Pass::at_layers(&values), &Target::class(CLASS), picture.data(), |passed| {
+        let (activation, gradient) = (passed.activation_maps(values[0])?, passed.gradient_maps(values[0])?);
+        class_activation_map(&activation, &gradient, Weighting::GradCam)
+    })
 }
 
 #[test]

@@ -2,11 +2,13 @@
 //! makes the networks.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use deepinside::vision::npy;
+use deepinside::attribution::Runner;
+use deepinside::vision::{Array, npy};
 use deepinside::{
-    BackwardRule, FurtherInput, InputSettings, MeanSetting, Model, ScaleSetting, ScoreRunner, Scores,
-    Settings, Threads,
+    BackwardRule, FurtherInput, InputSettings, MeanSetting, Model, ScaleSetting, Scores, Settings, Target,
+    Threads,
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -14,14 +16,22 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn open(name: &str, settings: Settings) -> Model {
-    Model::open(&fixture(&format!("{name}.onnx")), settings).unwrap_or_else(|error| panic!("{name}: {error}"))
+    Model::open_with(&fixture(&format!("{name}.onnx")), settings)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn runner(model: &Model) -> (ScoreRunner, Scores) {
-    let threads = Threads::new(1).unwrap();
-    let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), &threads).unwrap();
-    let scores = runner.forward(npy::read(fixture("picture.npy")).unwrap().data()).unwrap();
+fn picture() -> Array {
+    npy::read(fixture("picture.npy")).unwrap()
+}
+
+fn runner(model: &Model) -> (Runner, Scores) {
+    let mut runner = Runner::new(Arc::new(model.clone()), Threads::new(1).unwrap());
+    let scores = runner.scores(picture().data()).unwrap();
     (runner, scores)
+}
+
+fn gradient(runner: &mut Runner, class: usize) -> deepinside::Result<Array> {
+    runner.gradient(BackwardRule::Gradient, &Target::class(class), picture().data())
 }
 
 fn expect_near(name: &str, found: &[f32], expected: &[f32]) {
@@ -55,7 +65,7 @@ fn probabilities_are_the_networks_own_whatever_its_results() {
         let expected = npy::read(fixture(&format!("{name}.npy"))).unwrap();
         let (mut runner, scores) = runner(&model);
         expect_near(name, &scores.probabilities, expected.data());
-        runner.gradient(0).unwrap_or_else(|error| panic!("{name}: {error}"));
+        gradient(&mut runner, 0).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
@@ -81,7 +91,7 @@ fn one_score_with_two_names_is_two_classes() {
         let (mut both, scores) = runner(&model);
         expect_near(name, &scores.probabilities, &[1.0 - single, single]);
         assert_eq!(model.class("dogs").unwrap(), 1);
-        let [cats, dogs] = [0, 1].map(|class| both.gradient(class).unwrap());
+        let [cats, dogs] = [0, 1].map(|class| gradient(&mut both, class).unwrap());
         assert!(cats.data().iter().zip(dogs.data()).all(|(cat, dog)| *cat == -dog), "{name}");
         // The same with the probability asked for by name.
         let asked =
@@ -129,7 +139,7 @@ fn guessed_preprocessing_is_said_in_one_line() {
 fn inputs_beside_the_picture_are_given_as_settings() {
     let open = |inputs: &[(&str, FurtherInput)]| {
         let further_inputs = inputs.iter().map(|(name, input)| ((*name).to_owned(), input.clone())).collect();
-        Model::open(&fixture("further_input.onnx"), Settings { further_inputs, ..Settings::default() })
+        Model::open_with(&fixture("further_input.onnx"), Settings { further_inputs, ..Settings::default() })
     };
     let model = open(&[("sigma", FurtherInput::File(fixture("sigma.npy")))]).unwrap();
     let expected = npy::read(fixture("further_input.npy")).unwrap();

@@ -1,6 +1,9 @@
 //! SmoothGrad of a network whose gradient is known: each score is the mean square of a channel.
 
-use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
+use std::sync::Arc;
+
+use deepinside::attribution::Runner;
+use deepinside::evidence::{EvidenceOptions, Noise, gather};
 use deepinside::vision::{Crop, Photograph};
 use deepinside::{Model, Settings, Threads};
 
@@ -16,7 +19,7 @@ fn model() -> Model {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("squares.prototxt");
     std::fs::write(&path, SQUARES).unwrap();
-    Model::open(&path, Settings::default()).unwrap()
+    Model::open_with(&path, Settings::default()).unwrap()
 }
 
 /// As large as the network's input, so that all crops are the whole of it or its mirror image.
@@ -27,12 +30,12 @@ fn photograph() -> Photograph {
 
 /// The mean gradients of class 1 in that channel, crop by crop, and the range of the network's input.
 fn gradients(crops: &[Crop], samples: Option<usize>) -> (Vec<Vec<f32>>, f32) {
-    let (model, photograph) = (model(), photograph());
+    let (model, photograph) = (Arc::new(model()), photograph());
     let noise = samples.map(|samples| Noise { samples, deviation: 0.25, seed: 0 });
     let crops = crops.to_vec();
     let options = EvidenceOptions { crops, noise, keeps_gradients: true, ..EvidenceOptions::default() };
-    let mut gatherer = Gatherer::new(&model, options, &Threads::new(2).unwrap()).unwrap();
-    let found = gatherer.gather(&model, &photograph, &[1]).unwrap();
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(2).unwrap());
+    let found = gather(&mut runner, &photograph, &[1], &options).unwrap();
     let of_class = |crop: &[f32]| crop[SIDE * SIDE..2 * SIDE * SIDE].to_vec();
     let inputs = model.inputs(&photograph, &[Crop::Whole]).unwrap();
     let (low, high) = inputs.data().iter().fold((f32::MAX, f32::MIN), |(l, h), &x| (l.min(x), h.max(x)));

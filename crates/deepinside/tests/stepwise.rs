@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
+use std::sync::Arc;
+
+use deepinside::attribution::Runner;
 use deepinside::class_model::{Ascent, Objective, Recipe, Wish};
 use deepinside::classify::Classification;
-use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
-use deepinside::probe::Probe;
+use deepinside::evidence::{EvidenceOptions, Noise, gather, gather_wanted};
+use deepinside::layers::{LayersOptions, layer_unit, layers_of};
 use deepinside::saliency::{SaliencyOptions, Wanted, saliency};
 use deepinside::vision::{Crop, Photograph};
-use deepinside::{
-    BackwardRule, Error, InputSettings, Interrupt, Model, ScoreRunner, Settings, Size, Threads,
-};
+use deepinside::{BackwardRule, Error, InputSettings, Interrupt, Model, Settings, Size, Target, Threads};
 
 fn model() -> Model {
     let network = "../cli/tests/fixtures/onnx/residual/model.onnx";
-    Model::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(network), Settings::default()).unwrap()
+    Model::open_with(&Path::new(env!("CARGO_MANIFEST_DIR")).join(network), Settings::default()).unwrap()
+}
+
+fn runner(threads: usize) -> Runner {
+    Runner::new(Arc::new(model()), Threads::new(threads).unwrap())
 }
 
 /// Numbers without a pattern between −1 and 1.
@@ -28,23 +33,22 @@ fn input(model: &Model) -> Vec<f32> {
 
 #[test]
 fn the_gradient_of_a_unit_is_that_of_central_differences() {
-    let model = model();
-    let threads = Threads::new(1).unwrap();
+    let mut runner = runner(1);
+    let model = runner.model().clone();
     let picture = input(&model);
     let first = model.graph.nodes().iter().find(|node| node.inputs.contains(&model.input)).unwrap();
-    let mut probe = Probe::new(&model, first.outputs[0], BackwardRule::Gradient, &threads).unwrap();
-    probe.forward(&picture).unwrap();
-    let shape = probe.activation().unwrap().shape().to_vec();
-    let unit = shape[2] + 1;
-    let gradient = probe.unit_gradient(unit).unwrap();
+    let (value, place) = (first.outputs[0], Some([1, 1]));
+    let rule = BackwardRule::Gradient;
+    let gradient = layer_unit(&mut runner, &picture, value, 0, place, rule).unwrap().gradient;
     assert_eq!(gradient.data().len(), picture.len());
     let mut largest = 0.0f32;
     for position in 0..picture.len() {
         let mut at = |step: f32| {
             let mut moved = picture.clone();
             moved[position] += step;
-            probe.forward(&moved).unwrap();
-            f64::from(probe.activation().unwrap().data()[unit])
+            let unit = layer_unit(&mut runner, &moved, value, 0, place, rule).unwrap();
+            assert_eq!(unit.position, [1, 1]);
+            f64::from(unit.activation)
         };
         let slope = ((at(0.05) - at(-0.05)) / 0.1) as f32;
         let found = gradient.data()[position];
@@ -52,32 +56,36 @@ fn the_gradient_of_a_unit_is_that_of_central_differences() {
         largest = largest.max(found.abs());
     }
     assert!(largest > 1e-3, "the unit sees nothing");
-    assert!(probe.unit_gradient(usize::MAX).is_err());
+    for (channel, place) in [(0, Some([9999, 0])), (9999, None)] {
+        assert!(layer_unit(&mut runner, &picture, value, channel, place, rule).is_err());
+    }
 }
 
-/// The two ways to a class score agree: its gradient at the picture by the probe's own value, and by the runner.
+/// The two ways to a class score agree: the layers' gradient at the picture, and the map's.
 #[test]
-fn a_probe_and_a_runner_tell_the_same() {
-    let model = model();
-    let threads = Threads::new(1).unwrap();
+fn the_picture_is_a_layer_like_others() {
+    let mut runner = runner(1);
+    let model = runner.model().clone();
     let picture = input(&model);
-    let mut probe = Probe::new(&model, model.input, BackwardRule::Gradient, &threads).unwrap();
-    let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads).unwrap();
-    assert_eq!(probe.forward(&picture).unwrap(), runner.forward(&picture).unwrap());
-    assert_eq!(probe.class_gradient(1).unwrap(), runner.gradient(1).unwrap());
-    assert_eq!(probe.activation().unwrap().data(), picture);
-    assert!(matches!(probe.class_gradient(9999), Err(Error::ClassOutOfRange { .. })));
+    let options = LayersOptions { class: Some(1), ..LayersOptions::default() };
+    let found = layers_of(&mut runner, &picture, &[model.input], &options).unwrap();
+    let expected = runner.gradient(BackwardRule::Gradient, &Target::class(1), &picture).unwrap();
+    assert_eq!(found.layers[0].gradient, expected);
+    assert_eq!(found.layers[0].activation.data(), picture);
+    let options = LayersOptions { class: Some(9999), ..options };
+    let refused = layers_of(&mut runner, &picture, &[model.input], &options);
+    assert!(matches!(refused, Err(Error::ClassOutOfRange { .. })));
 }
 
 /// Backward passes of plain gradients are linear.
 #[test]
 fn the_gradient_of_a_difference_is_the_difference_of_gradients() {
-    let model = model();
-    let mut runner =
-        ScoreRunner::new(&model, Some(BackwardRule::Gradient), &Threads::new(1).unwrap()).unwrap();
-    runner.forward(&input(&model)).unwrap();
-    let (first, second) = (runner.gradient(0).unwrap(), runner.gradient(2).unwrap());
-    let difference = runner.gradient_of_difference(0, 2).unwrap();
+    let mut runner = runner(1);
+    let picture = input(runner.model());
+    let targets = [Target::class(0), Target::class(2), Target::difference(0, 2)];
+    let [first, second, difference] =
+        targets.map(|target| runner.gradient(BackwardRule::Gradient, &target, &picture).unwrap());
+    assert_eq!(runner.forward_passes(), 1, "the picture went forward again");
     let largest = first.data().iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
     for ((first, second), found) in first.data().iter().zip(second.data()).zip(difference.data()) {
         assert!((first - second - found).abs() <= 1e-5 * largest, "{first} {second} {found}");
@@ -152,8 +160,8 @@ fn contrast_maximises_the_odds() {
 /// The first step from the mean is along what that rule lets back to the picture.
 #[test]
 fn an_ascent_follows_its_rule() {
-    let (model, threads) = (model(), Threads::new(1).unwrap());
-    let mean = vec![0.0; input(&model).len()];
+    let mut runner = runner(1);
+    let mean = vec![0.0; input(runner.model()).len()];
     let mut directions = Vec::new();
     for rule in BackwardRule::ALL {
         let recipe = Recipe {
@@ -165,9 +173,7 @@ fn an_ascent_follows_its_rule() {
             ..Recipe::paper()
         };
         let (picture, ..) = after(&recipe, Objective::Class(1), 1, 1);
-        let mut runner = ScoreRunner::new(&model, Some(rule), &threads).unwrap();
-        runner.forward(&mean).unwrap();
-        let gradient = runner.gradient(1).unwrap();
+        let gradient = runner.gradient(rule, &Target::class(1), &mean).unwrap();
         let norm = |numbers: &[f32]| numbers.iter().map(|number| number * number).sum::<f32>().sqrt();
         let cosine = picture.iter().zip(gradient.data()).map(|(a, b)| a * b).sum::<f32>()
             / norm(&picture)
@@ -206,47 +212,45 @@ fn a_network_in_memory_is_the_one_in_its_file() {
     };
     let (file, memory) =
         (model(), Model::from_onnx(bytes("residual"), "residual", Settings::default()).unwrap());
-    let threads = Threads::new(1).unwrap();
-    let scores =
-        |model: &Model| ScoreRunner::new(model, None, &threads).unwrap().forward(&input(model)).unwrap();
-    assert_eq!(scores(&file), scores(&memory));
+    let scores = |model: Model| {
+        let input = input(&model);
+        Runner::new(Arc::new(model), Threads::new(1).unwrap()).scores(&input).unwrap()
+    };
+    assert_eq!(scores(file), scores(memory));
     let elsewhere = Model::from_onnx(bytes("external_data"), "elsewhere", Settings::default());
     assert!(elsewhere.unwrap_err().to_string().contains("elsewhere"));
 }
 
 #[test]
 fn a_computation_stops_when_it_is_asked_to() {
-    let model = model();
-    let threads = Threads::new(1).unwrap();
     let photograph = Photograph::new(40, 50, 3, noise(6000).iter().map(|number| number.abs()).collect());
     let photograph = photograph.unwrap();
-    let mut gatherer = Gatherer::new(&model, EvidenceOptions::default(), &threads).unwrap();
+    let mut runner = runner(1);
     let interrupt = Interrupt::default();
-    gatherer.set_interrupt(&interrupt);
-    let before = gatherer.gather(&model, &photograph, &[0]).unwrap();
+    runner.set_interrupt(&interrupt);
+    let options = EvidenceOptions::default();
+    let before = gather(&mut runner, &photograph, &[0], &options).unwrap();
     interrupt.clone().ask();
-    assert!(matches!(gatherer.gather(&model, &photograph, &[0]), Err(Error::Interrupted)));
-    gatherer.set_interrupt(&Interrupt::default());
-    let after = gatherer.gather(&model, &photograph, &[0]).unwrap();
+    assert!(matches!(gather(&mut runner, &photograph, &[0], &options), Err(Error::Interrupted)));
+    runner.set_interrupt(&Interrupt::default());
+    let after = gather(&mut runner, &photograph, &[0], &options).unwrap();
     assert_eq!(before.maps, after.maps);
 }
 
 /// With several threads several pictures are computed at the same time; what comes first in a sum stays first.
 #[test]
 fn maps_do_not_depend_on_how_many_pictures_are_computed_at_a_time() {
-    let model = model();
     let photograph = Photograph::new(40, 50, 3, noise(6000).iter().map(|number| number.abs()).collect());
     let photograph = photograph.unwrap();
     let samples = Some(Noise { samples: 5, deviation: 0.1, seed: 3 });
     let grid = |noise| EvidenceOptions { crops: Crop::TEN.to_vec(), noise, ..EvidenceOptions::default() };
     for options in [grid(None), grid(samples)] {
         let gather = |threads: usize| {
-            let threads = Threads::new(threads).unwrap();
-            let mut gatherer = Gatherer::new(&model, options.clone(), &threads).unwrap();
+            let mut runner = runner(threads);
             // The second photograph must not meet scores of the first.
             let other = Photograph::new(40, 50, 3, vec![0.25; 6000]).unwrap();
-            gatherer.gather_wanted(&model, &other, &Wanted::Top(2)).unwrap();
-            gatherer.gather_wanted(&model, &photograph, &Wanted::Top(2)).unwrap().1
+            gather_wanted(&mut runner, &other, &Wanted::Top(2), &options).unwrap();
+            gather_wanted(&mut runner, &photograph, &Wanted::Top(2), &options).unwrap().1
         };
         let alone = gather(1);
         for threads in [2, 3, 20] {
@@ -264,52 +268,49 @@ fn choosing_the_class_by_the_own_crop_takes_no_pass_where_maps_are_of_it() {
     let prepared = InputSettings { resize: Some(Size::Side(48)), ..InputSettings::default() };
     let network =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/tests/fixtures/onnx/residual/model.onnx");
-    let model = Model::open(&network, Settings { input: prepared, ..Settings::default() }).unwrap();
-    let threads = Threads::new(2).unwrap();
+    let model = Model::open_with(&network, Settings { input: prepared, ..Settings::default() }).unwrap();
+    let model = Arc::new(model);
+    let fresh = || Runner::new(Arc::clone(&model), Threads::new(2).unwrap());
     let numbers = noise(90 * 120 * 3).iter().map(|number| number.abs()).collect();
     let photograph = Photograph::new(90, 120, 3, numbers).unwrap();
-    let own = ScoreRunner::new(&model, None, &threads)
-        .unwrap()
-        .forward(model.inputs(&photograph, &[model.crop]).unwrap().data())
-        .unwrap();
+    let own = fresh().scores(model.input_of(&photograph, model.crop).unwrap().data()).unwrap();
     for (crops, passes) in [(vec![model.crop], 2), (vec![Crop::Whole], 3), (Crop::TEN.to_vec(), 21)] {
         let options = EvidenceOptions { crops, ..EvidenceOptions::default() };
-        let mut gatherer = Gatherer::new(&model, options.clone(), &threads).unwrap();
+        let mut runner = fresh();
         let interrupt = Interrupt::default();
-        gatherer.set_interrupt(&interrupt);
+        runner.set_interrupt(&interrupt);
         let (classification, evidence) =
-            gatherer.gather_wanted(&model, &photograph, &Wanted::Top(1)).unwrap();
+            gather_wanted(&mut runner, &photograph, &Wanted::Top(1), &options).unwrap();
         assert_eq!(interrupt.steps()[0], passes);
         assert!(passes <= options.passes(1));
         assert_eq!(classification, Classification::from_scores(own.clone()));
         assert_eq!(evidence.classes, [classification.top(&model, 1)[0].index]);
     }
-    let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads).unwrap();
+    let mut runner = fresh();
     for (crop, passes) in [(None, 2), (Some(model.crop), 2), (Some(Crop::Whole), 3)] {
         let interrupt = Interrupt::default();
         runner.set_interrupt(&interrupt);
         let options = SaliencyOptions { crop, ..SaliencyOptions::default() };
         // Another photograph before, whose scores must not be taken for this one's.
-        runner.forward(&input(&model)).unwrap();
-        let found = saliency(&model, &mut runner, &photograph, &options).unwrap();
+        runner.scores(&input(&model)).unwrap();
+        let found = saliency(&mut runner, &photograph, &options).unwrap();
         assert_eq!(interrupt.steps()[0], 1 + passes);
-        assert_eq!(found.class.index, found.top[0].index);
+        assert_eq!(found[0].class.index, found[0].top[0].index);
     }
 }
 
+/// One runner serves every kind of map, and none changes another.
 #[test]
-fn a_gatherer_takes_other_crops_but_no_other_rules() {
-    let model = model();
-    let threads = Threads::new(1).unwrap();
+fn maps_do_not_depend_on_what_a_runner_made_before() {
+    let mut one = runner(1);
     let photograph = Photograph::new(40, 50, 3, noise(6000).iter().map(|number| number.abs()).collect());
     let photograph = photograph.unwrap();
-    let centre = EvidenceOptions { crops: vec![Crop::Whole], smoothing: 0.1, ..EvidenceOptions::default() };
-    let fresh = Gatherer::new(&model, centre.clone(), &threads).unwrap().gather(&model, &photograph, &[0]);
-    let mut gatherer = Gatherer::new(&model, EvidenceOptions::default(), &threads).unwrap();
-    gatherer.gather(&model, &photograph, &[0]).unwrap();
-    gatherer.set_options(centre.clone()).unwrap();
-    assert_eq!(gatherer.gather(&model, &photograph, &[0]).unwrap().maps, fresh.unwrap().maps);
-    let guided = EvidenceOptions { rules: vec![BackwardRule::Guided], ..centre.clone() };
-    assert!(gatherer.set_options(guided).is_err());
-    assert!(gatherer.set_options(EvidenceOptions { crops: Vec::new(), ..centre }).is_err());
+    let plain = EvidenceOptions { smoothing: 0.1, ..EvidenceOptions::default() };
+    let guided = EvidenceOptions { rules: vec![BackwardRule::Guided], ..plain.clone() };
+    for options in [&plain, &guided, &plain] {
+        let fresh = gather(&mut runner(1), &photograph, &[0], options).unwrap();
+        assert_eq!(gather(&mut one, &photograph, &[0], options).unwrap().maps, fresh.maps);
+    }
+    let nothing = EvidenceOptions { crops: Vec::new(), ..plain };
+    assert!(gather(&mut one, &photograph, &[0], &nothing).is_err());
 }

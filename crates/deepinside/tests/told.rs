@@ -20,7 +20,7 @@ fn folder(network: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn open(folder: &Path, settings: Settings) -> Model {
-    Model::open(&folder.join("model.onnx"), settings).unwrap()
+    Model::open_with(&folder.join("model.onnx"), settings).unwrap()
 }
 
 fn source<'a>(model: &'a Model, what: &str) -> &'a str {
@@ -158,7 +158,7 @@ fn a_caffe_descriptions_transform_is_followed() {
     let open = |layer: &str| {
         let file = folder.path().join("net.prototxt");
         std::fs::write(&file, description(layer)).unwrap();
-        Model::open(&file, Settings { random_weights: Some(1), ..Settings::default() }).unwrap()
+        Model::open_with(&file, Settings { random_weights: Some(1), ..Settings::default() }).unwrap()
     };
     let input = |model: &Model| {
         let picture = Photograph::from_samples(2, 2, 1, vec![0, 51, 102, 255]).unwrap();
@@ -196,8 +196,8 @@ fn what_a_model_file_names_lies_in_its_folder() {
     let names = outside.path().join("names.txt");
     let text = format!("network = \"model.onnx\"\nlabels = {names:?}");
     let folder = folder(SIX_CLASSES, &[("model.toml", &text)]);
-    let message = Model::open(folder.path(), Settings::default()).unwrap_err().to_string();
+    let message = Model::open_with(folder.path(), Settings::default()).unwrap_err().to_string();
     assert!(message.contains("names.txt, which lies outside of its folder"), "{message}");
     let allowed = Settings { outside_files: true, ..Settings::default() };
-    assert_eq!(Model::open(folder.path(), allowed).unwrap().labels.len(), 6);
+    assert_eq!(Model::open_with(folder.path(), allowed).unwrap().labels.len(), 6);
 }

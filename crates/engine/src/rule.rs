@@ -21,7 +21,26 @@ pub enum BackwardRule {
     Smooth,
 }
 
+/// What the gate of a rectifier asks for where another kernel applies it, which knows the rectifier's result and not its argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asks {
+    /// Whether the result lies between the bounds.
+    pub result: bool,
+    /// Whether the incoming gradient is positive.
+    pub gradient: bool,
+}
+
 impl BackwardRule {
+    /// What a fused gate asks for; none for a rule that needs more than results, under which rectifiers are not fused.
+    pub(crate) const fn asks(self) -> Option<Asks> {
+        match self {
+            Self::Gradient => Some(Asks { result: true, gradient: false }),
+            Self::DeconvNet => Some(Asks { result: false, gradient: true }),
+            Self::Guided => Some(Asks { result: true, gradient: true }),
+            Self::Smooth => None,
+        }
+    }
+
     /// All rules.
     pub const ALL: [Self; 4] = [Self::Gradient, Self::DeconvNet, Self::Guided, Self::Smooth];
 

@@ -280,7 +280,7 @@ impl NativeModel {
     fn scores(&self, py: Python<'_>, input: PyReadonlyArrayDyn<'_, f32>) -> PyResult<(Vec<f32>, Vec<f32>)> {
         self.model.expect_classes().map_err(exception)?;
         let input = self.input(&input)?;
-        let scores = self.compute(py, |runner| runner.scores(&input))?;
+        let scores = self.compute(py, |runner| runner.scores(input.data()))?;
         Ok((scores.scores, scores.probabilities))
     }
 

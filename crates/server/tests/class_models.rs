@@ -67,7 +67,7 @@ fn the_values_are_the_library_s() {
     );
     server.wait("the end", |server| server.get(&path).ok()["state"] == "finished");
     let network = support::fixtures().join("onnx/residual/model.onnx");
-    let model = deepinside::Model::open(&network, Default::default()).unwrap();
+    let model = deepinside::Model::open_with(&network, Default::default()).unwrap();
     let recipe = Recipe { iterations: 6, ..Recipe::lucid() };
     let wishes = [Wish { objective: Objective::Class(2), seed: 5 }];
     let threads = deepinside::Threads::new(1).unwrap();

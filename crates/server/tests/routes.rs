@@ -3,16 +3,22 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use deepinside::evidence::{EvidenceOptions, Gatherer};
-use deepinside::saliency::{SaliencyOptions, saliency};
+use deepinside::attribution::Runner;
+use deepinside::evidence::{EvidenceOptions, gather};
+use deepinside::saliency::{SaliencyOptions, Wanted, saliency};
 use deepinside::vision::{Crop, Picture};
-use deepinside::{BackwardRule, Model, ScoreRunner, Settings, Threads};
+use deepinside::{BackwardRule, Model, Settings, Threads};
 use serde_json::json;
 use support::{Running, fixtures, numbers};
 
 fn model() -> Model {
-    Model::open(&fixtures().join("onnx/residual/model.onnx"), Settings::default()).unwrap()
+    Model::open_with(&fixtures().join("onnx/residual/model.onnx"), Settings::default()).unwrap()
+}
+
+fn runner() -> Runner {
+    Runner::new(Arc::new(model()), Threads::new(1).unwrap())
 }
 
 fn cat() -> std::path::PathBuf {
@@ -121,12 +127,11 @@ fn saliency_has_the_library_s_numbers() {
     let server = Running::new();
     let body = json!({"photograph": "example-cat", "classes": [3, 1], "signed": true, "crops": "centre"});
     let reply = server.post("/api/v1/saliency", &body).ok();
-    let model = model();
-    let threads = Threads::new(1).unwrap();
-    let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Gradient), &threads).unwrap();
-    let photograph = model.load_photograph(&cat()).unwrap();
-    let options = SaliencyOptions { class: Some(3), crop: Some(Crop::Centre), ..SaliencyOptions::default() };
-    let expected = saliency(&model, &mut runner, &photograph, &options).unwrap();
+    let mut runner = runner();
+    let photograph = runner.model().load_photograph(&cat()).unwrap();
+    let wanted = Wanted::Classes(vec![3]);
+    let options = SaliencyOptions { wanted, crop: Some(Crop::Centre), ..SaliencyOptions::default() };
+    let expected = saliency(&mut runner, &photograph, &options).unwrap().remove(0);
     let map = &reply["maps"][0];
     assert_eq!(numbers(&map["map"]), (vec![32, 32], expected.map.data().to_vec()));
     assert_eq!(map["class"]["index"], 3);
@@ -147,13 +152,17 @@ fn saliency_has_the_library_s_numbers() {
     assert!(command.starts_with("deepinside saliency examples/cat.png -m "), "{command}");
     assert!(command.ends_with("--class 3 --crop centre --raw-gradient gradient.npy"), "{command}");
 
-    // A mirrored crop's map is turned back; of the mirrored picture it is the map of the plain one.
+    // A mirrored crop's map is turned back.
     let mirrored =
         json!({"photograph": "example-cat", "classes": [3], "crops": "mirrored-centre", "rule": "guided"});
     let (_, map) = numbers(&server.post("/api/v1/saliency", &mirrored).ok()["maps"][0]["map"]);
-    let mut runner = ScoreRunner::new(&model, Some(BackwardRule::Guided), &threads).unwrap();
-    let options = SaliencyOptions { crop: Some(Crop::MirroredCentre), ..options };
-    let expected = saliency(&model, &mut runner, &photograph, &options).unwrap();
+    let options = SaliencyOptions {
+        crop: Some(Crop::MirroredCentre),
+        rule: BackwardRule::Guided,
+        stays_mirrored: true,
+        ..options
+    };
+    let expected = saliency(&mut runner, &photograph, &options).unwrap().remove(0);
     let turned: Vec<f32> = expected.map.data().chunks(32).flat_map(|row| row.iter().rev().copied()).collect();
     assert_eq!(map, turned);
 }
@@ -183,10 +192,10 @@ fn the_readable_map_is_the_library_s() {
     let reply = server
         .post("/api/v1/saliency", &json!({"photograph": "example-cat", "classes": [1], "readable": true}))
         .ok();
-    let (model, photograph) = (model(), model().load_photograph(&cat()).unwrap());
-    let options = EvidenceOptions::readable(&model);
-    let mut gatherer = Gatherer::new(&model, options, &Threads::new(1).unwrap()).unwrap();
-    let expected = gatherer.gather(&model, &photograph, &[1]).unwrap();
+    let mut runner = runner();
+    let photograph = runner.model().load_photograph(&cat()).unwrap();
+    let options = EvidenceOptions::readable(runner.model());
+    let expected = gather(&mut runner, &photograph, &[1], &options).unwrap();
     assert_eq!(numbers(&reply["maps"][0]["map"]), (vec![300, 451], expected.maps[0].data().to_vec()));
     let command = reply["command"].as_str().unwrap();
     assert!(command.ends_with("--class 1"), "{command}");
@@ -255,16 +264,15 @@ fn a_margin_over_ten_crops() {
     assert!(reply["command"].as_str().unwrap().ends_with("--class 0 --minus 2 --ten-crops --smoothing 0.02"));
     // The network takes the whole photograph, and so do all of its crops.
     assert_eq!(reply["unseen"], 0.0);
-    let model = model();
+    let mut runner = runner();
     let options = EvidenceOptions {
         minus: Some(2),
         crops: Crop::TEN.to_vec(),
         smoothing: 0.02,
         ..EvidenceOptions::default()
     };
-    let mut gatherer = Gatherer::new(&model, options, &Threads::new(1).unwrap()).unwrap();
-    let photograph = model.load_photograph(&cat()).unwrap();
-    let expected = gatherer.gather(&model, &photograph, &[0]).unwrap();
+    let photograph = runner.model().load_photograph(&cat()).unwrap();
+    let expected = gather(&mut runner, &photograph, &[0], &options).unwrap();
     assert_eq!(numbers(&reply["maps"][0]["map"]).1, expected.maps[0].data());
     // Of what the class alone hangs on, it is another map.
     let alone = server.post(
@@ -368,11 +376,12 @@ fn layers_and_units() {
     assert_eq!(json!(shape), reply["shape"]);
     assert_eq!((&reply["class"]["index"], &reply["reduced_by"]), (&json!(1), &json!(1)));
     assert_eq!(numbers(&reply["gradients"]).0, shape);
-    let model = model();
+    let mut runner = runner();
+    let model = runner.model().clone();
     let options = deepinside::layers::LayersOptions { class: Some(1), ..Default::default() };
     let photograph = model.load_photograph(&cat()).unwrap();
-    let input = model.inputs(&photograph, &[model.crop]).unwrap();
-    let all = deepinside::layers::layers(&model, input.data(), &options, &Threads::new(1).unwrap()).unwrap();
+    let input = model.input_of(&photograph, model.crop).unwrap();
+    let all = deepinside::layers::layers(&mut runner, input.data(), &options).unwrap();
     let layer = all.layers.iter().find(|layer| layer.name == name).unwrap();
     let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0));
     assert!(close(&activations, layer.activation.data()));

@@ -86,9 +86,13 @@ impl SaliencyArguments {
     /// Which maps are shown: both, unless a flag says how one is to be made.
     pub fn maps(&self) -> Maps {
         let GradientArguments { crop, rule, recipe } = &self.gradient;
-        if self.ten_crops || self.smooth_grad.is_some() || self.smoothing.is_some() {
+        if self.ten_crops
+            || self.smooth_grad.is_some()
+            || self.smoothing.is_some_and(|smoothing| smoothing != 0.0)
+        {
             Maps::InPhotograph
         } else if self.one_pass
+            || self.smoothing.is_some()
             || crop.is_some()
             || *rule != Rule::Gradient
             || *recipe == GradientRecipe::Original

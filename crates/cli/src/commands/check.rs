@@ -1,6 +1,5 @@
 //! `deepinside check`.
 
-use deepinside::Threads;
 use deepinside::check::{Report, Verdict, check};
 use serde::Serialize;
 
@@ -19,7 +18,7 @@ struct Result<'a> {
 
 pub fn run(arguments: &CheckArguments) -> Outcome {
     let model = super::open(&arguments.model, false)?;
-    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = super::runner(&model, arguments.run.threads)?;
     let picture = match &arguments.photograph {
         Some(path) => {
             record::input(path)?;
@@ -27,7 +26,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         }
         None => None,
     };
-    let report = check(&model, picture.as_deref(), arguments.seed, &threads)?;
+    let report = check(&mut runner, picture.as_deref(), arguments.seed)?;
     let passed = report.passed();
     let result = Result {
         model: &model.name,

@@ -2,7 +2,6 @@
 
 use deepinside::classify::{Prediction, mean_scores, predictions, suspicion};
 use deepinside::vision::Crop;
-use deepinside::{ScoreRunner, Threads};
 use serde::Serialize;
 
 use crate::arguments::{ClassifyArguments, CropChoice};
@@ -19,7 +18,7 @@ pub fn run(arguments: &ClassifyArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
     let model = super::open(&arguments.model, false)?;
     model.expect_classes()?;
-    let mut runner = ScoreRunner::new(&model, None, &Threads::new(arguments.run.threads)?)?;
+    let mut runner = super::runner(&model, arguments.run.threads)?;
     let crops = match arguments.crop {
         None => vec![model.crop],
         Some(CropChoice::One(crop)) => vec![crop],
@@ -29,7 +28,7 @@ pub fn run(arguments: &ClassifyArguments) -> Outcome {
         let photograph = model.load_photograph(path)?;
         let mut scores = Vec::new();
         for &crop in &crops {
-            scores.push(runner.forward(model.inputs(&photograph, &[crop])?.data())?);
+            scores.push(runner.scores(model.input_of(&photograph, crop)?.data())?);
         }
         let mean =
             mean_scores(&scores).ok_or_else(|| Failure::Message("no crop was looked at".to_owned()))?;

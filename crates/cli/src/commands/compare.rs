@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use deepinside::classify::{Classification, Prediction, prediction};
+use deepinside::classify::{Prediction, prediction};
 use deepinside::compare::{
-    ComparedOperator, Position, RULES, ShownGradient, Unit, UnitGradient, UnitRunner, operators,
+    ComparedOperator, Position, RULES, ShownGradient, Unit, UnitGradient, operators, unit_gradient,
 };
 use deepinside::file_name::portable;
 use deepinside::vision::contact_sheet::ContactSheet;
@@ -13,7 +13,7 @@ use deepinside::vision::figure::{Panel, three_digits};
 use deepinside::vision::normalise::{Content, Scaling, normalise};
 use deepinside::vision::overlay::{Opacity, overlay};
 use deepinside::vision::{Array, ColourMap, Photograph, Picture};
-use deepinside::{BackwardRule, Model, ScoreRunner, Threads, printable, rule_notes};
+use deepinside::{BackwardRule, Model, printable, rule_notes};
 use serde::Serialize;
 
 use crate::arguments::{CompareArguments, UnitArguments};
@@ -63,14 +63,9 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
     let paths = pictures::expand(&arguments.photographs)?;
     let names = pictures::Names::of(&paths)?;
     let model = super::open(&arguments.model, false)?;
-    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = super::runner(&model, arguments.run.threads)?;
     let asked = asked(&model, &arguments.unit)?;
-    let mut scores = ScoreRunner::new(&model, None, &threads)?;
     let value = asked.as_ref().map_or(model.score.value, |unit| unit.value);
-    let mut runners = Vec::new();
-    for rule in RULES {
-        runners.push(UnitRunner::new(&model, value, rule, &threads)?);
-    }
     let notes: Vec<String> = RULES.into_iter().flat_map(|rule| rule_notes(&model, rule, value)).collect();
     super::say_notes(&notes);
     let draws = arguments.output.is_some() || !arguments.table;
@@ -79,10 +74,9 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
     pictures::each(&paths, |path| {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;
-        let input = model.inputs(&photograph, &[arguments.unit.crop.unwrap_or(model.crop)])?;
-        let input = Array::new(&input.shape()[1..], input.data().to_vec())?;
-        let classification = Classification::of(&model, &photograph, |own| scores.scores(own))?;
-        let seen = scores.scores(input.data())?;
+        let input = model.input_of(&photograph, arguments.unit.crop.unwrap_or(model.crop))?;
+        let classification = runner.classify(&photograph)?;
+        let seen = runner.scores(input.data())?;
         let top = classification.top(&model, 5);
         let other_choice = classification.other_choice(&model, &seen).filter(|_| asked.is_none());
         let chosen = top.first().map_or("", |best| &best.name);
@@ -92,9 +86,8 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
             None => Unit::class(&model, top.first().map(|best| best.index).unwrap_or_default())?,
         };
         let mut found = Vec::new();
-        for runner in &mut runners {
-            runner.forward(input.data())?;
-            found.push(runner.gradient(unit.channel, &unit.position)?);
+        for rule in RULES {
+            found.push(unit_gradient(&mut runner, input.data(), &unit, rule)?);
         }
         let class = (unit.value == model.score.value && unit.position == Position::Mean)
             .then(|| prediction(&model, &seen, unit.channel));
@@ -108,7 +101,8 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         }
         let stem = names.name(path);
         let file = draws.then(|| to.file(&stem, "-compared.png"));
-        let table = arguments.table.then(|| operators(&model, input.data(), &unit, &threads)).transpose()?;
+        let table =
+            arguments.table.then(|| operators(&model, input.data(), &unit, runner.threads())).transpose()?;
         if let Some(raw) = &arguments.raw {
             make_folder(raw)?;
             for (rule, found) in RULES.into_iter().zip(&found) {

@@ -1,20 +1,15 @@
 //! `deepinside explain`: any method of the table, of photographs or of an array.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use deepinside::attribution::{Attribution, Choices, Entry, METHODS, Method, Runner, method};
-use deepinside::classify::predictions;
+use deepinside::attribution::{Choices, Entry, METHODS, Method, Runner, method};
+use deepinside::explanation::{Explained, explain, explain_array};
 use deepinside::file_name::portable;
-use deepinside::saliency_figure::{DrawnMap, figure};
-use deepinside::vision::crops::Region;
-use deepinside::vision::figure::Panel;
-use deepinside::vision::normalise::Scaling;
-use deepinside::vision::overlay::into_photograph_frame;
-use deepinside::vision::unseen::seen_in;
-use deepinside::vision::{Array, Photograph, Picture};
-use deepinside::{Model, Size, Target, Threads};
+use deepinside::vision::Array;
+use deepinside::{Model, Size, Target};
 use serde::Serialize;
 
 use super::parameters::{given, named_array, read_array};
@@ -25,7 +20,7 @@ use crate::pictures::{self, Names};
 use crate::progress;
 
 #[derive(Serialize)]
-struct Explained<'a> {
+struct Said<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<&'a str>,
     method: &'static str,
@@ -57,7 +52,7 @@ pub fn run(arguments: &ExplainArguments) -> Outcome {
     if let Some(array) = &array {
         settings.input.size = Some(Size::Rectangle([array.shape()[1], array.shape()[2]]));
     }
-    let model = Arc::new(super::open_named(arguments.model.model.as_deref(), settings)?);
+    let model = super::open_named(arguments.model.model.as_deref(), settings)?;
     let method = entry.make(&model, &choices)?;
     let target =
         arguments.target.as_deref().map(|text| Target::parse(text, &model, &named_array)).transpose()?;
@@ -69,7 +64,7 @@ pub fn run(arguments: &ExplainArguments) -> Outcome {
         path.as_deref().map(|path| Destination::new(Some(path), results, &["npy"])).transpose()
     };
     let task = Task {
-        runner: Runner::new(Arc::clone(&model), Threads::new(arguments.run.threads)?),
+        runner: super::runner(&model, arguments.run.threads)?,
         to: match &array {
             Some(_) => None,
             None => Some(Destination::new(arguments.output.as_deref(), results, &["png"])?),
@@ -78,14 +73,13 @@ pub fn run(arguments: &ExplainArguments) -> Outcome {
         names,
         several_layers: arguments.layer.len() > 1,
         arguments,
-        entry,
-        method,
+        by: (entry, &*method),
         target,
         model,
     };
     let named = task.to.iter().chain(&task.raw).filter_map(Destination::single_file);
     output::expect_places(named)?;
-    task.run(array.as_ref(), &paths)
+    task.run(array, &paths)
 }
 
 /// All methods, or all that the table says of them.
@@ -107,8 +101,7 @@ fn list(arguments: &ExplainArguments) -> Outcome {
 struct Task<'a> {
     model: Arc<Model>,
     runner: Runner,
-    entry: &'static Entry,
-    method: Box<dyn Method>,
+    by: (&'static Entry, &'a dyn Method),
     target: Option<Target>,
     arguments: &'a ExplainArguments,
     to: Option<Destination>,
@@ -118,37 +111,26 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    fn run(mut self, array: Option<&Array>, paths: &[PathBuf]) -> Outcome {
+    fn run(mut self, array: Option<Array>, paths: &[PathBuf]) -> Outcome {
+        let start = Instant::now();
         if let Some(array) = array {
             let stem = self.arguments.array.as_deref().map(output::stem).unwrap_or_default();
-            return self.explain(array, None, &stem, None);
+            let explained = explain_array(&mut self.runner, array, self.by, self.target.as_ref())?;
+            return self.keep(&explained, None, &stem, start);
         }
         let crop = self.arguments.crop.unwrap_or(self.model.crop);
         pictures::each(paths, |path| {
-            let photograph = self.model.load_photograph(path)?;
-            let input = self.model.input_of(&photograph, crop)?;
-            self.explain(&input, Some(&path.to_string_lossy()), &self.names.name(path), Some(&photograph))
+            let start = Instant::now();
+            let photograph = Cow::Owned(self.model.load_photograph(path)?);
+            let explained = explain(&mut self.runner, photograph, crop, self.by, self.target.as_ref())?;
+            self.keep(&explained, Some(&path.to_string_lossy()), &self.names.name(path), start)
         })
     }
 
-    fn explain(
-        &mut self,
-        input: &Array,
-        image: Option<&str>,
-        stem: &str,
-        photograph: Option<&Photograph>,
-    ) -> Outcome {
-        let start = Instant::now();
-        let target = match &self.target {
-            Some(target) => target.clone(),
-            None => {
-                let top = predictions(&self.model, &self.runner.scores(input)?, 1);
-                Target::class(top.first().map_or(0, |top| top.index))
-            }
-        };
-        let number = self.runner.number(input, &target)?;
-        let text = target.text(&self.model);
-        for attribution in self.method.attribute_layers(&mut self.runner, input, &target)? {
+    /// Writes what was found, and says so.
+    fn keep(&self, explained: &Explained<'_>, image: Option<&str>, stem: &str, start: Instant) -> Outcome {
+        let (method, text) = (explained.entry.name, explained.target.text(&self.model));
+        for attribution in &explained.attributions {
             for note in &attribution.notes {
                 progress::note(format_args!("note: {note}"));
             }
@@ -161,23 +143,29 @@ impl Task<'_> {
                 output::array(&raw.file(&stem, ".npy"), &attribution.values)?;
             }
             let mut output = None;
-            if let (Some(to), Some(photograph)) = (&self.to, photograph) {
-                let file = to.file(&stem, &format!("-{}.png", self.entry.name));
-                output::png(&file, &self.picture(input, photograph, &attribution, &target)?)?;
+            if let (Some(to), Some(_)) = (&self.to, image) {
+                let file = to.file(&stem, &format!("-{method}.png"));
+                let colours = self.arguments.colour_map;
+                let picture = match self.arguments.view {
+                    View::Map => explained.picture_of(attribution, colours)?,
+                    View::Overlay => explained.overlay_of(attribution, colours)?,
+                    View::Figure => explained.figure_of(attribution, colours)?,
+                };
+                output::png(&file, &picture)?;
                 output = Some(file.to_string_lossy().into_owned());
             }
             if !self.arguments.run.json {
                 match &output {
                     Some(output) => output::line(output),
-                    None => output::line(format_args!("{} of {text} = {number}", self.entry.name)),
+                    None => output::line(format_args!("{method} of {text} = {}", explained.number)),
                 }
                 continue;
             }
-            output::json(&Explained {
+            output::json(&Said {
                 image,
-                method: self.entry.name,
+                method,
                 target: &text,
-                number,
+                number: explained.number,
                 shape: attribution.values.shape(),
                 layer: layer.as_deref(),
                 completeness: attribution.completeness.map(|complete| [complete.sum, complete.difference]),
@@ -187,43 +175,5 @@ impl Task<'_> {
             })?;
         }
         Ok(())
-    }
-
-    /// A target as a title: a class by its name.
-    fn named(&self, target: &Target) -> String {
-        match target.as_class() {
-            Some(class) => self.model.class_name(class).split(',').next().unwrap_or_default().to_owned(),
-            None => target.text(&self.model),
-        }
-    }
-
-    fn picture(
-        &self,
-        input: &Array,
-        photograph: &Photograph,
-        attribution: &Attribution,
-        target: &Target,
-    ) -> Outcome<Picture> {
-        let (map, colours, scaling) =
-            (attribution.map()?, self.arguments.colour_map, Scaling::Quantile(0.99));
-        if self.arguments.view == View::Map {
-            return Ok(DrawnMap::of_all_seen(&map, scaling, colours)?.picture()?);
-        }
-        let crop = self.arguments.crop.unwrap_or(self.model.crop);
-        if self.arguments.view == View::Overlay {
-            let (height, width) = (photograph.height(), photograph.width());
-            let region = self.model.region(photograph, crop)?;
-            let framed = into_photograph_frame(&map, region, height, width, 0.0)?;
-            let seen = seen_in(&[region], height, width)?;
-            return Ok(DrawnMap::new(&framed, &seen, scaling, colours)?.over(photograph)?);
-        }
-        let seen = self.model.transformer.deprocess(input)?;
-        let framed = into_photograph_frame(&map, Region::WHOLE, seen.height(), seen.width(), 0.0)?;
-        let input = Panel::new(format!("input ({crop})"), Picture::from_photograph(&seen)?);
-        let drawn = DrawnMap::of_all_seen(&framed, scaling, colours)?;
-        let layer = attribution.layer.map(|layer| format!("of {}", self.model.graph.value(layer).name));
-        let made: Vec<String> = layer.into_iter().collect();
-        let panel = drawn.panel(self.entry.title, &made)?;
-        Ok(figure(format!("{} of {}", self.entry.title, self.named(target)), input, vec![panel])?)
     }
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use deepinside::classify::{Classification, Prediction};
+use deepinside::classify::Prediction;
 use deepinside::file_name::portable;
 use deepinside::layers::{LayerMaps, LayersOptions, layers, scaled_grid};
+use deepinside::rule_notes;
 use deepinside::vision::contact_sheet::ContactSheet;
 use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Content;
 use deepinside::vision::{Array, ColourMap, Crop};
-use deepinside::{ScoreRunner, Threads, rule_notes};
 use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, LayersArguments, MapScaling};
@@ -59,11 +59,11 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
     let notes = rule_notes(&model, options.rule, model.score.value);
     super::say_notes(&notes);
     let default_crop = if original { Crop::MirroredCentre } else { model.crop };
-    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = super::runner(&model, arguments.run.threads)?;
     pictures::each(&paths, |path| {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;
-        let input = model.inputs(&photograph, &[arguments.gradient.crop.unwrap_or(default_crop)])?;
+        let input = model.input_of(&photograph, arguments.gradient.crop.unwrap_or(default_crop))?;
         let mut options = options;
         let mut own = None;
         // The recipe `original` chooses by what it shows, as the class project did.
@@ -71,12 +71,11 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             && !original
             && arguments.gradient.crop.is_some_and(|crop| crop != model.crop)
         {
-            let mut runner = ScoreRunner::new(&model, None, &threads)?;
-            let classification = Classification::of(&model, &photograph, |own| runner.scores(own))?;
+            let classification = runner.classify(&photograph)?;
             options.class = classification.top(&model, 1).first().map(|best| best.index);
             own = Some(classification);
         }
-        let mut result = layers(&model, input.data(), &options, &threads)?;
+        let mut result = layers(&mut runner, input.data(), &options)?;
         let mut other_choice = None;
         if let Some(classification) = own {
             let seen = std::mem::replace(&mut result.top, classification.top(&model, 5));

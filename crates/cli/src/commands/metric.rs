@@ -1,11 +1,10 @@
 //! `deepinside metric`: how far an attribution can be believed.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use deepinside::attribution::metrics::metric;
-use deepinside::attribution::{Choices, Runner, method};
-use deepinside::{Model, Size, Target, Threads};
+use deepinside::attribution::{Choices, method};
+use deepinside::{Size, Target};
 use serde_json::{Map, Value, json};
 
 use super::parameters::{given, named_array, read_array, read_recorded};
@@ -20,12 +19,12 @@ pub fn run(arguments: &MetricArguments) -> Outcome {
     let input = read_array(&arguments.array)?;
     let mut settings = arguments.model.settings(false);
     settings.input.size = Some(Size::Rectangle([input.shape()[1], input.shape()[2]]));
-    let model: Arc<Model> = Arc::new(super::open_named(arguments.model.model.as_deref(), settings)?);
+    let model = super::open_named(arguments.model.model.as_deref(), settings)?;
     let target = Target::parse(&arguments.target, &model, &named_array)?;
     let made = given(&arguments.method_set)?;
     let explains =
         method(&arguments.method)?.make(&model, &Choices { given: made, layers: arguments.layer.clone() })?;
-    let mut runner = Runner::new(Arc::clone(&model), Threads::new(arguments.run.threads)?);
+    let mut runner = super::runner(&model, arguments.run.threads)?;
     let map = match &arguments.attribution {
         Some(path) => read_recorded(path)?,
         None => explains.attribute(&mut runner, &input, &target)?.values,

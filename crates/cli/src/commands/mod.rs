@@ -23,10 +23,12 @@ pub mod trace;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use deepinside::attribution::Runner;
 use deepinside::classify::Prediction;
 use deepinside::record::HashedFile;
-use deepinside::{Model, Settings};
+use deepinside::{Model, Settings, Threads};
 use serde_json::{Value, json};
 
 use crate::arguments::ModelArguments;
@@ -34,7 +36,7 @@ use crate::failure::{Failure, Outcome};
 use crate::{progress, record};
 
 /// Opens the model; what is suspicious, and what was cut off to get at the score, goes to standard error.
-pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Model> {
+pub fn open(arguments: &ModelArguments, original: bool) -> Outcome<Arc<Model>> {
     open_named(arguments.model.as_deref(), arguments.settings(original))
 }
 
@@ -51,12 +53,12 @@ pub fn classes(model: &Model, asked: &[String]) -> Outcome<Vec<usize>> {
 }
 
 /// The model that a path or a known name stands for, or the built-in one, with these settings.
-pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
+pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Arc<Model>> {
     let model = match name.filter(|path| !model::is_built_in(path)) {
         Some(path) => {
             let path = model::locate(path)?;
             record_files(&path, &settings)?;
-            Model::open(&path, settings)?
+            Model::open_with(&path, settings)?
         }
         None => built_in(settings)?,
     };
@@ -67,7 +69,12 @@ pub fn open_named(name: Option<&Path>, settings: Settings) -> Outcome<Model> {
     if let Some(guesses) = model.guesses() {
         progress::note(format_args!("note: {guesses}"));
     }
-    Ok(model)
+    Ok(Arc::new(model))
+}
+
+/// What runs the model's network on so many threads.
+pub fn runner(model: &Arc<Model>, threads: usize) -> Outcome<Runner> {
+    Ok(Runner::new(Arc::clone(model), Threads::new(threads)?))
 }
 
 /// Reports the files that a model is opened from, before they are read.

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use deepinside::attribution::Runner;
 use deepinside::classify::{Prediction, prediction};
-use deepinside::evidence::{EvidenceOptions, Gatherer, Noise};
-use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliencies};
+use deepinside::evidence::{EvidenceOptions, Noise, gather, gather_wanted};
+use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliency};
 use deepinside::saliency_figure::{DrawnMap, figure};
 use deepinside::vision::figure::Panel;
 use deepinside::vision::normalise::{Content, Scaling};
 use deepinside::vision::unseen::{share, with_gaps};
 use deepinside::vision::{Array, Crop, Photograph, Picture};
-use deepinside::{Model, ScoreRunner, Threads, rule_notes};
+use deepinside::{Model, rule_notes};
 use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, Maps, SaliencyArguments, View};
@@ -104,12 +105,12 @@ pub fn run(arguments: &SaliencyArguments) -> Outcome {
     };
     let named = [Some(&task.to), task.raw.as_ref(), task.gradients.as_ref()];
     output::expect_places(named.into_iter().flatten().filter_map(Destination::single_file))?;
-    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = super::runner(&model, arguments.run.threads)?;
     super::say_notes(&task.notes);
     match arguments.maps() {
-        Maps::OnePassAndReadable => task.with_readable(&threads),
-        Maps::OnePass => task.of_crop(&threads),
-        Maps::InPhotograph => task.in_photograph(&threads),
+        Maps::OnePassAndReadable => task.with_readable(&mut runner),
+        Maps::OnePass => task.of_crop(&mut runner),
+        Maps::InPhotograph => task.in_photograph(&mut runner),
     }
 }
 
@@ -137,19 +138,16 @@ struct MadeMap {
 
 impl Task<'_> {
     /// The photograph, the paper's map of one pass, and the readable map, all in the photograph's frame.
-    fn with_readable(&self, threads: &Threads) -> Outcome {
+    fn with_readable(&self, runner: &mut Runner) -> Outcome {
         let model = self.model;
-        let options = SaliencyOptions { minus: self.minus, ..SaliencyOptions::default() };
         let readable = EvidenceOptions { minus: self.minus, ..EvidenceOptions::readable(model) };
         record::resolved("readable map", &readable)?;
-        let mut runner = ScoreRunner::new(model, Some(self.arguments.gradient.rule.into()), threads)?;
-        let mut gatherer = Gatherer::new(model, readable.clone(), threads)?;
         pictures::each(&self.paths, |path| {
             let start = Instant::now();
             let photograph = model.load_photograph(path)?;
-            let one_pass = saliencies(model, &mut runner, &photograph, &options, &self.wanted)?;
+            let one_pass = saliency(runner, &photograph, &self.one_pass())?;
             let classes: Vec<usize> = one_pass.iter().map(|result| result.class.index).collect();
-            let evidence = gatherer.gather(model, &photograph, &classes)?;
+            let evidence = gather(runner, &photograph, &classes, &readable)?;
             for (result, map) in one_pass.iter().zip(&evidence.maps) {
                 let Saliency { class, top, crop, gradient, .. } = result;
                 let (framed, seen) = result.in_photograph(model, &photograph)?;
@@ -167,24 +165,13 @@ impl Task<'_> {
     }
 
     /// The map of one crop, as large as the network's input.
-    fn of_crop(&self, threads: &Threads) -> Outcome {
+    fn of_crop(&self, runner: &mut Runner) -> Outcome {
         let (model, arguments) = (self.model, self.arguments);
-        let options = match arguments.gradient.recipe {
-            GradientRecipe::Plain => {
-                SaliencyOptions { crop: arguments.gradient.crop, ..SaliencyOptions::default() }
-            }
-            GradientRecipe::Original => {
-                let recipe = SaliencyOptions::original(None);
-                SaliencyOptions { crop: arguments.gradient.crop.or(recipe.crop), ..recipe }
-            }
-        };
-        let options = SaliencyOptions { minus: self.minus, ..options };
-        let mut runner = ScoreRunner::new(model, Some(arguments.gradient.rule.into()), threads)?;
         pictures::each(&self.paths, |path| {
             let start = Instant::now();
             let photograph = model.load_photograph(path)?;
-            for result in saliencies(model, &mut runner, &photograph, &options, &self.wanted)? {
-                let Saliency { class, top, other_choice, crop, map, input, gradient } = &result;
+            for result in saliency(runner, &photograph, &self.one_pass())? {
+                let Saliency { class, top, other_choice, crop, map, input, gradient, .. } = &result;
                 let (crop, other_choice) = (crop.to_string(), other_choice.as_ref());
                 say_other(model, &format!("the crop {crop}"), top, other_choice);
                 let made = self.made_in_one_pass(&result);
@@ -204,8 +191,24 @@ impl Task<'_> {
         })
     }
 
+    /// How the paper's map is made.
+    fn one_pass(&self) -> SaliencyOptions {
+        let gradient = &self.arguments.gradient;
+        let recipe = match gradient.recipe {
+            GradientRecipe::Plain => SaliencyOptions::default(),
+            GradientRecipe::Original => SaliencyOptions::original(),
+        };
+        SaliencyOptions {
+            wanted: self.wanted.clone(),
+            minus: self.minus,
+            rule: gradient.rule.into(),
+            crop: gradient.crop.or(recipe.crop),
+            ..recipe
+        }
+    }
+
     /// The map in the photograph's own frame: from ten crops or noisy copies, or smoothed.
-    fn in_photograph(&self, threads: &Threads) -> Outcome {
+    fn in_photograph(&self, runner: &mut Runner) -> Outcome {
         let (model, arguments) = (self.model, self.arguments);
         let options = EvidenceOptions {
             rules: vec![arguments.gradient.rule.into()],
@@ -226,11 +229,10 @@ impl Task<'_> {
         };
         let crop = if arguments.ten_crops { "ten crops".to_owned() } else { options.crops[0].to_string() };
         let made = options.description();
-        let mut gatherer = Gatherer::new(model, options, threads)?;
         pictures::each(&self.paths, |path| {
             let start = Instant::now();
             let photograph = model.load_photograph(path)?;
-            let (classification, evidence) = gatherer.gather_wanted(model, &photograph, &self.wanted)?;
+            let (classification, evidence) = gather_wanted(runner, &photograph, &self.wanted, &options)?;
             super::say_unseen(evidence.unseen());
             let top = classification.top(model, 5);
             let other_choice = classification

@@ -1,4 +1,4 @@
-//! Passes through one network.
+//! Passes through one network: the one way in which pictures go forward and gradients come back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,11 +6,14 @@ use std::sync::Arc;
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target as Top, Threads};
 use deepinside_graph::pass::cut_at;
 use deepinside_graph::{Interrupt, ValueId};
-use deepinside_vision::Array;
+use deepinside_vision::{Array, Photograph};
 use rayon::prelude::*;
 
+use crate::attribution::Method;
+use crate::classify::Classification;
+use crate::layers::laid_out;
 use crate::target::{Evaluated, shape_of};
-use crate::{Error, Model, Result, Scores, Target, expect_finite};
+use crate::{Error, Model, Result, Scores, Target, expect_finite, finite};
 
 /// What is read from the network in a pass, and how it goes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +43,11 @@ impl Pass {
     pub fn at_layers(layers: &[ValueId]) -> Self {
         Self { activations: layers.to_vec(), gradients: layers.to_vec(), ..Self::default() }
     }
+
+    /// The same pass under another rule.
+    pub fn under(self, rule: BackwardRule) -> Self {
+        Self { rule, ..self }
+    }
 }
 
 /// Runs passes of one model. A network is prepared once for each kind of pass; pictures go through it one on each thread; the last
@@ -57,6 +65,7 @@ const MOST_PREPARED: usize = 6;
 /// The network prepared for a kind of pass.
 struct Prepared {
     pass: Pass,
+    /// The values that targets are made of.
     targets: Vec<ValueId>,
     /// Whether the input goes in beside a layer's numbers.
     beside: bool,
@@ -107,6 +116,32 @@ impl Passed<'_> {
     pub fn input_gradient(&self) -> Result<Array> {
         self.gradient(self.model.input)
     }
+
+    /// The activation of a value of the pass as channels × rows × columns of the picture, with tokens put back on their grid (see
+    /// [`crate::grid`]); `C × 1 × 1` where the value has no positions.
+    ///
+    /// # Errors
+    /// When the pass does not read it.
+    pub fn activation_maps(&self, value: ValueId) -> Result<Array> {
+        laid_out(self.model, value, self.activation(value)?.into_data())
+    }
+
+    /// The gradient of the target with respect to a value of the pass, laid out as [`Passed::activation_maps`].
+    ///
+    /// # Errors
+    /// When the pass does not read it.
+    pub fn gradient_maps(&self, value: ValueId) -> Result<Array> {
+        laid_out(self.model, value, self.gradient(value)?.into_data())
+    }
+
+    /// The class scores; passes read them where the target is made of them.
+    ///
+    /// # Errors
+    /// When the pass does not read them, or they are not finite.
+    pub fn scores(&self) -> Result<Scores> {
+        let score = &self.model.score;
+        Scores::read(score, &self.session.activation(score.value)?, &self.session.activation(score.output)?)
+    }
 }
 
 /// Inputs by their positions, so that no more of them are in memory than are worked on.
@@ -146,18 +181,51 @@ impl Runner {
         self.forward_passes
     }
 
-    /// The scores of an input.
+    /// Prepares the network for passes that follow. Where several kinds of passes are made of one picture, the one that reads most is
+    /// prepared first: the others then find what they need in it, and the picture goes forward once.
     ///
     /// # Errors
-    /// When it does not fit the network, or the runner was interrupted.
-    pub fn scores(&mut self, input: &Array) -> Result<Scores> {
-        let pass = Pass { activations: vec![self.model.score.output], ..Pass::forward() };
-        let (score, input) = (self.model.score.clone(), input.data().to_vec());
-        let read = |passed: &Passed<'_>| {
-            let numbers = passed.session.activation(score.value)?;
-            Scores::read(&score, &numbers, &passed.session.activation(score.output)?)
-        };
-        self.one(&pass, &Target::class(0), &input, read)
+    /// When a layer cannot be computed, or a value has no gradient.
+    pub fn expect(&mut self, pass: &Pass, target: &Target) -> Result<()> {
+        self.prepare(pass, std::slice::from_ref(target), 1).map(drop)
+    }
+
+    /// The class scores of an input, `C × H × W` numbers.
+    ///
+    /// # Errors
+    /// When it does not fit the network, the scores are not finite, or the runner was interrupted.
+    pub fn scores(&mut self, input: &[f32]) -> Result<Scores> {
+        // The first class always exists, and the score itself is read with it.
+        self.one(&Pass::forward(), &Target::class(0), input, |passed| passed.scores())
+    }
+
+    /// The same for what a method does with an input, and what it is asked for.
+    ///
+    /// # Errors
+    /// As [`Runner::expect`].
+    pub fn expect_method(&mut self, method: &dyn Method, target: Option<&Target>) -> Result<()> {
+        match method.pass(&self.model) {
+            Some(pass) => self.expect(&pass, target.unwrap_or(&Target::class(0))),
+            None => Ok(()),
+        }
+    }
+
+    /// What the model says of a photograph by its own crop.
+    ///
+    /// # Errors
+    /// When the photograph does not fit, and as [`Runner::scores`].
+    pub fn classify(&mut self, photograph: &Photograph) -> Result<Classification> {
+        let input = self.model.input_of(photograph, self.model.crop)?;
+        Ok(Classification::from_scores(self.scores(input.data())?))
+    }
+
+    /// The gradient of a target with respect to an input, both `C × H × W`.
+    ///
+    /// # Errors
+    /// As [`Runner::each`].
+    pub fn gradient(&mut self, rule: BackwardRule, target: &Target, input: &[f32]) -> Result<Array> {
+        let pass = Pass::to_input(&self.model, rule);
+        self.one(&pass, target, input, |passed| passed.input_gradient())
     }
 
     /// The target's number for one input.
@@ -218,8 +286,24 @@ impl Runner {
         self.each_from(None, pass, target, count, inputs, read, take)
     }
 
-    /// The same, where `inputs` are numbers of the layer that the pass begins at. What does not come through that layer is computed
-    /// from `input`.
+    /// The same for several targets of each input, which goes forward once: `take` gets the positions of input and target.
+    ///
+    /// # Errors
+    /// As [`Runner::each`].
+    pub fn each_target<T: Send>(
+        &mut self,
+        pass: &Pass,
+        targets: &[Target],
+        count: usize,
+        inputs: Inputs<'_>,
+        read: &(dyn Fn(&Passed<'_>) -> Result<T> + Sync),
+        take: &mut dyn FnMut(usize, usize, T) -> Result<()>,
+    ) -> Result<()> {
+        self.run(None, pass, targets, count, inputs, read, take)
+    }
+
+    /// One pass for each of some inputs, which are numbers of the layer that the pass begins at. What does not come through that
+    /// layer is computed from `input`.
     ///
     /// # Errors
     /// As [`Runner::each`].
@@ -234,32 +318,60 @@ impl Runner {
         read: &(dyn Fn(&Passed<'_>) -> Result<T> + Sync),
         take: &mut dyn FnMut(usize, T) -> Result<()>,
     ) -> Result<()> {
+        let mut take = |input: usize, _: usize, found: T| take(input, found);
+        self.run(input, pass, std::slice::from_ref(target), count, inputs, read, &mut take)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn run<T: Send>(
+        &mut self,
+        input: Option<&Array>,
+        pass: &Pass,
+        targets: &[Target],
+        count: usize,
+        inputs: Inputs<'_>,
+        read: &(dyn Fn(&Passed<'_>) -> Result<T> + Sync),
+        take: &mut dyn FnMut(usize, usize, T) -> Result<()>,
+    ) -> Result<()> {
         let workers = self.threads.count().min(count).max(1);
-        let position = self.prepare(pass, target, workers)?;
+        let position = self.prepare(pass, targets, workers)?;
         let (model, threads, interrupt) = (&self.model, &self.threads, self.threads.interrupt());
-        let Prepared { workers, pass, beside, .. } = &mut self.prepared[position];
+        let Prepared { workers, beside, .. } = &mut self.prepared[position];
         let enters = pass.from.unwrap_or(model.input);
         let beside = if *beside { input.map(|input| (model.input, input.data())) } else { None };
+        // Prepared for a way back, the network may be used for the way there alone.
         let is_backward = !pass.gradients.is_empty();
         let together = workers.len();
         for first in (0..count).step_by(together) {
-            interrupt.check()?;
             let round = together.min(count - first);
-            let found: Vec<T> = threads.run(|| {
+            let found: Vec<Vec<T>> = threads.run(|| {
                 let work = |(own, worker): (usize, &mut Worker)| {
-                    let Evaluated { number, gradients } =
-                        worker.forward(model, target, (enters, inputs(first + own)), beside)?;
-                    if is_backward {
-                        worker.backward(gradients)?;
+                    interrupt.check()?;
+                    let numbers = inputs(first + own);
+                    if worker.forward((enters, numbers), beside)? {
+                        interrupt.count_step();
                     }
-                    interrupt.count_step();
-                    read(&Passed { number, model, session: &worker.session })
+                    let one = |target: &Target| {
+                        let number = worker.pass(model, target, is_backward)?;
+                        if is_backward {
+                            interrupt.count_step();
+                        }
+                        read(&Passed { number, model, session: &worker.session })
+                    };
+                    targets.iter().map(one).collect::<Result<Vec<T>>>()
+                };
+                let work = |(own, worker): (usize, &mut Worker)| match pass.from {
+                    None => work((own, worker))
+                        .map_err(|error| finite::with_origin(error, model, &inputs(first + own), threads)),
+                    Some(_) => work((own, worker)),
                 };
                 let workers = workers[..round].par_iter_mut().enumerate().with_max_len(1);
                 workers.map(work).collect::<Result<_>>()
             })?;
             for (own, found) in found.into_iter().enumerate() {
-                take(first + own, found)?;
+                for (target, found) in found.into_iter().enumerate() {
+                    take(first + own, target, found)?;
+                }
             }
         }
         self.forward_passes +=
@@ -268,8 +380,14 @@ impl Runner {
     }
 
     /// Where the network lies that is prepared for a pass, with at least so many workers.
-    fn prepare(&mut self, pass: &Pass, target: &Target, workers: usize) -> Result<usize> {
-        let targets = target.values(&self.model);
+    fn prepare(&mut self, pass: &Pass, targets: &[Target], workers: usize) -> Result<usize> {
+        let mut values = Vec::new();
+        for value in targets.iter().flat_map(|target| target.values(&self.model)) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        let targets = values;
         let fits = |known: &Prepared| {
             let reads =
                 |known: &[ValueId], wanted: &[ValueId]| wanted.iter().all(|value| known.contains(value));
@@ -282,12 +400,15 @@ impl Runner {
                 false => forward && known.pass.rule == pass.rule && known.pass.gradients == pass.gradients,
             }
         };
-        let known = self.prepared.iter().position(fits);
-        let position = match known {
-            Some(position) => position,
+        // What was asked for last is first: it may hold what is to be shared.
+        match self.prepared.iter().rposition(fits) {
+            Some(position) => {
+                let known = self.prepared.remove(position);
+                self.prepared.push(known);
+            }
             None => {
                 let mut activations = [&pass.activations[..], &targets].concat();
-                if pass.from.is_none() {
+                if targets.contains(&self.model.score.value) {
                     activations.push(self.model.score.output);
                 }
                 let options = PlanOptions {
@@ -309,14 +430,14 @@ impl Runner {
                 let worker = Worker { session, last: None, forward_passes: 0 };
                 let mut pass = pass.clone();
                 pass.activations = options.activations;
-                // Memory for that many kinds of passes at a time; the first one was prepared longest ago.
+                // Memory for that many kinds of passes at a time; the first one was used longest ago.
                 if self.prepared.len() == MOST_PREPARED {
                     self.prepared.remove(0);
                 }
                 self.prepared.push(Prepared { pass, targets, beside, workers: vec![worker] });
-                self.prepared.len() - 1
             }
-        };
+        }
+        let position = self.prepared.len() - 1;
         let known = &mut self.prepared[position].workers;
         while known.len() < workers {
             known.push(Worker { session: known[0].session.another()?, last: None, forward_passes: 0 });
@@ -326,24 +447,35 @@ impl Runner {
 }
 
 impl Worker {
-    /// Takes numbers forward unless they went there last, and evaluates the target.
+    /// Takes numbers forward unless they went there last; whether it did.
     fn forward(
         &mut self,
-        model: &Model,
-        target: &Target,
         (enters, numbers): (ValueId, Vec<f32>),
         beside: Option<(ValueId, &[f32])>,
-    ) -> Result<Evaluated> {
+    ) -> Result<bool> {
         // Beside a layer's numbers another input may go in.
         if beside.is_some() || self.last.as_ref() != Some(&numbers) {
             let inputs: Vec<(ValueId, &[f32])> =
                 beside.into_iter().chain([(enters, numbers.as_slice())]).collect();
+            // What failed halfway must not pass for what went forward.
+            self.last = None;
             self.session.forward(&inputs)?;
             self.forward_passes += 1;
             self.last = Some(numbers);
+            return Ok(true);
         }
+        Ok(false)
+    }
+
+    /// Evaluates the target, and takes its gradient back where that is asked for.
+    fn pass(&mut self, model: &Model, target: &Target, is_backward: bool) -> Result<f64> {
         let session = &self.session;
-        target.evaluate(model, &mut |value| Ok(session.activation(value)?))
+        let Evaluated { number, gradients } =
+            target.evaluate(model, &mut |value| Ok(session.activation(value)?))?;
+        if is_backward {
+            self.backward(gradients)?;
+        }
+        Ok(number)
     }
 
     fn backward(&mut self, gradients: Vec<(ValueId, Vec<f32>)>) -> Result<()> {

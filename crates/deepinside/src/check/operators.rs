@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::finite_difference::{STEPS, along, difference, norm, product, random_direction};
 use super::{Check, OPERATOR_TOLERANCE};
-use crate::layers::{hangs_on, leads_to};
+use crate::layers::{depends_on, leads_to};
 use crate::random::Random;
 use crate::single_operator::{Counterpart, SingleOperator};
 use crate::{Model, Result};
@@ -54,9 +54,10 @@ impl Activations {
     /// When the picture has another size or a layer cannot be computed.
     pub fn of(model: &Model, picture: &[f32], threads: &Threads) -> Result<Self> {
         let graph = &model.graph;
-        let hangs = hangs_on(graph, model.input);
+        let depends = depends_on(graph, model.input);
         let leads = leads_to(graph, model.score.value);
-        let between: Vec<bool> = hangs.iter().zip(leads).map(|(&hangs, leads)| hangs && leads).collect();
+        let between: Vec<bool> =
+            depends.iter().zip(leads).map(|(&depends, leads)| depends && leads).collect();
         let mut values: Vec<ValueId> = vec![model.input];
         for node in graph.nodes().iter().filter(|node| is_between(node, &between)) {
             values.extend(node.inputs.iter().chain(&node.outputs).copied());
@@ -278,7 +279,7 @@ mod tests {
             layer { name: 'pool' type: 'Pooling' bottom: 'conv' top: 'pool' pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
             layer { name: 'fc' type: 'InnerProduct' bottom: 'pool' top: 'fc' inner_product_param { num_output: 4 } }";
         std::fs::write(&path, text).unwrap();
-        Model::open(&path, Settings { random_weights: Some(1), ..Settings::default() }).unwrap()
+        Model::open_with(&path, Settings { random_weights: Some(1), ..Settings::default() }).unwrap()
     }
 
     fn failing(rule: BackwardRule) -> Vec<&'static str> {

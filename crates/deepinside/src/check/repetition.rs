@@ -1,26 +1,43 @@
 //! The same picture again: among others, with other threads, and simply again.
 
-use deepinside_engine::{PlanOptions, Target, Threads};
+use deepinside_engine::{PlanOptions, Session, Target, Threads};
 
 use super::finite_difference::{difference, norm, share};
 use super::{Check, GRADIENT_TOLERANCE, SCORE_TOLERANCE, Verdict};
-use crate::runner::{ScoreRunner, Scores};
-use crate::{BackwardRule, Model, Result};
+use crate::scores::spatial_means;
+use crate::{Model, Result, expect_finite};
 
 /// How many pictures at a time are compared with one.
 const BATCH: usize = 16;
 
-/// What one picture gave.
+/// What one picture gave, finite or not.
 pub struct Pass {
     pub scores: Vec<f32>,
     pub gradient: Vec<f32>,
 }
 
+/// The network prepared for some pictures at a time: their scores, and the gradients of one.
+pub fn prepared(model: &Model, batch: usize, threads: &Threads) -> Result<Session> {
+    let score = &model.score;
+    let options = PlanOptions {
+        activations: vec![score.value, score.output],
+        gradients: vec![model.input],
+        targets: vec![score.value],
+        ..PlanOptions::default()
+    };
+    model.session(batch, &options, threads)
+}
+
 impl Pass {
-    /// What a runner computes, finite or not.
-    pub fn of(runner: &mut ScoreRunner, picture: &[f32], class: usize) -> Result<Self> {
-        let (scores, gradient) = runner.numbers(picture, class)?;
-        Ok(Self { scores, gradient })
+    /// What a prepared network computes for a picture, or for the last of several.
+    pub fn of(session: &mut Session, model: &Model, pictures: &[f32], class: usize) -> Result<Self> {
+        let score = &model.score;
+        let batch = pictures.len() / model.graph.value(model.input).shape.elements().max(1);
+        let last = |numbers: Vec<f32>| numbers[numbers.len() / batch * (batch - 1)..].to_vec();
+        session.forward(&[(model.input, pictures)])?;
+        let scores = spatial_means(&last(session.activation(score.value)?), score.classes);
+        session.backward(&[(score.value, &Target::Class(class))])?;
+        Ok(Self { scores, gradient: last(session.gradient(model.input)?) })
     }
 
     fn has_the_bits_of(&self, other: &Self) -> bool {
@@ -33,14 +50,7 @@ impl Pass {
 
 /// The picture as the last of sixteen, whose others are darker copies: its numbers must be those that it has alone, but for rounding.
 pub fn batch(model: &Model, picture: &[f32], class: usize, once: &Pass, threads: &Threads) -> Result<Check> {
-    let score = &model.score;
-    let options = PlanOptions {
-        activations: vec![score.value, score.output],
-        gradients: vec![model.input],
-        targets: vec![score.value],
-        ..PlanOptions::default()
-    };
-    let mut session = match model.session(BATCH, &options, threads) {
+    let mut session = match prepared(model, BATCH, threads) {
         Ok(session) => session,
         Err(error) => {
             return Ok(Check::skipped("batch", format!("not more than one picture at a time: {error}")));
@@ -49,15 +59,9 @@ pub fn batch(model: &Model, picture: &[f32], class: usize, once: &Pass, threads:
     let darker = |number: usize| (number + 1) as f32 / BATCH as f32;
     let pictures: Vec<f32> =
         (0..BATCH).flat_map(|number| picture.iter().map(move |&level| darker(number) * level)).collect();
-    session.forward(&[(model.input, &pictures)])?;
-    session.backward(&[(score.value, &Target::Class(class))])?;
-    let last = |numbers: Vec<f32>| numbers[numbers.len() / BATCH * (BATCH - 1)..].to_vec();
-    let found = Scores::read(
-        score,
-        &last(session.activation(score.value)?),
-        &last(session.activation(score.output)?),
-    )?;
-    let gradient = last(session.gradient(model.input)?);
+    let found = Pass::of(&mut session, model, &pictures, class)?;
+    expect_finite(|| "the class scores".to_owned(), &found.scores)?;
+    let gradient = found.gradient;
     let largest = |numbers: &[f32]| {
         numbers.iter().fold(0.0, |largest: f64, number| largest.max(f64::from(number.abs())))
     };
@@ -84,15 +88,21 @@ pub fn threads(
     threads: &Threads,
 ) -> Result<Check> {
     let other = Threads::new(if threads.count() == 1 { 2 } else { 1 })?;
-    let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), &other)?;
-    let equal = Pass::of(&mut runner, picture, class)?.has_the_bits_of(once);
+    let mut session = prepared(model, 1, &other)?;
+    let equal = Pass::of(&mut session, model, picture, class)?.has_the_bits_of(once);
     let word = if equal { "the same bits" } else { "other bits" };
     Ok(Check::new("threads", equal, format!("{} and {} threads give {word}", threads.count(), other.count())))
 }
 
 /// Once more, with the same memory: the same bits.
-pub fn again(runner: &mut ScoreRunner, picture: &[f32], class: usize, once: &Pass) -> Result<Check> {
-    let equal = Pass::of(runner, picture, class)?.has_the_bits_of(once);
+pub fn again(
+    session: &mut Session,
+    model: &Model,
+    picture: &[f32],
+    class: usize,
+    once: &Pass,
+) -> Result<Check> {
+    let equal = Pass::of(session, model, picture, class)?.has_the_bits_of(once);
     let word = if equal { "the same bits" } else { "other bits" };
     Ok(Check::new("repetition", equal, format!("a second run gives {word}")))
 }

@@ -11,8 +11,7 @@ use super::objective::contrast;
 use super::view::{Corners, View};
 use super::{ClassModel, Objective, Progress, Recipe, Start, diversity};
 use crate::random::Random;
-use crate::runner::Scores;
-use crate::{Error, Model, Result, expect_finite};
+use crate::{Error, Model, Result, Scores, expect_finite};
 
 /// For how many steps a gradient that is zero everywhere is replaced by one that passes silent rectifiers.
 const REDIRECTED_STEPS: usize = 16;

@@ -5,10 +5,12 @@
 //! network in peace makes that of another grey. So a recipe's numbers are those for gradients of the
 //! size [`REFERENCE`], and a network's gradients are divided by how much larger its own are.
 
+use deepinside_engine::{PlanOptions, Target};
+
 use super::Parameterisation;
 use super::canvas::Tone;
 use crate::random::Random;
-use crate::{BackwardRule, Model, Result, ScoreRunner, Threads};
+use crate::{Model, Result, Threads, expect_finite};
 
 /// The size of the gradients of SqueezeNet v1.1 (Caffe), for which the recipes' numbers were chosen,
 /// measured as those of any network.
@@ -47,7 +49,13 @@ impl GradientSize {
     /// # Errors
     /// When a layer cannot be computed.
     pub fn measure(model: &Model, threads: &Threads) -> Result<Self> {
-        let mut runner = ScoreRunner::new(model, Some(BackwardRule::Gradient), threads)?;
+        let options = PlanOptions {
+            activations: vec![model.score.value],
+            gradients: vec![model.input],
+            targets: vec![model.score.value],
+            ..PlanOptions::default()
+        };
+        let mut session = model.session(1, &options, threads)?;
         let tone = Tone::new(model, Parameterisation::Pixels)?;
         let count = model.graph.value(model.input).shape.elements();
         let mut random = Random::new(SEED);
@@ -56,10 +64,14 @@ impl GradientSize {
             for image in 0..IMAGES {
                 if deviation > 0.0 || image == 0 {
                     let noise: Vec<f32> = (0..count).map(|_| (deviation * random.normal()) as f32).collect();
-                    runner.forward(&tone.to_network(&noise))?;
+                    session.forward(&[(model.input, &tone.to_network(&noise))])?;
+                    expect_finite(|| "the class scores".to_owned(), &session.activation(model.score.value)?)?;
                 }
-                let gradient = runner.gradient(image * model.score.classes / IMAGES)?;
-                let slopes = tone.back(gradient.data());
+                let class = Target::Class(image * model.score.classes / IMAGES);
+                session.backward(&[(model.score.value, &class)])?;
+                let gradient = session.gradient(model.input)?;
+                expect_finite(|| "the numbers of a class score's gradient".to_owned(), &gradient)?;
+                let slopes = tone.back(&gradient);
                 sum += slopes.iter().map(|&slope| f64::from(slope).powi(2)).sum::<f64>();
             }
             Ok((sum / (IMAGES * count.max(1)) as f64).sqrt())

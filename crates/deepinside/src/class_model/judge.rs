@@ -3,18 +3,20 @@
 //! A network's own probability reaches one for pictures in which a person sees nothing. So the picture, rounded to bytes as a person
 //! would be shown it, is given to a second network, and what counts is the rank of the class there.
 
+use std::sync::Arc;
+
 use rand_mt::Mt;
 
 use super::{ClassModel, Recipe, picture};
+use crate::attribution::Runner;
 use crate::classify::predictions;
 use crate::evaluation::Rate;
 use crate::vision::{Crop, Photograph};
-use crate::{Error, Model, Result, ScoreRunner, Threads};
+use crate::{Error, Model, Result};
 
 /// Another network's opinion of class models.
-pub struct Judge<'a> {
-    model: &'a Model,
-    runner: ScoreRunner,
+pub struct Judge {
+    runner: Runner,
 }
 
 /// What came out for one class.
@@ -41,12 +43,13 @@ pub struct Summary {
     pub own_top1: Rate,
 }
 
-impl<'a> Judge<'a> {
-    /// Prepares the judge, whose classes must be those of the judged network.
+impl Judge {
+    /// A judge by the model of a runner, whose classes must be those of the judged network.
     ///
     /// # Errors
-    /// When their classes differ in number or name, or a layer cannot be computed.
-    pub fn new(model: &'a Model, judged: &Model, threads: &Threads) -> Result<Self> {
+    /// When their classes differ in number or name.
+    pub fn new(runner: Runner, judged: &Model) -> Result<Self> {
+        let model = runner.model();
         let (own, other) = (model.score.classes, judged.score.classes);
         let differs = (0..own.min(other)).find(|&class| {
             let synset = |model: &Model| model.labels.get(class).and_then(|label| label.synset.clone());
@@ -62,7 +65,7 @@ impl<'a> Judge<'a> {
                 model.name, judged.name
             )));
         }
-        Ok(Self { model, runner: ScoreRunner::new(model, None, threads)? })
+        Ok(Self { runner })
     }
 
     /// Looks at the picture of a class.
@@ -78,14 +81,15 @@ impl<'a> Judge<'a> {
     ) -> Result<Verdict> {
         let shown = picture(judged, &made.image, recipe.display)?;
         let photograph = Photograph::from_samples(shown.height(), shown.width(), 3, shown.rgb().to_vec())?;
-        let photograph = self.model.transformer.in_its_colours(&photograph)?;
-        let input = self.model.inputs(&photograph, &[Crop::Whole])?;
+        let model = Arc::clone(self.runner.model());
+        let photograph = model.transformer.in_its_colours(&photograph)?;
+        let input = model.input_of(&photograph, Crop::Whole)?;
         let rank = |model: &Model, scores| {
             let order = predictions(model, scores, model.score.classes);
             order.iter().take_while(|prediction| prediction.index != class).count()
         };
-        let scores = self.runner.forward(input.data())?;
-        Ok(Verdict { class, rank: rank(self.model, &scores), own_rank: rank(judged, &made.result) })
+        let scores = self.runner.scores(input.data())?;
+        Ok(Verdict { class, rank: rank(&model, &scores), own_rank: rank(judged, &made.result) })
     }
 }
 

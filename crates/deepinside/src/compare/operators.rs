@@ -12,7 +12,7 @@ use deepinside_graph::op::Unary;
 use deepinside_graph::{Graph, Node, Op, ValueId};
 
 use super::{Axes, RULES, Unit, locate};
-use crate::layers::{hangs_on, leads_to};
+use crate::layers::{depends_on, leads_to};
 use crate::single_operator::{Counterpart, SingleOperator};
 use crate::{Error, Model, Result};
 
@@ -50,9 +50,9 @@ pub fn operators(
 ) -> Result<Vec<ComparedOperator>> {
     let graph = &model.graph;
     let axes = Axes::of(graph, unit.value)?;
-    let (hangs, leads) = (hangs_on(graph, model.input), leads_to(graph, unit.value));
-    let between = |value: ValueId| hangs[value.index()] && leads[value.index()];
-    if unit.value == model.input || !hangs[unit.value.index()] {
+    let (depends, leads) = (depends_on(graph, model.input), leads_to(graph, unit.value));
+    let between = |value: ValueId| depends[value.index()] && leads[value.index()];
+    if unit.value == model.input || !depends[unit.value.index()] {
         return Err(Error::Option(format!(
             "'{}' is not computed from the picture, so it has no gradient",
             axes.name
@@ -82,7 +82,8 @@ pub fn operators(
         let mut session = model.session(1, &options, threads)?;
         session.forward(&[(model.input, picture)])?;
         let located = locate(&axes, unit, &session.activation(unit.value)?)?;
-        session.backward(&[(unit.value, &located.target)])?;
+        let top = located.element.map_or(Target::Class(unit.channel), Target::Neuron);
+        session.backward(&[(unit.value, &top)])?;
         if activations.is_empty() {
             for &value in &read {
                 activations.insert(value, session.activation(value)?);

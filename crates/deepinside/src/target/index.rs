@@ -45,6 +45,22 @@ impl Index {
         Ok(index)
     }
 
+    /// One element of an array of these extents, by its place in C order.
+    pub(crate) fn of_place(mut place: usize, extents: &[usize]) -> Self {
+        let mut slices = Vec::with_capacity(extents.len());
+        for &extent in extents.iter().rev() {
+            slices.push(Slice::At((place % extent.max(1)) as i64));
+            place /= extent.max(1);
+        }
+        slices.reverse();
+        Self { slices, ellipsis: None }
+    }
+
+    /// All of one position of the first axis.
+    pub(crate) fn of_channel(channel: usize) -> Self {
+        Self { slices: vec![Slice::At(channel as i64)], ellipsis: None }
+    }
+
     /// The positions of the elements in an array of these extents, in C order.
     ///
     /// # Errors

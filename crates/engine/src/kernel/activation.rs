@@ -3,6 +3,7 @@
 use deepinside_graph::op::Unary;
 
 use crate::BackwardRule;
+use crate::rule::Asks;
 
 /// A function that a kernel applies to its own result, and whose derivative that result tells.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,8 +27,8 @@ impl Activation {
         }
     }
 
-    /// The rectifier or clip that a function is. A clip's own kernel sees its operand and lets the gradient pass on the
-    /// bounds themselves, as Caffe does; here both sides of a bound look the same and it is closed, as in PyTorch's ReLU6.
+    /// The rectifier or clip that a function is. Both sides of a bound look the same here, so a clip is closed on its bounds, and so it is
+    /// where its own kernel sees the operand.
     pub fn of(function: &Unary) -> Option<Self> {
         match *function {
             Unary::Relu { negative_slope: 0.0 } => Some(Self { minimum: 0.0, maximum: f32::INFINITY }),
@@ -41,26 +42,36 @@ impl Activation {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gate<'a> {
     pub activation: Activation,
-    pub rule: BackwardRule,
+    /// What it asks for.
+    pub asks: Asks,
     /// The results of the forward pass.
     pub results: &'a [f32],
 }
 
-impl Gate<'_> {
+impl<'a> Gate<'a> {
+    /// The gate of a fused rectifier, if there is one. Under rules that no gate knows rectifiers are not fused.
+    pub fn of(activation: Option<Activation>, rule: BackwardRule, results: &'a [f32]) -> Option<Self> {
+        debug_assert!(
+            activation.is_none() || rule.asks().is_some(),
+            "{rule:?} has no gate that can be fused"
+        );
+        activation.zip(rule.asks()).map(|(activation, asks)| Self { activation, asks, results })
+    }
+
     /// Writes what passes of the gradients `from..` to `target`.
     #[inline(always)]
     pub fn pass(&self, gradients: &[f32], from: usize, target: &mut [f32]) {
         let Activation { minimum, maximum } = self.activation;
         let gradients = &gradients[from..from + target.len()];
-        if self.rule == BackwardRule::DeconvNet {
+        if !self.asks.result {
             for (target, &gradient) in target.iter_mut().zip(gradients) {
-                *target = if gradient > 0.0 { gradient } else { 0.0 };
+                *target = if gradient > 0.0 || !self.asks.gradient { gradient } else { 0.0 };
             }
             return;
         }
         let results = &self.results[from..from + target.len()];
         let numbers = target.iter_mut().zip(gradients).zip(results);
-        if self.rule == BackwardRule::Guided {
+        if self.asks.gradient {
             for ((target, &gradient), &result) in numbers {
                 let open = (result > minimum) & (result < maximum) & (gradient > 0.0);
                 *target = if open { gradient } else { 0.0 };
@@ -90,7 +101,7 @@ mod tests {
         ];
         for (rule, expected) in expected {
             let mut found = [f32::NAN; 6];
-            Gate { activation: clip, rule, results: &results }.pass(&gradients, 0, &mut found);
+            Gate::of(Some(clip), rule, &results).unwrap().pass(&gradients, 0, &mut found);
             assert_eq!(found, expected);
         }
         assert_eq!(Activation::of(&Unary::Relu { negative_slope: 0.1 }), None);

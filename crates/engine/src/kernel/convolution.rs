@@ -249,7 +249,7 @@ impl Kernel for ConvolutionKernel {
 
     fn backward(&self, context: Backward<'_, '_>) {
         let (rule, results, numbers) = (context.rule, context.results[0], context.result_gradients[0]);
-        let gate = self.gate.map(|activation| Gate { activation, rule, results });
+        let gate = Gate::of(self.gate, rule, results);
         let mut source = Source { numbers, gate };
         let (own, others) = context.operand_gradients.split_at_mut(1);
         if let (true, Some(Some(gradient))) = (self.adds, others.first_mut()) {

@@ -51,7 +51,7 @@ impl Kernel for EltwiseKernel {
     fn backward(&self, context: Backward<'_, '_>) {
         let (operands, g) = (context.operands, context.result_gradients[0]);
         let (rule, results) = (context.rule, context.results[0]);
-        let gate = self.activation.map(|activation| Gate { activation, rule, results });
+        let gate = Gate::of(self.activation, rule, results);
         for (index, target) in context.operand_gradients.iter_mut().enumerate() {
             let Some(target) = target.as_deref_mut() else { continue };
             self.operands[index].backward(

@@ -2,9 +2,9 @@
 //!
 //! | rule | a rectifier passes where | a clip passes where |
 //! |---|---|---|
-//! | gradient | x > 0 | minimum ≤ x ≤ maximum |
+//! | gradient | x > 0 | minimum < x < maximum |
 //! | DeconvNet | g > 0 | g > 0 |
-//! | guided | x > 0 and g > 0 | minimum ≤ x ≤ maximum and g > 0 |
+//! | guided | x > 0 and g > 0 | minimum < x < maximum and g > 0 |
 //! | smooth | everywhere, in part (`smooth.rs`) | everywhere, in part |
 //!
 //! Where a leaky rectifier does not pass the gradient, it multiplies it with its negative slope, whichever

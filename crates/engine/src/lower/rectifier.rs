@@ -11,10 +11,8 @@ impl Lowerer<'_> {
     /// The rectifier that is the only one to read the result of a convolution or a sum, where that result is not observed.
     pub(super) fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
         let (Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op else { return None };
-        // Smooth gates read the rectifier's argument, which a common kernel does not keep.
-        if self.options.rule == BackwardRule::Smooth {
-            return None;
-        }
+        // Under a rule that no fused gate knows each rectifier has a kernel of its own.
+        self.options.rule.asks()?;
         let result = node.outputs[0];
         let [consumer] = self.consumers[result.index()][..] else { return None };
         let Op::Unary(function) = &self.graph.node(consumer).op else { return None };

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use deepinside::attribution::{Choices, Entry, Given, Kind, METHODS, Runner, method};
-use deepinside::classify::predictions;
+use deepinside::attribution::{Choices, Entry, Given, Kind, METHODS, method};
+use deepinside::explanation::explain;
+use deepinside::saliency::mirror;
 use deepinside::vision::{Array, Crop};
 use deepinside::{Error, Target};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::expect_within;
-use super::saliency::{mirror, region};
+use super::saliency::region;
 use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
@@ -222,52 +223,36 @@ pub async fn attributions(
         let method = entry.make(model, &choices)?;
         let photograph = subject.photograph()?;
         let crop = crop.unwrap_or(model.crop);
-        let input = model.input_of(&photograph, crop)?;
+        let region = region(model, &photograph, crop)?;
         let target = target.as_deref().map(|text| Target::parse(text, model, &no_array)).transpose()?;
-        if target.is_none() {
-            model.expect_classes()?;
-        }
-        subject.prepared.with_attributor(
-            &subject.entry.source.id,
-            model,
-            subject.interrupt,
-            |runner: &mut Runner| {
-                let target = match target {
-                    Some(target) => target,
-                    None => {
-                        let top = predictions(model, &runner.scores(&input)?, 1);
-                        Target::class(top.first().map_or(0, |top| top.index))
-                    }
-                };
-                let number = runner.number(&input, &target)?;
-                let found = method.attribute_layers(runner, &input, &target)?;
-                let answered = |found: deepinside::attribution::Attribution| -> Answer<AttributionMap> {
-                    let mut map = found.map()?;
-                    if crop.is_mirrored() {
-                        mirror(&mut map);
-                    }
-                    Ok(AttributionMap {
-                        map: (&map).into(),
-                        values: (&found.values).into(),
-                        layer: found.layer.map(|layer| model.graph.value(layer).name.clone()),
-                        completeness: found.completeness.map(|complete| [complete.sum, complete.difference]),
-                        notes: found.notes,
-                    })
-                };
-                let command = line.iter().fold(
-                    subject.command("explain").option("--method", Some(entry.name)),
-                    |line, (flag, value)| line.option(flag, Some(value)),
-                );
-                Ok(AttributionAnswer {
-                    attributions: found.into_iter().map(answered).collect::<Answer<_>>()?,
-                    target: target.text(model),
-                    number,
-                    region: region(model, &photograph, crop)?,
-                    command: command.finish(),
-                    seconds: subject.seconds(),
+        subject.with_runner(|runner| {
+            let explained = explain(runner, photograph, crop, (entry, &*method), target.as_ref())?;
+            let answered = |found: deepinside::attribution::Attribution| -> Answer<AttributionMap> {
+                let mut map = found.map()?;
+                if crop.is_mirrored() {
+                    mirror(&mut map);
+                }
+                Ok(AttributionMap {
+                    map: (&map).into(),
+                    values: (&found.values).into(),
+                    layer: found.layer.map(|layer| model.graph.value(layer).name.clone()),
+                    completeness: found.completeness.map(|complete| [complete.sum, complete.difference]),
+                    notes: found.notes,
                 })
-            },
-        )
+            };
+            let command = line.iter().fold(
+                subject.command("explain").option("--method", Some(entry.name)),
+                |line, (flag, value)| line.option(flag, Some(value)),
+            );
+            Ok(AttributionAnswer {
+                attributions: explained.attributions.into_iter().map(answered).collect::<Answer<_>>()?,
+                target: explained.target.text(model),
+                number: explained.number,
+                region,
+                command: command.finish(),
+                seconds: subject.seconds(),
+            })
+        })
     })
     .await
 }

@@ -63,10 +63,8 @@ pub async fn classify(
         let (model, photograph) = (subject.model, subject.photograph()?);
         model.expect_classes()?;
         let crops = request.crop.map_or_else(|| vec![model.crop], CropChoice::crops);
-        let scores = subject.prepared.with_runner(subject.purpose(), None, subject.interrupt, |runner| {
-            let inputs = model.inputs(&photograph, &crops)?;
-            let size = inputs.data().len() / crops.len().max(1);
-            let scores = inputs.data().chunks_exact(size.max(1)).map(|input| runner.forward(input));
+        let scores = subject.with_runner(|runner| {
+            let scores = crops.iter().map(|&crop| runner.scores(model.input_of(&photograph, crop)?.data()));
             Ok(scores.collect::<deepinside::Result<Vec<_>>>()?)
         })?;
         let scores = mean_scores(&scores).ok_or_else(|| Problem::internal("there was no crop"))?;

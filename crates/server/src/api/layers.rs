@@ -2,18 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use deepinside::classify::{prediction, predictions};
 use deepinside::graph::ValueId;
-use deepinside::probe::Probe;
+use deepinside::layers::{LayerMaps, LayerUnit, LayersOptions, layer_unit, layers_of};
 use deepinside::saliency::largest_magnitude;
 use deepinside::vision::{Array, ChannelOrder};
-use deepinside::{BackwardRule, Model, rule_notes};
+use deepinside::{Error, Model, rule_notes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::{ClassScore, RuleChoice};
 use super::saliency::region;
-use super::subject::{Subject, compute};
+use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
 use crate::numbers::Numbers;
@@ -90,25 +89,6 @@ pub fn value_of(model: &Model, name: &str) -> Answer<ValueId> {
     })
 }
 
-/// Computes something with one value of the network and the model's own crop of the photograph; says also where that crop lies, as
-/// left, top, right and bottom in pixels of the photograph.
-fn probed<T>(
-    subject: &Subject<'_>,
-    value: &str,
-    rule: BackwardRule,
-    look: impl FnOnce(&mut Probe, &[f32]) -> Answer<T>,
-) -> Answer<(T, [f64; 4])> {
-    let model = subject.model;
-    let value = value_of(model, value)?;
-    let photograph = subject.photograph()?;
-    let input = model.inputs(&photograph, &[model.crop])?;
-    let purpose = subject.purpose();
-    let seen = subject
-        .prepared
-        .with_probe(purpose, value, rule, subject.interrupt, |probe| look(probe, input.data()))?;
-    Ok((seen, region(model, &photograph, model.crop)?))
-}
-
 /// Computes one value's activations, and the gradients of a class score with respect to them.
 #[utoipa::path(
     post,
@@ -122,17 +102,15 @@ pub async fn layers(
     JsonBody(request): JsonBody<LayersRequest>,
 ) -> Answer<Json<LayerAnswer>> {
     compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
-        let model = subject.model;
-        let ((scores, class, activation, gradient), region) =
-            probed(subject, &request.value, request.rule.into(), |probe, input| {
-                let scores = probe.forward(input)?;
-                let best = || predictions(model, &scores, 1).first().map(|best| best.index);
-                let class = request.class.map(|class| class as usize).or_else(best).unwrap_or_default();
-                // The activation is read first: the backward pass may need its memory.
-                let activation = probe.activation()?;
-                let gradient = probe.class_gradient(class)?;
-                Ok((scores, class, activation, gradient))
-            })?;
+        let (model, photograph) = (subject.model, subject.photograph()?);
+        let value = value_of(model, &request.value)?;
+        let input = model.input_of(&photograph, model.crop)?;
+        let class = request.class.map(|class| class as usize);
+        let options = LayersOptions { class, rule: request.rule.into(), caffe_gradients: false };
+        let found = subject.with_runner(|runner| Ok(layers_of(runner, input.data(), &[value], &options)?))?;
+        let Some(LayerMaps { activation, gradient, .. }) = found.layers.into_iter().next() else {
+            return Err(Problem::internal("the layer has no maps"));
+        };
         let shape = activation.shape().to_vec();
         let reduced_by = reduction(&shape);
         let [activation, gradient] = [activation, gradient].map(|maps| reduced(maps, reduced_by));
@@ -154,9 +132,9 @@ pub async fn layers(
             note,
             activations: Numbers::from(&activation?),
             gradients: Numbers::from(&gradient?),
-            class: prediction(model, &scores, class).into(),
-            top: predictions(model, &scores, 5).into_iter().map(Into::into).collect(),
-            region,
+            class: found.class.into(),
+            top: found.top.into_iter().map(Into::into).collect(),
+            region: region(model, &photograph, model.crop)?,
             notes: rule_notes(model, request.rule.into(), model.score.value),
             command: command.finish(),
             seconds: subject.seconds(),
@@ -257,58 +235,31 @@ pub async fn unit(
     JsonBody(request): JsonBody<UnitRequest>,
 ) -> Answer<Json<UnitAnswer>> {
     compute(&shared, request.model.clone(), request.photograph.clone(), move |subject| {
-        let ((activation, position, gradient), region) =
-            probed(subject, &request.value, request.rule.into(), |probe, input| {
-                probe.forward(input)?;
-                let maps = probe.activation()?;
-                let (index, position) = place(&maps, &request)?;
-                Ok((maps.data()[index], position, probe.unit_gradient(index)?))
-            })?;
+        let (model, photograph) = (subject.model, subject.photograph()?);
+        let value = value_of(model, &request.value)?;
+        let input = model.input_of(&photograph, model.crop)?;
+        let (channel, rule) = (request.channel as usize, request.rule.into());
+        let position = request.position.map(|place| place.map(|place| place as usize));
+        let LayerUnit { activation, position, gradient } = subject.with_runner(|runner| {
+            let unit = layer_unit(runner, input.data(), value, channel, position, rule);
+            unit.map_err(|error| match error {
+                Error::Option(message) => Problem::not_found(message),
+                other => other.into(),
+            })
+        })?;
         let command = subject.command("layers").option("--rule", request.rule.flag());
-        let value = value_of(subject.model, &request.value)?;
         Ok(UnitAnswer {
-            notes: rule_notes(subject.model, request.rule.into(), value),
+            notes: rule_notes(model, rule, value),
             activation,
             position,
             map: Numbers::from(&largest_magnitude(&gradient)?),
-            picture: in_colours(subject.model, &gradient),
-            region,
+            picture: in_colours(model, &gradient),
+            region: region(model, &photograph, model.crop)?,
             command: command.finish(),
             seconds: subject.seconds(),
         })
     })
     .await
-}
-
-/// Where the unit is in C order, and its row and column.
-fn place(maps: &Array, request: &UnitRequest) -> Answer<(usize, [usize; 2])> {
-    let &[channels, height, width] = maps.shape() else {
-        return Err(Problem::conflict(format!("'{}' has no channels", request.value)));
-    };
-    let channel = request.channel as usize;
-    if channel >= channels {
-        return Err(Problem::not_found(format!(
-            "'{}' has channels 0 to {}, found {channel}",
-            request.value,
-            channels - 1
-        )));
-    }
-    let offset = channel * height * width;
-    let inside = match request.position.map(|place| place.map(|place| place as usize)) {
-        Some([row, column]) if row < height && column < width => row * width + column,
-        Some([row, column]) => {
-            return Err(Problem::not_found(format!(
-                "'{}' has {height} rows and {width} columns, found row {row} and column {column}",
-                request.value
-            )));
-        }
-        None => {
-            let map = &maps.data()[offset..][..height * width];
-            let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a)));
-            strongest.unwrap_or_default()
-        }
-    };
-    Ok((offset + inside, [inside / width, inside % width]))
 }
 
 /// A gradient with respect to the network's input as height × width × 3, red first.

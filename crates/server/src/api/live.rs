@@ -8,11 +8,12 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use deepinside::attribution::Pass;
 use deepinside::classify::predictions;
 use deepinside::saliency::largest_magnitude;
 use deepinside::vision::Photograph;
 use deepinside::vision::normalise::{Scaling, normalise};
-use deepinside::{BackwardRule, Interrupt};
+use deepinside::{BackwardRule, Interrupt, Target};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -104,17 +105,15 @@ pub async fn live(
         }
         let photograph = Photograph::from_samples(height, width, 3, frame.to_vec())?;
         let input = model.transformer.preprocess(&*in_channels_of(&model, &photograph)?)?;
-        let purpose = (entry.source.id.as_str(), &*model);
         let (scores, class, gradient) =
-            state.prepared.with_runner(purpose, Some(BackwardRule::Gradient), &interrupt, |runner| {
-                let scores = runner.forward(input.data())?;
+            state.prepared.with_runner(&entry.source.id, &model, &interrupt, |runner| {
+                // The gradient shares the forward pass that chooses its class.
+                runner.expect(&Pass::to_input(&model, BackwardRule::Gradient), &Target::class(0))?;
+                let scores = runner.scores(input.data())?;
                 let best = || predictions(&model, &scores, 1).first().map(|best| best.index);
                 let class = query.class.map(|class| class as usize).or_else(best).unwrap_or_default();
-                if class >= model.score.classes {
-                    let classes = model.score.classes;
-                    return Err(deepinside::Error::ClassOutOfRange { index: class, classes }.into());
-                }
-                let gradient = runner.gradient(class)?;
+                let target = Target::of_classes(&model, class, None)?;
+                let gradient = runner.gradient(BackwardRule::Gradient, &target, input.data())?;
                 Ok((scores, class, gradient))
             })?;
         let scaled = normalise(&largest_magnitude(&gradient)?, Scaling::Quantile(BRIGHTEST))?;

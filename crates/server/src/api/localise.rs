@@ -210,18 +210,17 @@ pub async fn localise(
         let frame = subject.frame()?.into_owned();
         let gathering = &method.evidence;
         interrupt.expect_steps(gathering.passes(classes.as_ref().map_or(request.top as usize, Vec::len)));
-        let (objects, other_choice) =
-            subject.prepared.with_gatherer(subject.purpose(), gathering, interrupt, |gatherer| {
-                let Some(named) = &classes else {
-                    // Of the whole photograph, as everywhere; only maps are of the reduced one.
-                    let classification = gatherer.classify(model, &*subject.photograph()?)?;
-                    let best = classification.top(model, request.top as usize);
-                    let best: Vec<usize> = best.iter().map(|best| best.index).collect();
-                    let found = find(model, gatherer, &frame, &method, &best)?;
-                    return Ok((found.objects, classification.other_choice(model, &found.scores)));
-                };
-                Ok((find(model, gatherer, &frame, &method, named)?.objects, None))
-            })?;
+        let (objects, other_choice) = subject.with_runner(|runner| {
+            let Some(named) = &classes else {
+                // Of the whole photograph, as everywhere; only maps are of the reduced one.
+                let classification = runner.classify(&*subject.photograph()?)?;
+                let best = classification.top(model, request.top as usize);
+                let best: Vec<usize> = best.iter().map(|best| best.index).collect();
+                let found = find(runner, &frame, &method, &best)?;
+                return Ok((found.objects, classification.other_choice(model, &found.scores)));
+            };
+            Ok((find(runner, &frame, &method, named)?.objects, None))
+        })?;
         let first = objects.first().ok_or_else(|| Problem::conflict("the model has no class"))?;
         let shape = [frame.height(), frame.width()];
         let scale = |whole: usize, part: usize| whole as f64 / part as f64;

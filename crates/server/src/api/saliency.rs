@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use deepinside::classify::{Classification, Prediction, prediction};
-use deepinside::evidence::{EvidenceOptions, Noise};
-use deepinside::saliency::largest_magnitude;
+use deepinside::classify::{Prediction, prediction};
+use deepinside::evidence::{EvidenceOptions, Noise, gather};
+use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliency as explained};
 use deepinside::vision::{Array, Crop, Photograph};
 use deepinside::{Model, rule_notes};
 use serde::{Deserialize, Serialize};
@@ -244,48 +244,34 @@ pub fn make_maps(
     options: &MapOptions,
 ) -> Answer<Maps> {
     let model = subject.model;
-    for &index in classes.unwrap_or_default().iter().chain(&minus) {
-        if index >= model.score.classes {
-            return Err(deepinside::Error::ClassOutOfRange { index, classes: model.score.classes }.into());
-        }
-    }
     if options.in_photograph() {
         return in_photograph(subject, classes, minus, options);
     }
     let photograph = subject.photograph()?;
     let crop = options.crops.and_then(|crops| crops.crops().first().copied()).unwrap_or(model.crop);
-    let input = model.inputs(&photograph, &[crop])?;
-    let rule = Some(options.rule.into());
-    subject.prepared.with_runner(subject.purpose(), rule, subject.interrupt, |runner| {
-        let classification = if crop == model.crop {
-            Classification::from_scores(runner.scores(input.data())?)
-        } else {
-            Classification::of(model, &photograph, |own| runner.scores(own))?
-        };
-        let scores = runner.scores(input.data())?;
-        let other_choice = classification.other_choice(model, &scores).filter(|_| classes.is_none());
-        let classes = chosen(model, &classification, classes);
-        let mut maps = Vec::with_capacity(classes.len());
-        for class in classes {
-            let gradient = match minus {
-                Some(minus) => runner.gradient_of_difference(class, minus)?,
-                None => runner.gradient(class)?,
-            };
-            let (mut map, mut signed) = (largest_magnitude(&gradient)?, sum_over_channels(&gradient)?);
-            if crop.is_mirrored() {
-                [&mut map, &mut signed].into_iter().for_each(mirror);
-            }
-            maps.push((prediction(model, &scores, class), map, Some(signed)));
-        }
-        let region = region(model, &photograph, crop)?;
-        Ok(Maps {
-            maps,
-            region,
-            seen: vec![region],
-            unseen: 0.0,
-            top: classification.top(model, 5),
-            other_choice,
-        })
+    let wanted = classes.map_or(Wanted::Top(1), |classes| Wanted::Classes(classes.to_vec()));
+    let options = SaliencyOptions {
+        wanted,
+        minus,
+        rule: options.rule.into(),
+        crop: Some(crop),
+        ..SaliencyOptions::default()
+    };
+    let found = subject.with_runner(|runner| Ok(explained(runner, &photograph, &options)?))?;
+    let region = region(model, &photograph, crop)?;
+    let (top, other_choice) =
+        found.first().map(|one| (one.top.clone(), one.other_choice.clone())).unwrap_or_default();
+    let maps = found.into_iter().map(|Saliency { class, map, gradient, .. }| {
+        let signed = sum_over_channels(&gradient)?;
+        Ok((class, map, Some(signed)))
+    });
+    Ok(Maps {
+        maps: maps.collect::<Answer<_>>()?,
+        region,
+        seen: vec![region],
+        unseen: 0.0,
+        top,
+        other_choice,
     })
 }
 
@@ -298,12 +284,13 @@ fn in_photograph(
 ) -> Answer<Maps> {
     let (model, frame) = (subject.model, subject.frame()?);
     let evidence = options.evidence(model, minus);
-    subject.prepared.with_gatherer(subject.purpose(), &evidence, subject.interrupt, |gatherer| {
+    subject.with_runner(|runner| {
         // Of the whole photograph, as everywhere; only maps are of the reduced one.
-        let classification = gatherer.classify(model, &*subject.photograph()?)?;
+        let classification = runner.classify(&*subject.photograph()?)?;
         let is_named = classes.is_some();
-        let classes = chosen(model, &classification, classes);
-        let found = gatherer.gather(model, &frame, &classes)?;
+        let wanted = classes.map_or(Wanted::Top(1), |classes| Wanted::Classes(classes.to_vec()));
+        let classes = wanted.of(model, &classification);
+        let found = gather(runner, &frame, &classes, &evidence)?;
         let other_choice = classification.other_choice(model, &found.scores).filter(|_| !is_named);
         let unseen = found.unseen();
         let maps = classes.iter().zip(found.maps);
@@ -334,13 +321,6 @@ pub fn seen(model: &Model, frame: &Photograph, crops: &[Crop], whole: &Photograp
     Ok(seen)
 }
 
-fn chosen(model: &Model, classification: &Classification, classes: Option<&[usize]>) -> Vec<usize> {
-    match classes {
-        Some(classes) => classes.to_vec(),
-        None => classification.top(model, 1).iter().map(|best| best.index).collect(),
-    }
-}
-
 /// Where a crop lies in a photograph: left, top, right, bottom, in its pixels.
 ///
 /// # Errors
@@ -350,12 +330,6 @@ pub fn region(model: &Model, photograph: &Photograph, crop: Crop) -> Answer<[f64
     let region = model.region(photograph, crop)?;
     let (right, bottom) = (region.left + region.width, region.top + region.height);
     Ok([region.left * width, region.top * height, right * width, bottom * height])
-}
-
-/// Turns a map of a mirrored crop back.
-pub fn mirror(map: &mut Array) {
-    let width = map.shape().last().copied().unwrap_or(1);
-    map.data_mut().chunks_exact_mut(width).for_each(<[f32]>::reverse);
 }
 
 fn sum_over_channels(gradient: &Array) -> Answer<Array> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
+use deepinside::attribution::Runner;
 use deepinside::vision::Photograph;
 use deepinside::{Interrupt, Model};
 
@@ -31,9 +32,12 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// What a prepared network is asked for by.
-    pub fn purpose(&self) -> (&'a str, &'a Model) {
-        (&self.entry.source.id, self.model)
+    /// Computes something with the model's network.
+    ///
+    /// # Errors
+    /// Those of the computation.
+    pub fn with_runner<R>(&self, compute: impl FnOnce(&mut Runner) -> Answer<R>) -> Answer<R> {
+        self.prepared.with_runner(&self.entry.source.id, self.model, self.interrupt, compute)
     }
 
     /// The photograph with the channels that the model reads.

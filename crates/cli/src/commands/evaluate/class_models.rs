@@ -67,7 +67,7 @@ pub fn run(arguments: &EvaluateClassModelsArguments) -> Outcome {
         )));
     }
     let threads = Threads::new(arguments.run.threads)?;
-    let mut judge = Judge::new(&judge_model, &model, &threads)?;
+    let mut judge = Judge::new(commands::runner(&judge_model, arguments.run.threads)?, &model)?;
     if let Some(folder) = &arguments.output {
         output::make_folder(folder)?;
     }

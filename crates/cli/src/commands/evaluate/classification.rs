@@ -1,6 +1,5 @@
 //! `deepinside evaluate classification`.
 
-use deepinside::Threads;
 use deepinside::evaluation::{Rate, classify_all};
 use deepinside::vision::Crop;
 use serde::Serialize;
@@ -41,10 +40,10 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
         Some(CropChoice::Ten) => Crop::TEN.to_vec(),
     };
     let objects = objects(&arguments.ground_truth, &model)?;
-    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = commands::runner(&model, arguments.run.threads)?;
     let mut details = details(arguments.report.details.as_deref(), "classification", &[&model], &crops)?;
     let bar = progress::bar(objects.len(), "pictures");
-    let results = classify_all(&model, &crops, &objects, &threads, details.as_mut(), || bar.inc(1));
+    let results = classify_all(&mut runner, &crops, &objects, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();
     let results = kept(results, arguments.report.details.as_deref())?;
     let first = Rate::of(results.iter().map(|result| result.rank > 0));

@@ -1,8 +1,10 @@
 //! `deepinside evaluate localisation`.
 
+use std::sync::Arc;
+
+use deepinside::Model;
 use deepinside::evaluation::{PictureResult, Rate, Summary, TrueObject, compare, expect_boxes, localise_all};
 use deepinside::localise::Method;
-use deepinside::{Model, Threads};
 use serde::Serialize;
 use serde_json::json;
 
@@ -143,32 +145,32 @@ pub fn run(arguments: &EvaluateLocalisationArguments) -> Outcome {
 /// Localises all pictures, going on where an earlier run was stopped.
 pub fn measured(
     measure: &str,
-    model: &Model,
+    model: &Arc<Model>,
     method: &Method,
     arguments: &EvaluateLocalisationArguments,
 ) -> Outcome<(Vec<TrueObject>, Vec<PictureResult>)> {
     let objects = objects(&arguments.ground_truth, model)?;
     expect_boxes(&objects)?;
-    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = commands::runner(model, arguments.run.threads)?;
     // Which scores rank the classes is part of it: earlier files rank by the method's crops.
     let how = json!({ "method": method, "ranked_by": "the model's own crop" });
     let mut details = details(arguments.report.details.as_deref(), measure, &[model], &how)?;
     let bar = progress::bar(objects.len(), "pictures");
-    let results = localise_all(model, method, &objects, &threads, details.as_mut(), || bar.inc(1));
+    let results = localise_all(&mut runner, method, &objects, details.as_mut(), || bar.inc(1));
     bar.finish_and_clear();
     Ok((objects, kept(results, arguments.report.details.as_deref())?))
 }
 
 /// The results of another method on the same pictures; no details are kept of it.
 pub fn measured_again(
-    model: &Model,
+    model: &Arc<Model>,
     method: &Method,
     objects: &[TrueObject],
     arguments: &EvaluateLocalisationArguments,
 ) -> Outcome<Vec<PictureResult>> {
-    let threads = Threads::new(arguments.run.threads)?;
+    let mut runner = commands::runner(model, arguments.run.threads)?;
     let bar = progress::bar(objects.len(), method.name);
-    let results = localise_all(model, method, objects, &threads, None, || bar.inc(1))?;
+    let results = localise_all(&mut runner, method, objects, None, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(results)
 }

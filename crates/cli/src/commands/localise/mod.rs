@@ -5,8 +5,8 @@ mod method;
 
 use std::time::Instant;
 
+use deepinside::Model;
 use deepinside::classify::Prediction;
-use deepinside::evidence::Gatherer;
 use deepinside::file_name::portable;
 use deepinside::localise::{Localisation, Localised, Method, Rule, localise};
 use deepinside::saliency_figure::DrawnMap;
@@ -14,7 +14,6 @@ use deepinside::vision::figure::{Figure, Panel};
 use deepinside::vision::normalise::Scaling;
 use deepinside::vision::unseen::{hatched, with_gaps};
 use deepinside::vision::{ColourMap, Photograph, Picture, annotate};
-use deepinside::{Model, Threads};
 use serde::Serialize;
 
 use self::annotation::{Collected, voc_text};
@@ -67,9 +66,8 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     }
     let model = super::open(&arguments.model, false)?;
     let class = arguments.class.as_deref().map(|class| model.class(class)).transpose()?;
-    let threads = Threads::new(arguments.run.threads)?;
-    let mut gatherer = Gatherer::new(&model, method.evidence.clone(), &threads)?;
-    if let Some(sentence) = gatherer.left_out() {
+    let mut runner = crate::commands::runner(&model, arguments.run.threads)?;
+    if let Some(sentence) = method.evidence.left_out(&model) {
         progress::note(format_args!("note: {sentence}"));
     }
     let destination = |path: &Option<std::path::PathBuf>, ending: &str| {
@@ -88,11 +86,10 @@ pub fn run(arguments: &LocaliseArguments) -> Outcome {
     let outcome = pictures::each(&paths, |path| {
         let start = Instant::now();
         let photograph = model.load_photograph(path)?;
-        let classification =
-            if class.is_none() { Some(gatherer.classify(&model, &photograph)?) } else { None };
+        let classification = if class.is_none() { Some(runner.classify(&photograph)?) } else { None };
         let top = classification.as_ref().map(|own| own.top(&model, arguments.top)).unwrap_or_default();
         let classes = class.map_or_else(|| top.iter().map(|best| best.index).collect(), |class| vec![class]);
-        let Localised { objects, scores } = localise(&model, &mut gatherer, &photograph, &method, &classes)?;
+        let Localised { objects, scores } = localise(&mut runner, &photograph, &method, &classes)?;
         let other_choice = classification.and_then(|own| own.other_choice(&model, &scores));
         let chosen = top.first().map_or("", |best| &best.name);
         crate::commands::say_other_choice(&model, "the crops of the map", chosen, other_choice.as_ref());

@@ -86,6 +86,10 @@ impl std::fmt::Debug for ClassActivation {
 }
 
 impl Method for ClassActivation {
+    fn pass(&self, _model: &Model) -> Option<Pass> {
+        Some(Pass::at_layers(&self.layers))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         first(self.attribute_layers(runner, input, target)?)
     }

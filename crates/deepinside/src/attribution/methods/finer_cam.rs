@@ -65,7 +65,8 @@ impl FinerCam {
     /// The target that is differentiated instead. Where classes count by their probabilities it has the same gradient as
     /// `Σ_j p_j (S_c − α S_j) / (Σ_j p_j + 1e-9)` at this input.
     fn difference(&self, runner: &mut Runner, input: &Array, class: usize) -> Result<Target> {
-        let scores: Vec<f64> = runner.scores(input)?.scores.iter().map(|&score| f64::from(score)).collect();
+        let scores: Vec<f64> =
+            runner.scores(input.data())?.scores.iter().map(|&score| f64::from(score)).collect();
         let alpha = self.values.number(ALPHA.name).unwrap_or(1.0);
         let compared: Vec<usize> = match self.values.classes(CLASSES.name) {
             Some(classes) => classes.to_vec(),

@@ -3,7 +3,7 @@
 use deepinside_vision::Array;
 
 use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
-use crate::{BackwardRule, Result, Target};
+use crate::{BackwardRule, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "gradient",
@@ -23,8 +23,11 @@ pub(super) struct Backward {
 }
 
 impl Method for Backward {
+    fn pass(&self, model: &Model) -> Option<Pass> {
+        Some(Pass::to_input(model, self.rule))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
-        let pass = Pass::to_input(runner.model(), self.rule);
-        Ok(Attribution::of_input(runner.one(&pass, target, input.data(), |passed| passed.input_gradient())?))
+        Ok(Attribution::of_input(runner.gradient(self.rule, target, input.data())?))
     }
 }

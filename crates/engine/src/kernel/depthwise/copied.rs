@@ -6,7 +6,6 @@ use super::super::activation::{Activation, Gate};
 use super::super::panels::Shared;
 use super::super::slab::Source;
 use super::{Block, Buffers, Cut, Layout, Phase, Reduction, TASKS};
-use crate::BackwardRule;
 use crate::simd::{LINE, Simd, Work};
 
 /// The channels that are copied together: those of one cache line.
@@ -148,7 +147,7 @@ fn copy<S: Simd>(
             let numbers = &source.numbers[first..first + reach];
             // DeconvNet's rule asks nothing of the results.
             let results = match source.gate {
-                Some(gate) if gate.rule != BackwardRule::DeconvNet => &gate.results[first..first + reach],
+                Some(gate) if gate.asks.result => &gate.results[first..first + reach],
                 _ => numbers,
             };
             assert!((whole - 1) * size + at + (high - low) * CHUNK <= slab.len(), "a copy leaves its slab");
@@ -188,11 +187,11 @@ fn passed<S: Simd>(simd: S, gate: Gate<'_>, results: S::Vector, gradients: S::Ve
     let Activation { minimum, maximum } = gate.activation;
     let zero = simd.splat(0.0);
     let mut number = gradients;
-    if gate.rule != BackwardRule::DeconvNet {
+    if gate.asks.result {
         number = simd.where_greater(results, simd.splat(minimum), number, zero);
         number = simd.where_greater(simd.splat(maximum), results, number, zero);
     }
-    if gate.rule != BackwardRule::Gradient {
+    if gate.asks.gradient {
         number = simd.where_greater(number, zero, number, zero);
     }
     number

@@ -21,14 +21,14 @@ fn rectifiers_obey_the_rules() {
         (
             Unary::Clip { minimum: 0.0, maximum: 6.0 },
             BackwardRule::Gradient,
-            [0., 2., 2., 0., 0., -2., -2., 0.],
+            [0., 0., 2., 0., 0., 0., -2., 0.],
         ),
         (
             Unary::Clip { minimum: 0.0, maximum: 6.0 },
             BackwardRule::DeconvNet,
             [2., 2., 2., 2., 0., 0., 0., 0.],
         ),
-        (Unary::Clip { minimum: 0.0, maximum: 6.0 }, BackwardRule::Guided, [0., 2., 2., 0., 0., 0., 0., 0.]),
+        (Unary::Clip { minimum: 0.0, maximum: 6.0 }, BackwardRule::Guided, [0., 0., 2., 0., 0., 0., 0., 0.]),
     ];
     for (function, rule, expected) in table {
         let case = Case::new(

@@ -2,7 +2,8 @@
 
 use super::function::{Function, Reads, Real};
 
-/// `min(max(x, minimum), maximum)`. As in Caffe the bounds themselves still pass the gradient.
+/// `min(max(x, minimum), maximum)`. On the bounds themselves no gradient passes, as in PyTorch's ReLU6 (Caffe's Clip passes it there):
+/// where a clip is computed by the layer before it, only the result is known, in which both sides of a bound look the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clip {
     /// The lower bound.
@@ -25,6 +26,6 @@ impl Function for Clip {
 
     #[inline(always)]
     fn gradient<R: Real>(self, v: R, g: R) -> R {
-        if v >= R::of(self.minimum) && v <= R::of(self.maximum) { g } else { R::zero() }
+        if v > R::of(self.minimum) && v < R::of(self.maximum) { g } else { R::zero() }
     }
 }
