@@ -75,6 +75,44 @@ export interface Saliency {
     readonly seconds: number;
 }
 
+/** A parameter of a method, as the server's table describes it. */
+export interface MethodParameter {
+    readonly name: string;
+    readonly help: string;
+    readonly unit: string;
+    readonly kind: "number" | "whole" | "choice" | "flag" | "array" | "arrays" | "baseline" | "classes" | "numbers";
+    readonly words: readonly string[];
+    readonly least?: number | null;
+    readonly most?: number | null;
+    readonly default?: string | null;
+}
+
+export interface TableMethod {
+    readonly name: string;
+    readonly aliases: readonly string[];
+    readonly title: string;
+    readonly summary: string;
+    readonly source: string;
+    /** Whether it looks at layers that can be chosen. */
+    readonly layers: boolean;
+    readonly parameters: readonly MethodParameter[];
+}
+
+export interface Attributions {
+    readonly attributions: readonly {
+        readonly map: EncodedArray;
+        readonly layer?: string | null;
+        readonly completeness?: readonly [sum: number, difference: number] | null;
+        readonly notes: readonly string[];
+    }[];
+    /** What is explained, in words. */
+    readonly title: string;
+    readonly number: number;
+    readonly region: Box;
+    readonly command: string;
+    readonly seconds: number;
+}
+
 export interface Localisation {
     readonly objects: readonly { readonly index: number; readonly name: string; readonly score: number; readonly box: Box }[];
     readonly mask: EncodedArray;
@@ -280,6 +318,11 @@ export const api = {
         },
         signal?: AbortSignal,
     ) => post<Saliency>("/saliency", about, signal),
+    methods: () => json<TableMethod[]>("/methods"),
+    attributions: (
+        about: About & { method: string; parameters: Readonly<Record<string, string>>; layers?: readonly string[]; target?: string; crop?: string },
+        signal?: AbortSignal,
+    ) => post<Attributions>("/attributions", about, signal),
     localise: (
         about: About & {
             classes?: readonly number[];

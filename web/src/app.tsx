@@ -11,6 +11,7 @@ import { ClassModelView } from "./views/class-model";
 import { CompareView } from "./views/compare";
 import { LayersView } from "./views/layers";
 import { LocaliseView } from "./views/localise";
+import { MethodsView } from "./views/methods";
 import { PhotographView } from "./views/photograph";
 import { SaliencyView } from "./views/saliency";
 import { upload, useUploading } from "./uploads";
@@ -18,6 +19,7 @@ import { upload, useUploading } from "./uploads";
 const TITLES: Record<View, readonly [title: string, short: string, icon: string]> = {
     photograph: ["Photograph", "Photo", "M3 6h4l2-2h6l2 2h4v13H3zM12 9a4 4 0 1 0 0 8 4 4 0 0 0 0-8z"],
     saliency: ["Saliency", "Saliency", "M2 12s4-7 10-7 10 7 10 7-4 7-10 7S2 12 2 12zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z"],
+    methods: ["Methods", "Methods", "M4 6h10M18 6h2M16 4v4M4 12h2M10 12h10M8 10v4M4 18h8M16 18h4M14 16v4"],
     localise: ["Localise", "Localise", "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5M9 9h6v6H9z"],
     "class-model": ["Class model", "Model", "M12 3l2.5 6.5L21 12l-6.5 2.5L12 21l-2.5-6.5L3 12l6.5-2.5z"],
     layers: ["Layers", "Layers", "M12 3l9 5-9 5-9-5zM3 12.5l9 5 9-5M3 17l9 5 9-5"],
@@ -27,6 +29,7 @@ const TITLES: Record<View, readonly [title: string, short: string, icon: string]
 const VIEW_OF = {
     photograph: PhotographView,
     saliency: SaliencyView,
+    methods: MethodsView,
     localise: LocaliseView,
     "class-model": ClassModelView,
     layers: LayersView,

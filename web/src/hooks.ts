@@ -1,7 +1,7 @@
 // Hooks that more than one view uses.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { api, type Example, type Model, type ModelEntry, type Photograph } from "./api";
+import { api, type Example, type Model, type ModelEntry, type Photograph, type TableMethod } from "./api";
 import { follow, nameJob, type Progress } from "./progress";
 import { withPhotograph } from "./uploads";
 
@@ -79,8 +79,10 @@ function once<T>(fetch: () => Promise<T>): () => Promise<T> {
 
 const modelsOnce = once(api.models);
 const examplesOnce = once(api.examples);
+const methodsOnce = once(api.methods);
 
 export const useModels = (): Job<readonly ModelEntry[]> => useJob<readonly ModelEntry[]>("models", modelsOnce);
+export const useMethods = (): Job<readonly TableMethod[]> => useJob<readonly TableMethod[]>("methods", methodsOnce);
 export const useExamples = (): Job<readonly Example[]> => useJob<readonly Example[]>("examples", examplesOnce);
 
 const opened = new Map<string, () => Promise<Model>>();

@@ -21,6 +21,7 @@ const VIEWS = [
     ["#/photograph?photograph=example-cat&look=207", ".looked li"],
     ["#/photograph?camera=1", ".pace strong"],
     ["#/saliency?photograph=example-cat&classes=281,285", ".multiple"],
+    ["#/methods?photograph=example-cat&method=gradient", ".control input[type=text]"],
     ["#/localise?photograph=example-cat", ".table tbody tr"],
     ["#/class-model?classes=281&set=iterations:16&run=1", ".growth-picture img"],
     ["#/layers?photograph=example-cat&channel=1", ".signed-picture"],

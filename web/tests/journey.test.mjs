@@ -331,7 +331,7 @@ test("a computation that is no longer wanted is cancelled", async () => {
 
 test("no view is wider than a small phone", async () => {
     const { page, close } = await openPage(browser, server.url, "#/photograph", { size: { ...PHONE, width: 360 } });
-    for (const view of ["photograph", "saliency", "localise", "class-model", "layers", "compare"]) {
+    for (const view of ["photograph", "saliency", "methods", "localise", "class-model", "layers", "compare"]) {
         await page.goto(`${server.url}/#/${view}?photograph=example-cat`);
         await settled(page);
         const [width, limit] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);

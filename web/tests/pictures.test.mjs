@@ -45,6 +45,7 @@ const model = extraModel ? `&model=${path.basename(extraModel).toLowerCase().rep
 const DOCUMENTS = [
     ["photograph", `#/photograph?photograph=example-cat${model}`, {}],
     ["saliency", `#/saliency?photograph=example-cat&classes=281,282,285&crops=ten&smoothing=0.01${model}`, {}],
+    ["methods", "#/methods?photograph=example-cat", {}],
     ["localise", "#/localise?photograph=example-cat", {}],
     ["class-model", `#/class-model?classes=254&recipe=transfer&seed=1&run=1${model}`, { scheme: "dark", ready: ["At the top"] }],
     ["layers", `#/layers?photograph=example-cat&value=fire3/concat&channel=40&unit=guided${model}`, { scheme: "dark" }],

@@ -290,11 +290,11 @@ impl Explained<'_> {
         let layer = attribution.layer.map(|layer| format!("of {}", self.model.graph.value(layer).name));
         let made: Vec<String> = layer.into_iter().collect();
         let panel = DrawnMap::of_all_seen(&map, BRIGHTEST, colours)?.panel(self.entry.title, &made)?;
-        figure(format!("{} of {}", self.entry.title, self.of_what()), input, vec![panel])
+        figure(format!("{} of {}", self.entry.title, self.target_title()), input, vec![panel])
     }
 
-    /// The target in a title: a class by the first of its names.
-    fn of_what(&self) -> String {
+    /// The target in words: a class by the first of its names.
+    pub fn target_title(&self) -> String {
         match self.target.as_class() {
             Some(class) => self.model.class_name(class).split(',').next().unwrap_or_default().to_owned(),
             None => self.target.text(&self.model),

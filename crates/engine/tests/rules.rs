@@ -1,5 +1,6 @@
 //! Every rule at every kernel that a rectifier is fused into: the same as by itself, and as the rule is defined.
 
+#[allow(dead_code, reason = "these networks have weights of their own")]
 mod common;
 
 use std::sync::Arc;

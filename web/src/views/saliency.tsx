@@ -2,20 +2,18 @@
 
 import { useMemo } from "preact/hooks";
 import { api } from "../api";
-import { decodeMap, npy, percent, quantile, rank, readable, sizes, sorted, type Range } from "../arrays";
-import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
+import { percent } from "../arrays";
 import { ClassPicker, ClassSearch, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
 import { Busy, Group, Segments, Select, Slider, Toggle, type Option } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
 import { MapCanvas } from "../components/map-canvas";
+import { DISPLAY, DisplayControls, lookOf, MapStage, SaveButtons, shownMap } from "../components/map-display";
 import { Notes, OtherChoice } from "../components/notes";
 import { PhotographStrip } from "../components/photograph-strip";
-import { LAYOUTS, Stage, type Layout } from "../components/stage";
 import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
-import { download, downloadCanvas, fileName } from "../download";
-import { leavesOut, paintHatch } from "../hatch";
+import { fileName } from "../download";
 import { useJob } from "../hooks";
 import { CROPS, RULES } from "../methods";
 import { change, useSettings } from "../route";
@@ -32,13 +30,7 @@ const DEFAULTS = {
     noise: 0.15,
     smoothing: 0,
     signed: false,
-    colours: "inferno",
-    opacity: 1,
-    brightness: 0.6,
-    fades: true,
-    brightest: 0.995,
-    layout: "over",
-    divider: 0.5,
+    ...DISPLAY,
 };
 
 const MAPS: readonly Option[] = [
@@ -83,66 +75,13 @@ export function SaliencyView() {
         isReadable || settings.samples || settings.smoothing ? 120 : 0,
     );
     const maps = useMemo(
-        () =>
-            (answer.result?.maps ?? []).map((entry) => {
-                const map = decodeMap(entry.signed ?? entry.map);
-                return { ...entry, isSigned: Boolean(entry.signed), numbers: map, ascending: sorted(map.data), sizes: sizes(map.data) };
-            }),
+        () => (answer.result?.maps ?? []).map((entry) => ({ ...entry, shown: shownMap(entry.class.name, entry.signed ?? entry.map, Boolean(entry.signed)) })),
         [answer.result],
     );
     const nameOf = useClassNames(model?.id, settings.minus >= 0 ? [settings.minus] : []);
     const chosen = maps[Math.min(settings.shown, maps.length - 1)];
     const region = answer.result?.region;
-    const colours: ColourMap = chosen?.isSigned ? "blue-white-red" : (COLOUR_MAPS.find((name) => name === settings.colours) ?? "inferno");
-    const layout = (LAYOUTS.find(([name]) => name === settings.layout)?.[0] ?? "over") as Layout;
-    const rangeOf = (entry: (typeof maps)[number]): Range => {
-        const high = quantile(entry.sizes, settings.brightest);
-        return { low: entry.isSigned ? -high : 0, high };
-    };
-    const range = useMemo(() => (chosen ? rangeOf(chosen) : { low: 0, high: 1 }), [chosen, settings.brightest]);
-    const look = { colours, range, fades: layout === "over" && settings.fades };
-    const paint = chosen ? (canvas: HTMLCanvasElement) => paintMap(canvas, chosen.numbers, look) : undefined;
-
-    const read = (x: number, y: number): string => {
-        const place = `x ${Math.round(x)}, y ${Math.round(y)}`;
-        if (!chosen || !region) return place;
-        const [left, top, right, bottom] = region;
-        const { width, height, data } = chosen.numbers;
-        const column = Math.floor(((x - left) / (right - left)) * width);
-        const row = Math.floor(((y - top) / (bottom - top)) * height);
-        const isSeen = answer.result?.seen.some((part) => x >= part[0] && x < part[2] && y >= part[1] && y < part[3]) ?? true;
-        if (!isSeen || column < 0 || row < 0 || column >= width || row >= height) return `${place} · outside the part that the network saw`;
-        const value = data[row * width + column]!;
-        return `${place} · ${readable(value)} · above ${percent(rank(chosen.ascending, value))} of the map`;
-    };
     const stem = chosen ? fileName("saliency", chosen.class.name, ...(settings.minus >= 0 ? ["minus", nameOf(settings.minus)] : []), settings.rule) : "saliency";
-    const savePicture = () => {
-        if (!chosen || !photograph.result || !region) return;
-        const canvas = document.createElement("canvas");
-        const { image, width } = photograph.result;
-        canvas.width = image.naturalWidth;
-        canvas.height = image.naturalHeight;
-        const context = canvas.getContext("2d");
-        const layer = document.createElement("canvas");
-        paintMap(layer, chosen.numbers, look);
-        const scale = image.naturalWidth / width;
-        const [left, top, right, bottom] = region;
-        if (layout === "over") {
-            if (context) context.filter = `brightness(${settings.brightness}) saturate(${settings.brightness})`;
-            context?.drawImage(image, 0, 0);
-            if (context) context.filter = "none";
-            if (context) context.globalAlpha = settings.opacity;
-            context?.drawImage(layer, left * scale, top * scale, (right - left) * scale, (bottom - top) * scale);
-            if (context) context.globalAlpha = 1;
-            const { width: across, height: down } = photograph.result;
-            const hatch = document.createElement("canvas");
-            if (leavesOut(answer.result?.seen ?? [], across, down)) {
-                paintHatch(hatch, answer.result?.seen ?? [], across, down, [canvas.width, canvas.height]);
-                context?.drawImage(hatch, 0, 0);
-            }
-            downloadCanvas(canvas, `${stem}.png`);
-        } else downloadCanvas(layer, `${stem}.png`);
-    };
 
     return (
         <div class="view">
@@ -151,19 +90,14 @@ export function SaliencyView() {
                 <JobWorking job={answer} label="Computing the map" />
                 <ErrorNote error={photograph.error ?? answer.error} retry={photograph.error ? photograph.retry : answer.retry} />
                 {photograph.result && (
-                    <Stage
+                    <MapStage
                         photograph={photograph.result}
+                        map={chosen?.shown}
                         label={chosen ? `Saliency of ${chosen.class.name} over the photograph` : "The photograph"}
-                        paint={paint}
-                        paintedFrom={[chosen, colours, range, look.fades]}
                         region={region}
                         seen={answer.result?.seen}
-                        layout={layout}
-                        opacity={settings.opacity}
-                        brightness={layout === "over" ? settings.brightness : 1}
-                        divider={settings.divider}
-                        onDivider={(divider) => set({ divider: Math.round(divider * 200) / 200 })}
-                        read={read}
+                        display={settings}
+                        onChange={set}
                         isBusy={answer.isRunning}
                     />
                 )}
@@ -175,11 +109,7 @@ export function SaliencyView() {
                     <div class="multiples" role="group" aria-label="The classes' maps">
                         {maps.map((entry, index) => (
                             <button key={entry.class.index} type="button" class="multiple" aria-pressed={entry === chosen} onClick={() => set({ shown: index })}>
-                                <MapCanvas
-                                    map={entry.numbers}
-                                    colours={entry.isSigned ? "blue-white-red" : colours}
-                                    range={rangeOf(entry)}
-                                />
+                                <MapCanvas map={entry.shown.numbers} {...lookOf(entry.shown, settings)} />
                                 <span>{entry.class.name}</span>
                                 <small>{percent(entry.class.probability)}</small>
                             </button>
@@ -218,50 +148,10 @@ export function SaliencyView() {
                     <Toggle label={isAveraged ? "Signed gradient (of one crop only)" : "Signed gradient"} isOn={isSigned} isDisabled={isAveraged} onChange={(signed) => set({ signed })} />
                     </>}
                 </Group>
-                <Group title="Display">
-                    <Segments label="Map and photograph" value={layout} options={LAYOUTS} onChange={(next) => set({ layout: next })} />
-                    {layout === "wipe" && <Slider label="Divider" value={settings.divider} minimum={0} maximum={1} step={0.005} show={percent} onChange={(divider) => set({ divider })} />}
-                    {layout === "over" && (
-                        <>
-                            <Slider label="Opacity" value={settings.opacity} minimum={0} maximum={1} show={percent} onChange={(opacity) => set({ opacity })} />
-                            <Slider label="Photograph's brightness" value={settings.brightness} minimum={0} maximum={1} show={percent} onChange={(brightness) => set({ brightness })} />
-                            <Toggle label="Small values let the photograph through" isOn={settings.fades} onChange={(fades) => set({ fades })} />
-                        </>
-                    )}
-                    <Select label="Colours" value={colours} options={COLOUR_MAPS.map((name) => [name, name] as const)} isDisabled={Boolean(chosen?.isSigned)} hint={chosen?.isSigned ? "Signed values are blue below zero and red above." : undefined} onChange={(name) => set({ colours: name })} />
-                    <Slider label="Brightest at quantile" value={settings.brightest} minimum={0.9} maximum={1} step={0.001} show={(value) => (value === 1 ? "the maximum" : value.toFixed(3))} onChange={(brightest) => set({ brightest })} />
-                    {chosen && <ColourBar colours={colours} low={range.low} high={range.high} />}
-                </Group>
-                <div class="button-row">
-                    <button type="button" class="button" disabled={!chosen} onClick={savePicture}>
-                        Save PNG
-                    </button>
-                    <button
-                        type="button"
-                        class="button"
-                        disabled={!chosen}
-                        onClick={() => chosen && download(npy({ shape: [chosen.numbers.height, chosen.numbers.width], data: chosen.numbers.data }), `${stem}.npy`)}
-                    >
-                        Save .npy
-                    </button>
-                    {answer.result && !answer.isRunning && <small class="seconds">{(answer.result.seconds * 1000).toFixed(0)} ms</small>}
-                </div>
+                <DisplayControls map={chosen?.shown} display={settings} onChange={set} />
+                <SaveButtons photograph={photograph.result} map={chosen?.shown} region={region} seen={answer.result?.seen} display={settings} stem={stem} seconds={answer.isRunning ? undefined : answer.result?.seconds} />
             </aside>
             <CommandLine command={answer.result?.command} />
         </div>
-    );
-}
-
-const RAMP = { height: 1, width: 256, data: Float32Array.from({ length: 256 }, (_, index) => index) };
-
-function ColourBar({ colours, low, high }: { readonly colours: ColourMap; readonly low: number; readonly high: number }) {
-    return (
-        <figure class="colour-bar">
-            <MapCanvas map={RAMP} colours={colours} label={`Colours from ${readable(low)} to ${readable(high)}`} />
-            <figcaption>
-                <span>{readable(low)}</span>
-                <span>{readable(high)}</span>
-            </figcaption>
-        </figure>
     );
 }

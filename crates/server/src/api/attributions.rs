@@ -159,7 +159,11 @@ pub struct AttributionMap {
 pub struct AttributionAnswer {
     /// One for each layer, or one.
     attributions: Vec<AttributionMap>,
-    /// The target.
+    /// The target in words.
+    #[schema(example = "tabby")]
+    title: String,
+    /// The target in the grammar that requests take.
+    #[schema(example = "281")]
     target: String,
     /// Its number.
     number: f64,
@@ -245,8 +249,9 @@ pub async fn attributions(
                 |line, (flag, value)| line.option(flag, Some(value)),
             );
             Ok(AttributionAnswer {
-                attributions: explained.attributions.into_iter().map(answered).collect::<Answer<_>>()?,
+                title: explained.target_title(),
                 target: explained.target.text(model),
+                attributions: explained.attributions.into_iter().map(answered).collect::<Answer<_>>()?,
                 number: explained.number,
                 region,
                 command: command.finish(),
