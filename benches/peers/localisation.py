@@ -2,7 +2,7 @@
 
     python localisation.py GROUND_TRUTH.json -m MODEL [--starts 5]
 
-Colour models hang on where k-means starts, and so do some boxes: OpenCV's errors are printed as the least and the most of its starts. An
+Colour models depend on where k-means starts, and so do some boxes: OpenCV's errors are printed as the least and the most of its starts. An
 error is the share of pictures whose box, from the map of the true class, overlaps none of the true boxes by half (GT-known)."""
 
 import argparse

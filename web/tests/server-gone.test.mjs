@@ -122,7 +122,7 @@ test("a server that is asked to end", { skip: SKIP }, async () => {
     const { page, close } = await openPage(browser, server.url, "#/class-model?model=built-in&classes=281&set=iterations:2000&run=1", { expected });
     await until(page, () => text(page, ".growth-step"), (said) => /pictures per second/.test(said), "the pace");
     await kill(page, "SIGTERM");
-    assert.equal(await text(page, ".growth-state"), "Waiting for the server", "nobody stopped the ascent");
+    assert.equal(await text(page, ".growth-state"), "Waiting for the server", "the ascent was not stopped");
     // The port is free when the last connection has ended.
     await new Promise((resolve) => setTimeout(resolve, 3000));
     await again();

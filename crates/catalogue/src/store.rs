@@ -180,7 +180,7 @@ impl Store {
         Ok(Some(added.path))
     }
 
-    /// Notes where a network of one's own lies, so that its name is enough. Nothing is copied.
+    /// Notes where a user's own network lies, so that its name is enough. Nothing is copied.
     ///
     /// # Errors
     /// When the path does not exist, or the name is taken or no name.
@@ -263,7 +263,7 @@ impl Store {
         Ok(Removed::Files { folder, bytes })
     }
 
-    /// Reads the files of a network again and compares them with what was published. Returns the files for which nobody
+    /// Reads the files of a network again and compares them with what was published. Returns the files for which no one
     /// published a checksum, with their SHA-256.
     ///
     /// # Errors

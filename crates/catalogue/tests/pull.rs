@@ -317,7 +317,7 @@ fn ones_own_networks_are_noted_by_name() {
     assert_eq!(store.find(&catalogue, "mine").unwrap(), Found::At(path.clone()));
     assert_eq!(store.added().unwrap(), [("mine".to_owned(), path)]);
     assert_eq!(store.find(&catalogue, "caffenet").unwrap(), Found::Absent);
-    assert_eq!(store.find(&catalogue, "nobody").unwrap(), Found::Unknown);
+    assert_eq!(store.find(&catalogue, "unknown").unwrap(), Found::Unknown);
     assert_eq!(store.find(&catalogue, "../store/mine").unwrap(), Found::Unknown);
     assert!(matches!(store.add(&catalogue, &model, "mine"), Err(CatalogueError::Taken { .. })));
     assert!(matches!(store.add(&catalogue, &model, "caffenet"), Err(CatalogueError::Taken { .. })));

@@ -16,7 +16,7 @@
 //! * [`evaluation`]: how often such boxes are right;
 //! * [`layers`]: activations and gradients of every layer (§4);
 //! * [`compare`]: any unit by gradient, DeconvNet and guided backpropagation, and where these differ (§4);
-//! * [`check`]: whether the gradients of a network of one's own can be trusted;
+//! * [`check`]: whether the gradients of any network can be trusted;
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
 //! * [`record`]: what a run used and made, and what must be true before it is run again;

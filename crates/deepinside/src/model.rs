@@ -294,7 +294,7 @@ impl Model {
         self.load_photograph_with(path, LoadOptions::default())
     }
 
-    /// Loads a photograph as the network's input needs it, in one's own way.
+    /// Loads a photograph as the network's input needs it, with these options.
     ///
     /// # Errors
     /// When the file is no readable picture.

@@ -78,7 +78,7 @@ fn the_smallest_model_is_read() {
 }
 
 #[test]
-fn cycles_and_names_that_nobody_makes() {
+fn cycles_and_names_that_no_node_makes() {
     refused(
         &[
             node("Add", &["x", "b"], &["a"], &[]),

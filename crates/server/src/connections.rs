@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_was_answered_last_has_waited_least() {
+    fn the_one_answered_last_has_waited_least() {
         let connections = Connections::new(2);
         let (first, second) = (connections.try_enter().unwrap(), connections.try_enter().unwrap());
         drop(first.requests().begin());
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_waits_makes_room_and_whoever_is_answered_stays() {
+    fn the_first_that_waits_makes_room_and_one_that_is_answered_stays() {
         let connections = Connections::new(2);
         let answered = connections.try_enter().unwrap();
         let answering = answered.requests().begin();

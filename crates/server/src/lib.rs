@@ -5,7 +5,7 @@
 //!                                                     └──▶ page (embedded)
 //! ```
 //!
-//! Requests wait in a bounded `queue`; what is prepared for one is kept a while for the next (`prepared`, `pool`). Whoever goes
+//! Requests wait in a bounded `queue`; what is prepared for one is kept a while for the next (`prepared`, `pool`). A client that goes
 //! away takes the computation along. No path that a request names is ever opened: photographs are kept in memory by the name of
 //! their content, models are those that the program was started with, and the page is a table in the program.
 //!
@@ -160,7 +160,7 @@ impl Server {
 
     /// The address for a browser, with the token where one is needed.
     pub fn url(&self) -> String {
-        // Nobody can go to "any address"; this machine is one of them.
+        // A client cannot go to "any address"; this machine is one of them.
         let ip = match self.address.ip() {
             ip if !ip.is_unspecified() => ip.to_string(),
             std::net::IpAddr::V4(_) => "127.0.0.1".to_owned(),

@@ -38,7 +38,7 @@ pub async fn count(State(shared): State<SharedState>, request: Request, next: Ne
     let start = Instant::now();
     // The route and not the address, so that their number is bounded.
     let route = request.extensions().get::<MatchedPath>().map_or("page", MatchedPath::as_str).to_owned();
-    // Anybody may invent methods; those that no route has are counted as one.
+    // Clients may invent methods; those that no route has are counted as one.
     let method = match *request.method() {
         Method::GET
         | Method::HEAD

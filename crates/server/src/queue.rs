@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_away_leaves_the_queue_and_stops_the_job() {
+    fn a_client_that_goes_away_leaves_the_queue_and_stops_the_job() {
         runtime().block_on(async {
             let queue = Arc::new(Queue::new(1, 1, Duration::from_secs(60)));
             let (said, stopped) = mpsc::channel();

@@ -228,7 +228,7 @@ fn going_back_leads_to_the_very_picture_of_that_step() {
 }
 
 #[test]
-fn one_that_nobody_watches_is_given_up() {
+fn one_that_is_not_watched_is_given_up() {
     let limits = Limits { unwatched: Duration::from_millis(200), ..options().limits };
     let server = Running::with(ServerOptions { limits, ..options() });
     let path = begin(&server, long());
@@ -240,7 +240,7 @@ fn one_that_nobody_watches_is_given_up() {
     server.wait("the end", |server| server.metric("deepinside_class_models_growing") == 0.0);
     let info = server.get(&path).ok();
     assert_eq!(info["state"], "cancelled");
-    assert!(info["message"].as_str().unwrap().contains("nobody watched"));
+    assert!(info["message"].as_str().unwrap().contains("was not watched"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn expect_answers(server: &Running) {
 
 /// As many connections as there may be watched a class model, read nothing, and kept all others out.
 #[test]
-fn watchers_that_never_read_lock_nobody_out() {
+fn watchers_that_never_read_lock_no_client_out() {
     let server = crowded(16);
     let long = json!({"objective": {"class": 1}, "recipe": "lucid", "changes": {"iterations": 10_000}});
     let id = server.post("/api/v1/class-models", &long).ok()["id"].as_str().unwrap().to_owned();
@@ -59,7 +59,7 @@ fn watchers_that_never_read_lock_nobody_out() {
 
 /// Bodies that never come to their end held their places for a minute.
 #[test]
-fn bodies_that_never_end_lock_nobody_out() {
+fn bodies_that_never_end_lock_no_client_out() {
     let server = crowded(8);
     let head = format!(
         "POST /api/v1/classify HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{{",
@@ -78,7 +78,7 @@ fn bodies_that_never_end_lock_nobody_out() {
 
 /// Answers that no client takes held their places for ever.
 #[test]
-fn answers_that_nobody_reads_lock_nobody_out() {
+fn answers_that_are_not_read_lock_no_client_out() {
     let server = crowded(8);
     // More than the buffers of both sides hold: requests that follow each other on one connection.
     let request = server.request("GET", "/api/v1/examples/example-rocket", &[], b"");

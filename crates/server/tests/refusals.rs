@@ -254,7 +254,7 @@ fn many_slow_clients_do_not_keep_others_out() {
 
 /// A class model that is watched goes on, however many others connect.
 #[test]
-fn whoever_is_being_answered_is_not_cut_off_for_others() {
+fn a_client_that_is_being_answered_is_not_cut_off_for_others() {
     let limits = Limits { connections: 4, ..options().limits };
     let server = Running::with(ServerOptions { limits, ..options() });
     let wish = json!({"objective": {"class": 1}, "recipe": "lucid", "changes": {"iterations": 10_000}});
@@ -292,7 +292,7 @@ fn endless() -> serde_json::Value {
 }
 
 #[test]
-fn beyond_the_queue_clients_are_asked_to_come_again_and_whoever_goes_away_makes_room() {
+fn beyond_the_queue_clients_are_asked_to_come_again_and_one_that_goes_away_makes_room() {
     let limits = Limits { workers: 1, waiting: 1, ..options().limits };
     let server = Running::with(ServerOptions { limits, ..options() });
     let body = endless().to_string();

@@ -274,7 +274,7 @@ fn a_margin_over_ten_crops() {
     let photograph = runner.model().load_photograph(&cat()).unwrap();
     let expected = gather(&mut runner, &photograph, &[0], &options).unwrap();
     assert_eq!(numbers(&reply["maps"][0]["map"]).1, expected.maps[0].data());
-    // Of what the class alone hangs on, it is another map.
+    // The map of the class alone is another one.
     let alone = server.post(
         "/api/v1/saliency",
         &json!({"photograph": "example-cat", "classes": [0], "crops": "ten", "smoothing": 0.02}),

@@ -165,7 +165,7 @@ export function ClassPicker({ model, label = "Classes", selected, top = [], isSi
         else if (selected.includes(index)) onChange(selected.filter((other) => other !== index), index);
         else onChange([...selected, index].slice(-most), index);
     };
-    // Whoever searches for a class wants it: one that is chosen already, perhaps only because it is the best, stays chosen.
+    // A class that is searched for is wanted: one that is chosen already, perhaps only because it is the best, stays chosen.
     const add = (index: number) => (selected.includes(index) && !isSingle ? onChange(selected, index) : choose(index));
     return (
         <div class="class-picker">

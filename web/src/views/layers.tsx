@@ -125,7 +125,7 @@ export function LayersView() {
                         onCommand={setUnitCommand}
                     />
                 ) : (
-                    <p class="hint unit-invitation">Choose a channel to see what it hangs on.</p>
+                    <p class="hint unit-invitation">Choose a channel to see what it depends on.</p>
                 )}
                 <Group title="Gradient of which score">
                     <ClassPicker model={model?.id} label="Class" isSingle selected={classIndex !== undefined ? [classIndex] : layer.result ? [layer.result.class.index] : []} top={layer.result?.top ?? []} onChange={(classes) => set({ classes })} />

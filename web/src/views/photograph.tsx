@@ -80,7 +80,7 @@ export function PhotographView() {
                 <Group title="Best classes">
                     <ErrorNote error={answer.error} retry={answer.retry} />
                     {top.length > 0 && <ScoreBars top={top.slice(0, SHOWN)} address={(entry) => address("saliency", { classes: String(entry.index) })} />}
-                    <p class="hint">A class leads to the pixels its score hangs on.</p>
+                    <p class="hint">Choose a class to see the pixels that its score depends on.</p>
                 </Group>
                 <Group title="Any other class">
                     <ClassSearch

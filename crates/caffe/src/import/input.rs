@@ -1,7 +1,7 @@
 //! What feeds the network: Input, and the data layers of training.
 //!
 //! A data layer reads files that are not kept beside a trained network. Its first output, the picture, becomes
-//! an input where its shape can be told; the others (labels) are left out, and so are the layers that hang on
+//! an input where its shape can be told; the others (labels) are left out, and so are the layers that depend on
 //! them.
 
 use deepinside_graph::Shape;

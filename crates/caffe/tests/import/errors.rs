@@ -232,7 +232,7 @@ fn an_unknown_input_is_named_with_those_that_there_are() {
 }
 
 #[test]
-fn a_blob_that_nobody_writes() {
+fn a_blob_that_no_layer_writes() {
     let text = with_input(&[1, 2], "layer { name: 'r' type: 'ReLU' bottom: 'dat' top: 'y' }");
     let options = deepinside_caffe::ReadOptions { insert_splits: false, ..Default::default() };
     let network = deepinside_caffe::read_network(text.as_bytes(), &options).unwrap();

@@ -156,7 +156,7 @@ pub struct ClassModelInfo {
     seed: u64,
     /// What was changed on the way.
     timeline: Vec<Change>,
-    /// The steps to which one can go back without waiting; to others it takes the steps again from the last of these.
+    /// The steps that can be gone back to at once; to others it takes the steps again from the last of these.
     snapshots: Vec<usize>,
     /// What a reader of the result should know, in whole sentences.
     notes: Vec<String>,

@@ -42,7 +42,7 @@ pub struct Classified {
     top: Vec<ClassScore>,
     /// The command line that does the same.
     command: String,
-    /// How long it took, without waiting.
+    /// How long it took, excluding queue time.
     seconds: f64,
 }
 

@@ -98,7 +98,7 @@ pub struct Comparison {
     notes: Vec<String>,
     /// The command lines that make the maps, one a line.
     command: String,
-    /// How long it took, without waiting.
+    /// How long it took, excluding queue time.
     seconds: f64,
 }
 

@@ -70,7 +70,7 @@ pub struct LayerAnswer {
     notes: Vec<String>,
     /// The command line that shows this and all other layers.
     command: String,
-    /// How long it took, without waiting.
+    /// How long it took, excluding queue time.
     seconds: f64,
 }
 
@@ -218,7 +218,7 @@ pub struct UnitAnswer {
     notes: Vec<String>,
     /// The command line that shows this layer.
     command: String,
-    /// How long it took, without waiting.
+    /// How long it took, excluding queue time.
     seconds: f64,
 }
 

@@ -133,7 +133,7 @@ pub struct Localised {
     /// The command lines that do the same, one a line; photographs of more than 1024 pixels a side are reduced here and differ in
     /// detail.
     command: String,
-    /// How long it took, without waiting.
+    /// How long it took, excluding queue time.
     seconds: f64,
 }
 

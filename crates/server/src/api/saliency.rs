@@ -212,7 +212,7 @@ pub struct SaliencyAnswer {
     /// The command lines that do the same, one a line. For photographs of more than 1024 pixels a side, maps that are averaged over
     /// crops, noise or smoothing are made of the reduced photograph here and differ in detail.
     command: String,
-    /// How long it took, without waiting.
+    /// How long it took, excluding queue time.
     seconds: f64,
 }
 

@@ -355,7 +355,7 @@ impl Growing {
         }
         if self.is_forgotten(unwatched) {
             drop(control);
-            let message = format!("nobody watched it for {} s", unwatched.as_secs());
+            let message = format!("it was not watched for {} s", unwatched.as_secs());
             self.end(State::Cancelled, Some(message));
             return None;
         }
@@ -384,7 +384,7 @@ impl Growing {
         if control.state == State::Running {
             return Some(true);
         }
-        // Now and then it looks whether anybody is there.
+        // Now and then it looks whether a client is there.
         let wait = unwatched.min(Duration::from_millis(500));
         drop(self.changed.wait_timeout(control, wait).unwrap_or_else(PoisonError::into_inner));
         Some(false)

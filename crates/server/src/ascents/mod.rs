@@ -66,7 +66,7 @@ impl Ascents {
         let alive = list.iter().filter(|growing| growing.is_alive()).count();
         if alive >= self.most {
             let message = format!(
-                "{alive} class models are growing already; cancel one, or wait until nobody watches it"
+                "{alive} class models are growing already; cancel one, or wait until it is no longer watched"
             );
             return Err(Problem::busy("class_models", message, 5));
         }

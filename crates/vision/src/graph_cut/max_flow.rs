@@ -390,7 +390,7 @@ impl Grid {
         self.orphans.push_back(node as u32);
     }
 
-    /// Finds another parent in the same tree, the nearest to the terminal, or sets the node and what hangs on it free.
+    /// Finds another parent in the same tree, the nearest to the terminal, or sets the node and what is below it free.
     fn adopt(&mut self, node: usize) {
         let tree = self.links[node] & SINK;
         let (mut nearest, mut chosen) = (NEVER, None);
