@@ -1,9 +1,14 @@
-"""The networks of the speed comparison, with random weights that leave as many units silent as trained ones do.
+"""The networks of the speed comparison, with random weights.
+
+Those of the last decade leave as many units silent as trained ones do.
 
 How much work a gradient is depends on how many units are active, so plain random weights would not do. Layers are calibrated
 one after the other on a picture with structure on every scale: filters are scaled until their responses have deviation one,
 and biases are set so that the wanted share of them is below zero. Normalisations are left out: behind a convolution they are
 folded into it in every engine.
+
+Those of this decade have smooth activations or none, so their libraries' own random weights do. Their batch normalisations stay
+in the file and get the statistics of what arrives there.
 """
 
 import numpy
@@ -12,6 +17,14 @@ import torchvision
 from torch import nn
 
 SIDES = {"caffenet": 227, "vgg16": 224, "squeezenet1_1": 224, "resnet50": 224, "mobilenet_v2": 224, "efficientnet_lite0": 224}
+# Where the networks of this decade come from.
+MODERN = {
+    "deit_tiny": ("timm", "deit_tiny_patch16_224"), "swin_tiny": ("timm", "swin_tiny_patch4_window7_224"),
+    "vit_b_16": ("torchvision", "vit_b_16"), "maxvit_t": ("torchvision", "maxvit_t"), "convnext_tiny": ("torchvision", "convnext_tiny"),
+    "efficientnet_v2_s": ("torchvision", "efficientnet_v2_s"), "mobilenet_v3_large": ("torchvision", "mobilenet_v3_large"),
+    "regnet_y_400mf": ("torchvision", "regnet_y_400mf"), "densenet121": ("torchvision", "densenet121"),
+}
+SIDES |= dict.fromkeys(MODERN, 224)
 # The share of zeros behind the first and the last rectified convolution, and behind fully connected layers.
 ZEROS = {"first": 0.5, "last": 0.85, "linear": 0.85}
 
@@ -118,8 +131,36 @@ def calibrate(model, side):
     assert not hooks, "a layer was never reached"
 
 
+def modern(name):
+    library, function = MODERN[name]
+    if library == "timm":
+        import timm
+
+        model = timm.create_model(function, pretrained=False, exportable=True)
+    else:
+        model = getattr(torchvision.models, function)(weights=None)
+    # A few steps in training mode give every batch normalisation the statistics of what arrives there.
+    model.eval()
+    normalisations = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for module in normalisations:
+        module.train()
+        module.momentum = 0.5
+    with torch.no_grad():
+        for seed in range(3 if normalisations else 0):
+            model(picture(2, SIDES[name], seed))
+        for head in [module for module in model.modules() if isinstance(module, nn.Linear)][-1:]:
+            # Some heads start at zero.
+            nn.init.normal_(head.weight, std=0.02)
+    return model.eval()
+
+
 def network(name):
     torch.manual_seed(0)
+    if name in MODERN:
+        model = modern(name)
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        return model
     own = {"caffenet": caffenet, "efficientnet_lite0": efficientnet_lite0}
     model = own[name]() if name in own else getattr(torchvision.models, name)(weights=None)
     model.eval()

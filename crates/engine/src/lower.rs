@@ -3,7 +3,10 @@
 //! Each value becomes a tensor in the layout in which its producer writes it; where a kernel wants another layout, a
 //! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
 
+mod affine;
 mod rectifier;
+mod transposed;
+mod view;
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,6 +17,7 @@ use deepinside_graph::{Graph, Inconsistency, Interrupt, Node, NodeId, Op, Shape,
 use crate::kernel::activation::Activation;
 use crate::kernel::chain::{self, Link};
 use crate::kernel::convolution::{self, Part, Placing};
+use crate::kernel::mean_variance_normalization::Affine;
 use crate::kernel::{self, Kernel, Lowering, Operand, convert};
 use crate::simd::Instructions;
 use crate::stage::Stages;
@@ -106,6 +110,8 @@ pub(crate) fn lower(
             runs: stages.runs.clone(),
             of_value: HashMap::new(),
         },
+        views: HashMap::new(),
+        turned: HashSet::new(),
         converted: HashMap::new(),
         gates: HashMap::new(),
     };
@@ -121,7 +127,10 @@ pub(crate) fn lower(
             options.interrupt.check()?;
             lowerer.stage = stages.of_node[index];
             lowerer.graph = &stages.graphs[lowerer.stage];
-            lowerer.node(&lowerer.graph.nodes()[index])?;
+            let node = &lowerer.graph.nodes()[index];
+            if !lowerer.is_view(node) {
+                lowerer.node(node)?;
+            }
         }
     }
     Ok(lowerer.program)
@@ -147,8 +156,12 @@ struct Lowerer<'graph> {
     /// Values that the only node which reads them computes by itself: the node whose result they are, and its rectifier.
     chains: HashMap<ValueId, (NodeId, Option<Activation>)>,
     program: Program,
+    /// The layout of values that lie in the tensor of what they are views of, by their own shape.
+    views: HashMap<ValueId, Layout>,
+    /// Values whose matrices lie with rows and columns exchanged, in the tensor of what they are transposed from.
+    turned: HashSet<ValueId>,
     /// Conversions made so far.
-    converted: HashMap<(TensorId, Layout), TensorId>,
+    converted: HashMap<(ValueId, Layout), TensorId>,
     /// Maxima by their value, with the rectifier in whose place they stop gradients.
     gates: HashMap<ValueId, Activation>,
 }
@@ -166,7 +179,9 @@ impl Lowerer<'_> {
         let sum = self.sum_behind(node);
         let last = sum.map_or(node, |(sum, _)| self.graph.node(sum));
         let rectifier = self.rectifier_behind(last);
-        let result = rectifier.map_or(last.outputs[0], |(fused, _)| self.graph.node(fused).outputs[0]);
+        let (maps, affine) = self.affine_behind(node, operand_layout);
+        let last_fused = rectifier.map(|(fused, _)| fused).or(maps.last().copied());
+        let result = last_fused.map_or(last.outputs[0], |fused| self.graph.node(fused).outputs[0]);
         let part = self.parts.get(&result).copied();
         let activation = rectifier.map(|(_, activation)| activation);
         let placing = Placing {
@@ -179,7 +194,7 @@ impl Lowerer<'_> {
         let operand_layout = before.map_or(operand_layout, |(first, _)| self.chain_layout(first));
         let kernel = match before {
             Some(first) => self.chain(first, Link { node, lowering: &lowering, activation }, placing.part),
-            None => self.kernel(node, &lowering, activation, placing, dead_at_zero),
+            None => self.kernel(node, &lowering, Behind { activation, affine, placing, dead_at_zero }),
         };
         let kernel = kernel.map_err(|cause| EngineError::Unsupported {
             node: node.name.clone(),
@@ -205,12 +220,12 @@ impl Lowerer<'_> {
                 }
                 None => {
                     let read = before.map_or(input, |(first, _)| self.graph.node(first).inputs[0]);
-                    self.in_layout(self.program.of_value[&read], operand_layout, &node.name)
+                    self.in_layout(read, operand_layout, &node.name)
                 }
             });
         }
         if let Some((_, addend)) = sum {
-            operands.push(self.in_layout(self.program.of_value[&addend], operand_layout, &node.name));
+            operands.push(self.in_layout(addend, operand_layout, &node.name));
         }
         let mut results = Vec::new();
         if let Some((concat, _)) = part {
@@ -222,7 +237,7 @@ impl Lowerer<'_> {
             results.push(tensor);
         }
         let fused = [sum.map(|(sum, _)| sum), rectifier.map(|(rectifier, _)| rectifier)];
-        for fused in fused.into_iter().flatten() {
+        for fused in fused.into_iter().flatten().chain(maps) {
             self.program.of_value.remove(&node.outputs[0]);
             self.fused.insert(fused.index());
             if part.is_none() {
@@ -287,8 +302,7 @@ impl Lowerer<'_> {
     /// The layout in which a node that is computed with the next one reads its operand.
     fn chain_layout(&self, first: NodeId) -> Layout {
         let input = self.graph.node(first).inputs[0];
-        let layout = self.program.tensors[self.program.of_value[&input]].layout;
-        chain::operand_layout(&self.graph.value(input).shape, layout)
+        chain::operand_layout(&self.graph.value(input).shape, self.layout_of(input))
     }
 
     /// Finds the convolutions whose results nobody but one node reads or observes that is computed in one kernel with them, where no
@@ -328,11 +342,21 @@ impl Lowerer<'_> {
             && !self.graph.outputs().contains(&value)
     }
 
-    /// The plain sum of a convolution's result with one other value, where nobody else reads or observes the result: that node,
-    /// and the other value, which is there already.
+    /// The plain sum of a convolution's or a fully connected layer's result with one other value, where nothing else reads or
+    /// observes the result: that node, and the other value, which is there already.
     fn sum_behind(&self, node: &Node) -> Option<(NodeId, ValueId)> {
-        let Op::Convolution(convolution) = &node.op else { return None };
         let result = node.outputs[0];
+        let shape = |value: ValueId| &self.graph.value(value).shape;
+        let adds = match &node.op {
+            Op::Convolution(op) => convolution::adds(op, shape(node.inputs[0]), shape(result)),
+            Op::InnerProduct(op) => {
+                kernel::inner_product::is_pointwise(op, shape(node.inputs[0]), shape(result))
+            }
+            _ => false,
+        };
+        if !adds {
+            return None;
+        }
         let [consumer] = self.consumers[result.index()][..] else { return None };
         let sum = self.graph.node(consumer);
         let Op::Eltwise(Eltwise::Sum { coefficients }) = &sum.op else { return None };
@@ -341,12 +365,10 @@ impl Lowerer<'_> {
         }
         let [first, second] = sum.inputs[..] else { return None };
         let other = if first == result { second } else { first };
-        let shape = |value: ValueId| &self.graph.value(value).shape;
         let alike =
             shape(other) == shape(result) && coefficients.iter().all(|&coefficient| coefficient == 1.0);
         let there = self.program.of_value.contains_key(&other);
-        let adds = convolution::adds(convolution, shape(node.inputs[0]), shape(result));
-        (alike && there && adds).then_some((consumer, other))
+        (alike && there).then_some((consumer, other))
     }
 
     /// Finds the concatenations of channels all of whose operands are results of convolutions that nobody else reads or
@@ -417,8 +439,8 @@ impl Lowerer<'_> {
 
     /// The layouts of operands and results.
     fn layouts(&self, node: &Node) -> (Layout, Layout) {
-        let first = node.inputs.iter().find_map(|input| self.program.of_value.get(input));
-        let own = first.map_or(Layout::Plain, |&tensor| self.program.tensors[tensor].layout);
+        let first = node.inputs.iter().find(|input| self.program.of_value.contains_key(input));
+        let own = first.map_or(Layout::Plain, |&input| self.layout_of(input));
         let rank = |input: &ValueId| self.graph.value(*input).shape.rank();
         match &node.op {
             Op::Convolution(_) | Op::Deconvolution(_) | Op::Pool(_) | Op::LocalResponseNormalization(_) => {
@@ -436,7 +458,7 @@ impl Lowerer<'_> {
             | Op::Reshape(_)
             | Op::ScatterElements(_)
             | Op::ScatterNd(_) => (Layout::Plain, Layout::Plain),
-            Op::Transpose(op) => (own, kernel::transpose::free_layout(op, own).unwrap_or(Layout::Plain)),
+            Op::Transpose(op) => (own, self.transposed_layout(op, own, node.outputs[0])),
             Op::Eltwise(_) | Op::Binary(_) | Op::Select(_) => {
                 let mut ranks = node
                     .inputs
@@ -451,13 +473,14 @@ impl Lowerer<'_> {
         }
     }
 
-    /// A tensor in another layout, converted where the elements lie in another order.
-    fn in_layout(&mut self, tensor: TensorId, layout: Layout, reader: &str) -> TensorId {
-        let Tensor { shape, layout: own, .. } = &self.program.tensors[tensor];
+    /// A value in some layout, converted where the elements lie in another order.
+    fn in_layout(&mut self, value: ValueId, layout: Layout, reader: &str) -> TensorId {
+        let (tensor, own) = (self.program.of_value[&value], self.layout_of(value));
+        let shape = &self.whole.value(value).shape;
         if own.equivalent(layout, shape) {
             return tensor;
         }
-        if let Some(&converted) = self.converted.get(&(tensor, layout)) {
+        if let Some(&converted) = self.converted.get(&(value, layout)) {
             return converted;
         }
         let mut extents = shape.extents().to_vec();
@@ -466,7 +489,7 @@ impl Lowerer<'_> {
         }
         // Fewer pictures than in a shape that is known to be one.
         let part = Shape::new(extents).unwrap_or_default();
-        let (shape, kernel) = (shape.clone(), convert::convert(&part, *own, layout));
+        let (shape, kernel) = (shape.clone(), convert::convert(&part, own, layout));
         let bytes = 8 * shape.elements() as u64;
         let result = self.tensor(shape, layout);
         let name = format!("{reader} (operand's layout)");
@@ -479,7 +502,7 @@ impl Lowerer<'_> {
             operations: 0,
             bytes,
         });
-        self.converted.insert((tensor, layout), result);
+        self.converted.insert((value, layout), result);
         result
     }
 
@@ -487,9 +510,7 @@ impl Lowerer<'_> {
         &self,
         node: &Node,
         lowering: &Lowering<'_>,
-        activation: Option<Activation>,
-        placing: Placing,
-        dead_at_zero: bool,
+        Behind { activation, affine, placing, dead_at_zero }: Behind,
     ) -> Result<Box<dyn Kernel>, Inconsistency> {
         match &node.op {
             Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
@@ -507,11 +528,18 @@ impl Lowerer<'_> {
             Op::GridSample(op) => kernel::grid_sample::lower(op, lowering),
             Op::Identity(op) => kernel::copy::lower(op, lowering),
             Op::Im2Col(op) => kernel::im2col::lower(op, lowering),
-            Op::InnerProduct(op) => kernel::inner_product::lower(op, lowering, dead_at_zero),
+            Op::InnerProduct(op) => {
+                kernel::inner_product::lower(op, lowering, dead_at_zero, (activation, placing.adds))
+            }
             Op::LocalResponseNormalization(op) => kernel::local_response_normalization::lower(op, lowering),
             Op::LogSoftmax(op) => kernel::log_softmax::lower(op, lowering),
-            Op::MatrixProduct(op) => kernel::matrix_product::lower(op, lowering),
-            Op::MeanVarianceNormalization(op) => kernel::mean_variance_normalization::lower(op, lowering),
+            Op::MatrixProduct(op) => {
+                let turned = [0, 1].map(|operand| self.turned.contains(&node.inputs[operand]));
+                kernel::matrix_product::lower(op, lowering, turned)
+            }
+            Op::MeanVarianceNormalization(op) => {
+                kernel::mean_variance_normalization::lower(op, lowering, affine)
+            }
             Op::Pad(op) => kernel::pad::lower(op, lowering),
             Op::ParametricRelu(op) => kernel::parametric_relu::lower(op, lowering),
             Op::Pool(op) => kernel::pool::lower(op, lowering, self.gates.get(&node.outputs[0]).copied()),
@@ -534,6 +562,14 @@ impl Lowerer<'_> {
             }
         }
     }
+}
+
+/// What a kernel does besides its node's operator.
+struct Behind {
+    activation: Option<Activation>,
+    affine: Affine,
+    placing: Placing,
+    dead_at_zero: bool,
 }
 
 /// Whether all operands but the first are taken when the kernel is made.

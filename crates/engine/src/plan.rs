@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deepinside_graph::pass::{Keep, fold_batch_normalization, remove_dead_code, remove_identity};
+use deepinside_graph::pass::{
+    Keep, fold_batch_normalization, fuse_activations, fuse_normalizations, remove_dead_code, remove_identity,
+};
 use deepinside_graph::{Graph, Interrupt, Origin, Shape, ValueId};
 
 use crate::aligned::is_available;
@@ -135,6 +137,7 @@ impl Plan {
         let keep: Keep = observed.copied().collect();
         let graph = remove_dead_code(graph.clone().with_outputs(&[]), &keep);
         let graph = fold_batch_normalization(remove_identity(graph, &keep), &keep);
+        let graph = fuse_normalizations(fuse_activations(graph, &keep), &keep);
         let has_backward = !options.gradients.is_empty() && !options.targets.is_empty();
         // A small limit of a session's memory says nothing about weights.
         check_weights(&graph, has_backward, options.memory_limit.max(DEFAULT_MEMORY))?;

@@ -10,6 +10,7 @@ use super::copy::CopyKernel;
 use super::parallel::{GRAIN, copy, for_each_piece};
 use super::{Backward, Forward, Kernel, Needs};
 use crate::Layout;
+use crate::simd::BlockTransposition;
 
 /// The side of the blocks: the numbers of one cache line.
 const SIDE: usize = 16;
@@ -137,22 +138,10 @@ fn separate(source: &[f32], target: &mut [f32], rows: usize, columns: usize) {
 }
 
 /// Writes some rows of a transposed matrix: the columns of the source from `first` on.
-#[inline(always)]
+#[inline]
 fn transpose_band(source: &[f32], columns: usize, first: usize, band: &mut [f32], rows: usize) {
     let count = band.len() / rows;
-    let mut row = 0;
-    while row < rows {
-        let side = SIDE.min(rows - row);
-        for (index, target) in band.chunks_exact_mut(rows).enumerate().take(count) {
-            let target = &mut target[row..row + side];
-            for (target, source) in
-                target.iter_mut().zip(source[row * columns + first + index..].iter().step_by(columns))
-            {
-                *target = *source;
-            }
-        }
-        row += side;
-    }
+    BlockTransposition::detect().run(&source[first..], columns, [rows, count], band, rows);
 }
 
 impl Kernel for Transposition {

@@ -125,6 +125,37 @@ pub(super) fn lower_by(
     Ok(Box::new(ConvolutionKernel { forward, backward, gate: activation.filter(|_| !is_open), adds }))
 }
 
+/// Prepares the product of a matrix, `positions × inputs`, with filters, `outputs × inputs`.
+pub(super) fn pointwise(
+    lowering: &Lowering<'_>,
+    [positions, inputs, outputs]: [usize; 3],
+    filters: &[f32],
+    finish: Finish,
+    adds: bool,
+) -> Box<dyn Kernel> {
+    let field = |channels| Field::new([1, positions, 1], channels);
+    let geometry = Geometry {
+        large: field(inputs),
+        small: field(outputs),
+        kernel: [1; 3],
+        stride: [1; 3],
+        dilation: [1; 3],
+        pad: [0; 3],
+        groups: 1,
+    };
+    let (by, gate) = (lowering.instructions, finish.activation);
+    let adjoint = || -> Box<dyn Pass> {
+        if Col2im::fits(&geometry) {
+            Box::new(Col2im::adjoint(by, &geometry, 1, filters))
+        } else {
+            Box::new(Gather::adjoint(by, &geometry, 1, filters, Finish::default()))
+        }
+    };
+    let backward = lowering.backward.then(adjoint);
+    let forward = Box::new(Gather::correlation(by, &geometry, 1, filters, finish));
+    Box::new(ConvolutionKernel { forward, backward, gate, adds })
+}
+
 /// A packed pass from one field to another.
 pub(super) trait Pass: Send + Sync {
     /// The numbers of working memory that it needs.

@@ -3,7 +3,8 @@
 //! The weights are packed once as *panels*: `K × P` blocks of up to [`PANEL`] neighbouring outputs, inputs in the memory
 //! order of the operand. One copy serves both directions. With a few pictures the work is reading the weights, so the
 //! forward pass reads only the rows of active inputs: after a rectifier most are exactly zero, and a term of zero adds
-//! nothing. With more pictures both directions are matrix products, and panels narrower.
+//! nothing. With more pictures both directions are matrix products, and panels narrower;
+//! many positions with one layer each, as the tokens of a transformer, are a pointwise convolution.
 //!
 //! Under the fast precision the weights for a few pictures are kept in half precision, which halves what is read: each is then off
 //! by up to 2⁻¹¹ of itself, and sums over many by about 2e-4 of the largest.
@@ -12,12 +13,14 @@ mod batch;
 mod stored;
 
 use deepinside_graph::op::InnerProduct;
-use deepinside_graph::{Inconsistency, Weights};
+use deepinside_graph::{Inconsistency, Shape, Weights};
 use half::f16;
 use rayon::prelude::*;
 
 use self::batch::Extents;
 use self::stored::{Stored, add_rows, products};
+use super::activation::Activation;
+use super::gather::Finish;
 use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, Simd, Work};
@@ -30,18 +33,49 @@ const PANEL: usize = 1024;
 /// Up to this many pictures rows of weights are read one by one; beyond, matrix products win.
 const ROW_BY_ROW: usize = 2;
 
+/// From so many on they are the positions of a pointwise convolution: reading weights no longer is what takes long, and
+/// its tiles of sums multiply faster than panels do.
+const POSITIONS: usize = 48;
+
 /// Up to one of so many outputs are taken one by one on the way back: as many numbers as a cache line holds are read for one.
 const FEW: usize = 16;
 
 /// The outputs packed at a time: one cache line of a panel's row.
 const STRIP: usize = 16;
 
-/// Prepares a fully connected layer. `dead_at_zero` tells that gradients of operands that are zero are never used, as
+/// Whether a fully connected layer from an axis on is computed as a pointwise convolution of what lies before that axis:
+/// something can then be added to its result.
+pub(crate) fn is_pointwise(op: &InnerProduct, input: &Shape, output: &Shape) -> bool {
+    let elements = |shape: &Shape| shape.product(op.axis..shape.rank());
+    op.axis > 1 && input.product(0..op.axis) >= POSITIONS && elements(input) > 0 && elements(output) > 0
+}
+
+/// The weights as `O × K`, whichever way they lie.
+fn by_outputs(weights: &Weights, [inputs, outputs]: [usize; 2], transposed: bool) -> Vec<f32> {
+    let numbers = weights.to_vec();
+    weights.release(0, numbers.len());
+    if !transposed {
+        return numbers;
+    }
+    let mut turned = vec![0.0; numbers.len()];
+    turned.par_chunks_mut(STRIP * inputs).enumerate().for_each(|(strip, turned)| {
+        for (input, row) in numbers.chunks_exact(outputs).enumerate() {
+            let row = &row[strip * STRIP..];
+            for (output, &number) in (0..turned.len() / inputs).zip(row) {
+                turned[output * inputs + input] = number;
+            }
+        }
+    });
+    turned
+}
+
+/// Prepares a fully connected layer. `behind` may only be given where it [`is_pointwise`]. `dead_at_zero` tells that gradients of operands that are zero are never used, as
 /// behind a rectifier: they are left zero, and their weights unread.
 pub(crate) fn lower(
     op: &InnerProduct,
     lowering: &Lowering<'_>,
     dead_at_zero: bool,
+    (activation, adds): (Option<Activation>, bool),
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, output) = (&lowering.operands[0], &lowering.results[0]);
     let rank = input.shape.rank();
@@ -51,6 +85,16 @@ pub(crate) fn lower(
         .weights
         .ok_or_else(|| Inconsistency::new("weights", "a constant", "a computed value"))?;
     let bias = lowering.operands.get(2).map(|bias| super::convolution::constant("bias", bias)).transpose()?;
+    if is_pointwise(op, input.shape, output.shape) {
+        super::expect_plain(lowering)?;
+        let filters = by_outputs(weights, [inputs, outputs], op.transposed);
+        let finish = Finish { bias, activation };
+        let extents = [input.shape.product(0..op.axis), inputs, outputs];
+        return Ok(super::convolution::pointwise(lowering, extents, &filters, finish, adds));
+    }
+    if adds || activation.is_some() {
+        return Err(Inconsistency::new("fully connected layer that adds", "many positions", input.shape));
+    }
     let channels = match input.layout {
         Layout::ChannelsLast if rank > 2 => input.shape.extents()[1],
         _ => 1,
@@ -414,7 +458,9 @@ mod tests {
     #[test]
     fn equals_the_definition_and_its_differences() {
         // Extents of the operand, the axis, outputs, whether transposed, whether with a bias.
-        let settings: [(&[usize], usize, usize, bool, bool); 9] = [
+        let settings: [(&[usize], usize, usize, bool, bool); 11] = [
+            (&[2, 30, 12], 2, 20, false, true),
+            (&[4, 15, 17], 2, 33, true, true),
             (&[1, 12], 1, 7, false, true),
             (&[2, 5, 2, 3], 1, 9, false, true),
             (&[2, 5, 2, 3], 1, 9, true, false),
@@ -443,7 +489,7 @@ mod tests {
                 let case = Case::new(
                     format!("{settings:?}", settings = settings[seed as usize]),
                     operator,
-                    |lowering: &Lowering<'_>| lower(operator, lowering, false),
+                    |lowering: &Lowering<'_>| lower(operator, lowering, false, (None, false)),
                     operands,
                     definition,
                 );
@@ -471,7 +517,7 @@ mod tests {
                 0.5 * weight(7 * picture) - 2.0 * weight(PANEL + 3)
             };
             let operands = vec![Array::noise(&[pictures, inputs], 4), weights.clone().constant()];
-            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
+            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false, (None, false));
             let definition =
                 move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
             let case = Case::new("few", operator, lower, operands, definition);
@@ -494,7 +540,7 @@ mod tests {
             ];
             let definition =
                 move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
-            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
+            let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false, (None, false));
             Case::new(format!("{pictures} pictures"), operator, lower, operands, definition)
                 .layouts(&[Layout::Plain])
         });
@@ -516,7 +562,7 @@ mod tests {
                 let operands = vec![operand, weights.constant(), Array::noise(&[outputs], 3).constant()];
                 let definition =
                     move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
-                let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
+                let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false, (None, false));
                 let case = Case::new(format!("{pictures} pictures"), operator, lower, operands, definition);
                 case.layouts(&[Layout::Plain]).fast()
             });
@@ -530,7 +576,7 @@ mod tests {
         let operator = &InnerProduct { axis: 1, transposed: false };
         let operands = vec![Array::noise(&[1, 40], 1), Array::noise(&[9, 40], 2).map(|x| x * 1e6).constant()];
         let definition = move |operands: &[Vec<f64>]| vec![reference(operator, 40, 9, operands)];
-        let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false);
+        let lower = |lowering: &Lowering<'_>| lower(operator, lowering, false, (None, false));
         let case = Case::new("large weights", operator, lower, operands, definition);
         check(vec![case.layouts(&[Layout::Plain]).fast()]);
     }
@@ -546,7 +592,8 @@ mod tests {
             let operands = vec![operand, Array::noise(&[outputs, inputs], 5).constant()];
             let gradient = Array::noise(&[pictures, outputs], 6).numbers;
             let run = |dead_at_zero: bool| {
-                let lower = move |lowering: &Lowering<'_>| lower(operator, lowering, dead_at_zero);
+                let lower =
+                    move |lowering: &Lowering<'_>| lower(operator, lowering, dead_at_zero, (None, false));
                 let definition =
                     move |operands: &[Vec<f64>]| vec![reference(operator, inputs, outputs, operands)];
                 let case = Case::new("dead", operator, lower, operands.clone(), definition);

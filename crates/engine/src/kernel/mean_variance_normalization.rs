@@ -7,21 +7,75 @@
 //! factor `(√v + ε)/√v`: the two agree within the ratio of ε to the deviation (1e-9 by default), and Caffe's stays
 //! finite where all elements are equal.
 
-use deepinside_graph::Inconsistency;
-use deepinside_graph::op::{EpsilonPlacement, MeanVarianceNormalization};
+mod rows;
 
+use deepinside_graph::op::{EpsilonPlacement, MeanVarianceNormalization};
+use deepinside_graph::{Inconsistency, Shape, Weights};
+
+pub(crate) use self::rows::Affine;
+use self::rows::RowNormalization;
 use super::axes::{Spread, expect_same_order, steps};
 use super::parallel::{GRAIN, copy_piece, for_each_piece};
 use super::sum::{SumAxis, Summation};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Saved};
+use crate::Layout;
 
-/// Makes the kernel.
+/// The longest rows that are normalised as such, and the fewest: longer ones do not stay in the first-level cache, and few
+/// of them keep threads waiting for each other.
+const LONGEST: usize = 1 << 13;
+const FEWEST: usize = 8;
+
+/// The numbers that are normalised together, where they are rows: along the innermost axes in memory.
+pub(crate) fn row_length(op: &MeanVarianceNormalization, shape: &Shape, layout: Layout) -> Option<usize> {
+    let rank = shape.rank();
+    let first = rank - op.axes.len();
+    let innermost = op.axes.iter().all(|&axis| layout.axis(axis, rank) >= first);
+    let length: usize = op.axes.iter().map(|&axis| shape.extents()[axis]).product();
+    let fits = (1..=LONGEST).contains(&length) && shape.elements() >= FEWEST * length;
+    (op.variance && innermost && fits).then_some(length)
+}
+
+/// A constant as one number for each of a row, where it broadcasts to that: it has the extents of the normalised axes, and
+/// one everywhere else.
+pub(crate) fn along_rows(
+    op: &MeanVarianceNormalization,
+    shape: &Shape,
+    weights: &Weights,
+) -> Option<Vec<f32>> {
+    let own = weights.shape().extents();
+    let lead = shape.rank().checked_sub(own.len())?;
+    let extent = |axis: usize| axis.checked_sub(lead).map_or(1, |own_axis| own[own_axis]);
+    let fits = (0..shape.rank())
+        .all(|axis| extent(axis) == if op.axes.contains(&axis) { shape.extents()[axis] } else { 1 });
+    fits.then(|| {
+        let numbers = weights.to_vec();
+        weights.release(0, numbers.len());
+        numbers
+    })
+}
+
+/// Makes the kernel. The affine map, which may follow what is normalised as rows ([`row_length`]) and in plain layout or
+/// along one axis, is applied to each.
 pub(crate) fn lower(
     op: &MeanVarianceNormalization,
     lowering: &Lowering<'_>,
+    affine: Affine,
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let input = &lowering.operands[0];
     expect_same_order(input, &lowering.results[0])?;
+    if let Some(length) = row_length(op, input.shape, input.layout) {
+        return Ok(Box::new(RowNormalization {
+            instructions: lowering.instructions,
+            rows: input.shape.elements() / length,
+            length,
+            epsilon: f64::from(op.epsilon),
+            placement: op.placement,
+            affine,
+        }));
+    }
+    if affine != Affine::default() {
+        return Err(Inconsistency::new("normalisation with a scale", "rows", format!("axes {:?}", op.axes)));
+    }
     let extents = input.extents();
     let mut kept_extents = extents.clone();
     for &axis in &op.axes {
@@ -218,7 +272,7 @@ impl Kernel for MvnKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Array, Case, check, index_of, mismatch, positions};
+    use super::super::testing::{Array, Case, Noise, check, index_of, mismatch, positions};
     use super::*;
     use crate::{BackwardRule, Layout};
 
@@ -266,7 +320,9 @@ mod tests {
 
     #[test]
     fn groups_are_normalised_and_gradients_go_through_the_statistics() {
-        let table: [(&[usize], &[usize]); 9] = [
+        let table: [(&[usize], &[usize]); 11] = [
+            (&[2], &[3, 5, 23]),
+            (&[2], &[2, 9, 48]),
             (&[2, 3], &[2, 3, 4, 5]),
             (&[1, 2, 3], &[2, 3, 4, 5]),
             (&[0, 2, 3], &[3, 2, 4, 3]),
@@ -292,7 +348,7 @@ mod tests {
                 let case = Case::new(
                     format!("{op:?} {shape:?}"),
                     op,
-                    |lowering| lower(op, lowering),
+                    |lowering| lower(op, lowering, Affine::default()),
                     operands,
                     move |x| vec![normalise(op, &groups(&op.axes, shape), &x[0]).0],
                 );
@@ -300,6 +356,33 @@ mod tests {
             }
         }
         check(cases);
+    }
+
+    #[test]
+    fn rows_are_scaled_and_shifted() {
+        let op = operator(&[2], true, 0.01, EpsilonPlacement::InsideRoot);
+        let cases = [17, 32, 192].into_iter().flat_map(|length| {
+            let op: &_ = Box::leak(Box::new(op.clone()));
+            let (scale, shift) = (Noise::new(46).numbers(length), Noise::new(47).numbers(length));
+            [(true, true), (true, false), (false, true)].map(|(scales, shifts)| {
+                let affine =
+                    Affine { scale: scales.then(|| scale.clone()), shift: shifts.then(|| shift.clone()) };
+                let own = affine.clone();
+                let shape = [2, 5, length];
+                let reference = move |x: &[Vec<f64>]| {
+                    let mut y = normalise(op, &groups(&op.axes, &shape), &x[0]).0;
+                    for (at, y) in y.iter_mut().enumerate() {
+                        *y *= own.scale.as_ref().map_or(1.0, |scale| f64::from(scale[at % length]));
+                        *y += own.shift.as_ref().map_or(0.0, |shift| f64::from(shift[at % length]));
+                    }
+                    vec![y]
+                };
+                let lower = move |lowering: &Lowering<'_>| super::lower(op, lowering, affine.clone());
+                let x = vec![Array::noise(&shape, 48).map(|x| x + 2.0)];
+                Case::new(format!("{length}"), op, lower, x, reference).layouts(&[Layout::Plain])
+            })
+        });
+        check(cases.collect());
     }
 
     #[test]
@@ -315,7 +398,8 @@ mod tests {
         let (mean_g, mean_products) = (means(&groups, &g64), means(&groups, &products));
         let expected: Vec<f64> =
             (0..y.len()).map(|at| factors[at] * (g64[at] - mean_g[at] - y[at] * mean_products[at])).collect();
-        let case = Case::new("", &op, |lowering| lower(&op, lowering), vec![x], |_| vec![]);
+        let case =
+            Case::new("", &op, |lowering| lower(&op, lowering, Affine::default()), vec![x], |_| vec![]);
         for layout in [Layout::Plain, Layout::ChannelsLast] {
             let found = case.run(layout, BackwardRule::Gradient, std::slice::from_ref(&g.numbers));
             assert_eq!(mismatch(&found.gradients[0], &expected, 1e-6), None);
@@ -325,8 +409,13 @@ mod tests {
     #[test]
     fn equal_elements_give_zeros() {
         let op = operator(&[0], true, 1e-9, EpsilonPlacement::OutsideRoot);
-        let case =
-            Case::new("", &op, |lowering| lower(&op, lowering), vec![Array::new(&[3], [2.0; 3])], |_| vec![]);
+        let case = Case::new(
+            "",
+            &op,
+            |lowering| lower(&op, lowering, Affine::default()),
+            vec![Array::new(&[3], [2.0; 3])],
+            |_| vec![],
+        );
         let found = case.run(Layout::Plain, BackwardRule::Gradient, &[vec![1.0; 3]]);
         assert_eq!((&found.results[0], &found.gradients[0]), (&vec![0.0; 3], &vec![0.0; 3]));
     }

@@ -47,6 +47,7 @@ pub(crate) mod rectifier;
 pub(crate) mod reduce;
 mod region;
 pub(crate) mod resample;
+mod rows;
 pub(crate) mod scatter;
 pub(crate) mod select;
 mod simd;

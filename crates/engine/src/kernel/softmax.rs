@@ -1,6 +1,9 @@
 //! Softmax along any axis: `y = exp(x − max) / Σ exp(x − max)`, backward `dx = y · (g − Σ g·y)`.
 //!
-//! Sums are taken in double precision: with a thousand classes the rounding of a sum in single precision would show.
+//! Along the innermost axis in memory it is computed in vectors (`rows.rs`). Elsewhere sums are taken in double precision:
+//! with a thousand classes the rounding of one sum in single precision would show.
+
+mod rows;
 
 use std::iter::StepBy;
 use std::ops::Range;
@@ -14,7 +17,12 @@ use super::{Backward, Forward, Kernel, Lowering, Needs};
 
 /// Makes the kernel.
 pub(crate) fn lower(op: &Softmax, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
-    Ok(Box::new(SoftmaxKernel { lanes: Lanes::new(op.axis, lowering)? }))
+    let lanes = Lanes::new(op.axis, lowering)?;
+    if lanes.inner == 1 && lanes.extent > 0 {
+        let instructions = lowering.instructions;
+        return Ok(Box::new(rows::RowSoftmax { instructions, length: lanes.extent }));
+    }
+    Ok(Box::new(SoftmaxKernel { lanes }))
 }
 
 /// The runs of elements along one axis, which are normalised together.
@@ -117,8 +125,11 @@ mod tests {
 
     #[test]
     fn exponentials_are_normalised_along_every_axis() {
-        let table: [(usize, &[usize], f32); 9] = [
+        let table: [(usize, &[usize], f32); 12] = [
             (0, &[7], 1.0),
+            (0, &[1000], 3.0),
+            (2, &[2, 3, 49], 4.0),
+            (1, &[170, 197], 4.0),
             (1, &[3, 7], 5.0),
             (0, &[3, 7], 1.0),
             (1, &[2, 5, 3, 2], 1.0),
@@ -153,7 +164,11 @@ mod tests {
                     vec![positions(shape).into_iter().map(value).collect()]
                 },
             );
-            if shape.contains(&40) { case.without_differences() } else { case }
+            if shape.iter().any(|&extent| extent >= 40 && extent != 49) {
+                case.without_differences()
+            } else {
+                case
+            }
         });
         check(cases.collect());
     }

@@ -1,9 +1,11 @@
 //! Elementwise functions of one operand. The functions themselves stand in the graph's crate, where
-//! constant folding finds them, too.
+//! constant folding finds them, too; those that are made of exponentials are computed in vectors (`vectors.rs`).
 //!
 //! On the way back rectifiers and clips obey the [`BackwardRule`](crate::BackwardRule) (`rectifier.rs`);
 //! every other function passes the plain gradient under each rule, since the papers that define the
 //! rules say nothing about smooth functions.
+
+mod vectors;
 
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::{Function, Reads, Unary, Visitor};
@@ -16,10 +18,10 @@ use super::{Backward, Forward, Kernel, Lowering, Needs};
 /// Makes the kernel of an elementwise function.
 pub(crate) fn lower(op: &Unary, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
     expect_same_order(&lowering.operands[0], &lowering.results[0])?;
-    Ok(match Rectifier::of(op) {
-        Some(rectifier) => rectifier::lower(rectifier, lowering),
-        None => op.accept(MakeKernel),
-    })
+    if let Some(rectifier) = Rectifier::of(op) {
+        return Ok(rectifier::lower(rectifier, lowering));
+    }
+    Ok(vectors::lower(op, lowering)?.unwrap_or_else(|| op.accept(MakeKernel)))
 }
 
 struct MakeKernel;

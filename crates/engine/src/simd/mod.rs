@@ -8,9 +8,15 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(crate) mod elementary;
 mod portable;
+mod transposition;
 
 use self::portable::Portable;
+pub(crate) use self::transposition::BlockTransposition;
+
+/// The bits of √½: where [`Simd::fraction_and_exponent`] cuts.
+const ROOT_OF_HALF: i32 = 0x3f35_04f3;
 
 /// The numbers of a cache line, and of the widest vector: what is packed is packed in lines, whatever the instruction set.
 pub(crate) const LINE: usize = 16;
@@ -91,6 +97,21 @@ pub(crate) trait Simd: Copy {
 
     /// `a − b`.
     fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `a · b`.
+    fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// `a / b`.
+    fn divide(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The nearest whole number; halfway the even one.
+    fn nearest(self, a: Self::Vector) -> Self::Vector;
+
+    /// 2ⁿ of whole numbers n between −126 and 127; any number for others.
+    fn two_to(self, n: Self::Vector) -> Self::Vector;
+
+    /// Of positive normal numbers `f · 2ⁿ` the `f` between √½ and √2, and the whole number `n`; any numbers for others.
+    fn fraction_and_exponent(self, a: Self::Vector) -> (Self::Vector, Self::Vector);
 
     /// `a · b + c`, rounded once where the instruction set can.
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
@@ -247,7 +268,7 @@ mod tests {
     struct Everything<'a> {
         x: &'a [f32; LINE],
         y: &'a [f32; LINE],
-        found: &'a mut [[f32; LINE]; 6],
+        found: &'a mut [[f32; LINE]; 9],
     }
 
     impl Work for Everything<'_> {
@@ -265,6 +286,9 @@ mod tests {
                     simd.at_least(x, y),
                     simd.at_most(x, y),
                     simd.where_greater(x, y, y, three),
+                    simd.multiply(x, y),
+                    simd.divide(x, y),
+                    simd.nearest(x),
                 ];
                 for (vector, found) in vectors.into_iter().zip(&mut *self.found) {
                     // SAFETY: the line holds a vector there.
@@ -326,21 +350,62 @@ mod tests {
         let y = [2.0, -3.0, 0.5, 1.0, -8.0, 0.75, 0.0, 4.0];
         let [x, y]: [[f32; LINE]; 2] = [x, y].map(|line| std::array::from_fn(|lane| line[lane % 8]));
         for instructions in Instructions::ALL {
-            let mut found = [[0.0; LINE]; 6];
+            let mut found = [[0.0; LINE]; 9];
             instructions.run(Everything { x: &x, y: &y, found: &mut found });
-            let expected: [fn(f32, f32) -> f32; 6] = [
+            let expected: [fn(f32, f32) -> f32; 9] = [
                 |x, y| x + y,
                 |x, y| x - y,
                 |x, y| x * y + 3.0,
                 |x, y| if x < y { y } else { x },
                 |x, y| if x > y { y } else { x },
                 |x, y| if x > y { y } else { 3.0 },
+                |x, y| x * y,
+                |x, y| x / y,
+                |x, _| x.round_ties_even(),
             ];
             for (found, expected) in found.iter().zip(expected) {
                 for lane in 0..LINE {
                     let expected = expected(x[lane], y[lane]);
                     assert!(found[lane] == expected || (found[lane].is_nan() && expected.is_nan()));
                 }
+            }
+        }
+    }
+
+    /// Puts 2ⁿ, fractions and exponents of a line where they are found.
+    struct Powers<'a>(&'a [f32; LINE], &'a [f32; LINE], &'a mut [[f32; LINE]; 3]);
+
+    impl Work for Powers<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            for from in parts::<S>() {
+                // SAFETY: the lines hold a vector there.
+                unsafe {
+                    let power = simd.two_to(simd.load(self.0[from..].as_ptr()));
+                    let (fraction, exponent) = simd.fraction_and_exponent(simd.load(self.1[from..].as_ptr()));
+                    for (found, vector) in self.2.iter_mut().zip([power, fraction, exponent]) {
+                        simd.store(found[from..].as_mut_ptr(), vector);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_takes_numbers_apart() {
+        let exponents: [f32; LINE] =
+            [-126.0, -1.0, 0.0, 1.0, 2.0, 10.0, 126.0, 127.0, -100.0, 5.0, 6.0, 7.0, 8.0, 9.0, -9.0, 64.0];
+        let fractions: [f32; LINE] =
+            [0.75, 1.0, 1.25, 1.4, 0.71, 0.9, 1.1, 1.0, 1.0, 0.8, 1.3, 0.99, 1.01, 1.2, 0.72, 1.41];
+        let numbers: [f32; LINE] = std::array::from_fn(|lane| fractions[lane] * exponents[lane].exp2());
+        // The smallest exponent with a fraction below 1 is no normal number.
+        let normal = |lane: usize| numbers[lane] >= f32::MIN_POSITIVE;
+        for instructions in Instructions::ALL {
+            let mut found = [[0.0; LINE]; 3];
+            instructions.run(Powers(&exponents, &numbers, &mut found));
+            assert_eq!(found[0], exponents.map(f32::exp2));
+            for lane in (0..LINE).filter(|&lane| normal(lane)) {
+                assert_eq!((found[1][lane], found[2][lane]), (fractions[lane], exponents[lane]));
             }
         }
     }

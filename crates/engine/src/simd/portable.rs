@@ -1,6 +1,6 @@
 //! Plain arrays, which the compiler turns into what every processor of the architecture has.
 
-use super::{Simd, Work};
+use super::{ROOT_OF_HALF, Simd, Work};
 
 /// A choice that suits vectors of 128 and of 256 bits.
 const LANES: usize = 8;
@@ -54,6 +54,35 @@ impl Simd for Portable {
     #[inline(always)]
     fn subtract(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
         lanes(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    fn divide(self, a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| a[lane] / b[lane])
+    }
+
+    #[inline(always)]
+    fn nearest(self, a: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| a[lane].round_ties_even())
+    }
+
+    #[inline(always)]
+    fn two_to(self, n: [f32; LANES]) -> [f32; LANES] {
+        lanes(|lane| f32::from_bits((n[lane] as i32).wrapping_add(127).cast_unsigned() << 23))
+    }
+
+    #[inline(always)]
+    fn fraction_and_exponent(self, a: [f32; LANES]) -> ([f32; LANES], [f32; LANES]) {
+        let bits = a.map(|number| number.to_bits().cast_signed());
+        let exponents = bits.map(|bits| bits.wrapping_sub(ROOT_OF_HALF) >> 23);
+        let fraction =
+            |lane: usize| f32::from_bits(bits[lane].wrapping_sub(exponents[lane] << 23).cast_unsigned());
+        (lanes(fraction), lanes(|lane| exponents[lane] as f32))
     }
 
     #[inline(always)]

@@ -9,6 +9,8 @@ mod cut_at;
 mod cut_softmax;
 mod dead_code;
 mod fold_batch_normalization;
+mod fuse_activations;
+mod fuse_normalizations;
 mod remove_identity;
 
 use std::collections::HashSet;
@@ -19,6 +21,8 @@ pub use cut_at::cut_at;
 pub use cut_softmax::cut_softmax;
 pub use dead_code::remove_dead_code;
 pub use fold_batch_normalization::fold_batch_normalization;
+pub use fuse_activations::fuse_activations;
+pub use fuse_normalizations::fuse_normalizations;
 pub use remove_identity::remove_identity;
 
 use crate::ValueId;
