@@ -4,9 +4,11 @@
 #![allow(missing_docs, reason = "documented in Python, for its users")]
 
 mod arrays;
+mod class_models;
 mod errors;
 mod methods;
 mod model;
+mod photographs;
 mod waiting;
 
 use pyo3::prelude::*;
@@ -14,9 +16,13 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
+    use super::class_models::{GrowingClassModel, grow};
+    #[pymodule_export]
     use super::errors::UnsupportedOperator;
     #[pymodule_export]
     use super::methods::{methods, metrics};
     #[pymodule_export]
-    use super::model::{NativeModel, draw};
+    use super::model::{NativeModel, draw, encode};
+    #[pymodule_export]
+    use super::photographs::{NativePhotograph, find_objects};
 }

@@ -7,23 +7,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deepinside::attribution::metrics::metric;
 use deepinside::attribution::{Attribution, Choices, Given, Pass, Runner, method};
 use deepinside::graph::ValueId;
+use deepinside::layers::{LayersOptions, layers_of, shown_values};
 use deepinside::vision::normalise::{Scaling, normalise};
 use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
-use deepinside::vision::photograph::from_bytes;
-use deepinside::vision::{Array, ColourMap, Crop, LoadOptions, Photograph, Picture};
-use deepinside::{Error, Interrupt, Model, Settings, Size, Target, Threads};
+use deepinside::vision::{Array, ColourMap, Crop, Picture};
+use deepinside::{BackwardRule, Error, Interrupt, Model, Settings, Size, Target, Threads};
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
 
 use crate::arrays::{given, taken};
 use crate::errors::{exception, value_error};
+use crate::photographs::{NativePhotograph, photograph};
 use crate::waiting::wait;
 
 /// A trained network. Calls from several threads wait for each other.
 #[pyclass(frozen, module = "deepinside._native")]
 pub struct NativeModel {
-    model: Arc<Model>,
+    pub model: Arc<Model>,
+    pub threads: Threads,
     runner: Mutex<Runner>,
 }
 
@@ -58,11 +60,12 @@ impl NativeModel {
     fn new(model: Model, threads: usize) -> PyResult<Self> {
         let model = Arc::new(model);
         let threads = Threads::new(threads).map_err(|error| exception(error.into()))?;
-        Ok(Self { runner: Mutex::new(Runner::new(Arc::clone(&model), threads)), model })
+        let runner = Mutex::new(Runner::new(Arc::clone(&model), threads.clone()));
+        Ok(Self { runner, threads, model })
     }
 
     /// Computes with the runner while Python goes on.
-    fn compute<T: Send>(
+    pub fn compute<T: Send>(
         &self,
         py: Python<'_>,
         computation: impl FnOnce(&mut Runner) -> deepinside::Result<T> + Send,
@@ -222,47 +225,52 @@ impl NativeModel {
         computed.map(|value| (value.name.clone(), shape(value.shape.extents()))).collect()
     }
 
-    /// What the network reads of a photograph: of a file.
-    fn prepare_file<'py>(
+    /// What the network reads of a photograph, C × H × W.
+    fn prepare<'py>(
         &self,
         py: Python<'py>,
-        path: PathBuf,
+        photograph: &NativePhotograph,
         crop: Option<&str>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
         let crop = self.crop(crop)?;
-        let load = || self.model.input_of(&self.model.load_photograph(&path)?, crop);
-        given(py, py.detach(load).map_err(exception)?)
-    }
-
-    /// The same of a file that lies in memory.
-    fn prepare_bytes<'py>(
-        &self,
-        py: Python<'py>,
-        file: &Bound<'_, PyBytes>,
-        crop: Option<&str>,
-    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-        let (crop, bytes) = (self.crop(crop)?, file.as_bytes());
-        let load = || {
-            let colour = self.model.transformer.colour();
-            let photograph = from_bytes(bytes, "the image", colour, LoadOptions::default())?;
-            self.model.input_of(&photograph, crop)
-        };
-        given(py, py.detach(load).map_err(exception)?)
-    }
-
-    /// The same of pixels: height × width × channels, 0 to 255.
-    fn prepare_pixels<'py>(
-        &self,
-        py: Python<'py>,
-        pixels: PyReadonlyArrayDyn<'_, u8>,
-        crop: Option<&str>,
-    ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
-        let (crop, photograph) = (self.crop(crop)?, photograph(&pixels)?);
-        let prepare = || {
-            let own = self.model.transformer.in_its_colours(&photograph)?;
-            self.model.input_of(&own, crop)
-        };
+        let prepare = || self.model.input_of(&photograph.photograph, crop);
         given(py, py.detach(prepare).map_err(exception)?)
+    }
+
+    /// Where a crop lies in a photograph: left, top, right, bottom, in its pixels.
+    fn frame(&self, photograph: &NativePhotograph, crop: Option<&str>) -> PyResult<(f64, f64, f64, f64)> {
+        let photograph = &photograph.photograph;
+        let (height, width) = (photograph.height() as f64, photograph.width() as f64);
+        let region = self.model.region(photograph, self.crop(crop)?).map_err(exception)?;
+        let (right, bottom) = (region.left + region.width, region.top + region.height);
+        Ok((region.left * width, region.top * height, right * width, bottom * height))
+    }
+
+    /// The activations and gradients of layers, by name, as maps: those that are asked for, or all that lead to the scores.
+    fn layers<'py>(
+        &self,
+        py: Python<'py>,
+        input: PyReadonlyArrayDyn<'py, f32>,
+        class: Option<usize>,
+        rule: &str,
+        names: Vec<String>,
+    ) -> PyResult<(usize, Bound<'py, PyDict>)> {
+        let input = self.input(&input)?;
+        let rule = BackwardRule::ALL.into_iter().find(|known| known.name() == rule).ok_or_else(|| {
+            let known = BackwardRule::ALL.map(BackwardRule::name).join(", ");
+            value_error(&format!("there is no rule '{rule}'; there are {known}"))
+        })?;
+        let values: Vec<ValueId> = match names.is_empty() {
+            true => shown_values(&self.model),
+            false => names.iter().map(|name| self.value(name)).collect::<PyResult<_>>()?,
+        };
+        let options = LayersOptions { class, rule, caffe_gradients: false };
+        let found = self.compute(py, |runner| layers_of(runner, input.data(), &values, &options))?;
+        let result = PyDict::new(py);
+        for layer in found.layers {
+            result.set_item(layer.name, (given(py, layer.activation)?, given(py, layer.gradient)?))?;
+        }
+        Ok((found.class.index, result))
     }
 
     /// What the network would have been shown, height × width × channels, 0 to 255, of what it reads.
@@ -418,15 +426,12 @@ impl NativeModel {
     }
 }
 
-/// Pixels as a photograph.
-fn photograph(pixels: &PyReadonlyArrayDyn<'_, u8>) -> PyResult<Photograph> {
-    let numbers = pixels.as_slice().map_err(|_| value_error("the pixels are not contiguous"))?;
-    let shape: Vec<usize> = numpy::PyUntypedArrayMethods::shape(&**pixels).to_vec();
-    let &[height, width, channels] = shape.as_slice() else {
-        return Err(value_error(&format!("pixels are height × width × channels, found {shape:?}")));
-    };
-    Photograph::from_samples(height, width, channels, numbers.to_vec())
-        .map_err(|error| exception(error.into()))
+/// Pixels as the bytes of a PNG.
+#[pyfunction]
+pub fn encode<'py>(py: Python<'py>, pixels: PyReadonlyArrayDyn<'py, u8>) -> PyResult<Bound<'py, PyBytes>> {
+    let failed = |error: deepinside::vision::Error| exception(error.into());
+    let picture = Picture::from_photograph(&photograph(&pixels)?).map_err(failed)?;
+    Ok(PyBytes::new(py, &picture.to_png().map_err(failed)?))
 }
 
 /// A map over pixels, or alone where there are none, as the bytes of a PNG.

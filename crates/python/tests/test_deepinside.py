@@ -166,3 +166,70 @@ def test_the_built_in_network_names_a_cat():
     assert "cat" in built_in.classify(CAT)[0].name
     assert len(deepinside.methods()) > 25 and len(deepinside.metrics()) == 9
     assert built_in.metric("sparseness", CAT, 285, np.eye(4, dtype=np.float32))["value"] == pytest.approx(0.75)
+
+
+def test_a_record_says_what_made_a_result(model):
+    found = model.explain(CAT, "integrated-gradients", 1, steps=3, crop="whole")
+    assert found.record["method"] == "integrated-gradients"
+    assert found.record["parameters"] == {"steps": 3} and found.record["target"] == "1"
+    assert len(found.record["sha256"]) == 64
+    left, top, right, bottom = found.frame
+    assert (left, top) == (0, 0) and right > 0 and bottom > 0
+    assert "<img" in found._repr_html_()
+    assert model.explain(np.zeros(model.input_shape, np.float32), "gradient", 0).frame is None
+
+
+def test_the_class_is_what_the_model_says_of_its_own_crop(model):
+    own = model.classify(CAT, top=1)[0].index
+    for crop in (None, "whole", "top-left"):
+        assert model.explain(CAT, "gradient", crop=crop).target == str(own)
+
+
+def test_layers_are_activations_and_gradients(model):
+    found = model.layers(CAT, target=1)
+    name, layer = next(iter(found.items()))
+    assert layer.activation.shape == layer.gradient.shape and layer.name == name
+    forward = model.forward(CAT, name)[name]
+    np.testing.assert_array_equal(layer.activation.ravel(), forward.ravel())
+    one = model.layers(CAT, target=1, values=name)
+    np.testing.assert_array_equal(one[name].gradient, layer.gradient)
+    backward = model.backward(CAT, 1, name)[name]
+    np.testing.assert_allclose(layer.gradient.ravel(), backward.ravel(), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="no rule"):
+        model.layers(CAT, rule="other")
+
+
+def test_objects_are_found_in_photographs(model):
+    best = model.classify(CAT, top=2)
+    found = model.localise(CAT, top=2)
+    assert [own.index for own in found] == [own.index for own in best]
+    first = found[0]
+    height, width = first.mask.shape
+    assert first.map.shape == (height, width) and first.mask.dtype == bool
+    left, top, right, bottom = first.box
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    assert model.localise(CAT, best[1].index)[0].index == best[1].index
+    with pytest.raises(ValueError, match="photographs"):
+        model.localise(np.zeros(model.input_shape, np.float32))
+    with pytest.raises(ValueError, match="no method"):
+        model.localise(CAT, method="other")
+
+
+def test_class_models_grow_frame_by_frame(model):
+    grown = model.class_model(1, "paper", iterations=6, every=2)
+    frames = []
+    for frame in grown:
+        frames.append(frame)
+        if frame.iteration == 2:
+            grown.change(learning_rate=0.5)
+    assert [frame.iteration for frame in frames] == [2, 4, 6]
+    assert frames[-1].image.shape == model.input_shape and frames[-1].pixels.dtype == np.uint8
+    assert frames[-1]._repr_png_()[:4] == b"\x89PNG"
+    assert model.class_model(1, "paper", iterations=3).last().iteration == 3
+    endless = model.class_model(1, "paper", iterations=1_000_000)
+    next(iter(endless))
+    del endless
+    with pytest.raises(ValueError, match="recipe"):
+        model.class_model(1, "paper", iteration=3)
+    with pytest.raises(ValueError):
+        model.class_model(99999)

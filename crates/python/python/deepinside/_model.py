@@ -4,86 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
 import numpy as np
 
 from . import _native
-from ._images import prepare, split
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A class with its unnormalised score and its probability."""
-
-    index: int
-    name: str
-    score: float
-    probability: float
-
-
-@dataclass
-class Attribution:
-    """What a method found for one image.
-
-    values : float32, C × H × W for the input's numbers, H × W for one a pixel, rows × columns for a layer; signed, not scaled
-    map : one number a pixel or position
-    target, number : what was explained, and its number
-    standard_error : of each value, where it is a mean over random samples
-    completeness : what the values add up to, and what they should
-    """
-
-    values: np.ndarray
-    map: np.ndarray
-    method: str
-    target: str
-    number: float
-    layer: str | None = None
-    standard_error: np.ndarray | None = None
-    completeness: tuple[float, float] | None = None
-    notes: list[str] = field(default_factory=list)
-    pixels: np.ndarray | None = None
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.values, dtype=dtype, copy=True if copy is None else copy)
-
-    def png(self, colours: str = "inferno", opacity: float = 0.6, quantile: float = 0.99) -> bytes:
-        """The map over what the network saw, as a PNG file's bytes."""
-        return _native.draw(np.ascontiguousarray(self.map), self.pixels, colours, opacity, quantile)
-
-    def save(self, path: str | os.PathLike[str], **drawing: Any) -> None:
-        """Writes the values (.npy) or the picture (.png)."""
-        ending = Path(path).suffix.lower()
-        if ending == ".npy":
-            np.save(path, self.values)
-        elif ending == ".png":
-            Path(path).write_bytes(self.png(**drawing))
-        else:
-            raise ValueError(f"{os.fspath(path)}: an attribution is saved as .png or .npy")
-
-    def plot(self, ax: Any = None, colours: str = "inferno") -> Any:
-        """Draws image and map with matplotlib; returns the axes."""
-        if ax is None:
-            import matplotlib.pyplot as pyplot
-
-            ax = pyplot.gca()
-        if self.pixels is not None:
-            ax.imshow(self.pixels)
-        height, width = self.pixels.shape[:2] if self.pixels is not None else self.map.shape
-        top = np.quantile(self.map[self.map > 0], 0.99) if (self.map > 0).any() else 1.0
-        ax.imshow(self.map, cmap=colours, alpha=0.6, extent=(0, width, height, 0), vmin=0, vmax=top)
-        ax.set_title(f"{self.method} of {self.target}")
-        ax.set_axis_off()
-        return ax
-
-    def _repr_png_(self) -> bytes:
-        return self.png()
-
-    def __repr__(self) -> str:
-        where = f" of '{self.layer}'" if self.layer else ""
-        return f"<{self.method}{where} of {self.target} = {self.number:.4g}, shape {self.values.shape}>"
+from ._images import photograph, prepare, split
+from ._results import Attribution, ClassModel, Layer, Localisation, Prediction
 
 
 def _array(value: Any) -> Any:
@@ -108,6 +36,8 @@ class Model:
     input_size : (height, width) of the network's input, where it can change
     threads : 0 for one per core; it never changes a result
     """
+
+    _name: str
 
     def __init__(
         self,
@@ -166,6 +96,12 @@ class Model:
         if self._hash() != expected:
             raise ValueError(f"{self._path} is not the file that it was when this model was pickled")
         self._open()
+
+    def _known_hash(self) -> str | None:
+        # The file is read once: a record is made for every result.
+        if not hasattr(self, "_sha256"):
+            self._sha256 = self._native.sha256 or self._hash()
+        return self._sha256
 
     def _hash(self) -> str | None:
         if self._path is None or not os.path.isfile(self._path):
@@ -238,7 +174,7 @@ class Model:
         parameters : those of the method, with ``_`` for ``-``
         """
         each, is_batch = split(images)
-        targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) or hasattr(target, "tolist") and getattr(target, "ndim", 0) else [target] * len(each)
+        targets = list(target) if isinstance(target, (list, tuple, np.ndarray)) or (hasattr(target, "tolist") and bool(getattr(target, "ndim", 0))) else [target] * len(each)
         if len(targets) != len(each):
             raise ValueError(f"there are {len(each)} images and {len(targets)} targets")
         layers = [layer] if isinstance(layer, str) else list(layer or [])
@@ -246,13 +182,75 @@ class Model:
         known = {name: _array(value) for name, value in (arrays or {}).items()}
         found: list[Any] = []
         for image, own in zip(each, targets):
-            array = self.prepare(image, crop)
-            own = self._target(own, array)
+            seen = photograph(self._native, image)
+            array = prepare(self._native, image) if seen is None else self._native.prepare(seen, crop)
+            # The class is what the model says of its own crop, whichever crop is explained.
+            chooses = array if own is not None or seen is None or crop is None else self._native.prepare(seen, None)
+            own = self._target(own, chooses)
             number, text, results = self._native.attribute(array, method, own, known, given, layers)
-            pixels = self._pixels(array)
-            attributions = [Attribution(method=method, target=text, number=number, pixels=pixels, **result) for result in results]
+            about: dict[str, Any] = {
+                "method": method,
+                "target": text,
+                "number": number,
+                "pixels": self._pixels(array),
+                "frame": None if seen is None else self._native.frame(seen, crop),
+                "record": self._record(method, text, given, layers, crop),
+            }
+            attributions = [Attribution(**about, **result) for result in results]
             found.append(attributions if len(layers) > 1 else attributions[0])
         return found if is_batch else found[0]
+
+    def _record(self, method: str, target: str, given: dict[str, Any], layers: list[str], crop: str | None) -> dict[str, Any]:
+        plain = {name: value if isinstance(value, (bool, int, float, str)) else "array" for name, value in given.items()}
+        file = {"path": self._path, "sha256": self._known_hash()}
+        return {"model": self.name, **file, "method": method, "parameters": plain, "layers": layers, "crop": crop, "target": target}
+
+    def localise(
+        self, images: Any, target: int | str | Sequence[int | str] | None = None, *, top: int = 1, method: str = "default"
+    ) -> Any:
+        """Finds objects from saliency alone (Simonyan, Vedaldi, Zisserman 2013, §3.2): a list of :class:`Localisation`, one for each
+        class, or for a batch a list of such lists.
+
+        target : a class by index or name, or several; the ``top`` most probable ones by default
+        method : "default", "paper", or another name that ``deepinside localise --help`` shows
+        """
+        asked = [] if target is None else [target] if isinstance(target, (int, str, np.integer)) else list(target)
+        classes = [self._native.find_class(own) if isinstance(own, str) else int(self._target(own, None)) for own in asked]
+        each, is_batch = split(images)
+        found = []
+        for image in each:
+            seen = photograph(self._native, image)
+            if seen is None:
+                raise ValueError("objects are found in photographs: a path, bytes, a PIL image or uint8 of height × width × channels")
+            objects = _native.find_objects(self._native, seen, method, classes, top)
+            found.append([Localisation(**own) for own in objects])
+        return found if is_batch else found[0]
+
+    def layers(
+        self, image: Any, target: int | str | None = None, values: str | Iterable[str] | None = None, *, rule: str = "gradient"
+    ) -> dict[str, Layer]:
+        """Activations of layers, and the gradients of a class score with respect to them (Simonyan, Vedaldi, Zisserman 2013, §4).
+
+        target : a class by index or name; the most probable one by default
+        values : names of values; by default all that lead to the scores
+        rule : what rectifiers do on the way back: "gradient", "deconvnet", "guided" or "smooth"
+        """
+        names = [] if values is None else [values] if isinstance(values, str) else list(values)
+        index = None if target is None else self._native.find_class(target) if isinstance(target, str) else int(self._target(target, None))
+        _, found = self._native.layers(self.prepare(image), index, rule, names)
+        return {name: Layer(name, activation, gradient) for name, (activation, gradient) in found.items()}
+
+    def class_model(
+        self, target: int | str, recipe: str = "transfer", *, seed: int = 0, every: int = 1, **numbers: float | str | bool
+    ) -> ClassModel:
+        """Grows a picture that maximises a class score (Simonyan, Vedaldi, Zisserman 2013, §2): a :class:`ClassModel`, whose frames
+        come one after every ``every`` steps while it is iterated over, and whose ``last()`` is the finished picture.
+
+        recipe : "transfer", "lucid", "yosinski", "paper" or "original"
+        numbers : fields of the recipe: ``iterations=64``, ``learning_rate=0.05``
+        """
+        index = self._native.find_class(target) if isinstance(target, str) else int(self._target(target, None))
+        return ClassModel(_native.grow(self._native, index, recipe, numbers, seed, every))
 
     def saliency(self, images: Any, target: Any = None, **settings: Any) -> Any:
         """The gradient of the target with respect to the input (Simonyan, Vedaldi, Zisserman 2013, §3.1)."""
@@ -284,8 +282,8 @@ class Model:
         value, curve, details = self._native.measure(name, array, self._target(target, array), map_, given, method, chosen)
         return {"value": value, **({} if curve is None else {"curve": curve}), **details}
 
-    def _target(self, target: Any, array: np.ndarray) -> str:
-        if target is None:
+    def _target(self, target: Any, array: np.ndarray | None) -> str:
+        if target is None and array is not None:
             scores, _ = self._native.scores(array)
             return str(int(np.argmax(scores)))
         if isinstance(target, str):

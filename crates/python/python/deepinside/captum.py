@@ -111,8 +111,8 @@ class IntegratedGradients(_Attribution):
     ) -> Any:
         if method not in self._quadratures:
             raise ValueError(f"method is one of {', '.join(self._quadratures)}, found '{method}'")
-        if baselines is not None and as_array(baselines) is not None:
-            baselines = np.broadcast_to(as_array(baselines), _batch(inputs).shape)[0]
+        if (given := as_array(baselines)) is not None:
+            baselines = np.broadcast_to(given, _batch(inputs).shape)[0]
         found = self._each(inputs, target, steps=n_steps, quadrature=self._quadratures[method], baseline=baselines)
         values = _like(np.stack([own.values for own in found]), inputs)
         if not return_convergence_delta:

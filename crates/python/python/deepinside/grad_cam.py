@@ -32,7 +32,7 @@ class ClassifierOutputTarget:
 
 def _scaled(map_: np.ndarray) -> np.ndarray:
     map_ = map_ - map_.min()
-    return map_ / (1e-7 + map_.max())
+    return np.asarray(map_ / (1e-7 + map_.max()))
 
 
 def _enlarged(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -47,7 +47,7 @@ def _enlarged(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         matrix[np.arange(target), high] += place - low
         return matrix
 
-    return weights(map_.shape[0], size[0]) @ map_ @ weights(map_.shape[1], size[1]).T
+    return np.asarray(weights(map_.shape[0], size[0]) @ map_ @ weights(map_.shape[1], size[1]).T)
 
 
 class _Cam:

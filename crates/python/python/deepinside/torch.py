@@ -17,7 +17,7 @@ from ._model import Model
 
 class _Scores(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: torch.Tensor, model: Model) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx: Any, inputs: torch.Tensor, model: Model) -> torch.Tensor:
         ctx.model = model
         ctx.save_for_backward(inputs)
         arrays = np.ascontiguousarray(inputs.detach().cpu().numpy(), dtype=np.float32)
@@ -25,7 +25,7 @@ class _Scores(torch.autograd.Function):
         return torch.tensor(scores, dtype=inputs.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (inputs,) = ctx.saved_tensors
         model, arrays = ctx.model, np.ascontiguousarray(inputs.detach().cpu().numpy(), dtype=np.float32)
         entry, score = model._native.ends
