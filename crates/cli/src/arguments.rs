@@ -67,12 +67,15 @@ pub fn program() -> clap::Command {
         };
         command.mut_args(allow).mut_subcommands(with_negative_numbers)
     }
-    let program = with_negative_numbers(Arguments::command());
-    match method_help(
-        &std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>(),
-    ) {
-        Some(help) => program.mut_subcommand("explain", |explain| explain.before_help(help)),
-        None => program,
+    with_negative_numbers(Arguments::command())
+}
+
+/// The same with the help that these words ask for: that of `explain` describes the method that they name.
+pub fn program_for(words: &[OsString]) -> clap::Command {
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    match method_help(&words) {
+        Some(help) => program().mut_subcommand("explain", |explain| explain.before_help(help)),
+        None => program(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
-use std::process::ExitCode;
 
 use deepinside::{Place, printable};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, miette};
@@ -29,10 +28,10 @@ pub enum Failure {
 
 impl Failure {
     /// The exit code of the program.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Interrupted(_) => ExitCode::from(interruption::EXIT_CODE),
-            _ => ExitCode::FAILURE,
+            Self::Interrupted(_) => interruption::EXIT_CODE,
+            _ => 1,
         }
     }
 

@@ -11,12 +11,22 @@ mod model;
 mod photographs;
 mod waiting;
 
+use std::ffi::OsString;
+
 use pyo3::prelude::*;
+
+/// Does what a command line says, the program's name first; returns the exit code.
+#[pyfunction]
+fn command_line(py: Python<'_>, words: Vec<OsString>) -> u8 {
+    py.detach(|| deepinside_cli::main(words))
+}
 
 #[pymodule]
 mod _native {
     #[pymodule_export]
     use super::class_models::{GrowingClassModel, grow};
+    #[pymodule_export]
+    use super::command_line;
     #[pymodule_export]
     use super::errors::UnsupportedOperator;
     #[pymodule_export]

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -233,3 +235,17 @@ def test_class_models_grow_frame_by_frame(model):
         model.class_model(1, "paper", iteration=3)
     with pytest.raises(ValueError):
         model.class_model(99999)
+
+
+def test_the_command_is_the_program(tmp_path):
+    def run(*words):
+        return subprocess.run([sys.executable, "-m", "deepinside", *map(str, words)], capture_output=True, text=True, cwd=tmp_path)
+
+    network = FIXTURES / "residual.onnx"
+    found = run("explain", CAT, "-m", network, "--method", "gradient", "--target", "1", "--raw", "raw.npy", "-o", "raw.png")
+    assert found.returncode == 0, found.stderr
+    expected = deepinside.Model(network).explain(CAT, "gradient", 1)
+    np.testing.assert_array_equal(np.load(tmp_path / "raw.npy"), expected.values)
+    missing = run("classify", "nothing.png")
+    assert missing.returncode == 1 and "nothing.png" in missing.stderr
+    assert run("--version").stdout.startswith("deepinside ")
