@@ -50,14 +50,13 @@ pub(crate) unsafe fn read_or<S: Simd>(
     count: usize,
     other: f32,
 ) -> S::Vector {
-    // SAFETY: as promised; a line holds at least a vector.
+    // SAFETY: as promised.
     unsafe {
         if count == S::LANES {
-            return simd.load(row.add(first));
+            simd.load(row.add(first))
+        } else {
+            simd.load_first_or(row.add(first), count, other)
         }
-        let mut line = [other; LINE];
-        std::ptr::copy_nonoverlapping(row.add(first), line.as_mut_ptr(), count);
-        simd.load(line.as_ptr())
     }
 }
 

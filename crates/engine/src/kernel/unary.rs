@@ -5,6 +5,7 @@
 //! every other function passes the plain gradient under each rule, since the papers that define the
 //! rules say nothing about smooth functions.
 
+mod gated;
 mod vectors;
 
 use deepinside_graph::Inconsistency;

@@ -4,9 +4,10 @@ use std::arch::x86_64::{
     __m512, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_prefetch,
     _mm256_loadu_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps,
     _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_epi32, _mm512_div_ps,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_slli_epi32, _mm512_srai_epi32, _mm512_storeu_ps, _mm512_sub_epi32, _mm512_sub_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_storeu_ps,
+    _mm512_sub_epi32, _mm512_sub_ps,
 };
 
 use super::{ROOT_OF_HALF, Simd, Work};
@@ -63,6 +64,12 @@ impl Simd for Avx512 {
     unsafe fn load_first(self, source: *const f32, count: usize) -> __m512 {
         // SAFETY: the caller vouches for the numbers, the token for the instruction, which reads no others.
         unsafe { _mm512_maskz_loadu_ps(mask(count), source) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_or(self, source: *const f32, count: usize, rest: f32) -> __m512 {
+        // SAFETY: the caller vouches for the numbers, the token for the instructions, which read no others.
+        unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(rest), mask(count), source) }
     }
 
     #[inline(always)]

@@ -65,6 +65,22 @@ pub(crate) trait Simd: Copy {
         }
     }
 
+    /// Reads fewer numbers than a vector has; the others are `rest`.
+    ///
+    /// # Safety
+    /// `count` numbers are readable from `source` on.
+    #[inline(always)]
+    unsafe fn load_first_or(self, source: *const f32, count: usize, rest: f32) -> Self::Vector {
+        debug_assert!(count < Self::LANES);
+        let mut numbers = [rest; LINE];
+        for lane in 0..count {
+            // SAFETY: as promised.
+            numbers[lane] = unsafe { *source.add(lane) };
+        }
+        // SAFETY: a line holds at least a vector.
+        unsafe { self.load(numbers.as_ptr()) }
+    }
+
     /// Reads [`Self::LANES`] numbers of half precision, as their bits.
     ///
     /// # Safety
@@ -328,6 +344,10 @@ mod tests {
                 simd.store(line.as_mut_ptr(), numbers);
             }
             *self.2 = line[count..S::LANES].iter().map(|number| number.abs()).sum();
+            // SAFETY: as above.
+            unsafe { simd.store(line.as_mut_ptr(), simd.load_first_or(self.0.as_ptr(), count, -5.0)) };
+            assert_eq!(line[..count], self.0[..count]);
+            assert!(line[count..S::LANES].iter().all(|&number| number == -5.0));
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::kernel::parallel::{GRAIN, for_each_piece};
 use crate::kernel::rows::{for_each_vector, largest, read, read_or, sum, write};
 use crate::kernel::{Backward, Forward, Kernel, Needs};
-use crate::simd::elementary::exp;
+use crate::simd::elementary::exp_of_negative;
 use crate::simd::{Instructions, LINE, Simd, Work};
 
 /// The elements of a piece of work: each takes as long as several of what only moves numbers.
@@ -97,7 +97,7 @@ fn powers_of_row<S: Simd, const V: usize>(simd: S, x: &[f32], y: &mut [f32]) {
             // SAFETY: the vectors lie in both rows. The power of what does not exist is zero.
             unsafe {
                 let number = read_or(simd, x, first, count, f32::NEG_INFINITY);
-                let power = exp(simd, simd.subtract(number, most));
+                let power = exp_of_negative(simd, simd.subtract(number, most));
                 sums[vector] = simd.add(sums[vector], power);
                 write(simd, y, first, count, power);
             }

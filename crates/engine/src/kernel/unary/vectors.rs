@@ -5,18 +5,16 @@
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::{Reads, Unary};
 
+use super::gated::{ApproximateGelu, Gelu, Mish, Swish, gated};
 use super::needs;
 use crate::kernel::axes::expect_same_order;
 use crate::kernel::parallel::{GRAIN, for_each_piece};
 use crate::kernel::{Backward, Forward, Kernel, Lowering, Needs};
-use crate::simd::elementary::{bell_and_tail, erf, exp, ln, ln_of_one_plus, logistic, tanh};
+use crate::simd::elementary::{erf, exp, ln, ln_of_one_plus, logistic, tanh};
 use crate::simd::{Instructions, Simd, Work};
 
 /// The elements of a piece of work: each takes as long as several of what only moves numbers.
-const PIECE: usize = GRAIN / 4;
-
-/// The density of the normal distribution at zero: 1/√(2π).
-const DENSITY: f32 = 0.398_942_3;
+pub(super) const PIECE: usize = GRAIN / 4;
 
 /// The function made of vectors that an operator is, if it is one.
 pub(super) fn lower(op: &Unary, lowering: &Lowering<'_>) -> Result<Option<Box<dyn Kernel>>, Inconsistency> {
@@ -29,11 +27,11 @@ pub(super) fn lower(op: &Unary, lowering: &Lowering<'_>) -> Result<Option<Box<dy
         Unary::Sigmoid => kernel(by, Sigmoid),
         Unary::Tanh => kernel(by, Tanh),
         Unary::Erf => kernel(by, Erf),
-        Unary::Gelu { approximate: false } => kernel(by, Gelu),
-        Unary::Gelu { approximate: true } => kernel(by, ApproximateGelu),
-        Unary::Swish { beta } => kernel(by, Swish { beta }),
+        Unary::Gelu { approximate: false } => gated(lowering, Gelu),
+        Unary::Gelu { approximate: true } => gated(lowering, ApproximateGelu),
+        Unary::Swish { beta } => gated(lowering, Swish { beta }),
         Unary::Softplus => kernel(by, Softplus),
-        Unary::Mish => kernel(by, Mish),
+        Unary::Mish => gated(lowering, Mish),
         Unary::Logarithm { scale, shift, outer_scale } => kernel(by, Logarithm { scale, shift, outer_scale }),
         _ => return Ok(None),
     }))
@@ -149,13 +147,13 @@ impl<F: VectorFunction> Work for Gradients<'_, F> {
 
 /// `x` with the sign of the other side.
 #[inline(always)]
-fn negated<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+pub(super) fn negated<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     simd.subtract(simd.splat(0.0), x)
 }
 
 /// `a (1 − a)`.
 #[inline(always)]
-fn times_rest<S: Simd>(simd: S, a: S::Vector) -> S::Vector {
+pub(super) fn times_rest<S: Simd>(simd: S, a: S::Vector) -> S::Vector {
     simd.multiply(a, simd.subtract(simd.splat(1.0), a))
 }
 
@@ -232,95 +230,6 @@ impl VectorFunction for Erf {
     }
 }
 
-/// `x` times the normal distribution's share below `x`.
-#[derive(Clone, Copy)]
-struct Gelu;
-
-impl Gelu {
-    /// `e^(−x²/2)`, and the normal distribution's share below `x`.
-    #[inline(always)]
-    fn bell_and_share<S: Simd>(simd: S, x: S::Vector) -> (S::Vector, S::Vector) {
-        let scaled = simd.multiply(x, simd.splat(std::f32::consts::FRAC_1_SQRT_2));
-        let (bell, tail) = bell_and_tail(simd, simd.at_least(scaled, negated(simd, scaled)));
-        let beyond = simd.multiply(simd.splat(0.5), tail);
-        let below = simd.subtract(simd.splat(1.0), beyond);
-        (bell, simd.where_greater(simd.splat(0.0), x, beyond, below))
-    }
-}
-
-impl VectorFunction for Gelu {
-    const READS: Reads = Reads::Argument;
-
-    #[inline(always)]
-    fn value<S: Simd>(self, simd: S, x: S::Vector) -> S::Vector {
-        simd.multiply(x, Self::bell_and_share(simd, x).1)
-    }
-
-    #[inline(always)]
-    fn gradient<S: Simd>(self, simd: S, v: S::Vector, g: S::Vector) -> S::Vector {
-        let (bell, share) = Self::bell_and_share(simd, v);
-        let slope = simd.multiply_add(simd.multiply(v, simd.splat(DENSITY)), bell, share);
-        simd.multiply(g, slope)
-    }
-}
-
-/// `x` times the logistic function of `2 √(2/π) (x + 0.044715 x³)`.
-#[derive(Clone, Copy)]
-struct ApproximateGelu;
-
-impl ApproximateGelu {
-    /// `2 √(2/π)`.
-    const SLOPE: f32 = 4.0 * DENSITY;
-    const CUBIC: f32 = 0.044_715;
-
-    #[inline(always)]
-    fn gate<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
-        let bend = simd.multiply_add(simd.multiply(x, x), simd.splat(Self::CUBIC), simd.splat(1.0));
-        logistic(simd, simd.multiply(simd.multiply(x, simd.splat(Self::SLOPE)), bend))
-    }
-}
-
-impl VectorFunction for ApproximateGelu {
-    const READS: Reads = Reads::Argument;
-
-    #[inline(always)]
-    fn value<S: Simd>(self, simd: S, x: S::Vector) -> S::Vector {
-        simd.multiply(x, Self::gate(simd, x))
-    }
-
-    #[inline(always)]
-    fn gradient<S: Simd>(self, simd: S, v: S::Vector, g: S::Vector) -> S::Vector {
-        let gate = Self::gate(simd, v);
-        let bend = simd.multiply_add(simd.multiply(v, v), simd.splat(3.0 * Self::CUBIC), simd.splat(1.0));
-        let curve = times_rest(simd, gate);
-        let change = simd.multiply(simd.multiply(v, curve), simd.multiply(bend, simd.splat(Self::SLOPE)));
-        // A gate that is shut or open stops the square of a huge argument.
-        let zero = simd.splat(0.0);
-        simd.multiply(g, simd.add(gate, simd.where_greater(curve, zero, change, zero)))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Swish {
-    beta: f32,
-}
-
-impl VectorFunction for Swish {
-    const READS: Reads = Reads::Argument;
-
-    #[inline(always)]
-    fn value<S: Simd>(self, simd: S, x: S::Vector) -> S::Vector {
-        simd.multiply(x, logistic(simd, simd.multiply(simd.splat(self.beta), x)))
-    }
-
-    #[inline(always)]
-    fn gradient<S: Simd>(self, simd: S, v: S::Vector, g: S::Vector) -> S::Vector {
-        let scaled = simd.multiply(simd.splat(self.beta), v);
-        let gate = logistic(simd, scaled);
-        simd.multiply(g, simd.multiply_add(scaled, times_rest(simd, gate), gate))
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Softplus;
 
@@ -336,43 +245,6 @@ impl VectorFunction for Softplus {
     #[inline(always)]
     fn gradient<S: Simd>(self, simd: S, v: S::Vector, g: S::Vector) -> S::Vector {
         simd.multiply(g, logistic(simd, v))
-    }
-}
-
-/// `x · tanh(ln(1 + e))` with `e = eˣ`; the tangent is `n / (n + 2)` with `n = e (e + 2)`.
-#[derive(Clone, Copy)]
-struct Mish;
-
-impl Mish {
-    /// Beyond this the tangent is 1.
-    const OPEN: f32 = 20.0;
-
-    /// `eˣ`, and the tangent.
-    #[inline(always)]
-    fn power_and_tangent<S: Simd>(simd: S, x: S::Vector) -> (S::Vector, S::Vector) {
-        let two = simd.splat(2.0);
-        let power = exp(simd, simd.at_most(x, simd.splat(Self::OPEN)));
-        let n = simd.multiply(power, simd.add(power, two));
-        (power, simd.divide(n, simd.add(n, two)))
-    }
-}
-
-impl VectorFunction for Mish {
-    const READS: Reads = Reads::Argument;
-
-    #[inline(always)]
-    fn value<S: Simd>(self, simd: S, x: S::Vector) -> S::Vector {
-        simd.multiply(x, Self::power_and_tangent(simd, x).1)
-    }
-
-    #[inline(always)]
-    fn gradient<S: Simd>(self, simd: S, v: S::Vector, g: S::Vector) -> S::Vector {
-        let (one, zero) = (simd.splat(1.0), simd.splat(0.0));
-        let (power, tangent) = Self::power_and_tangent(simd, v);
-        let gate = simd.divide(power, simd.add(one, power));
-        let curve = simd.multiply(simd.subtract(one, simd.multiply(tangent, tangent)), gate);
-        let change = simd.where_greater(curve, zero, simd.multiply(v, curve), zero);
-        simd.multiply(g, simd.add(tangent, change))
     }
 }
 

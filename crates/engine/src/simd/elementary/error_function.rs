@@ -2,7 +2,7 @@
 //!
 //! The second form also gives the Gaussian error linear unit and its derivative from a single exponential.
 
-use super::{absolute, exp, polynomial};
+use super::{absolute, exp_of_negative, polynomial};
 use crate::simd::Simd;
 
 /// Up to this magnitude the polynomial is taken.
@@ -30,7 +30,7 @@ const TAIL: [f32; 10] = [
 #[inline(always)]
 pub(crate) fn bell_and_tail<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) {
     let one = simd.splat(1.0);
-    let bell = exp(simd, simd.subtract(simd.splat(0.0), simd.multiply(z, z)));
+    let bell = exp_of_negative(simd, simd.subtract(simd.splat(0.0), simd.multiply(z, z)));
     let t = simd.divide(one, simd.multiply_add(z, simd.splat(0.4), one));
     let tail = simd.multiply(simd.multiply(polynomial(simd, t, TAIL), t), bell);
     (bell, tail)

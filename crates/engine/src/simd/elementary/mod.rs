@@ -12,7 +12,7 @@ mod logarithm;
 mod tests;
 
 pub(crate) use error_function::{bell_and_tail, erf};
-pub(crate) use exponential::{exp, logistic};
+pub(crate) use exponential::{exp, exp_of_negative, logistic};
 pub(crate) use hyperbolic_tangent::tanh;
 pub(crate) use logarithm::{ln, ln_of_one_plus};
 

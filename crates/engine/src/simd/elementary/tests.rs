@@ -7,6 +7,7 @@ use crate::simd::{Instructions, LINE, Work};
 #[derive(Clone, Copy, Debug)]
 enum Function {
     Exp,
+    ExpOfNegative,
     Erf,
     Tanh,
     Ln,
@@ -26,6 +27,7 @@ impl Work for Apply<'_> {
                 let x = simd.load(x.as_ptr());
                 let vector = match self.0 {
                     Function::Exp => exp(simd, x),
+                    Function::ExpOfNegative => exp_of_negative(simd, x),
                     Function::Erf => erf(simd, x),
                     Function::Tanh => tanh(simd, x),
                     Function::Ln => ln(simd, x),
@@ -74,10 +76,14 @@ fn ulps(found: f32, exact: f64) -> f64 {
     ((f64::from(found) - exact) / unit).abs()
 }
 
+/// A function, its definition, the numbers that are covered, and how many units it may be off there.
+type Definition = (Function, fn(f64) -> f64, fn(f32) -> bool, fn(f64) -> f64);
+
 #[test]
 fn results_are_within_two_units_in_the_last_place() {
-    let definitions: [(Function, fn(f64) -> f64, fn(f32) -> bool, fn(f64) -> f64); 7] = [
+    let definitions: [Definition; 8] = [
         (Function::Exp, f64::exp, |_| true, |_| 2.0),
+        (Function::ExpOfNegative, f64::exp, |x| (-87.336_5..=0.0).contains(&x) || x.is_nan(), |_| 2.0),
         (Function::Erf, libm::erf, |_| true, |_| 2.0),
         (Function::Tanh, f64::tanh, |_| true, |_| 2.0),
         (Function::Ln, f64::ln, |_| true, |_| 2.0),
@@ -106,6 +112,16 @@ fn results_are_within_two_units_in_the_last_place() {
                 "{function:?}, {instructions:?}: {error} of what is allowed, {found} of {x}"
             );
         }
+    }
+}
+
+#[test]
+fn a_power_below_the_smallest_normal_number_is_zero() {
+    let x = [-87.34, -88.0, -104.0, -1e30, f32::NEG_INFINITY].repeat(LINE);
+    let mut found = vec![f32::NAN; x.len()];
+    for instructions in Instructions::ALL {
+        instructions.run(Apply(Function::ExpOfNegative, &x, &mut found));
+        assert!(found.iter().all(|&power| power == 0.0), "{instructions:?}");
     }
 }
 
