@@ -111,8 +111,13 @@ impl Block {
     }
 }
 
-/// Patches, a block, and scores from the first token beside the last one.
+/// A network of one block.
 fn network(batch: usize) -> Graph {
+    blocks(batch, 1)
+}
+
+/// Patches, blocks, and scores from the first token beside the last one.
+fn blocks(batch: usize, count: usize) -> Graph {
     let builder = GraphBuilder::new("transformer");
     let mut b = Block { builder, count: 0 };
     let x = b.builder.input("x", Shape::new([batch, 3, 28, 28]).unwrap()).unwrap();
@@ -122,26 +127,28 @@ fn network(batch: usize) -> Graph {
     let tokens = b.reshape(patches, &[Extent::Copy(0), Extent::Fixed(WIDTH), Extent::Infer]);
     let tokens = b.transpose(tokens, &[0, 2, 1]);
     let places = b.constant(&[1, TOKENS, WIDTH], 0.3, 0.0);
-    let tokens = b.sum(tokens, places);
+    let mut tokens = b.sum(tokens, places);
     let normalization = MeanVarianceNormalization {
         axes: vec![2],
         variance: true,
         epsilon: 1e-6,
         placement: EpsilonPlacement::InsideRoot,
     };
-    let normal = b.node(normalization, &[tokens]);
-    let normal = b.scaled(normal);
-    let mixed = b.attention(normal);
-    let tokens = b.sum(tokens, mixed);
-    let normal = b.normalised(tokens);
-    let normal = b.scaled(normal);
-    let wide = b.linear(normal, WIDTH, 2 * WIDTH, 2);
-    let wide = b.gelu(wide);
-    let narrow = b.linear(wide, 2 * WIDTH, WIDTH, 2);
-    // Exporters also pad by nothing and cut nothing off.
-    let whole = Slice { ranges: vec![AxisRange { axis: 1, start: 0, size: TOKENS }] };
-    let narrow = b.node(whole, &[narrow]);
-    let tokens = b.sum(narrow, tokens);
+    for _ in 0..count {
+        let normal = b.node(normalization.clone(), &[tokens]);
+        let normal = b.scaled(normal);
+        let mixed = b.attention(normal);
+        tokens = b.sum(tokens, mixed);
+        let normal = b.normalised(tokens);
+        let normal = b.scaled(normal);
+        let wide = b.linear(normal, WIDTH, 2 * WIDTH, 2);
+        let wide = b.gelu(wide);
+        let narrow = b.linear(wide, 2 * WIDTH, WIDTH, 2);
+        // Exporters also pad by nothing and cut nothing off.
+        let whole = Slice { ranges: vec![AxisRange { axis: 1, start: 0, size: TOKENS }] };
+        let narrow = b.node(whole, &[narrow]);
+        tokens = b.sum(narrow, tokens);
+    }
     let one = |start: usize| Slice { ranges: vec![AxisRange { axis: 1, start, size: 1 }] };
     let (first, last) = (b.node(one(0), &[tokens]), b.node(one(TOKENS - 1), &[tokens]));
     let both = b.node(Concat { axis: 2 }, &[first, last]);
@@ -203,6 +210,36 @@ fn results_do_not_depend_on_who_observes() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// What is computed again on the way back lies in the tensors of which others are views.
+#[test]
+fn a_memory_limit_changes_no_bit() {
+    let graph = blocks(2, 6);
+    let (input, scores) = (graph.inputs()[0], graph.outputs()[0]);
+    let x = noise(graph.value(input).shape.elements(), 1);
+    let top = noise(graph.value(scores).shape.elements(), 2);
+    let plan = |memory_limit: usize| {
+        let options = PlanOptions {
+            activations: vec![scores],
+            gradients: vec![input],
+            targets: vec![scores],
+            memory_limit,
+            ..PlanOptions::default()
+        };
+        Plan::new(&graph, &options)
+    };
+    let run = |plan: Plan| {
+        let bytes = plan.session_bytes();
+        let mut session = Session::new(Arc::new(plan), Threads::new(2).unwrap()).unwrap();
+        session.forward(&[(input, &x)]).unwrap();
+        session.backward(&[(scores, &Target::Dense(top.clone()))]).unwrap();
+        (bytes, session.activation(scores).unwrap(), session.gradient(input).unwrap())
+    };
+    let whole = run(plan(1 << 30).unwrap());
+    let lean = (1..100).find_map(|percent| plan(whole.0 * percent / 100).ok());
+    let lean = run(lean.expect("a plan that computes something again"));
+    assert!(lean.0 < whole.0 && (lean.1, lean.2) == (whole.1, whole.2), "other bits with {} bytes", lean.0);
 }
 
 /// The plan has one kernel for what files spell in many.
