@@ -11,6 +11,7 @@ mod localisation;
 mod metric;
 mod model;
 mod replay;
+mod report;
 mod saliency;
 mod serve;
 
@@ -40,6 +41,7 @@ pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArg
 pub use self::metric::MetricArguments;
 pub use self::model::ModelCommand;
 pub use self::replay::ReplayArguments;
+pub use self::report::{CardArguments, ComparedArguments, EvaluateFaithfulnessArguments};
 pub use self::saliency::{Maps, SaliencyArguments};
 pub use self::serve::{ListenAddress, ServeArguments};
 
@@ -112,6 +114,12 @@ pub enum Command {
         "deepinside metric randomisation --array x.npy --target 281 --method guided"
     ))]
     Metric(MetricArguments),
+    /// Compare methods on one photograph: each one's picture, how far it can be believed, and a verdict in a sentence.
+    #[command(after_help = examples!(
+        "deepinside report cat.jpg -o cat-report.html",
+        "deepinside report cat.jpg --method grad-cam --method rise:samples=500 --target tabby --json"
+    ))]
+    Report(CardArguments),
     /// Find the object: its outline and box, from saliency alone (Simonyan et al. 2013, §3.2).
     #[command(visible_alias = "localize", after_help = examples!(
         "deepinside localise cat.jpg -o cat-localised.png",

@@ -62,6 +62,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Saliency(arguments) => commands::saliency::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Metric(arguments) => commands::metric::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
         Command::Localise(arguments) => commands::localise::run(&arguments),
         Command::Evaluate(command) => commands::evaluate::run(&command),
         Command::ClassModel(arguments) => commands::class_model::run(&arguments),

@@ -155,8 +155,8 @@ fn access(argument: &Arg, value: &str) -> Access {
             None => Access::Unknown,
         },
         "channel_order" | "class" | "classes" | "colour_map" | "crop" | "crops" | "diversity_layer"
-        | "input_size" | "interpolation" | "layer" | "method" | "minus" | "recipe" | "resize" | "scale"
-        | "method_set" | "name" | "score" | "set" | "versus" => Access::None,
+        | "input_size" | "interpolation" | "layer" | "method" | "methods" | "minus" | "preset" | "recipe"
+        | "resize" | "scale" | "method_set" | "name" | "score" | "set" | "versus" => Access::None,
         _ => Access::Unknown,
     }
 }

@@ -26,7 +26,10 @@ mod masks;
 pub mod methods;
 pub mod metrics;
 mod parameter;
+mod presets;
+pub mod report;
 mod runner;
+mod secants;
 
 use std::fmt;
 
@@ -35,6 +38,7 @@ use deepinside_vision::Array;
 
 pub use self::methods::{METHODS, method};
 pub use self::parameter::{Choices, Default, Given, Kind, Parameter, Values};
+pub use self::presets::{PRESET, PRESETS, Preset, presets_of};
 pub use self::runner::{Pass, Passed, Runner};
 use crate::{Model, Result, Target};
 
@@ -144,21 +148,26 @@ impl Entry {
     /// # Errors
     /// When a parameter is unknown or out of its range, or the network has no such layer.
     pub fn make(&self, model: &Model, choices: &Choices) -> Result<Box<dyn Method>> {
-        Ok(Box::new(Noted((self.make)(model, &Values::resolve(self, model, choices)?)?)))
+        let (choices, preset) = presets::expand(self, choices)?;
+        let method = (self.make)(model, &Values::resolve(self, model, &choices)?)?;
+        Ok(Box::new(Noted { method, preset }))
     }
 }
 
-/// A method that says where it found nothing: a map of zeros must not pass for an answer.
+/// A method that says which preset it follows, and where it found nothing: a map of zeros must not pass for an answer.
 #[derive(Debug)]
-struct Noted(Box<dyn Method>);
+struct Noted {
+    method: Box<dyn Method>,
+    preset: Option<String>,
+}
 
 impl Method for Noted {
     fn pass(&self, model: &Model) -> Option<Pass> {
-        self.0.pass(model)
+        self.method.pass(model)
     }
 
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
-        Ok(noted(self.0.attribute(runner, input, target)?))
+        Ok(self.noted(self.method.attribute(runner, input, target)?))
     }
 
     fn attribute_layers(
@@ -167,16 +176,20 @@ impl Method for Noted {
         input: &Array,
         target: &Target,
     ) -> Result<Vec<Attribution>> {
-        Ok(self.0.attribute_layers(runner, input, target)?.into_iter().map(noted).collect())
+        let found = self.method.attribute_layers(runner, input, target)?;
+        Ok(found.into_iter().map(|found| self.noted(found)).collect())
     }
 }
 
-fn noted(mut found: Attribution) -> Attribution {
-    if found.notes.is_empty() && found.values.data().iter().all(|&number| number == 0.0) {
-        found.notes.push(
-            "the attribution is zero everywhere: this method finds nothing that changes the target"
-                .to_owned(),
-        );
+impl Noted {
+    fn noted(&self, mut found: Attribution) -> Attribution {
+        if found.notes.is_empty() && found.values.data().iter().all(|&number| number == 0.0) {
+            found.notes.push(
+                "the attribution is zero everywhere: this method finds nothing that changes the target"
+                    .to_owned(),
+            );
+        }
+        found.notes.extend(self.preset.clone());
+        found
     }
-    found
 }

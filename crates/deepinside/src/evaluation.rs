@@ -7,6 +7,7 @@
 
 pub mod box_accuracy;
 pub mod details;
+mod faithfulness;
 mod ground_truth;
 mod rate;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::box_accuracy::{OVERLAPS, best_accuracy, overlaps_by_threshold};
 pub use self::details::{Details, Key, Keyed, Settings};
+pub use self::faithfulness::{FaithfulnessResult, FaithfulnessSummary, faithfulness_all, summarise};
 pub use self::ground_truth::{GroundTruth, TrueObject, expect_boxes, ground_truth};
 pub use self::rate::Rate;
 use crate::attribution::Runner;

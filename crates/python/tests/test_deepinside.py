@@ -55,6 +55,28 @@ def test_captum_s_arrays(model, x):
     near(captum.LayerGradCam(model, "/relus.2/Relu_output_0").attribute(x, target=2)[0], expected("grad-cam"))
 
 
+def test_captum_s_layers_and_differences(model, x):
+    layer = "/relus.2/Relu_output_0"
+    values, delta = captum.DeepLift(model).attribute(x, target=2, return_convergence_delta=True)
+    near(values[0], expected("deep-lift"))
+    assert abs(delta[0]) < 1e-4
+    noise = np.load(FIXTURES / "noise.npy")
+    mean = np.mean([captum.DeepLift(model).attribute(x, own[None], target=2) for own in noise], axis=0)
+    near(captum.DeepLiftShap(model).attribute(x, noise, target=2), mean)
+    near(captum.LayerConductance(model, layer).attribute(x, target=2, n_steps=20)[0], expected("layer-conductance"))
+    near(captum.InternalInfluence(model, layer).attribute(x, target=2, n_steps=20)[0], expected("internal-influence"))
+    near(captum.LayerGradientXActivation(model, layer).attribute(x, target=2)[0], expected("layer-gradient-x-activation"))
+    mask = np.load(FIXTURES / "segments.npy")
+    change = model.explain(x[0], "deep-lift", 2).completeness[1]
+    per_segment = captum.ShapleyValueSampling(model).attribute(x, target=2, feature_mask=mask, n_samples=3)[0, 0]
+    assert abs(sum(per_segment[mask == own][0] for own in np.unique(mask)) - change) < 1e-4
+
+
+def test_presets_say_what_they_fill_in(model, x):
+    found = model.explain(x[0], "smooth-grad", 2, preset="captum")
+    assert any("samples=5, deviation=1, absolute=true" in note for note in found.notes)
+
+
 def test_methods_take_given_noise(model, x):
     noise = np.load(FIXTURES / "noise.npy")
     near(model.explain(x[0], "smooth-grad", 2, noise=noise).values, expected("smooth-grad"))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::class_model::EvaluateClassModelsArguments;
+use super::report::EvaluateFaithfulnessArguments;
 use super::{CropChoice, MethodArguments, ModelArguments, RunArguments};
 
 #[derive(Debug, Subcommand)]
@@ -16,6 +17,8 @@ pub enum EvaluateCommand {
     Pointing(EvaluateLocalisationArguments),
     /// How often the class is right: top-1 and top-5.
     Classification(EvaluateClassificationArguments),
+    /// Which method's maps tell most about the network: deletion and insertion over many pictures, beside maps that know nothing of it.
+    Faithfulness(EvaluateFaithfulnessArguments),
     /// How often a second network names the class of a class model: a network's own opinion of what it made means nothing.
     ClassModels(EvaluateClassModelsArguments),
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use deepinside::attribution::{Entry, METHODS, method};
+use deepinside::attribution::{Entry, METHODS, method, presets_of};
 use deepinside::vision::{ColourMap, Crop};
 
 use super::{ModelArguments, RunArguments, View};
@@ -25,6 +25,10 @@ pub struct ExplainArguments {
     /// A parameter of the method, NAME=VALUE; arrays are .npy files. May be given several times.
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// The library whose defaults stand for parameters that --set does not give: captum, pytorch-grad-cam, torch-cam, pair, xplique,
+    /// zennit, tf-keras-vis. The values are printed. The same as --set preset=NAME.
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
     /// A layer that the method looks at, by the name of its value; by default the last one with positions. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub layer: Vec<String>,
@@ -84,6 +88,10 @@ pub fn described(entry: &Entry) -> String {
             default.unwrap_or_default(),
             parameter.help
         );
+    }
+    let presets = presets_of(entry.name);
+    if !presets.is_empty() {
+        let _ = writeln!(text, "\n  --preset NAME  the defaults of another library: {}", presets.join(", "));
     }
     if entry.layers {
         text.push_str("\n  --layer NAME  the layers that it looks at; may be given several times\n");

@@ -8,7 +8,7 @@ use super::{ModelArguments, RunArguments};
 
 #[derive(Debug, Args)]
 pub struct MetricArguments {
-    /// deletion, insertion, road, infidelity, sensitivity-n, max-sensitivity, randomisation, completeness or sparseness.
+    /// deletion, insertion, pixel-flipping, road, infidelity, sensitivity-n, max-sensitivity, randomisation, completeness or sparseness.
     pub name: String,
     /// The input as the network reads it (.npy, C × H × W or 1 × C × H × W), whose height and width the network takes.
     #[arg(long, value_name = "FILE")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use deepinside::attribution::{Choices, Entry, METHODS, Method, Runner, method};
+use deepinside::attribution::{Choices, Entry, Given, METHODS, Method, PRESET, Runner, method};
 use deepinside::explanation::{Explained, explain, explain_array};
 use deepinside::file_name::portable;
 use deepinside::vision::Array;
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::parameters::{given, named_array, read_array};
 use crate::arguments::{ExplainArguments, View, described, listed};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{self, Destination};
 use crate::pictures::{self, Names};
 use crate::progress;
@@ -44,7 +44,13 @@ pub fn run(arguments: &ExplainArguments) -> Outcome {
         return list(arguments);
     }
     let entry = method(&arguments.method)?;
-    let choices = Choices { given: given(&arguments.set)?, layers: arguments.layer.clone() };
+    let mut chosen = given(&arguments.set)?;
+    if let Some(preset) = &arguments.preset
+        && chosen.insert(PRESET.name.to_owned(), Given::Text(preset.clone())).is_some()
+    {
+        return Err(Failure::Message("--preset and --set preset are the same: give one".to_owned()));
+    }
+    let choices = Choices { given: chosen, layers: arguments.layer.clone() };
     let array = arguments.array.as_deref().map(read_array).transpose()?;
     let paths = pictures::expand(&arguments.photographs)?;
     let names = Names::of(&paths)?;

@@ -17,6 +17,7 @@ pub mod metric;
 pub mod model;
 mod parameters;
 pub mod replay;
+pub mod report;
 pub mod saliency;
 pub mod serve;
 pub mod trace;

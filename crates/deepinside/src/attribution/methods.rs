@@ -5,27 +5,35 @@ mod attention;
 mod attention_rollout;
 mod class_activation;
 mod deconvnet;
+mod deep_lift;
 mod eigen_cam;
 mod eigen_grad_cam;
 mod expected_gradients;
 mod feature_ablation;
 mod finer_cam;
 mod grad_cam;
+mod grad_cam_elementwise;
 mod grad_cam_plus_plus;
 mod gradient;
+mod gradient_x_attention;
 mod guided;
 mod guided_grad_cam;
 mod hi_res_cam;
 mod input_x_gradient;
 mod integrated_gradients;
+mod internal_influence;
 mod kernel_shap;
 mod layer_cam;
+mod layer_conductance;
+mod layer_gradient_x_activation;
+mod layer_path;
 mod le_grad;
 mod lime;
 mod noise;
 mod occlusion;
 mod rise;
 mod score_cam;
+mod shapley_sampling;
 mod smooth_gates;
 mod smooth_grad;
 mod smooth_grad_squared;
@@ -44,6 +52,7 @@ pub static METHODS: &[Entry] = &[
     var_grad::ENTRY,
     integrated_gradients::ENTRY,
     expected_gradients::ENTRY,
+    deep_lift::ENTRY,
     guided::ENTRY,
     deconvnet::ENTRY,
     smooth_gates::ENTRY,
@@ -53,6 +62,7 @@ pub static METHODS: &[Entry] = &[
     hi_res_cam::ENTRY,
     xgrad_cam::ENTRY,
     layer_cam::ENTRY,
+    grad_cam_elementwise::ENTRY,
     eigen_cam::ENTRY,
     eigen_grad_cam::ENTRY,
     score_cam::ENTRY,
@@ -60,11 +70,16 @@ pub static METHODS: &[Entry] = &[
     finer_cam::ENTRY,
     attention_rollout::ENTRY,
     le_grad::ENTRY,
+    gradient_x_attention::ENTRY,
+    layer_gradient_x_activation::ENTRY,
+    layer_conductance::ENTRY,
+    internal_influence::ENTRY,
     occlusion::ENTRY,
     feature_ablation::ENTRY,
     rise::ENTRY,
     lime::ENTRY,
     kernel_shap::ENTRY,
+    shapley_sampling::ENTRY,
 ];
 
 /// The method of a name or an alias.

@@ -6,6 +6,7 @@ mod infidelity;
 mod insertion;
 mod max_sensitivity;
 mod perturbation_curve;
+mod pixel_flipping;
 mod randomisation;
 mod road;
 mod sensitivity_n;
@@ -17,6 +18,7 @@ use std::fmt;
 
 use deepinside_vision::Array;
 
+pub(super) use self::statistics::rank_correlation;
 use super::parameter::{Choices, Parameter, Values};
 use super::{Method, Runner};
 use crate::{Error, Result, Target};
@@ -85,6 +87,7 @@ impl MetricEntry {
 pub static METRICS: &[MetricEntry] = &[
     deletion::ENTRY,
     insertion::ENTRY,
+    pixel_flipping::ENTRY,
     road::ENTRY,
     infidelity::ENTRY,
     sensitivity_n::ENTRY,

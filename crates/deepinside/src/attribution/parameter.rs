@@ -24,6 +24,34 @@ pub struct Parameter {
     pub default: Default,
 }
 
+/// The seed of a method's random numbers.
+pub(super) const fn seed(help: &'static str) -> Parameter {
+    Parameter {
+        name: "seed",
+        help,
+        unit: "",
+        // Seeds stay whole numbers as double-precision numbers.
+        kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
+        default: Default::Number(0.0),
+    }
+}
+
+/// How many random samples a method takes.
+pub(super) const fn samples(help: &'static str, unit: &'static str, default: f64) -> Parameter {
+    Parameter {
+        name: "samples",
+        help,
+        unit,
+        kind: Kind::Whole { least: 1, most: 100_000 },
+        default: Default::Number(default),
+    }
+}
+
+/// Perturbations of the input that are given instead of random ones.
+pub(super) const fn perturbations(help: &'static str) -> Parameter {
+    Parameter { name: "perturbations", help, unit: "", kind: Kind::Array, default: Default::Chosen }
+}
+
 /// What a parameter may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]

@@ -99,6 +99,16 @@ impl Passed<'_> {
         Ok(Array::new(shape_of(self.model, value), numbers)?)
     }
 
+    /// The numbers of a value of the pass in C order, with all of its axes: the first one need not be that of pictures.
+    ///
+    /// # Errors
+    /// When the pass does not read it.
+    pub fn numbers(&self, value: ValueId) -> Result<Vec<f32>> {
+        let numbers = self.session.activation(value)?;
+        expect_finite(|| format!("the activations of '{}'", self.model.graph.value(value).name), &numbers)?;
+        Ok(numbers)
+    }
+
     /// The gradient of the target with respect to a value of the pass, without the batch axis.
     ///
     /// # Errors

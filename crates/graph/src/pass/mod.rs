@@ -12,6 +12,7 @@ mod fold_batch_normalization;
 mod fuse_activations;
 mod fuse_normalizations;
 mod remove_identity;
+mod replace_nodes;
 
 use std::collections::HashSet;
 
@@ -24,6 +25,7 @@ pub use fold_batch_normalization::fold_batch_normalization;
 pub use fuse_activations::fuse_activations;
 pub use fuse_normalizations::fuse_normalizations;
 pub use remove_identity::remove_identity;
+pub use replace_nodes::{Replacement, replace_nodes};
 
 use crate::ValueId;
 

@@ -18,8 +18,9 @@ from ._images import as_array
 from ._model import Model
 
 __all__ = [
-    "Deconvolution", "FeatureAblation", "GuidedBackprop", "GuidedGradCam", "InputXGradient", "IntegratedGradients", "LayerActivation",
-    "LayerGradCam", "NoiseTunnel", "Occlusion", "Saliency",
+    "DeepLift", "DeepLiftShap", "Deconvolution", "FeatureAblation", "GradientShap", "GuidedBackprop", "GuidedGradCam", "InputXGradient",
+    "IntegratedGradients", "InternalInfluence", "KernelShap", "LayerActivation", "LayerConductance", "LayerGradCam",
+    "LayerGradientXActivation", "NoiseTunnel", "Occlusion", "Saliency", "ShapleyValueSampling",
 ]
 
 
@@ -121,6 +122,47 @@ class IntegratedGradients(_Attribution):
         return values, _like(deltas, inputs)
 
 
+def _first(baselines: Any, inputs: Any) -> Any:
+    """One baseline for all inputs: a number, or an array of an input's shape."""
+    if baselines is None or as_array(baselines) is None:
+        return baselines
+    return np.ascontiguousarray(np.broadcast_to(as_array(baselines), _batch(inputs).shape)[0], dtype=np.float32)
+
+
+class DeepLift(_Attribution):
+    """DeepLIFT with the rescale rule from zero. Unlike Captum's it adds up also where the windows of maxima overlap."""
+
+    _method = "deep-lift"
+
+    def attribute(self, inputs: Any, baselines: Any = None, target: Any = None, return_convergence_delta: bool = False) -> Any:
+        return self._explained(self._each(inputs, target, baseline=_first(baselines, inputs)), inputs, return_convergence_delta)
+
+    @staticmethod
+    def _explained(found: list[Any], inputs: Any, with_delta: bool) -> Any:
+        values = _like(np.stack([own.values for own in found]), inputs)
+        if not with_delta:
+            return values
+        deltas = np.array([own.completeness[0] - own.completeness[1] for own in found], dtype=np.float32)
+        return values, _like(deltas, inputs)
+
+
+class DeepLiftShap(DeepLift):
+    """The mean of DeepLIFT over several baselines, N × C × H × W."""
+
+    def attribute(self, inputs: Any, baselines: Any, target: Any = None, return_convergence_delta: bool = False) -> Any:
+        return self._explained(self._each(inputs, target, baselines=_batch(baselines)), inputs, return_convergence_delta)
+
+
+class GradientShap(_Attribution):
+    """Expected gradients over several baselines, N × C × H × W; 5 points by default. Noise is a share of the input's range here."""
+
+    _method = "expected-gradients"
+
+    def attribute(self, inputs: Any, baselines: Any, n_samples: int = 5, target: Any = None, seed: int = 0) -> Any:
+        found = self._each(inputs, target, baselines=_batch(baselines), samples=n_samples, seed=seed)
+        return _like(np.stack([own.values for own in found]), inputs)
+
+
 class NoiseTunnel:
     """Attributions of noisy copies: ``smoothgrad``, ``smoothgrad_sq`` or ``vargrad``; 5 copies with a deviation of 1 by default."""
 
@@ -172,6 +214,32 @@ class FeatureAblation(_Attribution):
         return _like(np.stack([np.broadcast_to(own.values, _batch(inputs).shape[1:]).copy() for own in found]), inputs)
 
 
+class _OfSegments(_Attribution):
+    _parameters_of_kind: dict[str, Any] = {}
+
+    def attribute(
+        self, inputs: Any, baselines: Any = None, target: Any = None, feature_mask: Any = None, n_samples: int = 25, seed: int = 0,
+    ) -> Any:
+        shape = _batch(inputs).shape
+        mask = None if feature_mask is None else np.asarray(as_array(feature_mask), dtype=np.float32).reshape(-1, *shape[2:])[0]
+        found = self._each(inputs, target, segments=mask, baseline=_first(baselines, inputs), samples=n_samples, seed=seed,
+                           **self._parameters_of_kind)
+        return _like(np.stack([np.broadcast_to(own.values, shape[1:]).copy() for own in found]), inputs)
+
+
+class KernelShap(_OfSegments):
+    """Shapley values of segments by weighted least squares, as Captum weighs them; 25 samples by default."""
+
+    _method = "kernel-shap"
+    _parameters_of_kind = {"kernel": "captum"}
+
+
+class ShapleyValueSampling(_OfSegments):
+    """Shapley values of segments by random orders; 25 of them by default."""
+
+    _method = "shapley-sampling"
+
+
 class _Layer(_Attribution):
     def __init__(self, model: Model, layer: str) -> None:
         super().__init__(model)
@@ -204,3 +272,32 @@ class LayerActivation(_Layer):
     def attribute(self, inputs: Any) -> Any:
         found = [self.model.forward(array, self.layer)[self.layer] for array in _batch(inputs)]
         return _like(np.stack(found), inputs)
+
+
+class LayerGradientXActivation(_Layer):
+    """The activation of each unit of a layer times the gradient there."""
+
+    _method = "layer-gradient-x-activation"
+
+    def attribute(self, inputs: Any, target: Any = None) -> Any:
+        return _like(np.stack([own.values for own in self._each(inputs, target, layer=self.layer)]), inputs)
+
+
+class LayerConductance(_Layer):
+    """How much of the target's change flows through each unit of a layer; 50 steps by Captum's rule."""
+
+    _method = "layer-conductance"
+
+    def attribute(self, inputs: Any, baselines: Any = None, target: Any = None, n_steps: int = 50) -> Any:
+        found = self._each(inputs, target, layer=self.layer, steps=n_steps, rule="captum", baseline=_first(baselines, inputs))
+        return _like(np.stack([own.values for own in found]), inputs)
+
+
+class InternalInfluence(_Layer):
+    """The mean gradient at each unit of a layer between baseline and input; 50 Gauss–Legendre points."""
+
+    _method = "internal-influence"
+
+    def attribute(self, inputs: Any, baselines: Any = None, target: Any = None, n_steps: int = 50) -> Any:
+        found = self._each(inputs, target, layer=self.layer, steps=n_steps, baseline=_first(baselines, inputs))
+        return _like(np.stack([own.values for own in found]), inputs)

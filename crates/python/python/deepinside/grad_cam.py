@@ -18,8 +18,8 @@ from .captum import _batch, _targets
 from ._model import Model
 
 __all__ = [
-    "AblationCAM", "ClassifierOutputTarget", "EigenCAM", "EigenGradCAM", "FinerCAM", "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM",
-    "ScoreCAM", "XGradCAM",
+    "AblationCAM", "ClassifierOutputTarget", "EigenCAM", "EigenGradCAM", "FinerCAM", "GradCAM", "GradCAMElementWise", "GradCAMPlusPlus",
+    "HiResCAM", "LayerCAM", "ScoreCAM", "XGradCAM",
 ]
 
 
@@ -105,6 +105,12 @@ class LayerCAM(_Cam):
     """LayerCAM."""
 
     _method = "layer-cam"
+
+
+class GradCAMElementWise(_Cam):
+    """Element-wise Grad-CAM."""
+
+    _method = "grad-cam-elementwise"
 
 
 class EigenCAM(_Cam):

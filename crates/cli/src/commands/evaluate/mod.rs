@@ -2,6 +2,7 @@
 
 mod class_models;
 mod classification;
+mod faithfulness;
 mod html;
 mod localisation;
 mod pointing;
@@ -25,6 +26,7 @@ pub fn run(command: &EvaluateCommand) -> Outcome {
         EvaluateCommand::Localisation(arguments) => localisation::run(arguments),
         EvaluateCommand::Pointing(arguments) => pointing::run(arguments),
         EvaluateCommand::Classification(arguments) => classification::run(arguments),
+        EvaluateCommand::Faithfulness(arguments) => faithfulness::run(arguments),
         EvaluateCommand::ClassModels(arguments) => class_models::run(arguments),
     }
 }

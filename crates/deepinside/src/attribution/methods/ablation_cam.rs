@@ -3,7 +3,7 @@
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
-use super::class_activation::{Maps, POSITIVE, attribution, entry, first, layers, weighted_sum};
+use super::class_activation::{POSITIVE, entry, first, layers, weighed};
 use crate::attribution::Entry;
 use crate::attribution::parameter::Values;
 use crate::attribution::{Attribution, Method, Pass, Runner};
@@ -38,44 +38,28 @@ impl Method for AblationCam {
         input: &Array,
         target: &Target,
     ) -> Result<Vec<Attribution>> {
-        let model = runner.model().clone();
-        let pass = Pass { activations: self.layers.clone(), ..Pass::forward() };
-        let (whole, activations) = runner.one(&pass, target, input.data(), |passed| {
-            let arrays: Result<Vec<Array>> =
-                self.layers.iter().map(|&layer| passed.activation(layer)).collect();
-            Ok((passed.number, arrays?))
-        })?;
-        let mut found = Vec::new();
-        for (&layer, activation) in self.layers.iter().zip(&activations) {
-            let maps = Maps::of(&model, layer, activation)?;
+        weighed(runner, input, target, &self.layers, &self.values, &|runner, layer| {
             let without = |channel: usize| {
-                let mut numbers = activation.data().to_vec();
-                maps.elements_of(channel).for_each(|element| numbers[element] = 0.0);
+                let mut numbers = layer.activation.data().to_vec();
+                layer.maps.elements_of(channel).for_each(|element| numbers[element] = 0.0);
                 numbers
             };
             // The network is computed from the layer on.
-            let pass = Pass { from: Some(layer), ..Pass::forward() };
-            let mut weights = Vec::with_capacity(maps.channels);
-            let read = |passed: &crate::attribution::Passed<'_>| Ok(passed.number);
+            let pass = Pass { from: Some(layer.layer), ..Pass::forward() };
+            let mut weights = Vec::with_capacity(layer.maps.channels);
             runner.each_from(
                 Some(input),
                 &pass,
                 target,
-                maps.channels,
+                layer.maps.channels,
                 &without,
-                &read,
+                &|passed| Ok(passed.number),
                 &mut |_, number| {
-                    weights.push((whole - number) / whole);
+                    weights.push((layer.whole - number) / layer.whole);
                     Ok(())
                 },
             )?;
-            found.push(attribution(
-                layer,
-                [maps.rows, maps.columns],
-                weighted_sum(&maps, &weights),
-                &self.values,
-            )?);
-        }
-        Ok(found)
+            Ok(weights)
+        })
     }
 }

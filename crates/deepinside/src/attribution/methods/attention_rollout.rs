@@ -36,7 +36,7 @@ struct AttentionRollout {
 
 impl Method for AttentionRollout {
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
-        let Blocks { attention, tokens, leading, grid } = &self.blocks;
+        let Blocks { attention, tokens, .. } = &self.blocks;
         let tokens = *tokens;
         let values: Vec<_> = attention.iter().map(|own| own.value).collect();
         let pass = Pass { activations: values.clone(), ..Pass::forward() };
@@ -61,14 +61,7 @@ impl Method for AttentionRollout {
             }
             rollout = product(&mixed, &rollout, tokens);
         }
-        // What the class token reads; where there is none, what all patches read on average.
-        let map: Vec<f32> = (*leading..tokens)
-            .map(|patch| match leading {
-                0 => (0..tokens).map(|row| rollout[row * tokens + patch]).sum::<f64>() / tokens as f64,
-                _ => rollout[patch],
-            } as f32)
-            .collect();
-        let attribution = Attribution::of_input(Array::new(*grid, map)?);
+        let attribution = Attribution::of_input(of_patches(&self.blocks, &rollout)?);
         Ok(Attribution {
             layer: values.last().copied(),
             notes: vec![
@@ -79,12 +72,22 @@ impl Method for AttentionRollout {
     }
 }
 
-fn identity(size: usize) -> Vec<f64> {
+/// What the class token reads of each patch; where there is none, what all patches read on average.
+pub(super) fn of_patches(blocks: &Blocks, mixed: &[f64]) -> Result<Array> {
+    let Blocks { tokens, leading, grid, .. } = *blocks;
+    let read = |patch: usize| match leading {
+        0 => (0..tokens).map(|row| mixed[row * tokens + patch]).sum::<f64>() / tokens as f64,
+        _ => mixed[patch],
+    };
+    Ok(Array::new(grid, (leading..tokens).map(|patch| read(patch) as f32).collect())?)
+}
+
+pub(super) fn identity(size: usize) -> Vec<f64> {
     (0..size * size).map(|at| if at / size == at % size { 1.0 } else { 0.0 }).collect()
 }
 
 /// The product of two square matrices.
-fn product(a: &[f64], b: &[f64], size: usize) -> Vec<f64> {
+pub(super) fn product(a: &[f64], b: &[f64], size: usize) -> Vec<f64> {
     let mut product = vec![0.0; size * size];
     for (row, sums) in a.chunks_exact(size).zip(product.chunks_exact_mut(size)) {
         for (factor, other) in row.iter().zip(b.chunks_exact(size)) {

@@ -109,6 +109,42 @@ impl Method for ClassActivation {
     }
 }
 
+/// A layer whose channels are weighed without a gradient.
+pub(super) struct Weighed<'a> {
+    /// The layer.
+    pub layer: ValueId,
+    /// Its activation in its own order.
+    pub activation: &'a Array,
+    /// The same, channels first.
+    pub maps: &'a Maps,
+    /// The target's number for the whole input.
+    pub whole: f64,
+}
+
+/// The maps of layers whose channels `weights` weighs.
+pub(super) fn weighed(
+    runner: &mut Runner,
+    input: &Array,
+    target: &Target,
+    layers: &[ValueId],
+    values: &Values,
+    weights: &dyn Fn(&mut Runner, Weighed<'_>) -> Result<Vec<f64>>,
+) -> Result<Vec<Attribution>> {
+    let model = runner.model().clone();
+    let pass = Pass { activations: layers.to_vec(), ..Pass::forward() };
+    let (whole, activations) = runner.one(&pass, target, input.data(), |passed| {
+        let arrays: Result<Vec<Array>> = layers.iter().map(|&layer| passed.activation(layer)).collect();
+        Ok((passed.number, arrays?))
+    })?;
+    let mut found = Vec::new();
+    for (&layer, activation) in layers.iter().zip(&activations) {
+        let maps = Maps::of(&model, layer, activation)?;
+        let weights = weights(runner, Weighed { layer, activation, maps: &maps, whole })?;
+        found.push(attribution(layer, [maps.rows, maps.columns], weighted_sum(&maps, &weights), values)?);
+    }
+    Ok(found)
+}
+
 /// The activations of layers and the target's gradients with respect to them, from one pass.
 pub(super) fn activations_and_gradients(
     runner: &mut Runner,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deepinside_vision::Array;
 
 use crate::attribution::baseline::{like_input, range};
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
 use crate::random::Random;
 use crate::{BackwardRule, Error, Result, Target};
@@ -21,23 +21,11 @@ pub(super) const ENTRY: Entry = Entry {
     make: |_, values| Ok(Box::new(ExpectedGradients { values: values.clone() })),
 };
 
-const SAMPLES: Parameter = Parameter {
-    name: "samples",
-    help: "how many points",
-    unit: "points",
-    kind: Kind::Whole { least: 1, most: 100_000 },
-    default: Default::Number(50.0),
-};
+const SAMPLES: Parameter = samples("how many points", "points", 50.0);
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of points, baselines and noise that are not given",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed of points, baselines and noise that are not given");
 
-const BASELINES: Parameter = Parameter {
+pub(super) const BASELINES: Parameter = Parameter {
     name: "baselines",
     help: "the baselines, number × C × H × W; the zero input alone where they are not given",
     unit: "",
@@ -82,17 +70,15 @@ struct ExpectedGradients {
     values: Values,
 }
 
-impl ExpectedGradients {
-    /// Several arrays of the input's shape.
-    fn arrays(given: Option<&Arc<Array>>, input: &Array, name: &str) -> Result<Vec<Array>> {
-        let Some(given) = given else { return Ok(Vec::new()) };
-        let size = input.data().len();
-        if given.shape().len() == input.shape().len() + 1 && given.shape()[1..] == *input.shape() {
-            let arrays = given.data().chunks_exact(size);
-            return arrays.map(|array| Ok(Array::new(input.shape(), array.to_vec())?)).collect();
-        }
-        Ok(vec![like_input(given, input, name)?])
+/// Several arrays of the input's shape.
+pub(super) fn arrays(given: Option<&Arc<Array>>, input: &Array, name: &str) -> Result<Vec<Array>> {
+    let Some(given) = given else { return Ok(Vec::new()) };
+    let size = input.data().len();
+    if given.shape().len() == input.shape().len() + 1 && given.shape()[1..] == *input.shape() {
+        let arrays = given.data().chunks_exact(size);
+        return arrays.map(|array| Ok(Array::new(input.shape(), array.to_vec())?)).collect();
     }
+    Ok(vec![like_input(given, input, name)?])
 }
 
 impl Method for ExpectedGradients {
@@ -100,7 +86,7 @@ impl Method for ExpectedGradients {
         let values = &self.values;
         let size = input.data().len();
         let mut random = Random::new(values.number(SEED.name).unwrap_or(0.0) as u64);
-        let mut baselines = Self::arrays(values.array(BASELINES.name), input, BASELINES.name)?;
+        let mut baselines = arrays(values.array(BASELINES.name), input, BASELINES.name)?;
         if baselines.is_empty() {
             baselines.push(Array::new(input.shape(), vec![0.0; size])?);
         }
@@ -128,7 +114,7 @@ impl Method for ExpectedGradients {
             let (low, high) = range(input);
             (values.number(DEVIATION.name).unwrap_or(0.0) * f64::from(high - low)) as f32
         };
-        let mut noise = Self::arrays(values.array(NOISE.name), input, NOISE.name)?;
+        let mut noise = arrays(values.array(NOISE.name), input, NOISE.name)?;
         if noise.is_empty() && deviation > 0.0 {
             for _ in 0..samples {
                 let normal = (0..size).map(|_| random.normal() as f32).collect();

@@ -28,10 +28,11 @@ pub(super) const STEPS: Parameter = Parameter {
 
 pub(super) const QUADRATURE: Parameter = Parameter {
     name: "quadrature",
-    help: "where the points lie and what each counts: Gauss–Legendre, trapezoids with both ends, or those as Captum weighs them, which \
-           do not add up to one",
+    help: "where the points lie and what each counts: Gauss–Legendre, trapezoids with both ends, those as Captum weighs them, which do not \
+           add up to one, both ends counting as much as all others as in PAIR's saliency, or the \
+           right end of each step as in zennit",
     unit: "",
-    kind: Kind::Choice(&["gauss-legendre", "trapezoid", "captum-trapezoid"]),
+    kind: Kind::Choice(&["gauss-legendre", "trapezoid", "captum-trapezoid", "pair", "right"]),
     default: Default::Word("gauss-legendre"),
 };
 
@@ -44,13 +45,24 @@ struct IntegratedGradients {
 
 impl IntegratedGradients {
     fn new(values: &Values) -> Result<Self> {
-        let steps = values.whole(STEPS.name).unwrap_or(50);
-        let points = match values.word(QUADRATURE.name) {
-            Some("trapezoid") => trapezoid(steps, 1.0)?,
-            Some("captum-trapezoid") => trapezoid(steps, 1.0 - 1.0 / steps as f64)?,
-            _ => gauss_legendre(steps),
-        };
-        Ok(Self { points, values: values.clone() })
+        Ok(Self { points: points(values)?, values: values.clone() })
+    }
+}
+
+/// The points that the parameters ask for, in [0, 1], with their weights.
+pub(super) fn points(values: &Values) -> Result<Vec<(f64, f64)>> {
+    let steps = values.whole(STEPS.name).unwrap_or(50);
+    match values.word(QUADRATURE.name) {
+        Some("trapezoid") => trapezoid(steps, 1.0),
+        Some("captum-trapezoid") => trapezoid(steps, 1.0 - 1.0 / steps as f64),
+        Some("pair") => {
+            let last = (steps - 1).max(1) as f64;
+            Ok((0..steps).map(|step| (step as f64 / last, 1.0 / steps as f64)).collect())
+        }
+        Some("right") => {
+            Ok((1..=steps).map(|step| (step as f64 / steps as f64, 1.0 / steps as f64)).collect())
+        }
+        _ => Ok(gauss_legendre(steps)),
     }
 }
 
@@ -105,7 +117,7 @@ fn trapezoid(steps: usize, sum: f64) -> Result<Vec<(f64, f64)>> {
 }
 
 /// The abscissae and weights of Gauss–Legendre quadrature on [0, 1]: roots of the Legendre polynomial by Newton's method.
-fn gauss_legendre(steps: usize) -> Vec<(f64, f64)> {
+pub(super) fn gauss_legendre(steps: usize) -> Vec<(f64, f64)> {
     let n = steps as f64;
     let root = |index: usize| {
         let mut x = (std::f64::consts::PI * (index as f64 + 0.75) / (n + 0.5)).cos();

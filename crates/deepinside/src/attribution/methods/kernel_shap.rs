@@ -5,7 +5,7 @@ use deepinside_vision::Array;
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::linear_algebra::least_squares;
 use crate::attribution::masks::{SEGMENTS, Segments, coalitions};
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Completeness, Entry, Method, Runner};
 use crate::random::Random;
 use crate::{Error, Result, Target};
@@ -21,13 +21,11 @@ pub(super) const ENTRY: Entry = Entry {
     make: |_, values| Ok(Box::new(KernelShap { values: values.clone() })),
 };
 
-const SAMPLES: Parameter = Parameter {
-    name: "samples",
-    help: "how many choices of segments; their sizes follow the Shapley kernel, and each comes with its opposite",
-    unit: "samples",
-    kind: Kind::Whole { least: 1, most: 1_000_000 },
-    default: Default::Number(300.0),
-};
+const SAMPLES: Parameter = samples(
+    "how many choices of segments; their sizes follow the Shapley kernel, and each comes with its opposite",
+    "samples",
+    300.0,
+);
 
 const MASKS: Parameter = Parameter {
     name: "masks",
@@ -46,13 +44,7 @@ const KERNEL: Parameter = Parameter {
     default: Default::Word("sampled"),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of the choices",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed of the choices");
 
 #[derive(Debug)]
 struct KernelShap {

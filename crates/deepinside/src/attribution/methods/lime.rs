@@ -5,7 +5,7 @@ use deepinside_vision::Array;
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::linear_algebra::least_squares;
 use crate::attribution::masks::{SEGMENTS, Segments, coalitions};
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Entry, Method, Runner};
 use crate::random::Random;
 use crate::{Error, Result, Target};
@@ -21,13 +21,7 @@ pub(super) const ENTRY: Entry = Entry {
     make: |_, values| Ok(Box::new(Lime { values: values.clone() })),
 };
 
-const SAMPLES: Parameter = Parameter {
-    name: "samples",
-    help: "how many choices of segments",
-    unit: "samples",
-    kind: Kind::Whole { least: 1, most: 1_000_000 },
-    default: Default::Number(500.0),
-};
+const SAMPLES: Parameter = samples("how many choices of segments", "samples", 500.0);
 
 const MASKS: Parameter = Parameter {
     name: "masks",
@@ -61,13 +55,7 @@ const KERNEL_WIDTH: Parameter = Parameter {
     default: Default::Number(0.25),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of the choices",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed of the choices");
 
 #[derive(Debug)]
 struct Lime {

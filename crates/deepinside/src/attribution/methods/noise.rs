@@ -7,7 +7,7 @@ use deepinside_vision::Array;
 use super::gradient::Backward;
 use super::integrated_gradients::{self, QUADRATURE, STEPS};
 use crate::attribution::baseline::{BASELINE, range};
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Method, Pass, Runner};
 use crate::random::Random;
 use crate::{BackwardRule, Error, Model, Result, Target};
@@ -16,13 +16,7 @@ use crate::{BackwardRule, Error, Model, Result, Target};
 pub(super) const PARAMETERS: &[Parameter] =
     &[SAMPLES, DEVIATION, ABSOLUTE, SEED, NOISE, OF, STEPS, QUADRATURE, BASELINE];
 
-const SAMPLES: Parameter = Parameter {
-    name: "samples",
-    help: "how many noisy copies",
-    unit: "copies",
-    kind: Kind::Whole { least: 1, most: 100_000 },
-    default: Default::Number(25.0),
-};
+const SAMPLES: Parameter = samples("how many noisy copies", "copies", 25.0);
 
 const DEVIATION: Parameter = Parameter {
     name: "deviation",
@@ -40,13 +34,7 @@ const ABSOLUTE: Parameter = Parameter {
     default: Default::Flag(false),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed; copies come in pairs of opposite noise",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed; copies come in pairs of opposite noise");
 
 const NOISE: Parameter = Parameter {
     name: "noise",

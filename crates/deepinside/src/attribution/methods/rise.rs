@@ -3,7 +3,7 @@
 use deepinside_vision::Array;
 
 use crate::attribution::masks::{Enlargement, enlarge};
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Entry, Method, Runner};
 use crate::random::Random;
 use crate::{Error, Result, Target};
@@ -19,13 +19,7 @@ pub(super) const ENTRY: Entry = Entry {
     make: |_, values| Ok(Box::new(Rise { values: values.clone() })),
 };
 
-const SAMPLES: Parameter = Parameter {
-    name: "samples",
-    help: "how many masks",
-    unit: "masks",
-    kind: Kind::Whole { least: 1, most: 1_000_000 },
-    default: Default::Number(1000.0),
-};
+const SAMPLES: Parameter = samples("how many masks", "masks", 1000.0);
 
 const PROBABILITY: Parameter = Parameter {
     name: "probability",
@@ -43,13 +37,7 @@ const CELLS: Parameter = Parameter {
     default: Default::Number(7.0),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of masks",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed of masks");
 
 const MASKS: Parameter = Parameter {
     name: "masks",

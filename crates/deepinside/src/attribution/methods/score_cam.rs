@@ -3,10 +3,10 @@
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
-use super::class_activation::{Maps, POSITIVE, attribution, entry, first, layers, weighted_sum};
+use super::class_activation::{POSITIVE, entry, first, layers, weighed};
 use crate::attribution::masks::{Enlargement, enlarge};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
-use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
+use crate::attribution::{Attribution, Entry, Method, Runner};
 use crate::{Result, Target};
 
 pub(super) const ENTRY: Entry = entry(
@@ -46,23 +46,17 @@ impl Method for ScoreCam {
         input: &Array,
         target: &Target,
     ) -> Result<Vec<Attribution>> {
-        let model = runner.model().clone();
-        let pass = Pass { activations: self.layers.clone(), ..Pass::forward() };
-        let activations: Vec<Maps> = runner.one(&pass, target, input.data(), |passed| {
-            self.layers.iter().map(|&layer| Maps::of(&model, layer, &passed.activation(layer)?)).collect()
-        })?;
         let enlargement = match self.values.word(ENLARGEMENT.name) {
             Some("half-pixel") => Enlargement::HalfPixel,
             _ => Enlargement::AlignCorners,
         };
         let size = [input.shape()[1], input.shape()[2]];
-        let mut found = Vec::new();
-        for (&layer, activation) in self.layers.iter().zip(&activations) {
-            let grid = [activation.rows, activation.columns];
+        weighed(runner, input, target, &self.layers, &self.values, &|runner, layer| {
+            let maps = layer.maps;
             let masked = |channel: usize| -> Vec<f32> {
-                let own = &activation.numbers[channel * activation.positions()..][..activation.positions()];
+                let own = &maps.numbers[channel * maps.positions()..][..maps.positions()];
                 let own: Vec<f64> = own.iter().map(|&number| f64::from(number)).collect();
-                let mask = enlarge(&own, grid, size, enlargement);
+                let mask = enlarge(&own, [maps.rows, maps.columns], size, enlargement);
                 let (low, high) =
                     mask.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &number| {
                         (low.min(number), high.max(number))
@@ -71,13 +65,11 @@ impl Method for ScoreCam {
                 let numbers = input.data().iter().enumerate();
                 numbers.map(|(at, &number)| (f64::from(number) * mask[at % mask.len()]) as f32).collect()
             };
-            let numbers = runner.numbers(target, activation.channels, &masked)?;
+            let numbers = runner.numbers(target, maps.channels, &masked)?;
             let largest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let exponentials: Vec<f64> = numbers.iter().map(|number| (number - largest).exp()).collect();
             let sum: f64 = exponentials.iter().sum();
-            let weights: Vec<f64> = exponentials.iter().map(|number| number / sum).collect();
-            found.push(attribution(layer, grid, weighted_sum(activation, &weights), &self.values)?);
-        }
-        Ok(found)
+            Ok(exponentials.iter().map(|number| number / sum).collect())
+        })
     }
 }

@@ -4,7 +4,7 @@ use deepinside_vision::Array;
 
 use super::{Measure, Metric, MetricEntry, per_number, stacked};
 use crate::attribution::baseline::range;
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, perturbations, samples, seed};
 use crate::attribution::{Method, Runner};
 use crate::random::Random;
 use crate::{Result, Target};
@@ -18,21 +18,10 @@ pub(super) const ENTRY: MetricEntry = MetricEntry {
     make: |values| Ok(Box::new(Infidelity { values: values.clone() })),
 };
 
-const PERTURBATIONS: Parameter = Parameter {
-    name: "perturbations",
-    help: "what is subtracted from the input, number × C × H × W, instead of random noise",
-    unit: "",
-    kind: Kind::Array,
-    default: Default::Chosen,
-};
+const PERTURBATIONS: Parameter =
+    perturbations("what is subtracted from the input, number × C × H × W, instead of random noise");
 
-const SAMPLES: Parameter = Parameter {
-    name: "samples",
-    help: "how many random perturbations",
-    unit: "perturbations",
-    kind: Kind::Whole { least: 1, most: 100_000 },
-    default: Default::Number(50.0),
-};
+const SAMPLES: Parameter = samples("how many random perturbations", "perturbations", 50.0);
 
 const DEVIATION: Parameter = Parameter {
     name: "deviation",
@@ -42,13 +31,7 @@ const DEVIATION: Parameter = Parameter {
     default: Default::Number(0.1),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of perturbations",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed of perturbations");
 
 const NORMALISE: Parameter = Parameter {
     name: "normalise",

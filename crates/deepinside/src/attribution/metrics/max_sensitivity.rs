@@ -5,7 +5,7 @@ use deepinside_vision::Array;
 use super::statistics::length;
 use super::{Measure, Metric, MetricEntry, stacked};
 use crate::attribution::baseline::range;
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, perturbations, samples, seed};
 use crate::attribution::{Method, Runner};
 use crate::random::Random;
 use crate::{Error, Result, Target};
@@ -19,21 +19,10 @@ pub(super) const ENTRY: MetricEntry = MetricEntry {
     make: |values| Ok(Box::new(MaxSensitivity { values: values.clone() })),
 };
 
-const PERTURBATIONS: Parameter = Parameter {
-    name: "perturbations",
-    help: "what is added to the input, number × C × H × W, instead of random noise",
-    unit: "",
-    kind: Kind::Array,
-    default: Default::Chosen,
-};
+const PERTURBATIONS: Parameter =
+    perturbations("what is added to the input, number × C × H × W, instead of random noise");
 
-const SAMPLES: Parameter = Parameter {
-    name: "samples",
-    help: "how many random perturbations",
-    unit: "perturbations",
-    kind: Kind::Whole { least: 1, most: 100_000 },
-    default: Default::Number(10.0),
-};
+const SAMPLES: Parameter = samples("how many random perturbations", "perturbations", 10.0);
 
 const RADIUS: Parameter = Parameter {
     name: "radius",
@@ -43,13 +32,7 @@ const RADIUS: Parameter = Parameter {
     default: Default::Number(0.02),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of perturbations",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed of perturbations");
 
 #[derive(Debug)]
 struct MaxSensitivity {
@@ -92,7 +75,11 @@ impl Metric for MaxSensitivity {
         }
         let largest = shares.iter().copied().fold(0.0, f64::max);
         Ok(Measure {
-            details: [("unnormalised", vec![largest * size])].into(),
+            details: [
+                ("unnormalised", vec![largest * size]),
+                ("mean", vec![shares.iter().sum::<f64>() / shares.len().max(1) as f64]),
+            ]
+            .into(),
             curve: Some(shares),
             ..Measure::of(largest)
         })

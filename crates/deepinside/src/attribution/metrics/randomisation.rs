@@ -8,7 +8,7 @@ use deepinside_vision::Array;
 
 use super::statistics::rank_correlation;
 use super::{Measure, Metric, MetricEntry};
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, seed};
 use crate::attribution::{Attribution, Method, Runner};
 use crate::file_name::portable;
 use crate::layers::leads_to;
@@ -48,13 +48,8 @@ const DEPTHS: Parameter = Parameter {
     default: Default::Number(3.0),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of weights: normal numbers with the deviation of those that they replace",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter =
+    seed("the random seed of weights: normal numbers with the deviation of those that they replace");
 
 #[derive(Debug)]
 struct Randomisation {

@@ -5,7 +5,7 @@ use deepinside_vision::Array;
 use super::statistics::correlation;
 use super::{Measure, Metric, MetricEntry, per_pixel};
 use crate::attribution::baseline::{BASELINE, baseline};
-use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, seed};
 use crate::attribution::{Method, Runner};
 use crate::random::Random;
 use crate::{Error, Result, Target};
@@ -44,13 +44,7 @@ const SAMPLES: Parameter = Parameter {
     default: Default::Number(100.0),
 };
 
-const SEED: Parameter = Parameter {
-    name: "seed",
-    help: "the random seed of sets",
-    unit: "",
-    kind: Kind::Whole { least: 0, most: usize::MAX >> 11 },
-    default: Default::Number(0.0),
-};
+const SEED: Parameter = seed("the random seed of sets");
 
 #[derive(Debug)]
 struct SensitivityN {

@@ -11,7 +11,7 @@ pub(super) fn correlation(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// The correlation of ranks (Spearman); equal numbers have their mean rank.
-pub(super) fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
+pub(in crate::attribution) fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
     correlation(&ranks(a), &ranks(b))
 }
 

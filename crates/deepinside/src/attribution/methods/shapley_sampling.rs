@@ -1,0 +1,115 @@
+//! Shapley values by sampling (Štrumbelj and Kononenko 2010): what each segment adds where segments are switched on in random orders.
+
+use deepinside_vision::Array;
+
+use crate::attribution::baseline::{BASELINE, baseline};
+use crate::attribution::masks::{SEGMENTS, Segments};
+use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
+use crate::attribution::{Attribution, Completeness, Entry, Method, Runner};
+use crate::random::Random;
+use crate::{Error, Result, Target};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "shapley-sampling",
+    aliases: &["shapley-value-sampling"],
+    title: "Shapley value sampling",
+    summary: "What each segment adds to the target where segments are switched on one after the other, meaned over random orders.",
+    source: "Štrumbelj and Kononenko 2010, An Efficient Explanation of Individual Classifications using Game Theory, algorithm 1",
+    parameters: &[SAMPLES, SEGMENTS, PERMUTATIONS, SEED, BASELINE],
+    layers: false,
+    make: |_, values| Ok(Box::new(ShapleySampling { values: values.clone() })),
+};
+
+const SAMPLES: Parameter = samples("how many orders; each takes one pass per segment", "orders", 10.0);
+
+const SEED: Parameter = seed("the random seed of orders");
+
+const PERMUTATIONS: Parameter = Parameter {
+    name: "permutations",
+    help: "the orders, number × segments: in each row the segments, counted from 0 by rising labels, in the order in which they are \
+           switched on; instead of random ones",
+    unit: "",
+    kind: Kind::Array,
+    default: Default::Chosen,
+};
+
+#[derive(Debug)]
+struct ShapleySampling {
+    values: Values,
+}
+
+impl ShapleySampling {
+    fn orders(&self, count: usize) -> Result<Vec<Vec<usize>>> {
+        let Some(given) = self.values.array(PERMUTATIONS.name) else {
+            let mut random = Random::new(self.values.whole(SEED.name).unwrap_or(0) as u64);
+            let order = |_| {
+                let mut order: Vec<usize> = (0..count).collect();
+                for place in 0..count {
+                    order.swap(place, place + (random.uniform() * (count - place) as f64) as usize);
+                }
+                order
+            };
+            return Ok((0..self.values.whole(SAMPLES.name).unwrap_or(10)).map(order).collect());
+        };
+        let rows = given.data().chunks_exact(count);
+        let orders: Vec<Vec<usize>> =
+            rows.map(|row| row.iter().map(|&segment| segment as usize).collect()).collect();
+        let is_order = |order: &Vec<usize>| {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            sorted.into_iter().eq(0..count)
+        };
+        if given.shape().last() != Some(&count) || orders.is_empty() || !orders.iter().all(is_order) {
+            return Err(Error::Option(format!(
+                "'permutations' has each of the {count} segments once in every row, counted from 0, found shape {:?}",
+                given.shape()
+            )));
+        }
+        Ok(orders)
+    }
+}
+
+impl Method for ShapleySampling {
+    fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
+        let segments = Segments::of(&self.values, input)?;
+        let baseline = baseline(&self.values, input)?;
+        let count = segments.count();
+        let orders = self.orders(count)?;
+        // The first place of each order is the baseline and its last the input: those are computed once.
+        let steps = count - 1;
+        let chosen = |sample: usize| {
+            let on = &orders[sample / steps][..=sample % steps];
+            let mut is_on = vec![false; count];
+            on.iter().for_each(|&segment| is_on[segment] = true);
+            segments.apply(input, &baseline, |segment| is_on[segment])
+        };
+        let [nothing, everything] = [&baseline, input].map(|end| runner.number(end, target));
+        let (nothing, everything) = (nothing?, everything?);
+        let numbers = runner.numbers(target, orders.len() * steps, &chosen)?;
+        let (mut sums, mut squares) = (vec![0.0; count], vec![0.0; count]);
+        for (order, own) in orders.iter().enumerate() {
+            let mut before = nothing;
+            for (place, &segment) in own.iter().enumerate() {
+                let now = if place == steps { everything } else { numbers[order * steps + place] };
+                sums[segment] += now - before;
+                squares[segment] += (now - before).powi(2);
+                before = now;
+            }
+        }
+        let orders = orders.len() as f64;
+        let means: Vec<f64> = sums.iter().map(|sum| sum / orders).collect();
+        let errors: Vec<f64> = means
+            .iter()
+            .zip(&squares)
+            .map(|(mean, square)| ((square / orders - mean * mean).max(0.0) / (orders - 1.0).max(1.0)).sqrt())
+            .collect();
+        let shape = &input.shape()[1..];
+        let standard_error = Array::new(shape, segments.spread(&errors))?;
+        let completeness = Completeness { sum: means.iter().sum(), difference: everything - nothing };
+        Ok(Attribution {
+            completeness: Some(completeness),
+            standard_error: (orders > 1.0).then_some(standard_error),
+            ..Attribution::of_input(Array::new(shape, segments.spread(&means))?)
+        })
+    }
+}
