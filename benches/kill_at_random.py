@@ -1,13 +1,14 @@
 """Kills long commands at random moments with SIGKILL, and looks at what is left: nothing half-written under its final name, and a run that
 goes on ends with the files of an undisturbed one.
 
-    python3 benches/kill_at_random.py target/release/deepinside [KILLS]
+    python3 benches/kill_at_random.py target/release/deepinside [KILLS [COMMAND…]]
 
-Needs NumPy and Pillow. A kill *hits a write* where the temporary file of an unfinished result is left, or some of the results are there
+COMMAND is a name of COMMANDS; without one, all take turns. BATCH_PHOTOGRAPHS=500 in the environment makes the batches that long. Needs NumPy and Pillow. A kill *hits a write* where the temporary file of an unfinished result is left, or some of the results are there
 and not all of them. Moments are drawn from the time in which the undisturbed run wrote, so that most kills fall into it.
 """
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -19,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from make_photographs import photograph
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -35,12 +38,25 @@ def ground_truth(folder):
     (folder / "truth.json").write_text(json.dumps(entries))
 
 
+BATCH_PHOTOGRAPHS = int(os.environ.get("BATCH_PHOTOGRAPHS", "40"))
+
+
+def batch(task, form):
+    return ["batch", *task, "../photographs", "--out", "out", "--format", form, "--rows-per-file", "15"]
+
+
 COMMANDS = {
     "layers": ["layers", str(EXAMPLES / "cat.png"), "-o", "out", "--raw", "raw"],
     "atlas": ["atlas", "--classes", "1-6", "--iterations", "4", "-o", "atlas.png"],
     "evaluate": ["evaluate", "classification", "--ground-truth", "truth.json", "--details", "details.jsonl",
                  "--csv", "table.csv", "--markdown", "table.md"],
     "class-model": ["class-model", "281", "--iterations", "12", "-o", "model.png", "--frames", "frames.gif"],
+    "batch-classify-jsonl": batch(["classify"], "jsonl"),
+    "batch-explain-png": batch(["explain"], "png"),
+    "batch-explain-jpeg": batch(["explain"], "jpeg"),
+    "batch-explain-npy": batch(["explain"], "npy"),
+    "batch-explain-webdataset": batch(["explain"], "webdataset"),
+    "batch-explain-parquet": batch(["explain"], "parquet"),
 }
 
 
@@ -53,7 +69,9 @@ def results(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
     given = {"truth.json"} | {path.name for path in files if path.name[0].isdigit() and "-" in path.name and path.parent == folder}
     parts = [path for path in files if path.name.endswith(".part")]
-    return [path for path in files if path not in parts and path.name not in given], parts
+    # A batch's own notes: its journal, which has times and is read by its checksums, and what waits for its part.
+    own = [path for path in files if path.name == "journal.jsonl" or path.suffix == ".waiting"]
+    return [path for path in files if path not in parts + own and path.name not in given], parts + own
 
 
 def expect_whole(path):
@@ -85,10 +103,20 @@ def comparable(path):
 def main():
     program, kills = str(Path(sys.argv[1]).resolve()), int(sys.argv[2]) if len(sys.argv) > 2 else 200
     generator = random.Random(0)
+    names = sys.argv[3:] or list(COMMANDS)
+    if subprocess.run([program, "batch", "explain", "x", "--format", "parquet", "--out", tempfile.mkdtemp() + "/x"],
+                      capture_output=True, text=True).stderr.find("built without Parquet") >= 0:
+        names = [name for name in names if name != "batch-explain-parquet"]
+        print("left out: batch-explain-parquet, for the program was built without Parquet")
     faults = 0
-    for name in COMMANDS:
+    for name in names:
         with tempfile.TemporaryDirectory() as home:
             home = Path(home)
+            if name.startswith("batch"):
+                (home / "photographs").mkdir()
+                for number in range(BATCH_PHOTOGRAPHS):
+                    photograph(number).save(home / "photographs" / f"{number}.jpg", quality=90)
+                (home / "photographs" / "7-broken.jpg").write_bytes(b"\xff\xd8 broken")
             undisturbed = home / "undisturbed"
             undisturbed.mkdir()
             ground_truth(undisturbed)
@@ -104,7 +132,7 @@ def main():
             # A write that takes less than a look at the folder is aimed at from before it.
             since = min(first or whole, 0.9 * whole)
             hits = 0
-            for kill in range(kills // len(COMMANDS)):
+            for kill in range(kills // len(names)):
                 folder = home / "killed"
                 folder.mkdir()
                 ground_truth(folder)
@@ -125,13 +153,16 @@ def main():
                 if again.wait() != 0:
                     faults += 1
                     print(f"{name}: does not go on after kill {kill}")
+                if name.startswith("batch") and any(path.suffix == ".part" or path.suffix == ".waiting" for path in results(folder)[1]):
+                    faults += 1
+                    print(f"{name}: leaves temporary files behind")
                 found = {path.relative_to(folder): comparable(path) for path in results(folder)[0]}
                 if found != expected:
                     faults += 1
                     other = [str(path) for path in expected.keys() | found.keys() if expected.get(path) != found.get(path)]
                     print(f"{name}: differs from an undisturbed run: {', '.join(sorted(other))}")
                 shutil.rmtree(folder)
-            print(f"{name}: {kills // len(COMMANDS)} kills between {0.97 * since:.2f} and {whole:.2f} s, {hits} of them hit a write")
+            print(f"{name}: {kills // len(names)} kills between {0.97 * since:.2f} and {whole:.2f} s, {hits} of them hit a write")
     print("no fault" if faults == 0 else f"{faults} faults")
     sys.exit(faults > 0)
 

@@ -1,10 +1,12 @@
 //! The flags, as clap reads them.
 
 mod atlas;
+mod batch;
 mod check;
 mod class_model;
 mod compare;
 mod evaluation;
+mod exemplars;
 mod explain;
 mod graph;
 mod localisation;
@@ -26,6 +28,10 @@ use deepinside::{
 };
 
 pub use self::atlas::AtlasArguments;
+pub use self::batch::{
+    BatchActivationsArguments, BatchClassifyArguments, BatchCommand, BatchExplainArguments,
+    BatchLocaliseArguments, BatchMergeArguments, JobArguments,
+};
 pub use self::check::CheckArguments;
 pub use self::class_model::{
     ClassModelArguments, EvaluateClassModelsArguments, ObjectiveArguments, ProbabilityChoice, RecipeArguments,
@@ -35,6 +41,7 @@ pub use self::evaluation::{
     EvaluateClassificationArguments, EvaluateCommand, EvaluateLocalisationArguments, GroundTruthArguments,
     ReportArguments,
 };
+pub use self::exemplars::{ExemplarsArguments, ExemplarsCommand, FindExemplarsArguments};
 pub use self::explain::{ExplainArguments, described, listed, method_help};
 pub use self::graph::{GraphArguments, GraphFormat};
 pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
@@ -127,6 +134,23 @@ pub enum Command {
         "deepinside localise 'photos/*.jpg' --top 5 -o boxes/ --coco boxes.json --voc boxes/"
     ))]
     Localise(LocaliseArguments),
+    /// Look at a whole data set: explain, localise or classify every photograph, or write activations. A job that is stopped, however
+    /// that happens, goes on where it was, and several machines may share one.
+    #[command(subcommand, after_help = examples!(
+        "deepinside batch explain photos/ --out maps/ --format png",
+        "deepinside batch explain labels.csv --target-column label --method integrated-gradients --out maps/ --format webdataset",
+        "deepinside batch classify 'shards/*.tar' --target-column cls --out classes/",
+        "deepinside batch explain photos/ --shard 0/4 --rows-per-file 100 --out maps-0/",
+        "deepinside batch merge maps-0/ maps-1/ maps-2/ maps-3/ --out maps/"
+    ))]
+    Batch(BatchCommand),
+    /// Find the photographs of a data set that excite each unit of a network most.
+    #[command(after_help = examples!(
+        "deepinside exemplars photos/ --all --top 16 --out exemplars/",
+        "deepinside exemplars photos/ --layer fire9/concat --shard 0/2 --out part-0/ -m models/squeezenet",
+        "deepinside exemplars merge part-0/ part-1/ --out exemplars/"
+    ))]
+    Exemplars(ExemplarsArguments),
     /// Measure how well a method does on pictures whose answers are known.
     #[command(subcommand, after_help = examples!(
         "deepinside evaluate localisation -m models/squeezenet --ground-truth boxes.json --method paper --json",

@@ -64,6 +64,8 @@ fn dispatch(command: Command) -> Outcome {
         Command::Metric(arguments) => commands::metric::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Localise(arguments) => commands::localise::run(&arguments),
+        Command::Batch(command) => commands::batch::run(&command),
+        Command::Exemplars(arguments) => commands::exemplars::run(&arguments),
         Command::Evaluate(command) => commands::evaluate::run(&command),
         Command::ClassModel(arguments) => commands::class_model::run(&arguments),
         Command::Atlas(arguments) => commands::atlas::run(&arguments),

@@ -6,6 +6,7 @@
 //! choose a map's threshold for all pictures together.
 
 pub mod box_accuracy;
+mod confusions;
 pub mod details;
 mod faithfulness;
 mod ground_truth;
@@ -20,6 +21,7 @@ use deepinside_vision::regions::intersection_over_union;
 use serde::{Deserialize, Serialize};
 
 use self::box_accuracy::{OVERLAPS, best_accuracy, overlaps_by_threshold};
+pub use self::confusions::{Confusion, confusions};
 pub use self::details::{Details, Key, Keyed, Settings};
 pub use self::faithfulness::{FaithfulnessResult, FaithfulnessSummary, faithfulness_all, summarise};
 pub use self::ground_truth::{GroundTruth, TrueObject, expect_boxes, ground_truth};

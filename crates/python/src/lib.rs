@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "documented in Python, for its users")]
 
 mod arrays;
+mod batch;
 mod class_models;
 mod errors;
 mod methods;
@@ -23,6 +24,8 @@ fn command_line(py: Python<'_>, words: Vec<OsString>) -> u8 {
 
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::batch::merge;
     #[pymodule_export]
     use super::class_models::{GrowingClassModel, grow};
     #[pymodule_export]

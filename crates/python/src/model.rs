@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
 
 use crate::arrays::{given, taken};
+use crate::batch::{JobSettings, batch};
 use crate::errors::{exception, value_error};
 use crate::photographs::{NativePhotograph, photograph};
 use crate::waiting::wait;
@@ -317,6 +318,18 @@ impl NativeModel {
             results.append(described(py, &self.model, attribution)?)?;
         }
         Ok((number, target.text(&self.model), results))
+    }
+
+    /// Runs a job over a data set.
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        task: &str,
+        settings: JobSettings,
+        parameters: &Bound<'py, PyDict>,
+        layers: Vec<String>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        batch(py, &self.model, task, &settings, choices(parameters, layers)?)
     }
 
     /// The activations of values.

@@ -79,6 +79,10 @@ pub struct EvaluateClassificationArguments {
     /// The part of the photograph: centre, whole, top-left, …, or "ten" for the mean of Caffe's ten crops.
     #[arg(long, value_name = "CROP")]
     pub crop: Option<CropChoice>,
+    /// Also write a report: which classes are taken for which, and the worst photographs with what speaks for the wrong class and
+    /// against the right one. One HTML file that needs no other.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     #[command(flatten)]
     pub report: ReportArguments,
     #[command(flatten)]

@@ -1,12 +1,14 @@
 //! One file per command.
 
 pub mod atlas;
+pub mod batch;
 pub mod bench;
 pub mod check;
 pub mod class_model;
 pub mod classify;
 pub mod compare;
 pub mod evaluate;
+pub mod exemplars;
 pub mod explain;
 pub mod graph;
 pub mod info;

@@ -163,6 +163,26 @@ impl Runner {
         Self { model, threads, prepared: Vec::new(), forward_passes: 0 }
     }
 
+    /// A runner of the same model on other threads. It shares the networks that this one has prepared, and has memory of its own.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn another(&self, threads: Threads) -> Result<Self> {
+        let another = |known: &Prepared| -> Result<Prepared> {
+            let plan = known.workers.first().map(|worker| Arc::clone(worker.session.plan()));
+            let session = plan.map(|plan| Session::new(plan, threads.clone())).transpose()?;
+            let worker = session.map(|session| Worker { session, last: None, forward_passes: 0 });
+            Ok(Prepared {
+                pass: known.pass.clone(),
+                targets: known.targets.clone(),
+                beside: known.beside,
+                workers: worker.into_iter().collect(),
+            })
+        };
+        let prepared = self.prepared.iter().map(another).collect::<Result<_>>()?;
+        Ok(Self { model: Arc::clone(&self.model), threads, prepared, forward_passes: 0 })
+    }
+
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model

@@ -270,6 +270,52 @@ class Model:
         known = {name: _array(value) for name, value in (arrays or {}).items()}
         return self._native.backward(array, self._target(target, array), known, names)[1]
 
+    def batch(
+        self,
+        task: str,
+        inputs: Any,
+        out: str | os.PathLike[str],
+        *,
+        format: str = "parquet",
+        method: str | None = None,
+        target: str | None = None,
+        layer: str | None = None,
+        crop: str | None = None,
+        top: int = 1,
+        rows_per_file: int = 1000,
+        shard: tuple[int, int] | None = None,
+        limit: int | None = None,
+        sample: int | None = None,
+        fail_fast: bool = False,
+        column: str | None = None,
+        target_column: str | None = None,
+        root: str | os.PathLike[str] | None = None,
+        threads: int = 0,
+        **parameters: Any,
+    ) -> dict[str, int]:
+        """Looks at a whole data set: what `deepinside batch` does, with the same bytes. A job that was stopped, however that happened,
+        goes on when it is called again.
+
+        task : "explain", "localise", "classify" or "activations"
+        inputs : photographs, folders, lists (.txt, .csv, .tsv), WebDataset shards (.tar) or Parquet files; one or several
+        out : the folder of the results
+        format : "parquet", "webdataset", "npy", "png", "jpeg" or "jsonl"
+        shard : (index, count): only this of several shards
+        target_column : the column, or the ending of a shard's members, that says what each photograph is explained for
+        parameters : those of the method, with ``_`` for ``-``
+
+        Returns the numbers of rows: {"rows": of this job, "done": there now, "before": there before, "failed": with a reason}.
+        """
+        several = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+        settings = {
+            "inputs": [os.fspath(own) for own in several], "out": os.fspath(out), "format": format, "rows_per_file": rows_per_file,
+            "shard": shard, "limit": limit, "sample": sample, "fail_fast": fail_fast, "column": column, "target_column": target_column,
+            "root": None if root is None else os.fspath(root), "threads": threads, "target": target, "crop": crop, "top": top,
+            "method": method or ("default" if task == "localise" else "gradient"),
+        }
+        given = {name.replace("_", "-"): _array(value) for name, value in parameters.items() if value is not None}
+        return self._native.batch(task, settings, given, [] if layer is None else [layer])
+
     def metric(
         self, name: str, image: Any, target: Any, attribution: Any, method: str = "gradient",
         method_parameters: dict[str, Any] | None = None, **parameters: Any,

@@ -1,9 +1,10 @@
 //! `deepinside evaluate classification`.
 
-use deepinside::evaluation::{Rate, classify_all};
+use deepinside::evaluation::{Rate, classify_all, confusions};
 use deepinside::vision::Crop;
 use serde::Serialize;
 
+use super::confusions::{Named, named, print, report};
 use super::table::{self, Row};
 use super::{details, expect_places, kept, objects};
 use crate::arguments::{CropChoice, EvaluateClassificationArguments};
@@ -11,10 +12,12 @@ use crate::failure::Outcome;
 use crate::{commands, output, progress};
 
 #[derive(Serialize)]
-struct Result {
+struct Result<'a> {
     images: usize,
     crops: usize,
     classification: Errors,
+    /// Which classes are taken for which, the most common first.
+    confusions: Vec<Named<'a>>,
     seconds_per_image: f64,
 }
 
@@ -32,7 +35,7 @@ struct Intervals {
 }
 
 pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
-    expect_places(&arguments.report, None)?;
+    expect_places(&arguments.report, arguments.html.as_deref())?;
     let model = commands::open(&arguments.model, false)?;
     let crops = match arguments.crop {
         None => vec![model.crop],
@@ -57,8 +60,14 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
     );
     let rows = [Row::new("top1_error", "class, top-1", first), Row::new("top5_error", "class, top-5", fifth)];
     table::write(&arguments.report, &title, &rows)?;
+    let confused = confusions(&results);
+    if let Some(path) = &arguments.html {
+        let report = report(&mut runner, &title, &rows, (&objects, &results), &confused)?;
+        output::whole_file(path, report.as_bytes())?;
+    }
     if !arguments.run.json {
         table::print(&title, &rows);
+        print(&model, &confused);
         output::timing(format_args!("{seconds:.2} s a picture"));
         return Ok(());
     }
@@ -70,6 +79,7 @@ pub fn run(arguments: &EvaluateClassificationArguments) -> Outcome {
             top5_error: fifth.rate,
             interval95: Intervals { top1_error: first.interval95, top5_error: fifth.interval95 },
         },
+        confusions: named(&model, &confused, &results),
         seconds_per_image: seconds,
     })
 }

@@ -16,12 +16,13 @@ use crate::failure::Outcome;
 const SHOWN: usize = 24;
 
 /// The longer side of a shown picture, in pixels.
-const SIDE: usize = 227;
+pub const SIDE: usize = 227;
 
 const TRUE: [u8; 3] = [60, 200, 80];
 const FOUND: [u8; 3] = [255, 200, 0];
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1f24;background:#fff}\
+/// How reports look.
+pub const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1f24;background:#fff}\
 table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #d7dbe0}\
 td.number{text-align:right;font-variant-numeric:tabular-nums}\
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(14rem,1fr));gap:1rem}\

@@ -2,6 +2,7 @@
 
 mod class_models;
 mod classification;
+mod confusions;
 mod faithfulness;
 mod html;
 mod localisation;

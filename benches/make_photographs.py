@@ -1,0 +1,39 @@
+"""Makes photographs for measuring: JPEG files of 500 × 375 pixels with structure of all sizes, as ImageNet's have.
+
+    python3 benches/make_photographs.py FOLDER COUNT
+
+Needs NumPy and Pillow. The same number gives the same files.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = (500, 375)
+
+
+def photograph(number):
+    """Coloured noise at six scales, the coarse ones strongest: the spectrum of natural pictures falls in the same way."""
+    generator = np.random.default_rng(number)
+    total = np.zeros((SIZE[1], SIZE[0], 3), np.float32)
+    for octave in range(6):
+        cells = (4 << octave, 3 << octave)
+        noise = generator.integers(0, 256, (cells[1], cells[0], 3), dtype=np.uint8)
+        total += np.asarray(Image.fromarray(noise).resize(SIZE, Image.Resampling.BICUBIC), np.float32) / 2**octave
+    low, high = total.min(), total.max()
+    return Image.fromarray(((total - low) * (255 / (high - low))).astype(np.uint8))
+
+
+def main():
+    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        path = folder / f"{number:06}.jpg"
+        if not path.exists():
+            photograph(number).save(path, quality=90)
+
+
+if __name__ == "__main__":
+    main()

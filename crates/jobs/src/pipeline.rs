@@ -1,0 +1,258 @@
+//! Reader, workers, and the one that takes results in their order.
+//!
+//! A reader fetches the bytes of photographs ahead; each worker decodes one, looks at it and encodes its result; the caller's thread
+//! takes what they made, in the order of the rows. How far the first may be ahead of the last is bounded, so that memory does not
+//! grow with the number of rows, nor where one photograph takes much longer than others.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use deepinside::vision::photograph::{self, LoadOptions};
+use deepinside::{Error, Interrupt, Result};
+
+use crate::Row;
+use crate::durable::sha256;
+use crate::input::{Item, Reader};
+use crate::journal::Seconds;
+use crate::task::{Found, OwnWorker, Task, Worker};
+
+/// How many rows a worker may be ahead of the one that is taken next.
+const AHEAD: usize = 4;
+
+/// What was made of one photograph.
+pub struct Made {
+    /// Its row.
+    pub row: Row,
+    /// What belongs to it.
+    pub data: Option<Vec<u8>>,
+    /// How long it took.
+    pub seconds: Seconds,
+}
+
+/// What is done with which photographs.
+pub struct Work<'a> {
+    /// The task.
+    pub task: &'a dyn Task,
+    /// What is written of what was found; completes the row.
+    pub encode: &'a Encode<'a>,
+    /// Whether a picture is drawn.
+    pub draws: bool,
+    /// All photographs.
+    pub items: &'a [Item],
+    /// The rows that are still to do, in their order.
+    pub rows: &'a [u64],
+    /// How many photographs are looked at at the same time.
+    pub workers: usize,
+    /// Asks to come to an end: what is begun is finished.
+    pub stop: &'a Interrupt,
+}
+
+/// Makes the bytes that belong to a row.
+pub type Encode<'a> = dyn Fn(&mut Row, &Found) -> Result<Option<Vec<u8>>> + Sync + 'a;
+
+/// The bytes of a photograph, or why there are none.
+type Bytes = std::result::Result<Vec<u8>, String>;
+
+impl Work<'_> {
+    /// Does it; `take` is handed every row in order.
+    ///
+    /// # Errors
+    /// Those of `take`, which end the work, and when the network cannot be prepared.
+    pub fn run(&self, take: &mut dyn FnMut(Made) -> Result<()>) -> Result<()> {
+        let mut reader = Reader::default();
+        let mut first = self.task.worker()?;
+        let mut done = 0;
+        // The network is prepared by the first photograph, and shared afterwards.
+        while done < self.rows.len() && !self.stop.is_asked() {
+            let row = self.rows[done];
+            let (made, is_prepared) = self.make(&mut first, row, reader.read(self.item(row)));
+            take(made)?;
+            done += 1;
+            if is_prepared {
+                break;
+            }
+        }
+        let workers = self.workers.max(1).min(self.rows.len() - done);
+        if workers == 0 || self.stop.is_asked() {
+            return Ok(());
+        }
+        let mut own = vec![first];
+        while own.len() < workers {
+            let another = own[0].another()?;
+            own.push(another);
+        }
+        self.together(&mut reader, own, &self.rows[done..], take)
+    }
+
+    fn item(&self, row: u64) -> &Item {
+        &self.items[row as usize]
+    }
+
+    fn together<'w>(
+        &self,
+        reader: &mut Reader,
+        workers: Vec<OwnWorker<'w>>,
+        rows: &[u64],
+        take: &mut dyn FnMut(Made) -> Result<()>,
+    ) -> Result<()> {
+        let window = Window::new(AHEAD * workers.len());
+        let (to_workers, for_workers) = sync_channel::<(usize, Bytes)>(2 * workers.len());
+        let for_workers = Mutex::new(for_workers);
+        let (to_taker, for_taker) = channel::<(usize, Made)>();
+        std::thread::scope(|scope| {
+            let window = &window;
+            scope.spawn(move || {
+                for (position, &row) in rows.iter().enumerate() {
+                    if !window.wait(position) || self.stop.is_asked() {
+                        break;
+                    }
+                    if to_workers.send((position, reader.read(self.item(row)))).is_err() {
+                        break;
+                    }
+                }
+            });
+            for worker in workers {
+                let (to_taker, for_workers) = (to_taker.clone(), &for_workers);
+                scope.spawn(move || self.each(worker, rows, for_workers, &to_taker, window));
+            }
+            drop(to_taker);
+            let outcome = in_order(&for_taker, window, take);
+            window.close();
+            outcome
+        })
+    }
+
+    /// What a worker's thread does.
+    fn each<'w>(
+        &self,
+        mut worker: OwnWorker<'w>,
+        rows: &[u64],
+        queue: &Mutex<Receiver<(usize, Bytes)>>,
+        to_taker: &Sender<(usize, Made)>,
+        window: &Window,
+    ) {
+        loop {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok((position, bytes)) = next else { return };
+            // Those that wait are let go, so that the reader is not kept waiting.
+            if self.stop.is_asked() || window.is_closed() {
+                continue;
+            }
+            let (made, _) = self.make(&mut worker, rows[position], bytes);
+            if to_taker.send((position, made)).is_err() {
+                window.close();
+            }
+        }
+    }
+
+    /// The row of a photograph, and whether the network was used for it.
+    fn make(&self, worker: &mut OwnWorker<'_>, row: u64, bytes: Bytes) -> (Made, bool) {
+        let item = self.item(row);
+        let mut made = Made {
+            row: Row { row, key: item.key.clone(), ..Row::default() },
+            data: None,
+            seconds: Seconds::default(),
+        };
+        // A decoder that fails with a panic is a fault of the program; the other photographs have their rows all the same.
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| self.try_make(worker.as_mut(), item, bytes, &mut made)));
+        let reason = match outcome {
+            Ok(Ok(())) => return (made, true),
+            Ok(Err(reason)) => reason,
+            Err(_) => "the program failed at it, which is a fault of the program".to_owned(),
+        };
+        made.data = None;
+        made.row = Row {
+            row,
+            key: item.key.clone(),
+            sha256: made.row.sha256,
+            error: Some(reason),
+            ..Row::default()
+        };
+        (made, false)
+    }
+
+    fn try_make(
+        &self,
+        worker: &mut dyn Worker<'_>,
+        item: &Item,
+        bytes: Bytes,
+        made: &mut Made,
+    ) -> std::result::Result<(), String> {
+        let text = |error: Error| error.to_string();
+        let start = Instant::now();
+        let bytes = bytes?;
+        made.row.sha256 = Some(sha256(&bytes));
+        let colour = self.task.model().transformer.colour();
+        let photograph = photograph::from_bytes(&bytes, &item.key, colour, LoadOptions::default())
+            .map_err(|error| error.to_string())?;
+        drop(bytes);
+        made.seconds.decode = start.elapsed().as_secs_f64();
+        let mut found = worker.work(&photograph, item.target.as_deref(), self.draws).map_err(text)?;
+        made.seconds.network = start.elapsed().as_secs_f64() - made.seconds.decode;
+        let mut row = std::mem::take(&mut found.row);
+        (row.row, row.key, row.sha256) = (made.row.row, made.row.key.clone(), made.row.sha256.take());
+        (row.width, row.height) = (Some(photograph.width() as u32), Some(photograph.height() as u32));
+        made.row = row;
+        made.data = (self.encode)(&mut made.row, &found).map_err(text)?;
+        made.seconds.encode = start.elapsed().as_secs_f64() - made.seconds.decode - made.seconds.network;
+        Ok(())
+    }
+}
+
+/// Takes results in the order of their positions, until there are no more.
+fn in_order(
+    results: &Receiver<(usize, Made)>,
+    window: &Window,
+    take: &mut dyn FnMut(Made) -> Result<()>,
+) -> Result<()> {
+    let (mut waiting, mut next) = (BTreeMap::new(), 0);
+    for (position, made) in results {
+        waiting.insert(position, made);
+        while let Some(made) = waiting.remove(&next) {
+            take(made)?;
+            next += 1;
+            window.advance(next);
+        }
+    }
+    Ok(())
+}
+
+/// How far the reader may go.
+struct Window {
+    /// How many results were taken, and whether there is no more to do.
+    taken: Mutex<(usize, bool)>,
+    changed: Condvar,
+    size: usize,
+}
+
+impl Window {
+    fn new(size: usize) -> Self {
+        Self { taken: Mutex::new((0, false)), changed: Condvar::new(), size }
+    }
+
+    /// Waits until a position may be read; false where the work has ended.
+    fn wait(&self, position: usize) -> bool {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_far = |(taken, closed): &mut (usize, bool)| !*closed && position >= *taken + self.size;
+        let taken = self.changed.wait_while(taken, is_far).unwrap_or_else(PoisonError::into_inner);
+        !taken.1
+    }
+
+    fn advance(&self, taken: usize) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).0 = taken;
+        self.changed.notify_all();
+    }
+
+    fn close(&self) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.changed.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+}
