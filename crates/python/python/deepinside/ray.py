@@ -124,6 +124,10 @@ def _shard(model: Any, task: str, inputs: list[str], out: str, index: int, count
     return _models[known].batch(task, inputs, out, shard=(index, count), **settings)["done"]
 
 
+def _processors(ray: Any) -> float:
+    return float(ray.cluster_resources().get("CPU", 1))
+
+
 def batch(
     task: str, inputs: Any, out: str | os.PathLike[str], *, model: Any = None, shards: int | None = None, threads: int = 1,
     retries: int = 100, **settings: Any,
@@ -144,14 +148,13 @@ def batch(
     except ImportError as error:
         raise ImportError("deepinside.ray.batch needs Ray: pip install 'deepinside[ray]'") from error
     target = Path(os.path.abspath(out))
-    several = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
-    several = [os.path.abspath(own) for own in several]
+    several: list[str] = [os.path.abspath(own) for own in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
     if model is not None and not isinstance(model, dict):
         model = os.path.abspath(model)
     if target.exists() and any(target.iterdir()):
         raise ValueError(f"{target} is not empty; name another folder")
     if shards is None:
-        shards = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
+        shards = max(1, int(_processors(ray) // threads))
     parts = target.with_name(target.name + ".shards")
     run = ray.remote(num_cpus=threads, max_retries=retries)(_shard)
     folders = [parts / f"{index}-of-{shards}" for index in range(shards)]
