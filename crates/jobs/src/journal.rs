@@ -62,7 +62,7 @@ pub struct Seconds {
     pub decode: f64,
     /// Making the network's input, and the network's passes.
     pub network: f64,
-    /// Encoding what is written.
+    /// Drawing and encoding what is written.
     pub encode: f64,
 }
 

@@ -56,7 +56,7 @@ pub type Encode<'a> = dyn Fn(&mut Row, &Found) -> Result<Option<Vec<u8>>> + Sync
 /// The bytes of a photograph, or why there are none.
 type Bytes = std::result::Result<Vec<u8>, String>;
 
-impl Work<'_> {
+impl<'a> Work<'a> {
     /// Does it; `take` is handed every row in order.
     ///
     /// # Errors
@@ -91,10 +91,10 @@ impl Work<'_> {
         &self.items[row as usize]
     }
 
-    fn together<'w>(
+    fn together(
         &self,
         reader: &mut Reader,
-        workers: Vec<OwnWorker<'w>>,
+        workers: Vec<OwnWorker<'a>>,
         rows: &[u64],
         take: &mut dyn FnMut(Made) -> Result<()>,
     ) -> Result<()> {
@@ -126,9 +126,9 @@ impl Work<'_> {
     }
 
     /// What a worker's thread does.
-    fn each<'w>(
+    fn each(
         &self,
-        mut worker: OwnWorker<'w>,
+        mut worker: OwnWorker<'a>,
         rows: &[u64],
         queue: &Mutex<Receiver<(usize, Bytes)>>,
         to_taker: &Sender<(usize, Made)>,
@@ -149,7 +149,7 @@ impl Work<'_> {
     }
 
     /// The row of a photograph, and whether the network was used for it.
-    fn make(&self, worker: &mut OwnWorker<'_>, row: u64, bytes: Bytes) -> (Made, bool) {
+    fn make(&self, worker: &mut OwnWorker<'a>, row: u64, bytes: Bytes) -> (Made, bool) {
         let item = self.item(row);
         let mut made = Made {
             row: Row { row, key: item.key.clone(), ..Row::default() },
@@ -162,7 +162,13 @@ impl Work<'_> {
         let reason = match outcome {
             Ok(Ok(())) => return (made, true),
             Ok(Err(reason)) => reason,
-            Err(_) => "the program failed at it, which is a fault of the program".to_owned(),
+            Err(_) => {
+                // What it has in memory may be half of something.
+                if let Ok(another) = self.task.worker() {
+                    *worker = another;
+                }
+                "the program failed at it, which is a fault of the program".to_owned()
+            }
         };
         made.data = None;
         made.row = Row {
@@ -192,7 +198,7 @@ impl Work<'_> {
         drop(bytes);
         made.seconds.decode = start.elapsed().as_secs_f64();
         let mut found = worker.work(&photograph, item.target.as_deref(), self.draws).map_err(text)?;
-        made.seconds.network = start.elapsed().as_secs_f64() - made.seconds.decode;
+        made.seconds.network = start.elapsed().as_secs_f64() - made.seconds.decode - found.drawing;
         let mut row = std::mem::take(&mut found.row);
         (row.row, row.key, row.sha256) = (made.row.row, made.row.key.clone(), made.row.sha256.take());
         (row.width, row.height) = (Some(photograph.width() as u32), Some(photograph.height() as u32));

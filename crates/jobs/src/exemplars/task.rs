@@ -9,7 +9,6 @@ use deepinside::vision::{Array, Crop, Photograph};
 use deepinside::{Model, Result, Target, Threads};
 use serde_json::{Map, Value};
 
-use crate::Row;
 use crate::task::{Found, OwnWorker, Task, Worker};
 
 /// Looks at layers.
@@ -105,7 +104,7 @@ impl<'t> Worker<'t> for Own<'t> {
             Ok(maxima)
         })?;
         let map = Array::new([maxima.len() / 2, 2], maxima)?;
-        Ok(Found { row: Row::default(), map: Some(map), picture: None })
+        Ok(Found { map: Some(map), ..Found::default() })
     }
 }
 
@@ -113,11 +112,22 @@ impl<'t> Worker<'t> for Own<'t> {
 fn add(numbers: &[f32], layer: &Looked, maxima: &mut Vec<f32>) {
     let positions = layer.positions[0] * layer.positions[1];
     for unit in numbers.chunks_exact(positions.max(1)) {
-        // The largest number is found first, which is one vector operation a few numbers, and then where it is.
-        let largest = unit.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let largest = largest(unit);
         let position = unit.iter().position(|&number| number == largest).unwrap_or_default();
         maxima.extend([largest, position as f32]);
     }
+}
+
+/// The largest number, found in several lanes that do not wait for each other.
+fn largest(numbers: &[f32]) -> f32 {
+    let (chunks, rest) = numbers.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, &number) in lanes.iter_mut().zip(chunk) {
+            *lane = if number > *lane { number } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// Numbers as bytes.

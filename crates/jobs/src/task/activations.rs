@@ -96,6 +96,6 @@ impl<'t> Worker<'t> for Own<'t> {
             classes: top(model, self.runner.scores(input.data())?, self.task.top),
             ..Row::default()
         };
-        Ok(Found { row, map: Some(activation), picture: None })
+        Ok(Found { row, map: Some(activation), ..Found::default() })
     }
 }

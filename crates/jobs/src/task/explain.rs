@@ -12,7 +12,7 @@ use deepinside::vision::{Array, ColourMap, Crop, Photograph, Picture};
 use deepinside::{Error, Model, Result, Target, Threads};
 use serde_json::{Map, Value};
 
-use super::{Found, OwnWorker, Task, Worker, classes};
+use super::{Found, OwnWorker, Task, Worker, classes, drawn};
 use crate::Row;
 use crate::durable::sha256;
 
@@ -147,7 +147,7 @@ impl<'t> Worker<'t> for Own<'t> {
         };
         let found = task.method.attribute(&mut self.runner, &input, &target)?;
         let map = found.map()?;
-        let picture = if draws { Some(overlay(model, photograph, &map, task)?) } else { None };
+        let (picture, drawing) = drawn(draws, || overlay(model, photograph, &map, task))?;
         let mut named = classes(named);
         named.truncate(task.top);
         let row = Row {
@@ -158,7 +158,7 @@ impl<'t> Worker<'t> for Own<'t> {
             notes: found.notes,
             ..Row::default()
         };
-        Ok(Found { row, map: Some(map), picture })
+        Ok(Found { row, map: Some(map), picture, drawing })
     }
 }
 

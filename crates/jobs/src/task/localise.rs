@@ -8,7 +8,7 @@ use deepinside::{Model, Result, Threads};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-use super::{Found, OwnWorker, Task, Worker, classes};
+use super::{Found, OwnWorker, Task, Worker, classes, drawn};
 use crate::{Bounds, Row};
 
 /// The colours of boxes, the best class first.
@@ -87,14 +87,12 @@ impl<'t> Worker<'t> for Own<'t> {
         let mut found = Found { row, ..Found::default() };
         if let Some(best) = objects.first() {
             found.map = Some(with_gaps(&best.map, &best.seen)?);
-            if draws {
-                let boxes: Vec<_> = objects
-                    .iter()
-                    .zip(COLOURS.into_iter().cycle())
-                    .map(|(object, colour)| (object.bounds, colour))
-                    .collect();
-                found.picture = Some(annotate::outlined(photograph, &best.mask, &boxes)?);
-            }
+            (found.picture, found.drawing) = drawn(draws, || {
+                let colours = COLOURS.into_iter().cycle();
+                let boxes: Vec<_> =
+                    objects.iter().zip(colours).map(|(object, colour)| (object.bounds, colour)).collect();
+                Ok(annotate::outlined(photograph, &best.mask, &boxes)?)
+            })?;
         }
         Ok(found)
     }

@@ -5,6 +5,8 @@ mod classify;
 mod explain;
 mod localise;
 
+use std::time::Instant;
+
 use deepinside::classify::{Classification, Prediction};
 use deepinside::record::HashedFile;
 use deepinside::vision::{Array, Photograph, Picture};
@@ -65,6 +67,8 @@ pub struct Found {
     pub map: Option<Array>,
     /// Its picture, where that was asked for.
     pub picture: Option<Picture>,
+    /// How long drawing took, in seconds.
+    pub drawing: f64,
 }
 
 /// What tells a model from others: its files' hashes, and every choice about how photographs become its input.
@@ -104,6 +108,13 @@ fn classes(predictions: Vec<Prediction>) -> Vec<ClassScore> {
         probability,
     };
     predictions.into_iter().map(class).collect()
+}
+
+/// What drawing makes, and how many seconds it takes.
+fn drawn(draws: bool, draw: impl FnOnce() -> Result<Picture>) -> Result<(Option<Picture>, f64)> {
+    let start = Instant::now();
+    let picture = if draws { Some(draw()?) } else { None };
+    Ok((picture, start.elapsed().as_secs_f64()))
 }
 
 fn top(model: &Model, scores: Scores, count: usize) -> Vec<ClassScore> {
