@@ -424,7 +424,7 @@ mod tests {
     fn shares_of_a_maximum_add_up_to_its_change() {
         // Operands go from 1 to 4 and from 3 to 2: the maximum rises from 3 to 4, which is the first one's.
         let [rise, fall] = shares([3.0, 4.0], [1.0, 4.0], [3.0, 2.0]);
-        assert_eq!(rise * 3.0 + fall * -1.0, 1.0);
+        assert_eq!(rise * 3.0 - fall, 1.0);
         // It falls from 5 to 2: the second one's, which fell.
         let [rise, fall] = shares([5.0, 2.0], [1.0, 2.0], [5.0, 0.0]);
         assert_eq!((rise, fall * -5.0), (0.0, -3.0));

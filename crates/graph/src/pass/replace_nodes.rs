@@ -51,15 +51,15 @@ impl Replacement<'_> {
     }
 }
 
+/// Adds what takes the place of a node and answers with its result, or with nothing where the node stays.
+pub type Replace<'a, E> = &'a mut dyn FnMut(&Node, &mut Replacement<'_>) -> Result<Option<ValueId>, E>;
+
 /// Goes through the nodes in their order. Where `replace` answers with a value, the nodes that it added take the node's place,
 /// and the node's only result is that value from then on, under its own name and identity.
 ///
 /// # Errors
 /// What `replace` answers, and when a value of another shape should take a result's place.
-pub fn replace_nodes<E: From<GraphError>>(
-    mut graph: Graph,
-    replace: &mut dyn FnMut(&Node, &mut Replacement<'_>) -> Result<Option<ValueId>, E>,
-) -> Result<Graph, E> {
+pub fn replace_nodes<E: From<GraphError>>(mut graph: Graph, replace: Replace<'_, E>) -> Result<Graph, E> {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for node in std::mem::take(&mut graph.nodes) {
         let mut replacement = Replacement { name: node.name.clone(), nodes: Vec::new(), graph: &mut graph };
