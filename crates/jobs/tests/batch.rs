@@ -232,10 +232,8 @@ fn a_broken_photograph_is_a_row_and_stops_only_where_that_is_asked_for() {
     assert!(rows.iter().all(|row| row.sha256.as_ref().is_some_and(|hash| hash.len() == 64)));
     // The classes are those of `classify`.
     let photograph = MODEL.load_photograph(&photos.join("0.png")).unwrap();
-    let mut runner =
-        deepinside::ScoreRunner::new(&MODEL, None, &deepinside::Threads::new(2).unwrap()).unwrap();
-    let scores = runner.forward(MODEL.inputs(&photograph, &[MODEL.crop]).unwrap().data()).unwrap();
-    let best = deepinside::classify::predictions(&MODEL, &scores, 1).remove(0);
+    let mut runner = Runner::new(Arc::clone(&MODEL), Threads::new(2).unwrap());
+    let best = runner.classify(&photograph).unwrap().top(&MODEL, 1).remove(0);
     assert_eq!((rows[0].classes[0].index as usize, rows[0].classes[0].score), (best.index, best.score));
 
     let strict = BatchOptions { fail_fast: true, ..options(folder.path().join("strict"), Format::Jsonl) };
