@@ -134,21 +134,24 @@ fn however_often_it_is_stopped_a_job_ends_with_the_same_bytes() {
 fn what_is_damaged_since_the_last_part_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let photos = folder.path().join("photos");
-    photographs(&photos, 6);
+    photographs(&photos, 11);
     let (task, inputs) = (explain(), inputs(&photos));
+    // What is on its way when a job is stopped is finished, and must not finish the second part.
+    let options = |out, format| BatchOptions { rows_per_file: 6, ..options(out, format) };
     for format in [Format::Png, Format::WebDataset] {
         let whole = options(folder.path().join(format!("{format:?}")), format);
         run_to_end(&task, &inputs, &whole);
         for damage in 0..4 {
             let again = options(folder.path().join(format!("{format:?}-{damage}")), format);
             let again = BatchOptions { workers: 1, ..again };
-            // Two rows into the second part.
-            run_for(5, &task, &inputs, &again);
+            // A row into the second part.
+            let stopped = run_for(7, &task, &inputs, &again);
+            assert!((7..12).contains(&stopped.done), "{stopped:?}");
             let waiting = again.out.join("part-00001.waiting");
             match (format, damage) {
-                (Format::Png, 0) => std::fs::write(again.out.join("part-00001/00000003-2.png"), "").unwrap(),
+                (Format::Png, 0) => std::fs::write(again.out.join("part-00001/00000006-4.png"), "").unwrap(),
                 (Format::Png, 1) => {
-                    std::fs::remove_file(again.out.join("part-00001/00000003-2.png")).unwrap();
+                    std::fs::remove_file(again.out.join("part-00001/00000006-4.png")).unwrap();
                 }
                 (_, 0) => std::fs::write(&waiting, &std::fs::read(&waiting).unwrap()[..1000]).unwrap(),
                 (_, 1) => {
@@ -170,7 +173,11 @@ fn what_is_damaged_since_the_last_part_is_made_again() {
                 }
             }
             let done = run_to_end(&task, &inputs, &again);
-            assert!(if damage == 2 { done.before >= 5 } else { done.before < 5 }, "{format:?} {damage}");
+            assert_eq!(
+                done.before < stopped.done,
+                damage != 2,
+                "{format:?} {damage}: {done:?} after {stopped:?}"
+            );
             let found = results(&again.out);
             let expected = results(&whole.out);
             if format == Format::Png && damage == 2 {
@@ -285,7 +292,7 @@ fn shards_and_lists_give_the_rows_of_their_photographs() {
             path,
             &InputOptions { target_column: Some(column.to_owned()), ..InputOptions::default() },
         );
-        let job = options(folder.path().join(column), Format::Npy);
+        let job = options(folder.path().join(format!("by-{column}")), Format::Npy);
         run_to_end(&task, &inputs, &job);
         found.push(rows(&job.out));
     }
