@@ -86,8 +86,8 @@ pub(crate) struct LowerOptions<'a> {
     pub interrupt: &'a Interrupt,
 }
 
-/// Makes a kernel for every node; a rectifier behind a convolution or a sum is computed in the same kernel, where nobody
-/// else looks at what lies between.
+/// Makes a kernel for every node; a rectifier behind a convolution or a sum is computed in the same kernel, where nothing
+/// else reads what lies between.
 pub(crate) fn lower(
     graph: &Graph,
     stages: &Stages,
@@ -305,7 +305,7 @@ impl Lowerer<'_> {
         chain::operand_layout(&self.graph.value(input).shape, self.layout_of(input))
     }
 
-    /// Finds the convolutions whose results nobody but one node reads or observes that is computed in one kernel with them, where no
+    /// Finds the convolutions whose results no node reads or observes but one that is computed in one kernel with them, where no
     /// backward pass reads them either.
     fn find_chains(&mut self) {
         if self.options.backward {
@@ -371,7 +371,7 @@ impl Lowerer<'_> {
         (alike && there).then_some((consumer, other))
     }
 
-    /// Finds the concatenations of channels all of whose operands are results of convolutions that nobody else reads or
+    /// Finds the concatenations of channels all of whose operands are results of convolutions that nothing else reads or
     /// observes. The convolutions write them where they belong, and read their gradients there.
     fn find_parts(&mut self) {
         for (index, node) in self.graph.nodes().iter().enumerate() {

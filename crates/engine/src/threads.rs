@@ -103,7 +103,7 @@ mod tests {
 
     /// Pieces within pieces, so that threads that wait for others' begin to stay awake.
     #[test]
-    fn who_stays_awake_keeps_nobody_waiting() {
+    fn threads_that_stay_awake_keep_no_other_waiting() {
         for count in [1, 2, 5] {
             let threads = Threads::new(count).unwrap();
             let sum = || (0..40u64).into_par_iter().map(|i| (0..i).into_par_iter().sum::<u64>()).sum::<u64>();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_stays_awake_for_work_that_failed() {
+    fn no_thread_stays_awake_for_work_that_failed() {
         let threads = Threads::new(2).unwrap();
         let fails = || threads.run_awake(|| -> () { panic!("on purpose") });
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(fails)).is_err());

@@ -72,7 +72,7 @@ impl Way {
     }
 }
 
-/// Prepares a convolution in a way of one's own choice.
+/// Prepares a convolution in a way that the caller chooses.
 pub(super) fn lower_by(
     way: impl Fn(&Geometry, usize) -> Way,
     op: &Convolution,

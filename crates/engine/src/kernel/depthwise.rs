@@ -5,7 +5,7 @@
 //! together, so that a tap's filter is loaded once for all of them. Taps and phases are those of [`super::geometry`].
 //!
 //! What matters besides is where the numbers come from, since each is read once per tap: where they lie ([`in_place`]), from
-//! a copy that stays in the first-level cache ([`copied`]), or from the convolution before, whose result then is in nobody's
+//! a copy that stays in the first-level cache ([`copied`]), or from the convolution before, whose result then is in no
 //! memory as a whole ([`expanded`]; maxima can be taken of that, too).
 
 mod copied;

@@ -79,7 +79,7 @@ struct PoolKernel {
     channels: usize,
     axes: [Axis; 3],
     with_positions: bool,
-    /// Whether anybody will ask where the maxima stood.
+    /// Whether it will be asked where the maxima stood.
     keeps_positions: bool,
     /// Maxima beyond its limits have no position.
     gate: Activation,

@@ -23,7 +23,7 @@ impl Lowerer<'_> {
     }
 
     /// The rectifier of the values whose maxima a node takes, if it can be left to them to stop gradients: it is shut for all maxima of one
-    /// element or for none, so a maximum that it stops needs no position, and nobody has to read what the maxima were taken of again.
+    /// element or for none, so a maximum that it stops needs no position, and what the maxima were taken of is not read again.
     ///
     /// Only for the gradient itself: other rules ask for the sign of the sum of what comes back from all maxima of an element.
     fn gate_of_maxima(&self, node: &Node) -> Option<Activation> {
@@ -63,7 +63,7 @@ impl Lowerer<'_> {
         last.is_some_and(|node| self.gates.contains_key(&node.outputs[0]))
     }
 
-    /// The rectifier that made a value which one node reads and nobody observes, where it is computed by the kernel before it.
+    /// The rectifier that made a value which one node reads and which is not observed, where it is computed by the kernel before it.
     fn rectifier_of(&self, value: ValueId) -> Option<Activation> {
         let rectifier = self.producers[value.index()]?;
         let argument = *self.graph.node(rectifier).inputs.first()?;
@@ -72,7 +72,7 @@ impl Lowerer<'_> {
         (fused == rectifier && self.is_private(value)).then_some(activation)
     }
 
-    /// Whether nobody uses the gradient of an element of this value that is zero: on its way back it meets nothing but
+    /// Whether nothing uses the gradient of an element of this value that is zero: on its way back it meets nothing but
     /// copies and maxima before a rectifier, which stops it there.
     pub(super) fn dead_at_zero(&self, mut value: ValueId) -> bool {
         if !matches!(self.options.rule, BackwardRule::Gradient | BackwardRule::Guided) {

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 
 use super::Keep;
+use super::fuse::{Search, fuse};
 use crate::op::{Binary, Eltwise, Function, Unary, Visitor};
-use crate::{Graph, Node, NodeId, Op, ValueId};
+use crate::{Graph, Node, Op, ValueId};
 
 /// The most nodes of a spelling: the longest known one, an approximate Gaussian error linear unit, has ten.
 const MOST: usize = 12;
@@ -23,29 +24,11 @@ const TOLERANCE: f64 = 4e-7;
 /// Makes one node of each activation whose steps are neither observed nor read by anything else.
 ///
 /// Rectifiers and clips are no part of what is fused: on the way back they obey rules of their own.
-pub fn fuse_activations(mut graph: Graph, keep: &Keep) -> Graph {
-    let (consumers, producers) = (graph.consumers(), graph.producers());
-    let mut alive = vec![true; graph.nodes.len()];
-    for root in 0..graph.nodes.len() {
-        let search = Search { graph: &graph, keep, consumers: &consumers, producers: &producers };
-        if let Some((function, operand, steps)) = search.activation(root) {
-            steps.iter().for_each(|&step| alive[step] = false);
-            alive[root] = true;
-            let node = &mut graph.nodes[root];
-            node.op = function.into();
-            node.inputs = vec![operand];
-        }
-    }
-    let mut alive = alive.into_iter();
-    graph.nodes.retain(|_| alive.next() == Some(true));
-    graph
-}
-
-struct Search<'a> {
-    graph: &'a Graph,
-    keep: &'a Keep,
-    consumers: &'a [Vec<NodeId>],
-    producers: &'a [Option<NodeId>],
+pub fn fuse_activations(graph: Graph, keep: &Keep) -> Graph {
+    fuse(graph, keep, |search, root| {
+        let (function, operand, steps) = search.activation(root)?;
+        Some((function.into(), operand, steps))
+    })
 }
 
 impl Search<'_> {

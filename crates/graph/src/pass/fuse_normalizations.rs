@@ -4,10 +4,11 @@
 //! root and a quotient.
 
 use super::Keep;
+use super::fuse::{Search, fuse};
 use crate::op::{
     Binary, Eltwise, EpsilonPlacement, Function, MeanVarianceNormalization, Reduce, Reduction, Unary, Visitor,
 };
-use crate::{Graph, Node, NodeId, Op, ValueId};
+use crate::{Graph, Node, Op, ValueId};
 
 /// How far a spelled root may be off, relative to its value: it is computed here in double precision.
 const TOLERANCE: f64 = 1e-6;
@@ -17,28 +18,11 @@ const MOST: usize = 4;
 
 /// Makes one node of each normalisation whose steps are neither observed nor read by anything else. Scale and shift behind it
 /// stay nodes.
-pub fn fuse_normalizations(mut graph: Graph, keep: &Keep) -> Graph {
-    let (consumers, producers) = (graph.consumers(), graph.producers());
-    let mut alive = vec![true; graph.nodes.len()];
-    for root in 0..graph.nodes.len() {
-        let search = Search { graph: &graph, keep, consumers: &consumers, producers: &producers };
-        if let Some((operator, operand, steps)) = search.normalization(root) {
-            steps.iter().for_each(|&step| alive[step] = false);
-            let node = &mut graph.nodes[root];
-            node.op = operator.into();
-            node.inputs = vec![operand];
-        }
-    }
-    let mut alive = alive.into_iter();
-    graph.nodes.retain(|_| alive.next() == Some(true));
-    graph
-}
-
-struct Search<'a> {
-    graph: &'a Graph,
-    keep: &'a Keep,
-    consumers: &'a [Vec<NodeId>],
-    producers: &'a [Option<NodeId>],
+pub fn fuse_normalizations(graph: Graph, keep: &Keep) -> Graph {
+    fuse(graph, keep, |search, root| {
+        let (operator, operand, steps) = search.normalization(root)?;
+        Some((operator.into(), operand, steps))
+    })
 }
 
 impl Search<'_> {
@@ -115,7 +99,7 @@ impl Search<'_> {
         Some((operator, *operand, steps))
     }
 
-    /// The node that computes a value which nobody observes.
+    /// The node that computes a value which is not observed.
     fn step(&self, value: ValueId) -> Option<(usize, &Node)> {
         let step = self.producers[value.0]?.0;
         let hidden = !self.keep.contains(value) && !self.graph.outputs.contains(&value);

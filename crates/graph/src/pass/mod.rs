@@ -9,6 +9,7 @@ mod cut_at;
 mod cut_softmax;
 mod dead_code;
 mod fold_batch_normalization;
+mod fuse;
 mod fuse_activations;
 mod fuse_normalizations;
 mod remove_identity;

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,20 @@ def _image(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-class _Each:
+class _Each(ABC):
     """What is done with each image of a batch; an image that has no result has the reason in the column ``error``."""
 
     def __init__(self, model: Any, column: str, target_column: str | None, threads: int) -> None:
         self.model = _opened(model, threads)
         self.column, self.target_column = column, target_column
 
+    @abstractmethod
     def columns(self, image: Any, target: Any) -> dict[str, Any]:
-        raise NotImplementedError
+        """What is written for one image."""
 
+    @abstractmethod
     def empty(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """What is written where there is no result."""
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self.column not in batch:
