@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_said(model, photographs, tmp_path):
         ({"method": "gradients"}, "gradients"),
         ({"steps": 3}, "steps"),
         ({"shard": (2, 2)}, "below the count"),
-        ({"target": "cos(scores, x.npy)"}, "no array is called"),
+        ({"target": "cos(_conv_head, x.npy)"}, "no array is called"),
     ]:
         with pytest.raises(ValueError, match=sentence):
             model.batch("explain", photographs, tmp_path / "out", **settings)

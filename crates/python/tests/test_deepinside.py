@@ -188,7 +188,8 @@ def test_many_threads_get_their_own_answers(model, x):
 def test_the_built_in_network_names_a_cat():
     built_in = deepinside.builtin()
     assert "cat" in built_in.classify(CAT)[0].name
-    assert len(deepinside.methods()) > 25 and len(deepinside.metrics()) == 9
+    names = [{entry["name"] for entry in table} for table in (deepinside.methods(), deepinside.metrics())]
+    assert names[0] >= {"gradient", "deep-lift", "kernel-shap", "score-cam"} and names[1] >= {"deletion", "infidelity", "road"}
     assert built_in.metric("sparseness", CAT, 285, np.eye(4, dtype=np.float32))["value"] == pytest.approx(0.75)
 
 
