@@ -14,7 +14,7 @@ use support::{deepinside, fixtures, json, stderr, stdout};
 fn golden(name: &str) -> Model {
     let folder = fixtures().join("goldens").join(name);
     let settings = Settings { weights: Some(folder.join("weights.caffemodel")), ..Settings::default() };
-    Model::open_with(&folder.join("model.prototxt"), settings).unwrap()
+    Model::open_with(folder.join("model.prototxt"), settings).unwrap()
 }
 
 fn runner(model: &Model) -> Runner {
@@ -45,7 +45,7 @@ const SMALL_PICTURE: [f32; 12] = [0.0, 0.0, 0.0, 0.0, 1.0, 0.25, 0.0, 2.0, 9.0, 
 
 fn small_gradient(after: &str, position: Position, rule: BackwardRule) -> Vec<f32> {
     let folder = tempfile::tempdir().unwrap();
-    let model = Model::open_with(&small_network(folder.path(), after), Settings::default()).unwrap();
+    let model = Model::open_with(small_network(folder.path(), after), Settings::default()).unwrap();
     let layer = if position == Position::Mean { "pool" } else { "after" };
     let unit = Unit::of_layer(&model, layer, 1, position).unwrap();
     let found = unit_gradient(&mut runner(&model), &SMALL_PICTURE, &unit, rule).unwrap();

@@ -23,7 +23,7 @@ fn input() -> Array {
 }
 
 fn open(name: &str) -> Arc<Model> {
-    Arc::new(Model::open_with(&fixture(name), Settings::default()).unwrap())
+    Arc::new(Model::open_with(fixture(name), Settings::default()).unwrap())
 }
 
 fn runner(threads: usize) -> Runner {

@@ -16,7 +16,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn open(name: &str) -> Model {
-    Model::open_with(&fixture(&format!("{name}.onnx")), Settings::default())
+    Model::open_with(fixture(&format!("{name}.onnx")), Settings::default())
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 

@@ -16,7 +16,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn open(name: &str, settings: Settings) -> Model {
-    Model::open_with(&fixture(&format!("{name}.onnx")), settings)
+    Model::open_with(fixture(&format!("{name}.onnx")), settings)
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -139,7 +139,7 @@ fn guessed_preprocessing_is_said_in_one_line() {
 fn inputs_beside_the_picture_are_given_as_settings() {
     let open = |inputs: &[(&str, FurtherInput)]| {
         let further_inputs = inputs.iter().map(|(name, input)| ((*name).to_owned(), input.clone())).collect();
-        Model::open_with(&fixture("further_input.onnx"), Settings { further_inputs, ..Settings::default() })
+        Model::open_with(fixture("further_input.onnx"), Settings { further_inputs, ..Settings::default() })
     };
     let model = open(&[("sigma", FurtherInput::File(fixture("sigma.npy")))]).unwrap();
     let expected = npy::read(fixture("further_input.npy")).unwrap();

@@ -15,7 +15,7 @@ use deepinside::{BackwardRule, Error, InputSettings, Interrupt, Model, Settings,
 
 fn model() -> Model {
     let network = "../cli/tests/fixtures/onnx/residual/model.onnx";
-    Model::open_with(&Path::new(env!("CARGO_MANIFEST_DIR")).join(network), Settings::default()).unwrap()
+    Model::open_with(Path::new(env!("CARGO_MANIFEST_DIR")).join(network), Settings::default()).unwrap()
 }
 
 fn runner(threads: usize) -> Runner {

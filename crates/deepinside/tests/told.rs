@@ -20,7 +20,7 @@ fn folder(network: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn open(folder: &Path, settings: Settings) -> Model {
-    Model::open_with(&folder.join("model.onnx"), settings).unwrap()
+    Model::open_with(folder.join("model.onnx"), settings).unwrap()
 }
 
 fn source<'a>(model: &'a Model, what: &str) -> &'a str {

@@ -24,7 +24,7 @@ fn inputs_of_onnx_networks_are_torchvision_s() {
         let input = InputSettings { resize: Some(Size::Side(37)), interpolation, ..InputSettings::default() };
         let settings = Settings { input, ..Settings::default() };
         let model =
-            Model::open_with(&fixture("cli/tests/fixtures/onnx/residual/model.onnx"), settings).unwrap();
+            Model::open_with(fixture("cli/tests/fixtures/onnx/residual/model.onnx"), settings).unwrap();
         for (height, width) in [(120, 160), (51, 77), (77, 50), (45, 46), (33, 97), (38, 37)] {
             let found = model.inputs(&corner(&cat, height, width), &[Crop::Centre]).unwrap();
             let name = format!("vision/tests/fixtures/pillow/input_{height}x{width}_{mode}.npy");

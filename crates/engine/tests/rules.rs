@@ -102,10 +102,10 @@ fn every_rule_is_the_same_fused_and_by_itself() {
     let clip = Unary::Clip { minimum: 0.0, maximum: 2.0 };
     let mut on_a_bound = 0;
     for layer in LAYERS {
-        for rectifier in [Unary::Relu { negative_slope: 0.0 }, clip.clone()] {
+        for rectifier in [Unary::Relu { negative_slope: 0.0 }, clip] {
             // Few channels lie channel by channel, many position by position.
             for channels in [3, 16, 32] {
-                let graph = network(layer, rectifier.clone(), channels);
+                let graph = network(layer, rectifier, channels);
                 let (before, after) = (graph.find("before").unwrap(), graph.find("after").unwrap());
                 for rule in BackwardRule::ALL {
                     for instructions in Instructions::ALL {

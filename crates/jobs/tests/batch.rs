@@ -219,7 +219,7 @@ fn shards_merged_are_the_whole() {
         let refused = |outs: &[PathBuf]| merge(outs, &folder.path().join("x")).unwrap_err().to_string();
         assert!(refused(&outs[..2]).contains("missing: 2/3"));
         assert!(refused(&[outs[0].clone(), outs[0].clone()]).contains("both shard 0/3"));
-        assert!(refused(&[whole.out.clone()]).contains("is no shard"));
+        assert!(refused(std::slice::from_ref(&whole.out)).contains("is no shard"));
     }
 }
 

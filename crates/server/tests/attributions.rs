@@ -28,9 +28,8 @@ fn every_method_is_listed_with_its_parameters() {
 #[test]
 fn attributions_have_the_library_s_bits() {
     let server = Running::new();
-    let model = Arc::new(
-        Model::open_with(&fixtures().join("onnx/residual/model.onnx"), Settings::default()).unwrap(),
-    );
+    let model =
+        Arc::new(Model::open_with(fixtures().join("onnx/residual/model.onnx"), Settings::default()).unwrap());
     let cat = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cat.png");
     let input = model.input_of(&model.load_photograph(&cat).unwrap(), model.crop).unwrap();
     let mut runner = Runner::new(Arc::clone(&model), Threads::new(1).unwrap());

@@ -14,7 +14,7 @@ use serde_json::json;
 use support::{Running, fixtures, numbers};
 
 fn model() -> Model {
-    Model::open_with(&fixtures().join("onnx/residual/model.onnx"), Settings::default()).unwrap()
+    Model::open_with(fixtures().join("onnx/residual/model.onnx"), Settings::default()).unwrap()
 }
 
 fn runner() -> Runner {
