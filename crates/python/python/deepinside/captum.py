@@ -124,9 +124,10 @@ class IntegratedGradients(_Attribution):
 
 def _first(baselines: Any, inputs: Any) -> Any:
     """One baseline for all inputs: a number, or an array of an input's shape."""
-    if baselines is None or as_array(baselines) is None:
+    given = as_array(baselines)
+    if given is None:
         return baselines
-    return np.ascontiguousarray(np.broadcast_to(as_array(baselines), _batch(inputs).shape)[0], dtype=np.float32)
+    return np.ascontiguousarray(np.broadcast_to(given, _batch(inputs).shape)[0], dtype=np.float32)
 
 
 class DeepLift(_Attribution):
