@@ -158,7 +158,7 @@ def test_ray_takes_batches(model, photographs):
     assert np.isnan(found["map"][1]).all() and found["error"][1] and not found["error"][0]
     named = Classify()(batch)
     assert list(named["class"]) == [model.classify(images[0])[0].index, -1, model.classify(images[2])[0].index]
-    from PIL import Image
+    Image = pytest.importorskip("PIL.Image")
 
     pixels = np.stack([np.asarray(Image.open(EXAMPLES / "cat.png").convert("RGB").resize((240, 240)))] * 2)
     pixels.setflags(write=False)
