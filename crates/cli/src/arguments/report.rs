@@ -22,7 +22,7 @@ pub struct ComparedArguments {
     pub steps: u32,
     /// Measure the unnormalised score and not the probability of the class.
     #[arg(long)]
-    pub score: bool,
+    pub of_score: bool,
 }
 
 #[derive(Debug, Args)]

@@ -52,7 +52,7 @@ pub fn run(arguments: &BenchArguments) -> Outcome {
         PrecisionChoice::Exact => "exact",
         PrecisionChoice::Fast => "fast",
     };
-    let pictures = arguments.input.as_ref().map(npy::read).transpose().map_err(deepinside::Error::from)?;
+    let pictures = arguments.array.as_ref().map(npy::read).transpose().map_err(deepinside::Error::from)?;
     let options = BenchmarkOptions {
         batch: arguments.batch,
         pictures: pictures.map(|pictures| pictures.data().to_vec()),

@@ -96,7 +96,7 @@ pub fn settings(arguments: &ComparedArguments) -> Outcome<ReportSettings> {
         settings.methods = arguments.methods.iter().map(|text| named(text)).collect::<Outcome<_>>()?;
     }
     settings.steps = arguments.steps as usize;
-    settings.of_score = arguments.score;
+    settings.of_score = arguments.of_score;
     Ok(settings)
 }
 

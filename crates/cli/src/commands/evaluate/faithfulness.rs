@@ -38,7 +38,7 @@ pub fn run(arguments: &EvaluateFaithfulnessArguments) -> Outcome {
     }
     let mut runner = commands::runner(&model, arguments.run.threads)?;
     let compared = &arguments.compared;
-    let how = json!({"methods": compared.methods, "steps": compared.steps, "score": compared.score});
+    let how = json!({"methods": compared.methods, "steps": compared.steps, "score": compared.of_score});
     let mut details = details(arguments.report.details.as_deref(), "faithfulness", &[&model], &how)?;
     let bar = progress::bar(objects.len(), "pictures");
     let results = faithfulness_all(&mut runner, &settings, &objects, details.as_mut(), || bar.inc(1));
