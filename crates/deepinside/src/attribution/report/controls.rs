@@ -14,7 +14,8 @@ pub(crate) fn controls(input: &Array) -> Result<[(&'static str, Array); 3]> {
     let noise = (0..height * width).map(|_| random.uniform() as f32).collect();
     let near = |pixel: usize| {
         let [y, x] = [pixel / width, pixel % width].map(|place| place as f64 + 0.5);
-        -(y / height as f64 - 0.5).hypot(x / width as f64 - 0.5) as f32
+        // Not below zero, so that it can be drawn: none is further away than a corner.
+        (0.5f64.hypot(0.5) - (y / height as f64 - 0.5).hypot(x / width as f64 - 0.5)) as f32
     };
     let centre = (0..height * width).map(near).collect();
     let mut grey = vec![0.0f64; height * width];
@@ -51,6 +52,6 @@ mod tests {
         assert_eq!(name, "edges");
         // In the middle: across (1·2 + 2·1 + 1·(−1)), down (1·3 + 2·1 + 1·0).
         assert!((edges.data()[4] - 3f32.hypot(5.0)).abs() < 1e-6, "{:?}", edges.data());
-        assert!(centre.data().iter().all(|&number| number <= centre.data()[4]));
+        assert!(centre.data().iter().all(|&number| number > 0.0 && number <= centre.data()[4]));
     }
 }
