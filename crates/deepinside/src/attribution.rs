@@ -26,6 +26,7 @@ mod masks;
 pub mod methods;
 pub mod metrics;
 mod parameter;
+mod patches;
 mod presets;
 pub mod report;
 mod runner;

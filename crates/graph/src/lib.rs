@@ -23,6 +23,7 @@ mod error;
 mod fold;
 mod graph;
 mod interrupt;
+pub mod locality;
 pub mod op;
 pub mod pass;
 mod shape;

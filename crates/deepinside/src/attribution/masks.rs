@@ -1,5 +1,6 @@
 //! Masks over an input: enlarged maps, segments, and coalitions of segments.
 
+use deepinside_graph::locality::Region;
 use deepinside_vision::Array;
 
 use super::parameter::{Default, Kind, Parameter, Values};
@@ -69,6 +70,8 @@ pub(super) struct Segments {
     /// Per pixel, counted from 0 without gaps.
     of: Vec<usize>,
     count: usize,
+    /// How many pixels a row has.
+    width: usize,
 }
 
 impl Segments {
@@ -84,7 +87,10 @@ impl Segments {
             let square = |pixel: usize| {
                 (pixel / width) * SQUARES / height * SQUARES + (pixel % width) * SQUARES / width
             };
-            return Ok(Self::numbered((0..height * width).map(|pixel| square(pixel) as i64).collect()));
+            return Ok(Self::numbered(
+                (0..height * width).map(|pixel| square(pixel) as i64).collect(),
+                width,
+            ));
         };
         if given.data().len() != height * width || !given.shape().ends_with(&[height, width]) {
             return Err(Error::Option(format!(
@@ -96,21 +102,34 @@ impl Segments {
         {
             return Err(Error::Option(format!("'segments' holds whole numbers, found {number}")));
         }
-        Ok(Self::numbered(given.data().iter().map(|&number| number as i64).collect()))
+        Ok(Self::numbered(given.data().iter().map(|&number| number as i64).collect(), width))
     }
 
     /// Numbers the labels in rising order.
-    fn numbered(labels: Vec<i64>) -> Self {
+    fn numbered(labels: Vec<i64>, width: usize) -> Self {
         let mut known = labels.clone();
         known.sort_unstable();
         known.dedup();
         let of = labels.iter().map(|label| known.binary_search(label).unwrap_or(0)).collect();
-        Self { of, count: known.len() }
+        Self { of, count: known.len(), width }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Rows and columns of the smallest box around each.
+    pub fn boxes(&self) -> Vec<Region> {
+        let mut boxes: Vec<Option<Region>> = vec![None; self.count];
+        for (pixel, &segment) in self.of.iter().enumerate() {
+            let place = [pixel / self.width, pixel % self.width];
+            let region = boxes[segment].get_or_insert_with(|| place.map(|at| at..at + 1));
+            for (span, at) in region.iter_mut().zip(place) {
+                *span = span.start.min(at)..span.end.max(at + 1);
+            }
+        }
+        boxes.into_iter().flatten().collect()
     }
 
     /// One number a pixel from one a segment.
@@ -164,7 +183,7 @@ mod tests {
 
     #[test]
     fn segments_are_numbered_without_gaps() {
-        let segments = Segments::numbered(vec![7, -1, 7, 3]);
+        let segments = Segments::numbered(vec![7, -1, 7, 3], 2);
         assert_eq!((segments.of.as_slice(), segments.count()), (&[2, 0, 2, 1][..], 3));
         assert_eq!(segments.spread(&[1.0, 2.0, 3.0]), [3.0, 1.0, 3.0, 2.0]);
     }

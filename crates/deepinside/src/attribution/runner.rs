@@ -1,18 +1,19 @@
 //! Passes through one network: the one way in which pictures go forward and gradients come back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target as Top, Threads};
-use deepinside_graph::pass::cut_at;
-use deepinside_graph::{Interrupt, ValueId};
+use deepinside_graph::locality::operations_between;
+use deepinside_graph::pass::{cut_at, keep_channels};
+use deepinside_graph::{Graph, Interrupt, ValueId};
 use deepinside_vision::{Array, Photograph};
 use rayon::prelude::*;
 
 use crate::attribution::Method;
 use crate::classify::Classification;
 use crate::layers::laid_out;
-use crate::target::{Evaluated, shape_of};
+use crate::target::{Evaluated, Term, shape_of};
 use crate::{Error, Model, Result, Scores, Target, expect_finite, finite};
 
 /// What is read from the network in a pass, and how it goes back.
@@ -26,6 +27,9 @@ pub struct Pass {
     pub activations: Vec<ValueId>,
     /// The values whose gradients are read; without one, nothing goes back.
     pub gradients: Vec<ValueId>,
+    /// Whether of the scores only the classes are computed that the target names, where that saves time: for many inputs of which
+    /// nothing but the target's number is read. [`Passed::scores`] cannot be read then.
+    pub classes_alone: bool,
 }
 
 impl Pass {
@@ -67,6 +71,8 @@ struct Prepared {
     pass: Pass,
     /// The values that targets are made of.
     targets: Vec<ValueId>,
+    /// The classes of the score that are computed, where not all are.
+    classes: Option<Vec<usize>>,
     /// Whether the input goes in beside a layer's numbers.
     beside: bool,
     workers: Vec<Worker>,
@@ -175,6 +181,7 @@ impl Runner {
             Ok(Prepared {
                 pass: known.pass.clone(),
                 targets: known.targets.clone(),
+                classes: known.classes.clone(),
                 beside: known.beside,
                 workers: worker.into_iter().collect(),
             })
@@ -272,7 +279,8 @@ impl Runner {
     /// As [`Runner::each`].
     pub fn numbers(&mut self, target: &Target, count: usize, inputs: Inputs<'_>) -> Result<Vec<f64>> {
         let mut numbers = Vec::with_capacity(count);
-        self.each(&Pass::forward(), target, count, inputs, &|passed| Ok(passed.number), &mut |_, number| {
+        let pass = Pass { classes_alone: count > 1, ..Pass::forward() };
+        self.each(&pass, target, count, inputs, &|passed| Ok(passed.number), &mut |_, number| {
             numbers.push(number);
             Ok(())
         })?;
@@ -366,7 +374,7 @@ impl Runner {
         let workers = self.threads.count().min(count).max(1);
         let position = self.prepare(pass, targets, workers)?;
         let (model, threads, interrupt) = (&self.model, &self.threads, self.threads.interrupt());
-        let Prepared { workers, beside, .. } = &mut self.prepared[position];
+        let Prepared { workers, beside, classes, .. } = &mut self.prepared[position];
         let enters = pass.from.unwrap_or(model.input);
         let beside = if *beside { input.map(|input| (model.input, input.data())) } else { None };
         // Prepared for a way back, the network may be used for the way there alone.
@@ -382,7 +390,7 @@ impl Runner {
                         interrupt.count_step();
                     }
                     let one = |target: &Target| {
-                        let number = worker.pass(model, target, is_backward)?;
+                        let number = worker.pass(model, target, classes.as_deref(), is_backward)?;
                         if is_backward {
                             interrupt.count_step();
                         }
@@ -417,8 +425,20 @@ impl Runner {
                 values.push(value);
             }
         }
+        let classes = if pass.classes_alone { classes_of(targets) } else { None };
         let targets = values;
         let fits = |known: &Prepared| {
+            let classes_fit = match (&known.classes, &classes) {
+                (Some(known), wanted) => {
+                    wanted.as_ref().is_some_and(|wanted| wanted.iter().all(|class| known.contains(class)))
+                }
+                // Those that could not be computed alone are not tried again.
+                (None, Some(_)) => known.pass.classes_alone || workers == 1,
+                (None, None) => true,
+            };
+            if !classes_fit {
+                return false;
+            }
             let reads =
                 |known: &[ValueId], wanted: &[ValueId]| wanted.iter().all(|value| known.contains(value));
             let forward = known.pass.from == pass.from
@@ -438,7 +458,8 @@ impl Runner {
             }
             None => {
                 let mut activations = [&pass.activations[..], &targets].concat();
-                if targets.contains(&self.model.score.value) {
+                let alone = classes.and_then(|classes| Some((self.with_classes_alone(&classes)?, classes)));
+                if targets.contains(&self.model.score.value) && alone.is_none() {
                     activations.push(self.model.score.output);
                 }
                 let options = PlanOptions {
@@ -448,11 +469,13 @@ impl Runner {
                     rule: pass.rule,
                     ..PlanOptions::default()
                 };
+                let (graph, classes) = alone.unzip();
+                let graph = graph.as_ref().unwrap_or(&self.model.graph);
                 let (session, beside) = match pass.from {
-                    None => (self.model.session(1, &options, &self.threads)?, false),
+                    None => (self.model.session_of(graph, &options, &self.threads)?, false),
                     Some(layer) => {
                         let read = [&options.activations[..], &options.gradients].concat();
-                        let graph = cut_at(self.model.graph.clone(), layer, &read);
+                        let graph = cut_at(graph.clone(), layer, &read);
                         let session = self.model.session_of(&graph, &options, &self.threads)?;
                         (session, graph.inputs().contains(&self.model.input))
                     }
@@ -464,7 +487,7 @@ impl Runner {
                 if self.prepared.len() == MOST_PREPARED {
                     self.prepared.remove(0);
                 }
-                self.prepared.push(Prepared { pass, targets, beside, workers: vec![worker] });
+                self.prepared.push(Prepared { pass, targets, classes, beside, workers: vec![worker] });
             }
         }
         let position = self.prepared.len() - 1;
@@ -474,6 +497,35 @@ impl Runner {
         }
         Ok(position)
     }
+
+    /// The network with some classes of its score alone, where that saves enough of the time.
+    fn with_classes_alone(&self, classes: &[usize]) -> Option<Graph> {
+        const WORTH: f64 = 0.95;
+        let value = self.model.score.value;
+        let cost = |graph: &Graph| operations_between(graph, self.model.input, &[value]) as f64;
+        let alone = keep_channels(self.model.graph.clone(), value, classes)?;
+        (cost(&alone) < WORTH * cost(&self.model.graph)).then_some(alone)
+    }
+}
+
+/// The classes, in order, whose scores are all that targets are made of.
+fn classes_of(targets: &[Target]) -> Option<Vec<usize>> {
+    let terms = targets.iter().flat_map(|target| &target.terms);
+    let classes = terms.map(|(_, term)| match term {
+        Term::Class(class) => Some(*class),
+        _ => None,
+    });
+    Some(classes.collect::<Option<BTreeSet<usize>>>()?.into_iter().collect())
+}
+
+/// The scores of all classes, of which only some were computed; the others are zero.
+fn among_all(model: &Model, classes: &[usize], computed: &[f32]) -> Vec<f32> {
+    let positions = computed.len() / classes.len().max(1);
+    let mut scores = vec![0.0; model.score.classes * positions];
+    for (&class, computed) in classes.iter().zip(computed.chunks_exact(positions.max(1))) {
+        scores[class * positions..(class + 1) * positions].copy_from_slice(computed);
+    }
+    scores
 }
 
 impl Worker {
@@ -498,10 +550,19 @@ impl Worker {
     }
 
     /// Evaluates the target, and takes its gradient back where that is asked for.
-    fn pass(&mut self, model: &Model, target: &Target, is_backward: bool) -> Result<f64> {
+    fn pass(
+        &mut self,
+        model: &Model,
+        target: &Target,
+        classes: Option<&[usize]>,
+        is_backward: bool,
+    ) -> Result<f64> {
         let session = &self.session;
-        let Evaluated { number, gradients } =
-            target.evaluate(model, &mut |value| Ok(session.activation(value)?))?;
+        let read = &mut |value| {
+            let numbers = session.activation(value)?;
+            Ok(classes.map_or_else(|| numbers.clone(), |classes| among_all(model, classes, &numbers)))
+        };
+        let Evaluated { number, gradients } = target.evaluate(model, read)?;
         if is_backward {
             self.backward(gradients)?;
         }

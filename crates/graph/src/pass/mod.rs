@@ -12,6 +12,7 @@ mod fold_batch_normalization;
 mod fuse;
 mod fuse_activations;
 mod fuse_normalizations;
+mod keep_channels;
 mod remove_identity;
 mod replace_nodes;
 
@@ -25,6 +26,7 @@ pub use dead_code::remove_dead_code;
 pub use fold_batch_normalization::fold_batch_normalization;
 pub use fuse_activations::fuse_activations;
 pub use fuse_normalizations::fuse_normalizations;
+pub use keep_channels::keep_channels;
 pub use remove_identity::remove_identity;
 pub use replace_nodes::{Replacement, replace_nodes};
 

@@ -5,6 +5,7 @@ use deepinside_vision::Array;
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::masks::{SEGMENTS, Segments};
 use crate::attribution::parameter::Values;
+use crate::attribution::patches::numbers_of_boxes;
 use crate::attribution::{Attribution, Entry, Method, Runner};
 use crate::{Result, Target};
 
@@ -28,9 +29,8 @@ impl Method for FeatureAblation {
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let segments = Segments::of(&self.values, input)?;
         let baseline = baseline(&self.values, input)?;
-        let whole = runner.number(input, target)?;
         let without = |hidden: usize| segments.apply(input, &baseline, |segment| segment != hidden);
-        let numbers = runner.numbers(target, segments.count(), &without)?;
+        let (whole, numbers) = numbers_of_boxes(runner, input, target, &segments.boxes(), &without)?;
         let falls: Vec<f64> = numbers.iter().map(|number| whole - number).collect();
         Ok(Attribution::of_input(Array::new(&input.shape()[1..], segments.spread(&falls))?))
     }

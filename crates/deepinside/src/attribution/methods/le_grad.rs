@@ -10,7 +10,7 @@ use crate::attribution::parameter::{Default, Kind, Parameter, Values};
 use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
 use crate::layers::{depends_on, leads_to};
 use crate::target::{Similarity, Term};
-use crate::{BackwardRule, Error, Model, Result, Target};
+use crate::{Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "le-grad",
@@ -129,12 +129,7 @@ impl LeGrad {
             })
             .collect();
         let repeated = |_: usize| token.iter().copied().cycle().take(tokens * channels).collect::<Vec<f32>>();
-        let pass = Pass {
-            from: Some(last),
-            rule: BackwardRule::Gradient,
-            gradients: vec![last],
-            activations: Vec::new(),
-        };
+        let pass = Pass { from: Some(last), gradients: vec![last], ..Pass::default() };
         let mut gradient = Vec::new();
         runner.each_from(
             Some(input),

@@ -4,6 +4,7 @@ use deepinside_vision::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
+use crate::attribution::patches::numbers_of_boxes;
 use crate::attribution::{Attribution, Entry, Method, Runner};
 use crate::{Error, Result, Target};
 
@@ -72,8 +73,8 @@ impl Method for Occlusion {
             }
             numbers
         };
-        let whole = runner.number(input, target)?;
-        let numbers = runner.numbers(target, rows * columns, &occluded)?;
+        let boxes: Vec<_> = (0..rows * columns).map(pixels_of).collect();
+        let (whole, numbers) = numbers_of_boxes(runner, input, target, &boxes, &occluded)?;
         let (mut sums, mut counts) = (vec![0.0f64; height * width], vec![0u32; height * width]);
         for (position, number) in numbers.iter().enumerate() {
             let [down, across] = pixels_of(position);
