@@ -22,7 +22,6 @@ import networks
 from speed import ROOT, export, spread
 
 CLASS = 281
-BATCHES = [1, 4, 16, 64]
 MASKS = 1000
 # The layer of class activation maps: the module, and the value it computes in the file.
 LAYERS = {"squeezenet1_1": lambda model: model.features[-1], "resnet50": lambda model: model.layer4[-1]}
@@ -69,8 +68,11 @@ def peers(name, model, x):
             cam(x, of_class)
 
     def grad_cam(_):
+        # Only the layer's own weights ask for gradients, so that theirs does not go back any farther either.
+        layer[0].requires_grad_(True)
         with GradCAM(model=model, target_layers=layer) as cam:
             cam(x, of_class)
+        layer[0].requires_grad_(False)
 
     def smooth_grad(batch):
         tunnel = attr.NoiseTunnel(attr.Saliency(model))
@@ -132,11 +134,11 @@ def compare(name, options, folder):
         if options.methods and not any(part in method for part in options.methods):
             continue
         their, has_batches = theirs[method]
-        gradients = torch.enable_grad() if "gradient" in method or "Grad" in method else torch.no_grad()
+        gradients = torch.enable_grad() if "gradient" in method.lower() or "Grad" in method else torch.no_grad()
         with gradients:
             call()
             # One run of each size finds the best one; gradients of a small batch hold no surprise for a large one.
-            batch = min(BATCHES, key=lambda batch: seconds(lambda: their(batch))) if has_batches else None
+            batch = min(options.batches, key=lambda batch: seconds(lambda: their(batch))) if has_batches else None
             if not has_batches:
                 their(None)
             times = [(seconds(call), seconds(lambda: their(batch))) for _ in range(options.rounds)]
@@ -153,6 +155,7 @@ def main():
     parser.add_argument("networks", nargs="*", default=list(LAYERS), help=f"of {', '.join(LAYERS)}")
     parser.add_argument("--methods", nargs="+", help="parts of methods' names")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 64], help="internal batch sizes that theirs may choose from")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "target/peers-speed", help="where networks are exported to")
     parser.add_argument("--write", type=pathlib.Path, help="the page whose table is replaced")
