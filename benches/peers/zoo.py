@@ -12,9 +12,11 @@ continued. At the end, or with --report alone, docs/zoo.md is written.
 import argparse
 import json
 import logging
+import multiprocessing
+import os
 import pathlib
+import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -23,40 +25,44 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[2]
 OPERATOR_SETS = (17, 18, 20, 23)
+SIDE = 160  # of pictures, for networks that take any: what is compared is the same, and a run takes half as long
 
-TORCHVISION = """alexnet convnext_tiny convnext_base densenet121 densenet201 efficientnet_b0 efficientnet_b4 efficientnet_v2_s googlenet
-inception_v3 maxvit_t mnasnet0_5 mnasnet1_0 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet_x_400mf regnet_y_400mf
-resnet18 resnet50 resnext50_32x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0 squeezenet1_0 squeezenet1_1 swin_t swin_v2_t vgg11 vgg16_bn
-vit_b_32 wide_resnet50_2""".split()
-TIMM = """beit_base_patch16_224 caformer_s18 cait_xxs24_224 coat_lite_tiny coatnet_0_rw_224 convit_tiny convmixer_768_32 convnextv2_atto
-crossvit_tiny_240 cspdarknet53 cspresnet50 darknet53 davit_tiny deit3_small_patch16_224 deit_tiny_distilled_patch16_224
-deit_tiny_patch16_224 dla34 dpn68 eca_resnet33ts edgenext_xx_small efficientformer_l1 efficientformerv2_s0 efficientnet_lite0
-efficientvit_b0 efficientvit_m0 eva02_tiny_patch14_224 fastvit_t8 fbnetv3_b focalnet_tiny_srf gcresnet33ts gcvit_xxtiny gernet_s
-ghostnet_100 ghostnetv2_100 gmlp_s16_224 halonet26t hardcorenas_a hgnetv2_b0 hrnet_w18_small inception_next_tiny lambda_resnet26t
-lcnet_050 levit_128s maxvit_tiny_rw_224 mixer_s32_224 mixnet_s mobilenetv4_conv_small mobileone_s0 mobilevit_xxs mobilevitv2_050
-mvitv2_tiny nextvit_small nf_resnet50 nfnet_l0 pit_ti_224 poolformer_s12 pvt_v2_b0 regnety_002 repvgg_a0 repvit_m1 res2net50_26w_4s
-resmlp_12_224 resnest14d resnetv2_50x1_bit rexnet_100 selecsls42b sequencer2d_s semnasnet_075 skresnet18 starnet_s1
-swin_tiny_patch4_window7_224 swinv2_cr_tiny_224 swinv2_tiny_window8_256 tf_efficientnetv2_b0 tiny_vit_5m_224 tinynet_e tnt_s_patch16_224
-twins_pcpvt_small vit_small_patch14_dinov2 vit_small_patch16_siglip_224 visformer_tiny volo_d1_224 xception41 xcit_nano_12_p16_224""".split()
-TRANSFORMERS = ["ViT", "DeiT", "Beit", "Dinov2", "Swin", "Swinv2", "ConvNext", "MobileViT", "Segformer", "CLIPVision", "ResNet", "RegNet"]
+# One of every family comes first, so that a run that is stopped early has seen the most kinds of network.
+FIRST = """torchvision/resnet18 torchvision/mobilenet_v3_small torchvision/efficientnet_v2_s torchvision/convnext_tiny torchvision/vit_b_32
+timm/deit_tiny_patch16_224 torchvision/swin_t torchvision/swin_v2_t torchvision/maxvit_t timm/vit_small_patch14_dinov2
+transformers/CLIPVision transformers/Segformer timm/coatnet_0_rw_224 torchvision/regnet_y_400mf torchvision/densenet121
+torchvision/inception_v3 torchvision/googlenet torchvision/shufflenet_v2_x0_5 torchvision/mnasnet0_5 timm/beit_base_patch16_224
+timm/eva02_tiny_patch14_224 timm/cait_xxs24_224 timm/xcit_nano_12_p16_224 timm/pvt_v2_b0 timm/poolformer_s12 timm/mixer_s32_224
+timm/resmlp_12_224 timm/gmlp_s16_224 timm/convmixer_768_32 timm/focalnet_tiny_srf timm/edgenext_xx_small timm/fastvit_t8
+timm/repvgg_a0 timm/ghostnet_100 timm/hrnet_w18_small timm/ese_vovnet19b_dw timm/nfnet_l0 timm/eca_resnet33ts timm/levit_128s
+timm/tiny_vit_5m_224 timm/efficientformer_l1 timm/efficientformerv2_s0 timm/efficientvit_b0 timm/efficientvit_m0 timm/mobilevit_xxs
+timm/mobilevitv2_050 timm/mobileone_s0 timm/hiera_tiny_224 timm/mobilenetv4_conv_small timm/mobilenetv4_hybrid_medium
+timm/vit_base_patch16_siglip_224 timm/convnextv2_atto timm/coat_lite_tiny timm/convit_tiny timm/crossvit_tiny_240 timm/davit_tiny
+timm/gcvit_xxtiny timm/halonet26t timm/lambda_resnet26t timm/mvitv2_tiny timm/nextvit_small timm/pit_ti_224 timm/repvit_m1
+timm/res2net50_26w_4s timm/resnest14d timm/rexnet_100 timm/sequencer2d_s timm/skresnet18 timm/starnet_s1 timm/tnt_s_patch16_224
+timm/twins_pcpvt_small timm/visformer_tiny timm/volo_d1_224 timm/xception41 timm/dpn68 timm/dla34 timm/cspdarknet53 timm/caformer_s18
+timm/botnet26t_256 timm/mambaout_femto timm/nest_tiny timm/shvit_s1 timm/bat_resnext26ts timm/inception_next_tiny""".split()
+TORCHVISION = """alexnet densenet201 mobilenet_v2 regnet_x_400mf resnet50 resnext50_32x4d shufflenet_v2_x1_0 squeezenet1_0 squeezenet1_1
+vgg11 vgg16_bn wide_resnet50_2""".split()
+TIMM = """cspresnet50 darknet53 deit3_small_patch16_224 deit_tiny_distilled_patch16_224 efficientnet_lite0 fbnetv3_b gcresnet33ts gernet_s
+ghostnetv2_100 hardcorenas_a hgnetv2_b0 lcnet_050 maxvit_tiny_rw_224 mixnet_s nf_resnet50 regnety_002 resnetv2_50x1_bit selecsls42b
+semnasnet_075 swin_tiny_patch4_window7_224 swinv2_cr_tiny_224 swinv2_tiny_window8_256 tf_efficientnetv2_b0 tinynet_e""".split()
+TRANSFORMERS = ["ViT", "DeiT", "Beit", "Dinov2", "Swin", "Swinv2", "ConvNext", "MobileViT", "ResNet", "RegNet"]
 KERAS = ["MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0",
          "ConvNeXtTiny", "Xception"]
-EVERY_SET = {"torchvision/resnet18", "torchvision/mobilenet_v3_small", "torchvision/efficientnet_v2_s", "torchvision/convnext_tiny",
-             "torchvision/vit_b_32", "timm/deit_tiny_patch16_224", "torchvision/swin_t", "torchvision/swin_v2_t", "torchvision/maxvit_t",
-             "timm/vit_small_patch14_dinov2", "transformers/CLIPVision", "transformers/Segformer"}
+EVERY_SET = set(FIRST[:12])
 
 
 def jobs():
-    """Name, exporter and operator set of every export."""
-    for family, names in (("torchvision", TORCHVISION), ("timm", TIMM), ("transformers", TRANSFORMERS)):
-        for name in names:
-            full = f"{family}/{name}"
-            for operator_set in OPERATOR_SETS if full in EVERY_SET else (18,):
-                # The older exporter ends at operator set 20.
-                for exporter in ("dynamo", "torchscript") if operator_set <= 20 else ("dynamo",):
-                    yield full, exporter, operator_set
-    for name in KERAS:
-        yield f"keras/{name}", "keras", 17
+    """Name, exporter and operator set of every export, in the order in which they are run."""
+    rest = [f"{family}/{name}" for family, names in (("torchvision", TORCHVISION), ("timm", TIMM), ("transformers", TRANSFORMERS))
+            for name in names]
+    names = FIRST + [name for name in rest if name not in FIRST]
+    both = lambda names: [(name, exporter, 18) for name in names for exporter in ("dynamo", "torchscript")]
+    # The older exporter ends at operator set 20.
+    others = [(name, exporter, operator_set) for name in names if name in EVERY_SET for exporter in ("dynamo", "torchscript")
+              for operator_set in OPERATOR_SETS if operator_set != 18 and (exporter == "dynamo" or operator_set <= 20)]
+    return both(FIRST) + [(f"keras/{name}", "keras", 17) for name in KERAS] + others + both(names[len(FIRST):])
 
 
 def scores_of(result):
@@ -78,13 +84,16 @@ def build(name):
         import torchvision
 
         extra = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        return torchvision.models.get_model(name, weights=None, **extra), 299 if name == "inception_v3" else 224
+        any_side = not name.startswith(("alexnet", "inception", "maxvit", "swin", "vgg", "vit"))
+        return torchvision.models.get_model(name, weights=None, **extra), SIDE if any_side else 299 if name == "inception_v3" else 224
     if family == "timm":
         import timm
 
         # The network as it is exported: without kernels that hide what is computed.
-        model = timm.create_model(name, pretrained=False, exportable=True, scriptable=False)
-        return model, model.default_cfg["input_size"][-1] if "dinov2" not in name else 224
+        size = {"img_size": 224} if "dinov2" in name else {}
+        model = timm.create_model(name, pretrained=False, exportable=True, scriptable=False, **size)
+        any_side = not model.default_cfg.get("fixed_input_size", False)
+        return model, SIDE if any_side else model.default_cfg["input_size"][-1]
     import transformers
 
     config = getattr(transformers, f"{name}Config")()
@@ -105,14 +114,15 @@ def build(name):
 
 
 def spread(model):
-    """Weights as varied as trained ones, so that no branch is off: layer scales begin at 1e-6, last normalisations at 0."""
+    """Weights as varied as trained ones, so that no branch is off: layer scales begin at 1e-6, last layers and normalisations at 0."""
     import torch
 
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.dim() < 2 and parameter.abs().max() < 1e-2:
-                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+            if parameter.abs().max() < 1e-2:
+                size = 0.1 if parameter.dim() < 2 else 0.02
+                parameter.add_(size * torch.randn(parameter.shape, generator=generator))
         for module in model.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
                 module.running_mean.add_(0.1 * torch.randn(module.running_mean.shape, generator=generator))
@@ -133,21 +143,19 @@ def relative(found, expected):
     return float(np.linalg.norm(found - expected) / max(np.linalg.norm(expected), 1e-300))
 
 
-def export_torch(name, exporter, operator_set, file):
+def export_torch(model, picture, exporter, operator_set, file):
     import torch
 
-    model, side = build(name)
-    model = spread(model)
-    picture = np.random.default_rng(0).standard_normal((1, 3, side, side)).astype(np.float32)
     options = dict(input_names=["image"], output_names=["scores"], opset_version=operator_set)
     if exporter == "dynamo":
         torch.onnx.export(model, (torch.tensor(picture),), str(file), dynamo=True, external_data=False, verbose=False, **options)
     else:
         torch.onnx.export(model, (torch.tensor(picture),), str(file), dynamo=False, **options)
-    return model, picture
 
 
 def export_keras(name, file):
+    # Keras writes ONNX files through the framework that it computes with.
+    os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
     model = getattr(keras.applications, name.split("/")[1])(weights=None)
@@ -166,46 +174,133 @@ def finite_differences(session, input_name, picture, seed, directions=4):
         yield direction, (ends[0] - ends[1]) / (2 * step)
 
 
-def run(name, exporter, operator_set, binary, folder):
+def conditioning(name, picture, seed, trials=3):
+    """How far the gradient moves in double precision when picture and weights are rounded to single precision in other ways: exporters fold
+    normalisations into convolutions, and a rectifier or a maximum near a tie then opens elsewhere."""
+    import torch
+
+    expected = gradient(spread(build(name)[0]), picture, seed, torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    moved = []
+    for _ in range(trials):
+        model = spread(build(name)[0]).double()
+        with torch.no_grad():
+            for tensor in [*model.parameters(), *model.buffers()]:
+                if tensor.is_floating_point():
+                    tensor.mul_(1 + 2.0**-22 * torch.randn(tensor.shape, generator=generator, dtype=torch.float64))
+        moved.append(relative(gradient(model, picture, seed, torch.float64), expected))
+    return max(moved)
+
+
+def prepare(name, exporter, operator_set, folder):
+    """Exports, and writes the picture, the seed and what the peers compute into the folder; returns why it cannot be exported, or None."""
     import onnx
     import onnxruntime
+    import torch
 
     file, model = folder / "model.onnx", None
-    result = {"name": name, "exporter": exporter, "operator_set": operator_set}
     try:
         if exporter == "keras":
             picture = export_keras(name, file)
         else:
-            model, picture = export_torch(name, exporter, operator_set, file)
+            model, side = build(name)
+            model = spread(model)
+            picture = np.random.default_rng(0).standard_normal((1, 3, side, side)).astype(np.float32)
+            export_torch(model, picture, exporter, operator_set, file)
     except Exception as error:  # What an exporter cannot write is no fault of this program.
-        return {**result, "not_exported": f"{type(error).__name__}: {error}"[:300]}
+        return f"{type(error).__name__}: {error}"[:300]
     graph = onnx.load(str(file), load_external_data=False).graph
-    input_name, output_name = graph.input[0].name, graph.output[0].name
+    names = [graph.input[0].name, graph.output[0].name]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(file), options)
-    scores = session.run([output_name], {input_name: picture})[0]
+    scores = session.run(names[1:], {names[0]: picture})[0]
     seed = np.random.default_rng(1).standard_normal(scores.shape).astype(np.float32)
-    np.save(folder / "x.npy", picture)
-    np.save(folder / "seed.npy", seed)
-    command = [binary, "trace", "-m", file, "--input", f"{input_name}={folder / 'x.npy'}", "--seed",
-               f"{output_name}={folder / 'seed.npy'}", "--out", folder / "out"]
+    arrays = {"picture": picture, "seed": seed, "scores": scores}
+    if model is None:
+        directions, slopes = zip(*finite_differences(session, names[0], picture, seed))
+        arrays |= {"directions": np.stack(directions), "slopes": np.array(slopes)}
+    else:
+        arrays |= {kind: gradient(model, picture, seed, getattr(torch, kind)) for kind in ("float32", "float64")}
+    if not np.any(arrays.get("float64", arrays.get("slopes"))):
+        return "its gradient is zero, so that nothing would be compared"
+    for kind, array in arrays.items():
+        np.save(folder / f"{kind}.npy", array)
+    (folder / "names.json").write_text(json.dumps(names))
+    return None
+
+
+def run(name, exporter, operator_set, binary, folder):
+    """One export, as a line of the results."""
+    result = {"name": name, "exporter": exporter, "operator_set": operator_set}
+    if not (folder / "names.json").exists():
+        failure = prepare(name, exporter, operator_set, folder)
+        if failure:
+            return {**result, "not_exported": failure}
+    input_name, output_name = json.loads((folder / "names.json").read_text())
+    known = {file.stem: np.load(file) for file in folder.glob("*.npy")}
+    out = folder / "out"
+    command = [binary, "trace", "-m", folder / "model.onnx", "--input", f"{input_name}={folder / 'picture.npy'}", "--seed",
+               f"{output_name}={folder / 'seed.npy'}", "--out", out, "--threads", "1"]
     began = time.monotonic()
     ended = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     result["seconds"] = round(time.monotonic() - began, 2)
     if ended.returncode:
         return {**result, "refused": ended.stderr.strip()[-400:]}
-    read = lambda kind, name: np.load(next((folder / "out").glob(f"{kind}_{name.replace('/', '*')}*.npy")))
-    found = read("data", output_name)
-    result["forward"] = float(np.abs(found - scores).max() / max(np.abs(scores).max(), 1e-30))
-    own = read("diff", input_name)
-    if model is None:
-        pairs = [(float((own * direction).sum()), slope) for direction, slope in finite_differences(session, input_name, picture, seed)]
-        result["slopes"] = float(max(abs(a - b) for a, b in pairs) / max(abs(b) for _, b in pairs))
-        return result
-    single = gradient(model, picture, seed, __import__("torch").float32)
-    double = gradient(model, picture, seed, __import__("torch").float64)
-    return {**result, "gradient": relative(own, double), "peer": relative(single, double)}
+    read = lambda kind, name: np.load(next(out.glob(f"{kind}_{name.replace('/', '*')}*.npy")))
+    found, own = read("data", output_name), read("diff", input_name)
+    shutil.rmtree(out)
+    result["forward"] = float(np.abs(found - known["scores"]).max() / max(np.abs(known["scores"]).max(), 1e-30))
+    if "slopes" in known:
+        slopes = np.array([(own * direction).sum() for direction in known["directions"]])
+        return {**result, "slopes": float(np.abs(slopes - known["slopes"]).max() / np.abs(known["slopes"]).max())}
+    result |= {"gradient": relative(own, known["float64"]), "peer": relative(known["float32"], known["float64"])}
+    if verdict(result) == "differs" and result["forward"] <= 1e-4:
+        result["conditioning"] = conditioning(name, known["picture"], known["seed"])
+    return result
+
+
+def warm():
+    """What every export needs, imported and prepared once: the children that run them are copies of this process."""
+    import onnx
+    import onnxruntime
+    import timm
+    import torch
+    import torchvision
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()).eval()
+        for exporter in ("dynamo", "torchscript"):
+            export_torch(model, np.zeros((1, 3, 8, 8), np.float32), exporter, 18, pathlib.Path(folder) / "warm.onnx")
+
+
+def child(job, binary, cache, pipe):
+    with tempfile.TemporaryDirectory() as folder:
+        if cache:
+            folder = cache / "-".join(map(str, job)).replace("/", "-")
+            folder.mkdir(parents=True, exist_ok=True)
+        pipe.send(run(*job, binary, pathlib.Path(folder)))
+
+
+def isolated(job, binary, cache, seconds):
+    """The result of one export in a process of its own: exporters keep memory, and some end the process."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=child, args=(job, binary, cache, sender))
+    process.start()
+    sender.close()
+    result = {"name": job[0], "exporter": job[1], "operator_set": job[2], "not_exported": f"not done within {seconds} seconds"}
+    try:
+        if receiver.poll(seconds):
+            result = receiver.recv()
+    except EOFError:
+        process.join()
+        result["not_exported"] = f"the process ended with exit code {process.exitcode}"
+    process.kill()
+    process.join()
+    return result
 
 
 def verdict(result):
@@ -213,7 +308,7 @@ def verdict(result):
         return "refused" if "refused" in result else "not exported"
     is_wrong = result["forward"] > 1e-4 or result.get("slopes", 0) > 5e-2
     # Units near a tie choose differently in any two engines.
-    is_wrong |= result.get("gradient", 0) > max(3 * result.get("peer", 0), 1e-4)
+    is_wrong |= result.get("gradient", 0) > max(3 * result.get("peer", 0), 3 * result.get("conditioning", 0), 1e-4)
     return "differs" if is_wrong else "equal"
 
 
@@ -236,14 +331,15 @@ def report(results):
         + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "",
         "Scores are compared with ONNX Runtime's (largest difference over the largest score), the gradient of a random sum of the scores "
         "with PyTorch's in double precision (relative L2; the peer's own error in single precision beside it). Equal means: scores to 1e-4, "
-        "gradient within three times the peer's error or 1e-4.", "",
+        "gradient within 1e-4, or three times the peer's error, or three times what it moves by "
+        "when the weights are rounded otherwise (so marked: ~), since a unit near a tie chooses differently then.", "",
         ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + ".", "",
         "| architecture | exporter | operator set | | scores | gradient | PyTorch's |", "|---|---|--:|---|--:|--:|--:|",
     ]
     number = lambda result, key: f"{result[key]:.0e}" if key in result else ""
     for result in sorted(results, key=lambda result: (result["name"], result["exporter"], result["operator_set"])):
         lines.append(f"| {result['name']} | {result['exporter']} | {result['operator_set']} | {verdict(result)} | {number(result, 'forward')} "
-                     f"| {number(result, 'gradient') or number(result, 'slopes')} | {number(result, 'peer')} |")
+                     f"| {number(result, 'gradient') or number(result, 'slopes')} | {number(result, 'peer')}{'~' + number(result, 'conditioning') if 'conditioning' in result else ''} |")
     said = [result for result in results if "refused" in result or "not_exported" in result]
     if said:
         lines += ["", "## What is refused or cannot be exported", ""]
@@ -262,19 +358,18 @@ def main():
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("zoo.jsonl"))
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/deepinside")
     parser.add_argument("--report", action="store_true", help="write docs/zoo.md of what has been run, and run nothing")
-    parser.add_argument("--one", help="one export, as NAME:EXPORTER:SET, printed as JSON")
+    parser.add_argument("--cache", type=pathlib.Path,
+                        help="a folder for exports and what the peers compute of them, which are not made again (40 GB)")
+    parser.add_argument("--seconds", type=float, default=900, help="the longest that one export may take")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    if arguments.one:
-        name, exporter, operator_set = arguments.one.split(":")
-        with tempfile.TemporaryDirectory() as folder:
-            print("RESULT " + json.dumps(run(name, exporter, int(operator_set), arguments.binary, pathlib.Path(folder))))
-        return
     known = [json.loads(line) for line in arguments.results.read_text().splitlines()] if arguments.results.exists() else []
     done = {(result["name"], result["exporter"], result["operator_set"]) for result in known}
     began = time.monotonic()
-    for job in [] if arguments.report else list(jobs()):
+    if not arguments.report:
+        warm()
+    for job in [] if arguments.report else jobs():
         name, exporter, _ = job
         wanted = not arguments.only or any(part in name for part in arguments.only)
         if job in done or not wanted or arguments.exporter not in (None, exporter):
@@ -282,13 +377,8 @@ def main():
         if arguments.limit <= 0 or time.monotonic() - began > 60 * arguments.minutes:
             break
         arguments.limit -= 1
-        # A process of its own: exporters keep memory, and some end the process.
-        command = [sys.executable, __file__, "--binary", str(arguments.binary), "--one", ":".join(map(str, job))]
-        ended = subprocess.run(command, capture_output=True, text=True)
-        lines = [line[7:] for line in ended.stdout.splitlines() if line.startswith("RESULT ")]
-        result = json.loads(lines[-1]) if lines else {
-            "name": name, "exporter": exporter, "operator_set": job[2], "not_exported": ended.stderr.strip()[-300:]}
-        print(name, exporter, job[2], verdict(result), {key: result[key] for key in result if key not in ("name", "exporter", "operator_set")}, flush=True)
+        result = isolated(job, arguments.binary, arguments.cache, arguments.seconds)
+        print(*job, verdict(result), {key: result[key] for key in result if key not in ("name", "exporter", "operator_set")}, flush=True)
         known.append(result)
         with arguments.results.open("a") as stream:
             stream.write(json.dumps(result) + "\n")
