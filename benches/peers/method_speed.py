@@ -1,11 +1,12 @@
 """Times methods beside Captum and pytorch-grad-cam on the same networks, pictures and threads.
 
-Both sides run in one process with arrays that are in memory: ours by the Python package, which must be installed. Each library gets the
+Both sides run in one process with arrays that are in memory, two in turn, since ours remembers what went forward last: ours by the Python package, which must be installed. Each library gets the
 internal batch size, of a few, with which it is fastest. Rounds are interleaved; the ratio is ours to theirs within a round, and its median
 and extremes are reported. `--write docs/performance.md` replaces the table between its markers.
 """
 
 import argparse
+import itertools
 import pathlib
 import statistics
 import time
@@ -49,13 +50,14 @@ def rise(model, x, batch):
     return total
 
 
-def peers(name, model, x):
+def peers(name, model, turns):
     """Per method: theirs, as a function of an internal batch size, and whether it has one."""
     attr = captum.attr
     layer = [LAYERS[name](model)]
     of_class = [ClassifierOutputTarget(CLASS)]
-    zero = torch.zeros_like(x)
-    segments = squares(x.shape[-1])
+    x = lambda: next(turns)
+    zero = torch.zeros(1, 3, networks.SIDES[name], networks.SIDES[name])
+    segments = squares(zero.shape[-1])
 
     def quiet(call):
         with warnings.catch_warnings():
@@ -65,41 +67,42 @@ def peers(name, model, x):
     def score_cam(batch):
         with ScoreCAM(model=model, target_layers=layer) as cam:
             cam.batch_size = batch
-            cam(x, of_class)
+            cam(x(), of_class)
 
     def grad_cam(_):
         # Only the layer's own weights ask for gradients, so that theirs does not go back any farther either.
         layer[0].requires_grad_(True)
         with GradCAM(model=model, target_layers=layer) as cam:
-            cam(x, of_class)
+            cam(x(), of_class)
         layer[0].requires_grad_(False)
 
     def smooth_grad(batch):
         tunnel = attr.NoiseTunnel(attr.Saliency(model))
-        tunnel.attribute(x, target=CLASS, nt_type="smoothgrad", nt_samples=50, nt_samples_batch_size=batch, abs=False)
+        tunnel.attribute(x(), target=CLASS, nt_type="smoothgrad", nt_samples=50, nt_samples_batch_size=batch, abs=False)
 
     return {
-        "gradient": (lambda _: attr.Saliency(model).attribute(x, target=CLASS, abs=False), False),
+        "gradient": (lambda _: attr.Saliency(model).attribute(x(), target=CLASS, abs=False), False),
         "SmoothGrad, 50 samples": (smooth_grad, True),
         "integrated gradients, 50 steps": (
-            lambda batch: attr.IntegratedGradients(model).attribute(x, zero, target=CLASS, n_steps=50, internal_batch_size=batch), True),
+            lambda batch: attr.IntegratedGradients(model).attribute(x(), zero, target=CLASS, n_steps=50, internal_batch_size=batch), True),
         "expected gradients, 50 samples": (
-            lambda _: attr.GradientShap(model).attribute(x, torch.cat([zero, zero + 0.1]), target=CLASS, n_samples=50), False),
+            lambda _: attr.GradientShap(model).attribute(x(), torch.cat([zero, zero + 0.1]), target=CLASS, n_samples=50), False),
         "Grad-CAM": (grad_cam, False),
         "Score-CAM": (score_cam, True),
         "KernelSHAP, 500 samples": (
             lambda batch: quiet(lambda: attr.KernelShap(model).attribute(
-                x, zero, target=CLASS, feature_mask=segments, n_samples=500, perturbations_per_eval=batch)), True),
-        "RISE, 1000 masks": (lambda batch: rise(model, x, batch), True),
+                x(), zero, target=CLASS, feature_mask=segments, n_samples=500, perturbations_per_eval=batch)), True),
+        "RISE, 1000 masks": (lambda batch: rise(model, x(), batch), True),
         "occlusion, window 15, stride 8": (
             lambda batch: attr.Occlusion(model).attribute(
-                x, (3, 15, 15), strides=(3, 8, 8), baselines=0, target=CLASS, perturbations_per_eval=batch), True),
+                x(), (3, 15, 15), strides=(3, 8, 8), baselines=0, target=CLASS, perturbations_per_eval=batch), True),
     }
 
 
-def ours(model, x):
-    explain = lambda method, **parameters: lambda: model.explain(x, method=method, target=CLASS, **parameters)
-    baselines = numpy.stack([numpy.zeros_like(x[0]), numpy.zeros_like(x[0]) + 0.1])
+def ours(model, turns):
+    explain = lambda method, **parameters: lambda: model.explain(next(turns), method=method, target=CLASS, **parameters)
+    zero = numpy.zeros_like(next(turns)[0])
+    baselines = numpy.stack([zero, zero + 0.1])
     return {
         "gradient": explain("gradient"),
         "SmoothGrad, 50 samples": explain("smooth-grad", samples=50),
@@ -128,9 +131,11 @@ def compare(name, options, folder):
     path = folder / f"{name}-methods.onnx"
     export(model, x, path)
     own = deepinside.Model(path, threads=options.threads)
-    theirs, array = peers(name, model, x), numpy.ascontiguousarray(x.numpy())
+    pictures = [networks.picture(1, networks.SIDES[name], seed) for seed in (1, 2)]
+    theirs = peers(name, model, itertools.cycle(pictures))
+    arrays = itertools.cycle([numpy.ascontiguousarray(picture.numpy()) for picture in pictures])
     rows = []
-    for method, call in ours(own, array).items():
+    for method, call in ours(own, arrays).items():
         if options.methods and not any(part in method for part in options.methods):
             continue
         their, has_batches = theirs[method]

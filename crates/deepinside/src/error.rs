@@ -1,6 +1,7 @@
 //! What can go wrong, by cause.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use deepinside_engine::EngineError;
 use deepinside_graph::{GraphError, Interrupted, OverBudget};
@@ -94,6 +95,22 @@ pub enum Error {
     /// The computation was asked to stop, see [`Interrupt`](crate::Interrupt).
     #[error("the computation was stopped before it was finished")]
     Interrupted,
+    /// The computation would not be done by the time it has, as the first of its passes show.
+    #[error(
+        "{passes} passes through the network at {:.0} ms each take about {:.0} s, and {:.0} s are left; ask for less (fewer samples, steps or masks), \
+         or use the command line, which has no such limit",
+        1e3 * .each.as_secs_f64(),
+        .each.as_secs_f64() * *.passes as f64,
+        .left.as_secs_f64()
+    )]
+    TooLong {
+        /// How many passes there would be.
+        passes: usize,
+        /// How long one takes.
+        each: Duration,
+        /// How much time is left.
+        left: Duration,
+    },
     /// A record is not run again.
     #[error(transparent)]
     Record(#[from] crate::record::RecordError),

@@ -1,7 +1,8 @@
 //! How a long computation is asked to stop, and how far it is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -15,6 +16,7 @@ struct Shared {
     is_asked: AtomicBool,
     taken: AtomicUsize,
     expected: AtomicUsize,
+    deadline: OnceLock<Instant>,
 }
 
 /// The computation was asked to stop, see [`Interrupt`].
@@ -37,6 +39,17 @@ impl Interrupt {
     /// [`Interrupted`] when it was asked to stop.
     pub fn check(&self) -> Result<(), Interrupted> {
         if self.is_asked() { Err(Interrupted) } else { Ok(()) }
+    }
+
+    /// Notes when the computation will be asked to stop, so that what would not be done by then need not be begun. The first time that is
+    /// noted counts.
+    pub fn ends_by(&self, deadline: Instant) {
+        let _ = self.0.deadline.set(deadline);
+    }
+
+    /// How much time is left, where the computation has an end.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.0.deadline.get().map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Notes that the computation will take that many more steps: passes through a network, or whatever else it consists of.

@@ -20,6 +20,7 @@ mod connections;
 mod descriptors;
 mod guard;
 mod heads;
+mod inventory;
 mod jobs;
 mod lingering;
 mod listener;
@@ -81,6 +82,7 @@ struct Shared {
     options: ServerOptions,
     models: models::Models,
     photographs: photographs::Photographs,
+    arrays: inventory::Inventory<deepinside::vision::Array>,
     prepared: prepared::Prepared,
     queue: queue::Queue,
     rate: rate::Rate,
@@ -218,6 +220,7 @@ impl Shared {
         Self {
             models: models::Models::new(options.models.clone(), limits.uploaded_models_bytes),
             photographs: photographs::Photographs::new(limits.photograph_bytes, limits.pixels),
+            arrays: inventory::Inventory::new(limits.array_bytes),
             prepared: prepared::Prepared::new(threads),
             queue: queue::Queue::new(limits.workers, limits.waiting, limits.job_time),
             rate: rate::Rate::new(limits.uploads_a_minute),

@@ -64,6 +64,8 @@ pub struct Limits {
     pub uploaded_models_bytes: usize,
     /// How many bytes of photographs are kept; those used longest ago are dropped.
     pub photograph_bytes: usize,
+    /// How many bytes of arrays are kept, likewise.
+    pub array_bytes: usize,
     /// How many jobs run at once.
     pub workers: usize,
     /// How many wait.
@@ -94,6 +96,7 @@ impl Default for Limits {
             model_bytes: 256 << 20,
             uploaded_models_bytes: 2 << 30,
             photograph_bytes: 256 << 20,
+            array_bytes: 64 << 20,
             workers: 2,
             waiting: 16,
             job_time: Duration::from_secs(60),

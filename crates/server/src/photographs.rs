@@ -1,13 +1,12 @@
 //! The photographs that were uploaded, in memory within bounds, and the example photographs.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use deepinside::Interrupt;
 use deepinside::vision::{Colour, Interpolation, LoadOptions, Photograph, Picture, photograph, resize};
 use sha2::{Digest as _, Sha256};
 
-use crate::lock;
+use crate::inventory::Inventory;
 use crate::problem::{Answer, Problem};
 
 /// The longer side of a photograph's frame: maps in the photograph's own frame, and previews, are not larger.
@@ -129,23 +128,14 @@ fn in_bytes(photograph: &Photograph) -> Answer<Photograph> {
 
 /// The photographs in memory.
 pub struct Photographs {
-    kept: Mutex<Inventory>,
-    limit: usize,
+    kept: Inventory<Kept>,
     maximum_pixels: u64,
-}
-
-#[derive(Default)]
-struct Inventory {
-    /// With the time of the last use, in uses.
-    by_id: HashMap<String, (Arc<Kept>, u64)>,
-    uses: u64,
-    bytes: usize,
 }
 
 impl Photographs {
     /// Keeps at most that many bytes, and takes photographs of at most that many pixels.
     pub fn new(limit: usize, maximum_pixels: u64) -> Self {
-        Self { kept: Mutex::new(Inventory::default()), limit, maximum_pixels }
+        Self { kept: Inventory::new(limit), maximum_pixels }
     }
 
     /// The name of a file's content.
@@ -159,7 +149,7 @@ impl Photographs {
     /// When it is no picture that can be read, or too large.
     pub fn add(&self, bytes: &[u8], interrupt: &Interrupt) -> Answer<Arc<Kept>> {
         let id = Self::id_of(bytes);
-        match self.find(&id) {
+        match self.kept.find(&id) {
             Some(kept) => Ok(kept),
             None => self.decode(id, bytes, interrupt),
         }
@@ -170,7 +160,7 @@ impl Photographs {
     /// # Errors
     /// When there is none of that name.
     pub fn get(&self, id: &str) -> Answer<Arc<Kept>> {
-        if let Some(kept) = self.find(id) {
+        if let Some(kept) = self.kept.find(id) {
             return Ok(kept);
         }
         match EXAMPLES.iter().find(|example| example.id == id) {
@@ -184,39 +174,13 @@ impl Photographs {
 
     /// How many there are, and about how many bytes they take.
     pub fn size(&self) -> [usize; 2] {
-        let kept = lock(&self.kept);
-        [kept.by_id.len(), kept.bytes]
+        self.kept.size()
     }
 
     fn decode(&self, id: String, bytes: &[u8], interrupt: &Interrupt) -> Answer<Arc<Kept>> {
         let kept = Arc::new(Kept::decode(id, bytes, self.maximum_pixels, interrupt)?);
-        self.keep(Arc::clone(&kept));
+        self.kept.keep(kept.id.clone(), Arc::clone(&kept), kept.bytes());
         Ok(kept)
-    }
-
-    fn find(&self, id: &str) -> Option<Arc<Kept>> {
-        let mut inventory = lock(&self.kept);
-        inventory.uses += 1;
-        let now = inventory.uses;
-        let (kept, used) = inventory.by_id.get_mut(id)?;
-        *used = now;
-        Some(Arc::clone(kept))
-    }
-
-    fn keep(&self, new: Arc<Kept>) {
-        let mut inventory = lock(&self.kept);
-        inventory.uses += 1;
-        let now = inventory.uses;
-        inventory.bytes += new.bytes();
-        if let Some((old, _)) = inventory.by_id.insert(new.id.clone(), (Arc::clone(&new), now)) {
-            inventory.bytes -= old.bytes();
-        }
-        // The newest stays even where it alone is larger than the limit.
-        while inventory.bytes > self.limit && inventory.by_id.len() > 1 {
-            let oldest = inventory.by_id.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| id.clone());
-            let Some((old, _)) = oldest.and_then(|id| inventory.by_id.remove(&id)) else { break };
-            inventory.bytes -= old.bytes();
-        }
     }
 }
 

@@ -113,6 +113,9 @@ impl From<deepinside::Error> for Problem {
                 Self::not_found(message)
             }
             deepinside::Error::Interrupted => Self::unavailable(message),
+            deepinside::Error::TooLong { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much", message)
+            }
             deepinside::Error::Vision(Vision::TooManyPixels { .. } | Vision::FileTooLong { .. }) => {
                 Self::too_large(message)
             }

@@ -59,6 +59,7 @@ impl Queue {
         let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(ended)?;
         followed.iter().for_each(Followed::begins);
         let interrupt = asked.0.clone();
+        interrupt.ends_by(std::time::Instant::now() + self.time);
         let running = tokio::task::spawn_blocking(move || {
             let result = job(&interrupt);
             // Given back when the job has ended, not when its client lost interest in it.

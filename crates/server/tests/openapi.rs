@@ -49,6 +49,7 @@ fn it_lists_the_api_and_every_address_is_answered() {
         "post /classify",
         "post /saliency",
         "get /methods",
+        "post /arrays",
         "post /attributions",
         "post /localise",
         "post /layers",

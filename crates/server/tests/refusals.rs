@@ -327,6 +327,16 @@ fn a_computation_that_takes_too_long_is_stopped() {
     server.wait("the worker", |server| server.metric("deepinside_jobs_running") == 0.0);
 }
 
+/// The first few of very many passes show how long all take; without that, the refusal would be that of a job that was stopped.
+#[test]
+fn what_would_take_too_long_is_refused_before_its_time_is_up() {
+    let limits = Limits { job_time: Duration::from_millis(500), ..options().limits };
+    let server = Running::with(ServerOptions { limits, ..options() });
+    let body = json!({"photograph": "example-cat", "method": "rise", "parameters": {"samples": 100_000}});
+    let sentence = server.post("/api/v1/attributions", &body).refused(422, "too_much");
+    assert!(sentence.contains("100000 passes") && sentence.contains("fewer samples"), "{sentence}");
+}
+
 #[test]
 fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = Running::new();

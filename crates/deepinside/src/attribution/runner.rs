@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target as Top, Threads};
 use deepinside_graph::locality::operations_between;
@@ -380,8 +381,13 @@ impl Runner {
         // Prepared for a way back, the network may be used for the way there alone.
         let is_backward = !pass.gradients.is_empty();
         let together = workers.len();
+        let begins = Instant::now();
         for first in (0..count).step_by(together) {
             let round = together.min(count - first);
+            // The first round may still have to touch its memory, so the second one is waited for.
+            if first == 2 * together {
+                expect_time(interrupt, begins.elapsed(), first, count)?;
+            }
             let found: Vec<Vec<T>> = threads.run(|| {
                 let work = |(own, worker): (usize, &mut Worker)| {
                     interrupt.check()?;
@@ -505,6 +511,18 @@ impl Runner {
         let cost = |graph: &Graph| operations_between(graph, self.model.input, &[value]) as f64;
         let alone = keep_channels(self.model.graph.clone(), value, classes)?;
         (cost(&alone) < WORTH * cost(&self.model.graph)).then_some(alone)
+    }
+}
+
+/// Ends what would not be done in time: so much was spent on some of all inputs.
+fn expect_time(interrupt: &Interrupt, spent: Duration, done: usize, count: usize) -> Result<()> {
+    let each = spent / u32::try_from(done).unwrap_or(u32::MAX);
+    let left = interrupt.time_left();
+    match left {
+        Some(left) if each.as_secs_f64() * (count - done) as f64 > left.as_secs_f64() => {
+            Err(Error::TooLong { passes: count, each, left })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every method of the library's table, by its name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +13,7 @@ use deepinside::{Error, Target};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::arrays::array;
 use super::choices::expect_within;
 use super::saliency::region;
 use super::subject::compute;
@@ -121,7 +123,7 @@ pub struct AttributionRequest {
     /// The method, by a name of `/methods`.
     #[schema(example = "grad-cam")]
     method: String,
-    /// Its parameters by name: numbers, words and flags.
+    /// Its parameters by name: numbers, words, flags, and arrays as `{"array": ID}`, where `/arrays` gave the id.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     parameters: BTreeMap<String, serde_json::Value>,
@@ -176,22 +178,29 @@ pub struct AttributionAnswer {
     seconds: f64,
 }
 
-/// Parameters as text, which the library checks.
-fn given(parameters: BTreeMap<String, serde_json::Value>) -> Answer<BTreeMap<String, Given>> {
-    let text = |(name, value): (String, serde_json::Value)| match value {
-        serde_json::Value::String(text) => Ok((name, Given::Text(text))),
-        serde_json::Value::Number(number) => Ok((name, Given::Text(number.to_string()))),
-        serde_json::Value::Bool(flag) => Ok((name, Given::Text(flag.to_string()))),
-        _ => Err(Problem::conflict(format!(
-            "'{name}' is a number, a word, true or false; arrays are given on the command line"
-        ))),
-    };
-    parameters.into_iter().map(text).collect()
-}
-
-/// Through the API no text names a file.
-fn no_array(name: &str) -> deepinside::Result<Array> {
-    Err(Error::Option(format!("'{name}': a target with an array is given on the command line")))
+/// Parameters as the library checks them, and as the command line takes them: an array is a file named by its id.
+fn given(
+    shared: &SharedState,
+    parameters: BTreeMap<String, serde_json::Value>,
+) -> Answer<(BTreeMap<String, Given>, Vec<(String, String)>)> {
+    let (mut given, mut line) = (BTreeMap::new(), Vec::new());
+    for (name, value) in parameters {
+        let (own, text) = match value {
+            serde_json::Value::String(text) => (Given::Text(text.clone()), text),
+            serde_json::Value::Number(number) => (Given::Text(number.to_string()), number.to_string()),
+            serde_json::Value::Bool(flag) => (Given::Text(flag.to_string()), flag.to_string()),
+            value => match value.get("array").and_then(serde_json::Value::as_str) {
+                Some(id) => (Given::Array(array(shared, id)?), format!("{id}.npy")),
+                None => {
+                    let kinds = "a number, a word, true, false, or an array as {\"array\": ID}";
+                    return Err(Problem::conflict(format!("'{name}' is {kinds}")));
+                }
+            },
+        };
+        line.push(("--set".to_owned(), format!("{name}={text}")));
+        given.insert(name, own);
+    }
+    Ok((given, line))
 }
 
 /// Explains a target by any method of `/methods`.
@@ -211,24 +220,26 @@ pub async fn attributions(
     let crop: Option<Crop> =
         request.crop.as_deref().map(str::parse).transpose().map_err(deepinside::Error::from)?;
     let AttributionRequest { parameters, layers, target, .. } = request;
-    let mut line: Vec<(String, String)> = Vec::new();
-    let given = given(parameters)?;
-    for (name, value) in &given {
-        if let Given::Text(text) = value {
-            line.push(("--set".to_owned(), format!("{name}={text}")));
-        }
-    }
+    let (given, mut line) = given(&shared, parameters)?;
     line.extend(layers.iter().map(|layer| ("--layer".to_owned(), layer.clone())));
     line.extend(target.iter().map(|target| ("--target".to_owned(), target.clone())));
     line.extend(request.crop.iter().map(|crop| ("--crop".to_owned(), crop.clone())));
     let choices = Choices { given, layers };
+    let arrays = Arc::clone(&shared);
+    // Through the API no text names a file: a target's arrays are those that were sent.
+    let of_target = move |id: &str| match arrays.arrays.find(id.strip_suffix(".npy").unwrap_or(id)) {
+        Some(array) => Ok(Array::clone(&array)),
+        None => Err(Error::Option(format!(
+            "'{id}': no array has that id; send its .npy file to /api/v1/arrays first"
+        ))),
+    };
     compute(&shared, request.model, request.photograph, move |subject| {
         let model = subject.model;
         let method = entry.make(model, &choices)?;
         let photograph = subject.photograph()?;
         let crop = crop.unwrap_or(model.crop);
         let region = region(model, &photograph, crop)?;
-        let target = target.as_deref().map(|text| Target::parse(text, model, &no_array)).transpose()?;
+        let target = target.as_deref().map(|text| Target::parse(text, model, &of_target)).transpose()?;
         subject.with_runner(|runner| {
             let explained = explain(runner, photograph, crop, (entry, &*method), target.as_ref())?;
             let answered = |found: deepinside::attribution::Attribution| -> Answer<AttributionMap> {

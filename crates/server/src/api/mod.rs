@@ -3,6 +3,7 @@
 //! One file holds one group of routes with what they take and give. The document is collected from the same functions that are
 //! routed, so that neither can have what the other has not.
 
+mod arrays;
 mod attributions;
 mod choices;
 mod class_models;
@@ -74,6 +75,7 @@ fn documented() -> OpenApiRouter<SharedState> {
             .routes(routes!(photographs::upload))
             .routes(routes!(photographs::photograph))
             .routes(routes!(photographs::preview))
+            .routes(routes!(arrays::upload))
             .routes(routes!(classify::classify))
             .routes(routes!(saliency::saliency))
             .routes(routes!(attributions::methods))
