@@ -116,10 +116,14 @@ def ours(model, turns):
     }
 
 
-def seconds(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def seconds(call, at_least=0.0):
+    """The median of as many calls as take so many seconds, and one at least."""
+    times, end = [], time.perf_counter() + at_least
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 def compare(name, options, folder):
@@ -146,7 +150,7 @@ def compare(name, options, folder):
             batch = min(options.batches, key=lambda batch: seconds(lambda: their(batch))) if has_batches else None
             if not has_batches:
                 their(None)
-            times = [(seconds(call), seconds(lambda: their(batch))) for _ in range(options.rounds)]
+            times = [(seconds(call, 1.0), seconds(lambda: their(batch), 1.0)) for _ in range(options.rounds)]
         medians = [statistics.median(column) for column in zip(*times)]
         size = "–" if batch is None else str(batch)
         rows.append(f"| {name} | {method} | {1e3 * medians[0]:.0f} ms | {1e3 * medians[1]:.0f} ms | {size} | **{spread([a / b for a, b in times])}** |")

@@ -10,6 +10,9 @@ mod follow;
 mod places;
 mod reach;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use deepinside_graph::{Graph, ValueId};
 use deepinside_vision::Array;
 
@@ -157,6 +160,8 @@ pub struct Grids {
     leads: Vec<bool>,
     /// Whether a value only serves an attention inside.
     inner: Vec<bool>,
+    /// The grids that were asked for.
+    known: Arc<Mutex<HashMap<ValueId, std::result::Result<Grid, &'static str>>>>,
 }
 
 impl Grids {
@@ -165,7 +170,7 @@ impl Grids {
         let places = follow::follow(graph, picture);
         let leads = reach::leads(graph, &places, score);
         let inner = reach::inside_attention(graph);
-        Self { places, leads, inner }
+        Self { places, leads, inner, known: Arc::default() }
     }
 
     /// The grid of a value.
@@ -173,12 +178,17 @@ impl Grids {
     /// # Errors
     /// When its numbers are about no places of the picture, or about none that make a grid: a sentence that says which.
     pub fn of(&self, graph: &Graph, value: ValueId) -> Result<Grid> {
-        let known = graph.value(value);
         let unknown = Err("it does not depend on the picture");
-        self.places.get(value.index()).and_then(Option::as_ref).map_or(unknown, Grid::of).map_err(|why| {
+        let find = || self.places.get(value.index()).and_then(Option::as_ref).map_or(unknown, Grid::of);
+        let found = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(value).or_insert_with(find).clone()
+        };
+        found.map_err(|why| {
+            let value = graph.value(value);
             Error::Option(format!(
                 "'{}' (shape {}) cannot be laid out as channels × rows × columns: {why}",
-                known.name, known.shape
+                value.name, value.shape
             ))
         })
     }
