@@ -12,6 +12,7 @@ mod graph;
 mod localisation;
 mod metric;
 mod model;
+mod publish;
 mod replay;
 mod report;
 mod saliency;
@@ -47,6 +48,7 @@ pub use self::graph::{GraphArguments, GraphFormat};
 pub use self::localisation::{CamChoice, KeepChoice, LocaliseArguments, MethodArguments};
 pub use self::metric::MetricArguments;
 pub use self::model::ModelCommand;
+pub use self::publish::PublishArguments;
 pub use self::replay::ReplayArguments;
 pub use self::report::{CardArguments, ComparedArguments, EvaluateFaithfulnessArguments};
 pub use self::saliency::{Maps, SaliencyArguments};
@@ -151,6 +153,15 @@ pub enum Command {
         "deepinside exemplars merge part-0/ part-1/ --out exemplars/"
     ))]
     Exemplars(ExemplarsArguments),
+    /// Make a static site of a network: every unit with its picture and the photographs that excite it most, every class with its model,
+    /// its photographs and what it is taken for. It opens from a disk, and a run that was stopped goes on.
+    #[command(after_help = examples!(
+        "deepinside publish --out site/",
+        "deepinside publish photos/ --exemplars exemplars/ --stages 3 --recipe lucid --iterations 128 --out site/",
+        "deepinside publish labels.csv --target-column label --layer fire9/concat --classes 0-99 --out site/ -m models/squeezenet",
+        "deepinside publish --all --dry-run --out site/"
+    ))]
+    Publish(PublishArguments),
     /// Measure how well a method does on pictures whose answers are known.
     #[command(subcommand, after_help = examples!(
         "deepinside evaluate localisation -m models/squeezenet --ground-truth boxes.json --method paper --json",

@@ -65,6 +65,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Localise(arguments) => commands::localise::run(&arguments),
         Command::Batch(command) => commands::batch::run(&command),
+        Command::Publish(arguments) => commands::publish::run(&arguments),
         Command::Exemplars(arguments) => commands::exemplars::run(&arguments),
         Command::Evaluate(command) => commands::evaluate::run(&command),
         Command::ClassModel(arguments) => commands::class_model::run(&arguments),

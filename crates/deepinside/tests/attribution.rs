@@ -79,6 +79,28 @@ fn arrays_are_those_of_captum_and_pytorch_grad_cam() {
     }
 }
 
+/// What Captum calls `multiply_by_inputs=False`: the product with the change is what the method gives otherwise.
+#[test]
+fn slopes_times_changes_are_contributions() {
+    let mut runner = runner(1);
+    for (name, own) in [
+        ("integrated-gradients", "steps=7"),
+        ("deep-lift", "baseline=0.25"),
+        ("expected-gradients", "samples=5"),
+    ] {
+        let multiplied = attribute(&mut runner, name, &choices([own])).unwrap();
+        let slopes = attribute(&mut runner, name, &choices([own, "multiply=false"])).unwrap();
+        assert!(slopes.completeness.is_none(), "{name}");
+        let from = if name == "deep-lift" { 0.25 } else { 0.0 };
+        let pairs = slopes.values.data().iter().zip(input().data().to_vec()).zip(multiplied.values.data());
+        let largest =
+            multiplied.values.data().iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+        for ((slope, to), product) in pairs {
+            assert!((slope * (to - from) - product).abs() <= 1e-5 * largest, "{name}");
+        }
+    }
+}
+
 /// A method may refuse a network with a sentence; what it answers is finite, has the shape that it says, and says where it is zero.
 #[test]
 fn every_method_answers_rightly_or_refuses_every_network() {

@@ -11,6 +11,7 @@
 //! * [`journal`]: an append-only file of checksummed lines, one for each row. What it says is what is there.
 //! * [`batch`]: runs a task over inputs: reader, workers and the one that commits, on bounded queues.
 //! * [`exemplars`]: the photographs that excite each unit most.
+//! * [`publish`]: a static site of a network: its units, classes, and what photographs say of them.
 //! * [`merge`]: the parts of several shards in one folder. A shard computes whole parts, so that merging changes none.
 //!
 //! Results have the same bits for every number of workers, and however often a job was stopped: rows are committed in the order of
@@ -25,6 +26,7 @@ pub mod journal;
 pub mod merge;
 pub mod output;
 mod pipeline;
+pub mod publish;
 mod row;
 pub mod task;
 

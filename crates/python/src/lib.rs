@@ -9,6 +9,7 @@ mod class_models;
 mod errors;
 mod methods;
 mod model;
+mod page;
 mod photographs;
 mod waiting;
 
@@ -36,6 +37,8 @@ mod _native {
     use super::methods::{methods, metrics};
     #[pymodule_export]
     use super::model::{NativeModel, draw, encode};
+    #[pymodule_export]
+    use super::page::{NativeServer, serve};
     #[pymodule_export]
     use super::photographs::{NativePhotograph, find_objects};
 }

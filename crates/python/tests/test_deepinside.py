@@ -1,17 +1,19 @@
 """The Python package with NumPy alone: arrays against Captum's, kept in the crate's fixtures; mistakes of users; pickling; threads."""
 
 import json
+import multiprocessing
 import pickle
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import deepinside
-from deepinside import captum, grad_cam
+from deepinside import captum, grad_cam, xplique
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = ROOT / "crates/deepinside/tests/fixtures/attribution"
@@ -66,6 +68,14 @@ def test_captum_s_layers_and_differences(model, x):
     near(captum.LayerConductance(model, layer).attribute(x, target=2, n_steps=20)[0], expected("layer-conductance"))
     near(captum.InternalInfluence(model, layer).attribute(x, target=2, n_steps=20)[0], expected("internal-influence"))
     near(captum.LayerGradientXActivation(model, layer).attribute(x, target=2)[0], expected("layer-gradient-x-activation"))
+    slopes = captum.IntegratedGradients(model, multiply_by_inputs=False).attribute(x, target=2, n_steps=20)
+    near(slopes * x, captum.IntegratedGradients(model).attribute(x, target=2, n_steps=20))
+    assert captum.DeepLift(model, multiply_by_inputs=False).attribute(x, target=2).shape == x.shape
+    assert captum.GradientShap(model, multiply_by_inputs=False).attribute(x, noise, target=2).shape == x.shape
+    with pytest.raises(ValueError, match="multiply_by_inputs"):
+        captum.IntegratedGradients(model, False).attribute(x, target=2, return_convergence_delta=True)
+    with pytest.raises(ValueError, match="multiply_by_inputs"):
+        captum.NoiseTunnel(captum.IntegratedGradients(model, False))
     mask = np.load(FIXTURES / "segments.npy")
     change = model.explain(x[0], "deep-lift", 2).completeness[1]
     per_segment = captum.ShapleyValueSampling(model).attribute(x, target=2, feature_mask=mask, n_samples=3)[0, 0]
@@ -90,6 +100,30 @@ def test_grad_cam_scales_and_enlarges(model, x):
     assert found.min() >= 0 and found.max() <= 1
 
 
+def test_xplique_s_convention(model, x):
+    images = np.moveaxis(np.concatenate([x, -x]), 1, -1)
+    targets = np.eye(5, dtype=np.float32)[[2, 2]]
+    found = xplique.Saliency(model, batch_size=1)(images, targets)
+    assert found.shape == (2, 16, 16, 1)
+    near(found[0, :, :, 0], np.abs(expected("gradient")).max(0))
+    near(xplique.GradientInput(model, reducer="sum")(images, targets)[0, :, :, 0], expected("input-x-gradient").sum(0))
+    near(np.moveaxis(xplique.GuidedBackprop(model, reducer=None)(images, targets)[0], -1, 0), expected("guided"))
+    near(np.moveaxis(xplique.DeconvNet(model, reducer=None)(images, targets)[0], -1, 0), expected("deconvnet"))
+    # Any weights of classes are one target.
+    weights = np.array([[0.5, 0, 2, 0, -1]], np.float32)
+    each = [xplique.GradientInput(model)(images[:1], np.eye(5, dtype=np.float32)[[own]]) for own in (0, 2, 4)]
+    near(xplique.GradientInput(model)(images[:1], weights), 0.5 * each[0] + 2 * each[1] - each[2])
+    assert xplique.SmoothGrad(model, nb_samples=4)(images, targets).shape == (2, 16, 16, 1)
+    assert xplique.GradCAM(model, conv_layer="/relus.2/Relu_output_0")(images, targets).shape == (2, 16, 16, 1)
+    occluded = xplique.Occlusion(model, patch_size=3)(images, targets)
+    assert (occluded[:, 15:] == 0).all() and (occluded[:, :15, :15] != 0).any()
+    for mistake in (lambda: xplique.Saliency(model)(x, targets), lambda: xplique.Saliency(model)(images, targets[:, :4])):
+        with pytest.raises(ValueError, match="found"):
+            mistake()
+    with pytest.raises(ValueError, match="operator"):
+        xplique.Saliency(model, operator=len)
+
+
 def test_targets_and_batches(model, x):
     batch = np.concatenate([x, -x, 2 * x])
     found = model.explain(batch, "gradient", [0, "p(1)", "2 - 1"])
@@ -98,6 +132,15 @@ def test_targets_and_batches(model, x):
     near(by_value, expected("gradient"))
     several = model.explain(x[0], "layer-cam", 2, layer=["/relus.1/Relu_output_0", "/relus.2/Relu_output_0"])
     assert [own.layer for own in several] == ["/relus.1/Relu_output_0", "/relus.2/Relu_output_0"]
+
+
+def test_progress_is_shown_where_it_is_asked_for(model, x, capsys):
+    pytest.importorskip("tqdm")
+    model.explain(np.concatenate([x] * 3), "gradient", 2, progress=True)
+    assert "gradient" in capsys.readouterr().err
+    model.explain(np.concatenate([x] * 3), "gradient", 2)
+    model.classify(np.concatenate([x] * 3), progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_forward_and_backward(model, x):
@@ -131,17 +174,82 @@ def test_images_of_every_kind_are_the_same(model):
 @pytest.mark.parametrize(
     ("image", "part"),
     [
-        (np.zeros((16, 16, 3), np.float32), "C × H × W"),
+        (np.zeros((16, 16, 3), np.float32), "which is H × W × C: np.moveaxis"),
+        (np.zeros((1, 16, 16, 3), np.float32), "which is H × W × C: np.moveaxis"),
+        (np.zeros((3, 16, 17), np.uint8), "look like channels × height × width"),
         (np.zeros((3, 16, 16), np.int64), "uint8"),
         (np.zeros((0, 16, 3), np.uint8), "empty"),
+        (np.zeros((0, 3, 16, 16), np.float32), "empty"),
+        ([], "there is no image"),
+        (b"", "image"),
         (np.zeros((), np.float32), "channels × height × width"),
         (np.full((3, 16, 16), np.nan, np.float32), "NaN"),
+        (np.full((3, 16, 16), np.inf, np.float32), "NaN"),
         (np.zeros((3, 17, 16), np.float32), "found"),
     ],
 )
 def test_mistakes_get_a_sentence(model, image, part):
     with pytest.raises(ValueError, match=part):
         model.explain(image, "gradient", 0)
+
+
+def test_arrays_need_not_be_contiguous(model, x):
+    wanted = model.explain(x[0], "gradient", 2).values
+    doubled = np.repeat(np.repeat(x[0], 2, axis=1), 2, axis=2)[:, ::2, ::2]
+    for array in (np.asfortranarray(x[0]), doubled, np.moveaxis(np.moveaxis(x[0], 0, -1).copy(), -1, 0), x[0].astype(np.float64)):
+        np.testing.assert_array_equal(model.explain(array, "gradient", 2).values, wanted)
+
+
+def test_numbers_that_are_no_photograph_s_are_told():
+    built_in = deepinside.builtin()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 224, 224)).astype(np.float32)
+    with pytest.warns(UserWarning, match="0 to 255"):
+        built_in.explain(pixels, "gradient", 0)
+    with pytest.warns(UserWarning, match="0 to 1"):
+        built_in.classify(pixels / 255)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        built_in.explain(built_in.prepare(CAT), "gradient", 0)
+        built_in.explain(np.zeros((3, 224, 224), np.float32), "gradient", 0)
+        built_in.explain(pixels / 64 - 2, "gradient", 0)
+
+
+def _in_a_process(model, array, queue):
+    queue.put(model.explain(array, "gradient", 2).values)
+
+
+def _refused_in_a_fork(model, array, queue):
+    for attempt in (lambda: model.explain(array, "gradient", 2), lambda: deepinside.Model(FIXTURES / "residual.onnx")):
+        try:
+            attempt()
+            queue.put("it computed")
+        except RuntimeError as error:
+            queue.put(str(error))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_after_use_gets_a_sentence(model, x):
+    wanted = model.explain(x[0], "gradient", 2).values
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_refused_in_a_fork, args=(model, x[0], queue))
+    child.start()
+    for _ in range(2):
+        assert "forked after a model was opened" in queue.get(timeout=30)
+    child.join(30)
+    assert child.exitcode == 0
+    np.testing.assert_array_equal(model.explain(x[0], "gradient", 2).values, wanted)
+
+
+def test_a_model_works_in_another_process(model, x):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=_in_a_process, args=(model, x[0], queue))
+    child.start()
+    np.testing.assert_array_equal(queue.get(timeout=120), model.explain(x[0], "gradient", 2).values)
+    child.join(60)
+    assert child.exitcode == 0
 
 
 def test_other_mistakes_get_a_sentence(model, x, tmp_path):

@@ -18,19 +18,19 @@ use crate::problem::Problem;
 /// What the name of the cookie begins with; the port follows, since cookies are not kept apart by it.
 const COOKIE: &str = "deepinside-session-";
 
+/// What the name of the cookie of a page in a frame begins with.
+const FRAMED: &str = "framed-";
+
 /// How long the answer to a wrong token takes.
 pub const GUESS: Duration = Duration::from_millis(500);
 
-/// What every answer tells the browser to forbid.
-const HEADERS: [(HeaderName, &str); 8] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self'; script-src 'self'; \
-         worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'",
-    ),
+/// What the page may load; which pages may show it in a frame follows.
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self'; script-src 'self'; \
+     worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors";
+
+/// What else every answer tells the browser to forbid.
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -47,7 +47,7 @@ pub async fn guard(State(shared): State<SharedState>, mut request: Request, next
         let problem = Problem::malformed(
             "Content-Length and Transfer-Encoding both say where the body ends; send one of them alone",
         );
-        let mut response = protected(problem.into_response());
+        let mut response = protected(problem.into_response(), &shared);
         // What follows may be the rest of this request or another one.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         return response;
@@ -56,28 +56,45 @@ pub async fn guard(State(shared): State<SharedState>, mut request: Request, next
         Ok(given) => given,
         Err(Refusal { problem, is_guess }) => {
             let problem = if is_guess { slowed(&shared, problem).await } else { problem };
-            return protected(problem.into_response());
+            return protected(problem.into_response(), &shared);
         }
     };
     let cookie = cookie_name(text(request.headers(), &header::HOST).unwrap_or_default());
     if given == Given::InAddress {
         *request.uri_mut() = without_token(request.uri());
     }
-    let mut response = protected(next.run(request).await);
+    let mut response = protected(next.run(request).await, &shared);
     // A browser cannot send a header with pictures and event streams, so it is given a cookie. That is not the token: it
     // is worth nothing once this server has ended.
     let session = &shared.session;
-    if given == Given::InAddress
-        && let Ok(cookie) =
-            HeaderValue::from_str(&format!("{cookie}={session}; Path=/; HttpOnly; SameSite=Strict"))
-    {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
+    if given == Given::InAddress {
+        let mut cookies = vec![format!("{cookie}={session}; Path=/; HttpOnly; SameSite=Strict")];
+        if !shared.options.frame_ancestors.is_empty() {
+            // In a frame of another site's page, a browser only sends this one, which is kept for that page alone. Not all
+            // browsers take it from a server without TLS, so that it does not replace the first.
+            cookies.push(format!(
+                "{FRAMED}{cookie}={session}; Path=/; HttpOnly; Secure; SameSite=None; Partitioned"
+            ));
+        }
+        for cookie in cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
     }
     response
 }
 
-fn protected(mut response: Response) -> Response {
+fn protected(mut response: Response, shared: &SharedState) -> Response {
+    let ancestors = &shared.options.frame_ancestors;
     let headers = response.headers_mut();
+    if ancestors.is_empty() {
+        // Browsers that do not know the policy's word for it know this one, which cannot name a page.
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
+    let named = if ancestors.is_empty() { "'none'".to_owned() } else { ancestors.join(" ") };
+    // The names were checked when the server was made.
+    if let Ok(policy) = HeaderValue::from_str(&format!("{POLICY} {named}")) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -146,7 +163,8 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
     }
     if let Some(origin) = text(headers, &header::ORIGIN) {
         let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if name != Some(host) {
+        let is_known = |name: &str| shared.options.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if name != Some(host) && !name.is_some_and(is_known) {
             return Err(foreign(&format!("one of '{origin}'")).into());
         }
     }
@@ -157,9 +175,9 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
     let bearer = text(headers, &header::AUTHORIZATION).and_then(bearer);
     let name = cookie_name(host);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let cookie = cookies
-        .flat_map(|line| line.split(';'))
-        .find_map(|cookie| cookie.trim().strip_prefix(&*name)?.strip_prefix('='));
+    let cookie = cookies.flat_map(|line| line.split(';')).map(str::trim).find_map(|cookie| {
+        cookie.strip_prefix(FRAMED).unwrap_or(cookie).strip_prefix(&*name)?.strip_prefix('=')
+    });
     if bearer.is_some_and(|given| same(given, token))
         || cookie.is_some_and(|given| same(given, &shared.session))
     {

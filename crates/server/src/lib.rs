@@ -139,6 +139,21 @@ impl Server {
                 options.address.ip()
             )));
         }
+        // What stands in a header of every answer holds no header of its own, and no further directive.
+        let is_source = |name: &String| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !b";,".contains(&byte))
+        };
+        if let Some(name) = options.frame_ancestors.iter().find(|name| !is_source(name)) {
+            return Err(ServerError::Options(format!(
+                "'{}' names no page that may show this one; http://localhost:8888 does",
+                name.escape_default()
+            )));
+        }
+        if !options.frame_ancestors.is_empty() && options.token.is_none() {
+            return Err(ServerError::Options(
+                "a server whose page stands in another's has a token".to_owned(),
+            ));
+        }
         let bind = |address: SocketAddr| {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -176,12 +191,12 @@ impl Server {
         }
     }
 
-    /// A way to end the server from another thread.
-    pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.shared))
+    /// What another thread does with the server.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
     }
 
-    /// Answers requests until the program is asked to end (SIGINT, SIGTERM) or [`Stopper::stop`] is called; what is being
+    /// Answers requests until the program is asked to end (SIGINT, SIGTERM, where it heeds them) or [`Handle::stop`] is called; what is being
     /// answered then is finished within a few seconds.
     ///
     /// # Errors
@@ -203,11 +218,20 @@ impl Server {
     }
 }
 
-/// Ends a server from another thread.
+/// Another thread's way to a server: gives it photographs, and ends it.
 #[derive(Clone)]
-pub struct Stopper(SharedState);
+pub struct Handle(SharedState);
 
-impl Stopper {
+impl Handle {
+    /// Keeps a photograph's file in memory as if it had been uploaded; answers what requests call it.
+    ///
+    /// # Errors
+    /// When it is no picture that can be read, or too large.
+    pub fn add_photograph(&self, file: &[u8]) -> Result<String, ServerError> {
+        let kept = self.0.photographs.add(file, &deepinside::Interrupt::default());
+        kept.map(|kept| kept.id.clone()).map_err(|problem| ServerError::Options(problem.message))
+    }
+
     /// Asks the server to end.
     pub fn stop(&self) {
         self.0.ending.send_replace(true);

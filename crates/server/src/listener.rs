@@ -31,7 +31,9 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     let graceful = GracefulShutdown::new();
     let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
     // Made once: a signal that comes before a listener would be lost.
-    let mut asked_to_end = std::pin::pin!(asked_to_end());
+    let mut asked_to_end = std::pin::pin!(async {
+        if shared.options.heeds_signals { asked_to_end().await } else { std::future::pending().await }
+    });
     loop {
         let accepted = async {
             let (stream, client) = listener.accept().await?;

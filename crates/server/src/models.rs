@@ -48,8 +48,8 @@ impl Entry {
                 let model = match &self.source.origin {
                     Origin::BuiltIn => built_in(),
                     Origin::Path(path) => Model::open_until(path, Settings::default(), interrupt),
-                    // It was opened when it came, and stays open.
-                    Origin::Uploaded => {
+                    // They were opened when they came, and stay open.
+                    Origin::Uploaded | Origin::Open(_) => {
                         Err(deepinside::Error::Model("it has to be uploaded again".to_owned()))
                     }
                 };
@@ -84,7 +84,13 @@ fn built_in() -> deepinside::Result<Model> {
 impl Models {
     /// These models.
     pub fn new(sources: Vec<ModelSource>, most_bytes: usize) -> Self {
-        let entry = |source| Arc::new(Entry { source, opened: Mutex::new(None), bytes: 0 });
+        let entry = |source: ModelSource| {
+            let opened = match &source.origin {
+                Origin::Open(model) => Some(Ok(Arc::clone(model))),
+                Origin::BuiltIn | Origin::Path(_) | Origin::Uploaded => None,
+            };
+            Arc::new(Entry { source, opened: Mutex::new(opened), bytes: 0 })
+        };
         let entries = RwLock::new(sources.into_iter().map(entry).collect());
         Self { entries, most_bytes, former: Mutex::default() }
     }

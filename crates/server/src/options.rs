@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use deepinside::Model;
 
 /// Where a model comes from.
 #[derive(Debug, Clone)]
@@ -13,6 +16,8 @@ pub enum Origin {
     Path(PathBuf),
     /// It was uploaded.
     Uploaded,
+    /// It is open already.
+    Open(Arc<Model>),
 }
 
 /// A model that the page offers.
@@ -35,8 +40,14 @@ pub struct ServerOptions {
     pub any_port: bool,
     /// The models, the default one first.
     pub models: Vec<ModelSource>,
-    /// The names besides `localhost` under which the server may be reached, as in the header Host.
+    /// The names besides `localhost` under which the server may be reached, as in the header Host. A page that a browser reached
+    /// under one of them may ask, also where what stands between the two has changed the header.
     pub hosts: Vec<String>,
+    /// The pages that may show this server's in a frame, as sources of the content security policy: `http://localhost:8888`,
+    /// `vscode-webview:`. Without one, none may.
+    pub frame_ancestors: Vec<String>,
+    /// Whether SIGINT and SIGTERM end the server. Within another program they are that program's.
+    pub heeds_signals: bool,
     /// What a request must know. None only makes sense for addresses of this machine itself.
     pub token: Option<String>,
     /// Whether models may be uploaded.

@@ -24,6 +24,7 @@ fn every_answer_tells_the_browser_what_to_forbid() {
         }
         assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("x-frame-options"), Some("DENY"));
         assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
         assert_eq!(reply.header("cross-origin-resource-policy"), Some("same-origin"));
         assert!(reply.header("access-control-allow-origin").is_none());
@@ -115,6 +116,45 @@ fn other_machines_need_the_token() {
         ask("/api/v1/models/built-in/classes?query=a", &[("Authorization", &bearer)]).status
     );
     assert_ne!(found.status, 422);
+}
+
+/// A notebook shows the page in a frame; only that server lets it, and asks for its token all the same.
+#[test]
+fn only_named_pages_may_frame_the_page() {
+    let token = deepinside_server::new_token().unwrap();
+    let named = vec!["http://localhost:8888".to_owned(), "vscode-webview:".to_owned()];
+    let hosts = vec!["proxied.example".to_owned()];
+    let framed = ServerOptions { frame_ancestors: named, token: Some(token.clone()), hosts, ..options() };
+    for name in ["", "a b", "x; script-src *", "x, y", "a\nb"] {
+        let refused = ServerOptions { frame_ancestors: vec![name.to_owned()], ..framed.clone() };
+        assert!(Server::bind(refused).is_err(), "{name}");
+    }
+    assert!(Server::bind(ServerOptions { token: None, ..framed.clone() }).is_err());
+    let server = Running::with(framed);
+    let ask = |path: &str, headers: &[(&str, &str)]| server.send("GET", path, headers, b"");
+    ask("/", &[]).refused(401, "token");
+    ask("/", &[("Host", "evil.example")]).refused(403, "host");
+    let first = ask(&format!("/?token={token}"), &[("Sec-Fetch-Site", "cross-site")]);
+    let policy = first.header("content-security-policy").unwrap();
+    assert!(policy.ends_with("frame-ancestors http://localhost:8888 vscode-webview:"), "{policy}");
+    assert!(first.header("x-frame-options").is_none());
+    let cookie = first.head.lines().find(|line| line.contains("SameSite=None")).unwrap();
+    assert!(
+        cookie.contains("Secure") && cookie.contains("Partitioned") && !cookie.contains(&token),
+        "{cookie}"
+    );
+    let cookie = cookie.split_once(": ").unwrap().1.split(';').next().unwrap();
+    assert_eq!(ask("/page.js", &[("Cookie", cookie)]).status, 200);
+    // The notebook's page may show this one, and may not ask in its name.
+    let asked = [("Cookie", cookie), ("Origin", "http://localhost:8888")];
+    ask("/api/v1/models", &asked).refused(403, "origin");
+    // What stands between the two calls the server by another name than the browser does.
+    let proxied = [("Cookie", cookie), ("Origin", "https://proxied.example")];
+    assert_eq!(ask("/api/v1/models", &proxied).status, 200);
+    let photograph = std::fs::read(support::fixtures().join("../../../../examples/cat.png")).unwrap();
+    let id = server.handle.add_photograph(&photograph).unwrap();
+    assert_eq!(ask(&format!("/api/v1/photographs/{id}"), &[("Cookie", cookie)]).status, 200);
+    assert!(server.handle.add_photograph(b"no picture").is_err());
 }
 
 /// Wrong tokens could be tried as fast as the network is.

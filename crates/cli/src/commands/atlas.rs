@@ -197,7 +197,7 @@ fn sheet_of(panels: Vec<Panel>, arguments: &AtlasArguments) -> ContactSheet {
 }
 
 /// The classes of a list such as `0-99,151,goose`, in its order, each once.
-fn classes(model: &Model, list: &str) -> Outcome<Vec<usize>> {
+pub fn classes(model: &Model, list: &str) -> Outcome<Vec<usize>> {
     let mut classes = Vec::new();
     for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let range = part.split_once('-').and_then(|(first, last)| {

@@ -18,6 +18,7 @@ pub mod manual;
 pub mod metric;
 pub mod model;
 mod parameters;
+pub mod publish;
 pub mod replay;
 pub mod report;
 pub mod saliency;

@@ -29,6 +29,8 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
         any_port: asked.is_none(),
         models: models(&arguments.models)?,
         hosts: arguments.hosts.clone(),
+        frame_ancestors: Vec::new(),
+        heeds_signals: true,
         token: token(!ip.is_loopback())?,
         allow_model_upload: arguments.allow_model_upload,
         threads: arguments.threads,

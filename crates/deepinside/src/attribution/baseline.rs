@@ -19,6 +19,28 @@ pub(super) const BASELINE: Parameter = Parameter {
     default: Default::Word("zero"),
 };
 
+/// Whether values are what each number contributes, or what a unit of it would.
+pub(super) const MULTIPLY: Parameter = Parameter {
+    name: "multiply",
+    help: "whether slopes are multiplied by how far each number of the input is from the baseline (Captum's multiply_by_inputs); without, \
+           values do not add up to the target's change",
+    unit: "",
+    kind: Kind::Flag,
+    default: Default::Flag(true),
+};
+
+/// What a slope is multiplied by for a number of the input and of the baseline.
+pub(super) fn factor(values: &Values) -> impl Fn(f32, f32) -> f64 {
+    let multiplies = multiplies(values);
+    move |to, from| if multiplies { f64::from(to) - f64::from(from) } else { 1.0 }
+}
+
+/// Whether values add up to the target's change.
+pub(super) fn multiplies(values: &Values) -> bool {
+    // A method that another one uses has the parameters of that one alone.
+    !values.is_off(MULTIPLY.name)
+}
+
 /// The deviation of the blur, as a share of the input's longer side.
 const BLUR: f64 = 0.05;
 

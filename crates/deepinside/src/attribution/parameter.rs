@@ -211,6 +211,11 @@ impl Values {
         matches!(self.get(name), Value::Flag(true))
     }
 
+    /// Whether a flag that is on by default was turned off.
+    pub fn is_off(&self, name: &str) -> bool {
+        matches!(self.get(name), Value::Flag(false))
+    }
+
     /// An array.
     pub fn array(&self, name: &str) -> Option<&Arc<Array>> {
         match self.get(name) {

@@ -10,10 +10,13 @@ Every method of :func:`methods` explains a *target*: a class, its probability, a
 (``"map[15,:,:]"``). Arrays are NumPy's; nothing else is needed.
 """
 
-from ._model import Model, builtin, from_keras, from_timm, from_torch
+from ._model import Model
 from ._native import UnsupportedOperator, methods, metrics
+from ._openers import builtin, from_keras, from_timm, from_torch
+from ._page import Page
 from ._results import Attribution, ClassModel, ClassModelFrame, Layer, Localisation, Prediction
 
 __all__ = [
-    "Attribution", "ClassModel", "ClassModelFrame", "Layer", "Localisation", "Model", "Prediction", "UnsupportedOperator", "builtin", "from_keras", "from_timm", "from_torch", "methods", "metrics",
+    "Attribution", "ClassModel", "ClassModelFrame", "Layer", "Localisation", "Model", "Page", "Prediction", "UnsupportedOperator", "builtin",
+    "from_keras", "from_timm", "from_torch", "methods", "metrics",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._native import NativePhotograph
+from ._native import NativePhotograph, encode
 
 
 def as_array(image: Any) -> np.ndarray | None:
@@ -30,12 +30,55 @@ def split(images: Any) -> tuple[list[Any], bool]:
     """The images of a batch, and whether it was one."""
     array = as_array(images)
     if array is not None:
+        if array.size == 0 and array.ndim == 4:
+            raise ValueError(f"there is no image: the batch is empty, of shape {array.shape}")
         if array.ndim == 4:
             return list(array), True
         return [array], False
     if isinstance(images, (list, tuple)):
+        if not images:
+            raise ValueError("there is no image: the list is empty")
         return list(images), True
     return [images], False
+
+
+def as_file(image: Any) -> bytes:
+    """The file of a photograph: as it is where there is one, and else a PNG of the pixels."""
+    if isinstance(image, (str, os.PathLike)):
+        with open(image, "rb") as file:
+            return file.read()
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, io.IOBase):
+        return bytes(image.read())
+    return encode(_pixels(_expect_array(image)))
+
+
+def _expect_array(image: Any) -> np.ndarray:
+    array = as_array(image)
+    if array is None:
+        raise TypeError(f"an image is a path, bytes, a PIL image or an array, found {type(image).__name__}")
+    if array.size == 0:
+        raise ValueError(f"the image is empty: its shape is {array.shape}")
+    return array
+
+
+def _pixels(array: np.ndarray) -> np.ndarray:
+    """Pixels as height × width × channels, with the channels of colour or grey."""
+    if array.dtype != np.uint8:
+        raise ValueError(f"a photograph's pixels are uint8 (height × width × channels, 0 to 255), found {array.dtype}")
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
+        raise ValueError(
+            f"pixels (uint8) are height × width × channels, found {array.shape}, which look like channels × height × width; "
+            "np.moveaxis(image, 0, -1) turns them"
+        )
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ValueError(f"pixels (uint8) are height × width × channels, found {array.shape}")
+    return np.ascontiguousarray(array[:, :, :3])
 
 
 def photograph(native: Any, image: Any) -> Any:
@@ -46,31 +89,15 @@ def photograph(native: Any, image: Any) -> Any:
         return NativePhotograph.from_bytes(native, bytes(image))
     if isinstance(image, io.IOBase):
         return NativePhotograph.from_bytes(native, image.read())
-    array = as_array(image)
-    if array is None:
-        raise TypeError(f"an image is a path, bytes, a PIL image or an array, found {type(image).__name__}")
-    if array.size == 0:
-        raise ValueError(f"the image is empty: its shape is {array.shape}")
+    array = _expect_array(image)
     if array.dtype != np.uint8:
         return None
-    if array.ndim == 4 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise ValueError(f"pixels (uint8) are height × width × channels, found {array.shape}")
-    if array.shape[2] == 4:
-        array = array[:, :, :3]
-    return NativePhotograph.from_pixels(native, np.ascontiguousarray(array))
+    return NativePhotograph.from_pixels(native, _pixels(array))
 
 
-def prepare(native: Any, image: Any, crop: str | None = None) -> np.ndarray:
-    """One image as the network reads it, C × H × W float32."""
-    found = photograph(native, image)
-    if found is not None:
-        return np.asarray(native.prepare(found, crop))
-    array = as_array(image)
-    assert array is not None  # what is no array was refused
+def as_input(image: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """An array as the network reads it, C × H × W float32, of a network that reads this shape."""
+    array = _expect_array(image)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if not np.issubdtype(array.dtype, np.floating):
@@ -80,6 +107,26 @@ def prepare(native: Any, image: Any, crop: str | None = None) -> np.ndarray:
         )
     if array.ndim != 3:
         raise ValueError(f"an input is channels × height × width, found {array.shape}")
+    if array.shape != shape and array.shape == (*shape[1:], shape[0]):
+        raise ValueError(
+            f"the network reads C × H × W = {shape}, found {array.shape}, which is H × W × C: np.moveaxis(image, -1, 0) turns it; "
+            "or give pixels as uint8, height × width × channels"
+        )
     if not np.isfinite(array).all():
         raise ValueError("the image holds NaN or infinite numbers")
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def range_advice(array: np.ndarray, low: float, high: float) -> str | None:
+    """What to say of an input whose numbers are not those of a photograph, which lie between two."""
+    least, most = float(array.min()), float(array.max())
+    width = high - low
+    scale = "0 to 255" if most > 2 else "0 to 1"
+    is_far = least >= 0 and most > high + 2 * width
+    is_unit = 0 <= least < most <= 1 and (low < -0.5 or high > 2)
+    if not (is_far or is_unit):
+        return None
+    return (
+        f"the input's numbers lie between {least:.3g} and {most:.3g}, as if they went from {scale}; of a photograph this network reads numbers "
+        f"between {low:.3g} and {high:.3g}. Give pixels as uint8, which are prepared, or what model.prepare(image) returns"
+    )

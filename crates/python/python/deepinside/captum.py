@@ -95,21 +95,32 @@ class Deconvolution(_Attribution):
     _method = "deconvnet"
 
 
-class IntegratedGradients(_Attribution):
+class _FromBaseline(_Attribution):
+    """Slopes times how far the input is from a baseline, or without ``multiply_by_inputs`` the slopes alone."""
+
+    def __init__(self, model: Model, multiply_by_inputs: bool = True) -> None:
+        super().__init__(model)
+        self.multiply_by_inputs = multiply_by_inputs
+
+    def _each(self, inputs: Any, target: Any, layer: str | None = None, **parameters: Any) -> list[Any]:
+        return super()._each(inputs, target, layer, multiply=self.multiply_by_inputs, **parameters)
+
+    def _expect_contributions(self, return_convergence_delta: bool) -> None:
+        if return_convergence_delta and not self.multiply_by_inputs:
+            raise ValueError("slopes add up to nothing: return_convergence_delta goes with multiply_by_inputs=True")
+
+
+class IntegratedGradients(_FromBaseline):
     """Integrated gradients; 50 Gauss–Legendre points from zero."""
 
     _method = "integrated-gradients"
     _quadratures = {"gausslegendre": "gauss-legendre", "riemann_trapezoid": "captum-trapezoid"}
 
-    def __init__(self, model: Model, multiply_by_inputs: bool = True) -> None:
-        super().__init__(model)
-        if not multiply_by_inputs:
-            raise ValueError("integrated gradients are multiplied by how far the input is from the baseline; multiply_by_inputs is True")
-
     def attribute(
         self, inputs: Any, baselines: Any = None, target: Any = None, n_steps: int = 50, method: str = "gausslegendre",
         return_convergence_delta: bool = False,
     ) -> Any:
+        self._expect_contributions(return_convergence_delta)
         if method not in self._quadratures:
             raise ValueError(f"method is one of {', '.join(self._quadratures)}, found '{method}'")
         if (given := as_array(baselines)) is not None:
@@ -130,7 +141,7 @@ def _first(baselines: Any, inputs: Any) -> Any:
     return np.ascontiguousarray(np.broadcast_to(given, _batch(inputs).shape)[0], dtype=np.float32)
 
 
-class DeepLift(_Attribution):
+class DeepLift(_FromBaseline):
     """DeepLIFT with the rescale rule from zero. Unlike Captum's it adds up also where the windows of maxima overlap."""
 
     _method = "deep-lift"
@@ -138,8 +149,8 @@ class DeepLift(_Attribution):
     def attribute(self, inputs: Any, baselines: Any = None, target: Any = None, return_convergence_delta: bool = False) -> Any:
         return self._explained(self._each(inputs, target, baseline=_first(baselines, inputs)), inputs, return_convergence_delta)
 
-    @staticmethod
-    def _explained(found: list[Any], inputs: Any, with_delta: bool) -> Any:
+    def _explained(self, found: list[Any], inputs: Any, with_delta: bool) -> Any:
+        self._expect_contributions(with_delta)
         values = _like(np.stack([own.values for own in found]), inputs)
         if not with_delta:
             return values
@@ -154,7 +165,7 @@ class DeepLiftShap(DeepLift):
         return self._explained(self._each(inputs, target, baselines=_batch(baselines)), inputs, return_convergence_delta)
 
 
-class GradientShap(_Attribution):
+class GradientShap(_FromBaseline):
     """Expected gradients over several baselines, N × C × H × W; 5 points by default. Noise is a share of the input's range here."""
 
     _method = "expected-gradients"
@@ -170,6 +181,8 @@ class NoiseTunnel:
     _methods = {"smoothgrad": "smooth-grad", "smoothgrad_sq": "smooth-grad-squared", "vargrad": "var-grad"}
 
     def __init__(self, attribution_method: _Attribution) -> None:
+        if not getattr(attribution_method, "multiply_by_inputs", True):
+            raise ValueError("noise goes with multiply_by_inputs=True")
         self.attribution_method = attribution_method
 
     def attribute(

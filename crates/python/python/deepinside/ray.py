@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from . import _native
-from ._model import Model, builtin
+from ._model import Model
+from ._openers import builtin
 
 
 def _opened(model: Any, threads: int) -> Model:

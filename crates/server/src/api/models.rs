@@ -64,7 +64,7 @@ impl ModelInfo {
             id: entry.source.id.clone(),
             // A folder's network may be in a file that many folders have, such as deploy.prototxt.
             name: match (&entry.source.origin, model) {
-                (Origin::BuiltIn, Some(model)) => model.name.clone(),
+                (Origin::BuiltIn | Origin::Open(_), Some(model)) => model.name.clone(),
                 _ => entry.source.id.clone(),
             },
             flag: entry.source.flag.clone(),

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use deepinside_server::{Limits, ModelSource, Origin, Server, ServerOptions, Stopper};
+use deepinside_server::{Handle, Limits, ModelSource, Origin, Server, ServerOptions};
 use serde_json::Value;
 
 /// A small network of five classes that reads 3×32×32.
@@ -32,6 +32,8 @@ pub fn options() -> ServerOptions {
         any_port: false,
         models: vec![residual(), source("next", "onnx/next/model.onnx")],
         hosts: Vec::new(),
+        frame_ancestors: Vec::new(),
+        heeds_signals: false,
         token: None,
         allow_model_upload: false,
         threads: 1,
@@ -43,7 +45,7 @@ pub fn options() -> ServerOptions {
 pub struct Running {
     pub address: SocketAddr,
     pub url: String,
-    stopper: Stopper,
+    pub handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,14 +56,14 @@ impl Running {
 
     pub fn with(options: ServerOptions) -> Self {
         let server = Server::bind(options).unwrap();
-        let (address, url, stopper) = (server.address(), server.url(), server.stopper());
+        let (address, url, handle) = (server.address(), server.url(), server.handle());
         let thread = std::thread::spawn(move || server.run().unwrap());
-        Self { address, url, stopper, thread: Some(thread) }
+        Self { address, url, handle, thread: Some(thread) }
     }
 
     /// Ends the server and waits until it has.
     pub fn stop(&mut self) {
-        self.stopper.stop();
+        self.handle.stop();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
@@ -128,7 +130,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stopper.stop();
+        self.handle.stop();
         if let Some(thread) = self.thread.take() {
             let joined = thread.join();
             if !std::thread::panicking() {

@@ -7,7 +7,7 @@ use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
 use super::expected_gradients::{BASELINES, arrays};
-use crate::attribution::baseline::{BASELINE, baseline};
+use crate::attribution::baseline::{BASELINE, MULTIPLY, baseline, factor, multiplies};
 use crate::attribution::parameter::Values;
 use crate::attribution::secants::{Ends, needed, secants};
 use crate::attribution::{Attribution, Completeness, Entry, Method, Pass, Runner};
@@ -19,7 +19,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "DeepLIFT",
     summary: "The target's change from a baseline to the input, shared among the numbers of the input by the slopes of all functions between the two (rescale rule); the mean over baselines where several are given.",
     source: "Shrikumar, Greenside, Kundaje 2017, Learning Important Features Through Propagating Activation Differences, §3.5.1",
-    parameters: &[BASELINE, BASELINES],
+    parameters: &[BASELINE, BASELINES, MULTIPLY],
     layers: false,
     make: |_, values| Ok(Box::new(DeepLift { values: values.clone() })),
 };
@@ -53,7 +53,7 @@ impl Method for DeepLift {
         let targets = target.values(&model);
         let read = needed(&model.graph, model.input, &targets);
         let (number, to) = activations(runner, &read, input, target)?;
-        let share = 1.0 / baselines.len() as f64;
+        let (share, factor) = (1.0 / baselines.len() as f64, factor(&self.values));
         let mut sums = vec![0.0f64; input.data().len()];
         let (mut difference, mut left) = (0.0, Vec::new());
         for baseline in &baselines {
@@ -70,13 +70,13 @@ impl Method for DeepLift {
             let slopes = lines.one(&pass, target, input.data(), |passed| passed.input_gradient())?;
             let changes = input.data().iter().zip(baseline.data());
             for ((sum, &slope), (&to, &from)) in sums.iter_mut().zip(slopes.data()).zip(changes) {
-                *sum += share * f64::from(slope) * (f64::from(to) - f64::from(from));
+                *sum += share * f64::from(slope) * factor(to, from);
             }
         }
         let values = Array::new(input.shape(), sums.iter().map(|&sum| sum as f32).collect())?;
         let completeness = Completeness { sum: sums.iter().sum(), difference };
-        let mut attribution =
-            Attribution { completeness: Some(completeness), ..Attribution::of_input(values) };
+        let completeness = multiplies(&self.values).then_some(completeness);
+        let mut attribution = Attribution { completeness, ..Attribution::of_input(values) };
         if let Some(first) = left.first() {
             attribution.notes.push(format!(
                 "the rescale rule says nothing about {} of the network's layers, first {first}: they pass back their gradient at the \

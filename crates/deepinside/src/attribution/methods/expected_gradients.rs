@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use deepinside_vision::Array;
 
-use crate::attribution::baseline::{like_input, range};
+use crate::attribution::baseline::{MULTIPLY, factor, like_input, range};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
 use crate::random::Random;
@@ -16,7 +16,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "expected gradients",
     summary: "The mean over baselines and points between them and the input of the gradient times how far each number goes.",
     source: "Erion, Janizek, Sturmfels, Lundberg, Lee 2021, Improving Performance of Deep Learning Models with Axiomatic Attribution Priors, equation 5",
-    parameters: &[SAMPLES, SEED, BASELINES, ALPHAS, INDICES, NOISE, DEVIATION],
+    parameters: &[SAMPLES, SEED, BASELINES, ALPHAS, INDICES, NOISE, DEVIATION, MULTIPLY],
     layers: false,
     make: |_, values| Ok(Box::new(ExpectedGradients { values: values.clone() })),
 };
@@ -138,6 +138,7 @@ impl Method for ExpectedGradients {
             from.iter().zip(start(sample)).map(between).collect()
         };
         let pass = Pass::to_input(runner.model(), BackwardRule::Gradient);
+        let factor = factor(values);
         let (mut sums, mut squares) = (vec![0.0f64; size], vec![0.0f64; size]);
         runner.each(
             &pass,
@@ -150,7 +151,7 @@ impl Method for ExpectedGradients {
                 let terms = gradient.data().iter().zip(from).zip(start(sample));
                 for ((sum, square), ((&gradient, &from), to)) in sums.iter_mut().zip(&mut squares).zip(terms)
                 {
-                    let value = f64::from(gradient) * (f64::from(to) - f64::from(from));
+                    let value = f64::from(gradient) * factor(to, from);
                     *sum += value;
                     *square += value * value;
                 }

@@ -2,7 +2,7 @@
 
 use deepinside_vision::Array;
 
-use crate::attribution::baseline::{BASELINE, baseline};
+use crate::attribution::baseline::{BASELINE, MULTIPLY, baseline, factor, multiplies};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
 use crate::attribution::{Attribution, Completeness, Entry, Method, Pass, Runner};
 use crate::{BackwardRule, Error, Result, Target};
@@ -13,7 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "integrated gradients",
     summary: "The gradient along the straight line from a baseline to the input, times how far each number goes.",
     source: "Sundararajan, Taly, Yan 2017, Axiomatic Attribution for Deep Networks, equation 1",
-    parameters: &[STEPS, QUADRATURE, BASELINE],
+    parameters: &[STEPS, QUADRATURE, BASELINE, MULTIPLY],
     layers: false,
     make: |_, values| Ok(Box::new(IntegratedGradients::new(values)?)),
 };
@@ -93,13 +93,15 @@ impl Method for IntegratedGradients {
                 Ok(())
             },
         )?;
+        let factor = factor(&self.values);
         for ((sum, &from), &to) in sums.iter_mut().zip(from).zip(to) {
-            *sum *= f64::from(to) - f64::from(from);
+            *sum *= factor(to, from);
         }
         let difference = runner.number(input, target)? - runner.number(&baseline, target)?;
         let values = Array::new(input.shape(), sums.iter().map(|&sum| sum as f32).collect())?;
         let completeness = Completeness { sum: sums.iter().sum(), difference };
-        Ok(Attribution { completeness: Some(completeness), ..Attribution::of_input(values) })
+        let completeness = multiplies(&self.values).then_some(completeness);
+        Ok(Attribution { completeness, ..Attribution::of_input(values) })
     }
 }
 
