@@ -35,7 +35,7 @@ pub fn write(site: &Site<'_>, photographs: Option<&Photographs>) -> Result<()> {
     for &class in &site.options.classes {
         file(&class_page(class), &writer.class(class))?;
     }
-    // Last: whoever opens a site by its first page finds all others.
+    // Last: where the first page is, all others are.
     file("index.html", &writer.overview())
 }
 
