@@ -2,11 +2,15 @@
 
 const token = (() => {
     const given = new URLSearchParams(location.search).get("token");
-    if (given) {
-        sessionStorage.setItem("token", given);
-        history.replaceState(null, "", location.pathname + location.hash);
+    try {
+        if (given) sessionStorage.setItem("token", given);
+        else return sessionStorage.getItem("token");
+    } catch {
+        // Browsers forbid storage to a frame in another site's page, such as a notebook's: then the address keeps the token.
+        return given;
     }
-    return given ?? sessionStorage.getItem("token");
+    history.replaceState(null, "", location.pathname + location.hash);
+    return given;
 })();
 
 export function authorisation(): Record<string, string> {

@@ -42,6 +42,6 @@ def test_a_notebook_runs(path, monkeypatch):
         pictures += sum("image/png" in data for data in found)
         errors = [output for output in cell.get("outputs", []) if output.output_type == "stream" and output.name == "stderr"]
         assert errors == [], errors
-    assert pictures >= 2
+    assert pictures >= 1
     if kept := os.environ.get("DEEPINSIDE_NOTEBOOKS"):
         nbformat.write(notebook, Path(kept) / path.name)
