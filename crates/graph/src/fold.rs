@@ -324,6 +324,9 @@ fn binary(function: Binary, a: f64, b: f64) -> Option<f64> {
         Binary::GreaterOrEqual => f64::from(a >= b),
         Binary::Less => f64::from(a < b),
         Binary::LessOrEqual => f64::from(a <= b),
+        Binary::BitwiseAnd => (a as i64 & b as i64) as f64,
+        Binary::BitwiseOr => (a as i64 | b as i64) as f64,
+        Binary::BitwiseXor => (a as i64 ^ b as i64) as f64,
     })
 }
 

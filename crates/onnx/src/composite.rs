@@ -1,5 +1,8 @@
 //! Operators that stand for several of ONNX's own: quantised layers (QOperator), and what ONNX Runtime's optimiser fuses
-//! (`com.microsoft`). They are written out before anything is imported, as functions are.
+//! (`com.microsoft`). They are written out before anything is imported, as functions are; attention and packed weights, which
+//! need shapes, are not (`import::fused_attention`, `import::packed_weights`).
+
+mod channels_last;
 
 use prost::bytes::Bytes;
 
@@ -15,6 +18,10 @@ struct Writer<'a> {
 const FLOAT: i32 = 1;
 const INT: i32 = 2;
 const TEXT: i32 = 3;
+const INTS: i32 = 7;
+
+/// The domain of what ONNX Runtime adds to ONNX.
+const MICROSOFT: &str = "com.microsoft";
 
 /// The type of a tensor of single precision.
 const SINGLE: i64 = 1;
@@ -34,6 +41,10 @@ fn text(name: &str, text: &'static str) -> proto::Attribute {
         r#type: TEXT,
         ..Default::default()
     }
+}
+
+fn ints(name: &str, numbers: &[i64]) -> proto::Attribute {
+    proto::Attribute { name: name.to_owned(), ints: numbers.to_vec(), r#type: INTS, ..Default::default() }
 }
 
 impl Writer<'_> {
@@ -71,6 +82,13 @@ impl Writer<'_> {
             attribute: attributes,
             ..Default::default()
         });
+    }
+
+    /// Makes the last node one of ONNX Runtime's own operators.
+    fn of_microsoft(&mut self) {
+        if let Some(node) = self.nodes.last_mut() {
+            MICROSOFT.clone_into(&mut node.domain);
+        }
     }
 
     /// A node in between; returns the name of its result.
@@ -173,7 +191,10 @@ pub(crate) fn written_out(node: &proto::Node) -> Option<Vec<proto::Node>> {
     let mut writer = Writer { node, nodes: Vec::new() };
     match node.domain.as_str() {
         "" | "ai.onnx" => onnx(&mut writer)?,
-        "com.microsoft" => microsoft(&mut writer)?,
+        MICROSOFT => match channels_last::write(&mut writer) {
+            Some(()) => {}
+            None => microsoft(&mut writer)?,
+        },
         _ => return None,
     }
     Some(writer.nodes)
@@ -288,19 +309,44 @@ fn microsoft(writer: &mut Writer<'_>) -> Option<()> {
             let result = writer.step("y", &operator, &[&one, &other], Vec::new());
             writer.quantise(&result, [6, 7]);
         }
-        operator @ ("QLinearGlobalAveragePool"
-        | "QLinearAveragePool"
-        | "QLinearSigmoid"
-        | "QLinearLeakyRelu"
-        | "QLinearSoftmax") => {
-            if writer.attribute("channels_last").is_some_and(|attribute| attribute.i != 0) {
-                return None;
-            }
+        operator @ ("QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearSoftmax") => {
             let operator = operator.trim_start_matches("QLinear").to_owned();
             let one = writer.dequantised("x", [0, 1, 2], 1);
-            let attributes = writer.attributes_without(&["channels_last", "opset"]);
+            let attributes = writer.attributes_without(&["opset"]);
             let result = writer.step("y", &operator, &[&one], attributes);
             writer.quantise(&result, [3, 4]);
+        }
+        "QLinearWhere" => {
+            let one = writer.dequantised("x", [1, 2, 3], 1);
+            let other = writer.dequantised("y", [4, 5, 6], 1);
+            let result = writer.step("z", "Where", &[input(0), &one, &other], Vec::new());
+            writer.quantise(&result, [7, 8]);
+        }
+        "QAttention" => {
+            let picture = writer.dequantised("x", [0, 3, 6], 1);
+            let weights = writer.dequantised("w", [1, 4, 7], 1);
+            let operands = [&picture, &weights, input(2), input(5), input(8)];
+            writer.write("Attention", &operands, &output, attributes);
+            writer.of_microsoft();
+        }
+        "BiasSplitGelu" => {
+            let sum = writer.step("sum", "Add", &[input(0), input(1)], Vec::new());
+            let halves = ["first", "second"].map(|step| format!("{output}@{step}"));
+            // The number of parts is an attribute since operator set 18, and ignored before.
+            writer.write("Split", &[&sum], &halves[0], vec![int("axis", -1), int("num_outputs", 2)]);
+            if let Some(node) = writer.nodes.last_mut() {
+                node.output = halves.to_vec();
+            }
+            let gate = writer.step("gate", "Gelu", &[&halves[1]], Vec::new());
+            writer.write("Mul", &[&halves[0], &gate], &output, Vec::new());
+        }
+        "FusedMatMulActivation" => {
+            let own =
+                ["activation", "activation_alpha", "activation_beta", "activation_gamma", "activation_axis"];
+            let attributes = writer.attributes_without(&own);
+            let result = writer.step("product", "FusedMatMul", &[input(0), input(1)], attributes);
+            writer.of_microsoft();
+            writer.activate(&result)?;
         }
         "QLinearConcat" => {
             let parts = (2..writer.node.input.len()).step_by(3);

@@ -92,6 +92,23 @@ pub(crate) fn kind_of(data_type: i32) -> Result<Kind, Inconsistency> {
     Ok(element(data_type)?.kind())
 }
 
+/// How many bits whole numbers of that ONNX type have, and whether one of them is the sign; none where they are no whole numbers.
+pub(crate) fn bits(data_type: i32) -> Option<(f64, bool)> {
+    Some(match Element::of(data_type)? {
+        Element::U4 => (4.0, false),
+        Element::I4 => (4.0, true),
+        Element::U8 => (8.0, false),
+        Element::I8 => (8.0, true),
+        Element::U16 => (16.0, false),
+        Element::I16 => (16.0, true),
+        Element::U32 => (32.0, false),
+        Element::I32 => (32.0, true),
+        Element::U64 => (64.0, false),
+        Element::I64 => (64.0, true),
+        Element::F32 | Element::F16 | Element::F64 | Element::Bf16 | Element::Bool => return None,
+    })
+}
+
 fn element(data_type: i32) -> Result<Element, Inconsistency> {
     Element::of(data_type).ok_or_else(|| {
         let found = match data_type {

@@ -12,7 +12,7 @@ const THREE_QUARTERS: [f32; 1] = [0.75];
 
 /// Makes the kernel.
 pub(crate) fn lower(op: &Binary, lowering: &Lowering<'_>) -> Result<Box<dyn Kernel>, Inconsistency> {
-    if !matches!(op, Binary::Divide | Binary::Power) && comparison(*op).is_none() {
+    if !matches!(op, Binary::Divide | Binary::Power) && comparison(*op).is_none() && bitwise(*op).is_none() {
         return Err(Inconsistency::new("elementwise function", "a supported one", format!("{op:?}")));
     }
     Ok(Box::new(BinaryKernel { op: *op, operands: terms(lowering)? }))
@@ -26,6 +26,16 @@ fn comparison(op: Binary) -> Option<fn(f32, f32) -> bool> {
         Binary::GreaterOrEqual => |a, b| a >= b,
         Binary::Less => |a, b| a < b,
         Binary::LessOrEqual => |a, b| a <= b,
+        _ => return None,
+    })
+}
+
+/// A function of the bits of whole numbers; none where the function is another.
+fn bitwise(op: Binary) -> Option<fn(i64, i64) -> i64> {
+    Some(match op {
+        Binary::BitwiseAnd => |a, b| a & b,
+        Binary::BitwiseOr => |a, b| a | b,
+        Binary::BitwiseXor => |a, b| a ^ b,
         _ => return None,
     })
 }
@@ -66,6 +76,11 @@ impl Kernel for BinaryKernel {
                         if let Some(holds) = comparison(op) {
                             second.zip(start, piece, operands[1], |a, b| {
                                 *a = if holds(*a, b) { 1.0 } else { 0.0 };
+                            });
+                        }
+                        if let Some(of_bits) = bitwise(op) {
+                            second.zip(start, piece, operands[1], |a, b| {
+                                *a = of_bits(*a as i64, b as i64) as f32
                             });
                         }
                     }
@@ -124,6 +139,9 @@ mod tests {
             Binary::GreaterOrEqual => f64::from(a >= b),
             Binary::Less => f64::from(a < b),
             Binary::LessOrEqual => f64::from(a <= b),
+            Binary::BitwiseAnd => (a as i64 & b as i64) as f64,
+            Binary::BitwiseOr => (a as i64 | b as i64) as f64,
+            Binary::BitwiseXor => (a as i64 ^ b as i64) as f64,
             _ => f64::NAN,
         }
     }
@@ -167,6 +185,9 @@ mod tests {
             Binary::GreaterOrEqual,
             Binary::Less,
             Binary::LessOrEqual,
+            Binary::BitwiseAnd,
+            Binary::BitwiseOr,
+            Binary::BitwiseXor,
         ];
         let mut cases = Vec::new();
         for [left, right] in shapes {
@@ -176,6 +197,9 @@ mod tests {
                     // Away from division by zero, and from powers of what is negative.
                     x = x.map(|x| 1.6 + x);
                     y = y.map(|y| 1.7 + y);
+                } else if bitwise(*op).is_some() {
+                    x = x.map(|x| (100.0 * x).round());
+                    y = y.map(|y| (70.0 * y).round());
                 } else {
                     // No ties, but for the equality that is wanted.
                     y = y.map(|y| y + if *op == Binary::Equal { 0.0 } else { 1e-3 });
@@ -204,7 +228,8 @@ mod tests {
                         vec![positions(&extents).into_iter().map(number).collect()]
                     },
                 );
-                cases.push(if *op == Binary::Equal { case.without_differences() } else { case });
+                let is_step = *op == Binary::Equal || bitwise(*op).is_some();
+                cases.push(if is_step { case.without_differences() } else { case });
             }
         }
         check(cases);

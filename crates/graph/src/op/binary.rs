@@ -8,7 +8,7 @@ use crate::{Inconsistency, Shape};
 /// An elementwise function of two operands, with NumPy's broadcasting (see [`Eltwise`](super::Eltwise), which has the
 /// functions that take any number of operands).
 ///
-/// Comparisons give 1 where they hold and 0 elsewhere; their gradients are zero.
+/// Comparisons give 1 where they hold and 0 elsewhere; their gradients, and those of functions of bits, are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Binary {
@@ -26,6 +26,12 @@ pub enum Binary {
     Less,
     /// `a ≤ b`.
     LessOrEqual,
+    /// The bits that both of two whole numbers have, negative ones in two's complement.
+    BitwiseAnd,
+    /// The bits that either has.
+    BitwiseOr,
+    /// The bits that only one of them has.
+    BitwiseXor,
 }
 
 impl Operator for Binary {
@@ -38,6 +44,9 @@ impl Operator for Binary {
             Self::GreaterOrEqual => "GreaterOrEqual",
             Self::Less => "Less",
             Self::LessOrEqual => "LessOrEqual",
+            Self::BitwiseAnd => "BitwiseAnd",
+            Self::BitwiseOr => "BitwiseOr",
+            Self::BitwiseXor => "BitwiseXor",
         }
     }
 

@@ -90,6 +90,16 @@ pub(super) fn import_division<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
 pub(super) fn import_remainder<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let (left, right) = (importer.operand(node, 0)?, importer.operand(node, 1)?);
     let rounding = if node.flag("fmod")? { Rounding::TowardsZero } else { Rounding::Down };
+    remainder(node, importer, [left, right], rounding)
+}
+
+/// `a − round(a/b) · b`.
+pub(super) fn remainder<'a>(
+    node: &Node<'a>,
+    importer: &mut Importer<'a>,
+    [left, right]: [Operand; 2],
+    rounding: Rounding,
+) -> Result<(), Failure> {
     let quotient = importer.step(node, "quotient", Binary::Divide, &[left.clone(), right.clone()])?;
     let whole = importer.step(node, "whole", Unary::Round(rounding), &[quotient])?;
     let product = importer.step(node, "product", Eltwise::Product, &[whole, right])?;

@@ -12,6 +12,7 @@ use crate::tensor::{self, Kind};
 
 pub(super) fn import_constant<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let (constant, kind) = if let Some(tensor) = node.tensor("value")? {
+        importer.note_data_type(node, tensor.data_type);
         tensor::read(tensor, None, &ExternalData::default())?
     } else if let Some(number) = node.float("value_float")? {
         (Constant::new(Shape::scalar(), vec![f64::from(number)])?, Kind::Float)
@@ -92,8 +93,10 @@ pub(super) fn import_cast<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> R
     let Some(to) = to else { return inconsistent("attribute 'to'", "a type", "none") };
     // What is not a number after overflow in a narrow type is ours anyway.
     let _ = (node.int("saturate")?, node.text("round_mode")?);
-    refuse_narrow(i32::try_from(to).ok())?;
-    cast(node, importer, tensor::kind_of(i32::try_from(to).unwrap_or(0))?)
+    let to = i32::try_from(to).unwrap_or(0);
+    refuse_narrow(Some(to))?;
+    importer.note_data_type(node, to);
+    cast(node, importer, tensor::kind_of(to)?)
 }
 
 pub(super) fn import_cast_like<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {

@@ -9,6 +9,9 @@ use crate::tensor::Kind;
 
 pub(super) fn import_identity<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operand = importer.operand(node, 0)?;
+    if let Some(data_type) = node.input(0).and_then(|name| importer.data_type(name)) {
+        importer.note_data_type(node, data_type);
+    }
     importer.finish(node, Identity, &[operand])
 }
 

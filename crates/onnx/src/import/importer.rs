@@ -75,7 +75,7 @@ pub(super) struct Importer<'a> {
     budget: Budget,
     /// Memory of what the graph keeps, counted until the import ends.
     kept: Vec<Reservation>,
-    /// The ONNX types of the initialisers' elements, by name.
+    /// The ONNX types of the elements of initialisers and constants, by name.
     data_types: HashMap<&'a str, i32>,
 }
 
@@ -157,6 +157,9 @@ impl<'a> Importer<'a> {
         }
         for (index, (input, description)) in self.model.fed(graph).zip(descriptions).enumerate() {
             let failed = |cause| OnnxError::Input { input: input.name.clone(), cause };
+            if let Some(tensor) = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()) {
+                self.data_types.insert(&input.name, tensor.elem_type);
+            }
             let given = options.input_shapes.get(&input.name);
             if let Some(known) = options.known_inputs.get(&input.name) {
                 self.known_input(input, description.extents.as_deref(), known)?;
@@ -358,9 +361,16 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// The ONNX type of an initialiser's elements.
+    /// The ONNX type of a tensor's elements, where the file says it.
     pub fn data_type(&self, name: &str) -> Option<i32> {
         self.data_types.get(name).copied()
+    }
+
+    /// Notes the type of the first result's elements, which quantisation asks for.
+    pub fn note_data_type(&mut self, node: &Node<'a>, data_type: i32) {
+        if let Some(name) = node.output(0) {
+            self.data_types.insert(name, data_type);
+        }
     }
 
     /// A new constant, called `result@step`.

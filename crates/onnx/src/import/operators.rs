@@ -4,9 +4,9 @@ use super::failure::Failure;
 use super::importer::Importer;
 use super::node::Node;
 use super::{
-    activation, arithmetic, attention, axes, constant, control, convolution, einsum, fully_connected,
-    indexed, join, masks, normalisation, padding, pooling, quantisation, reduction, resize, rotary, sampling,
-    selection, shape, softmax,
+    activation, arithmetic, attention, axes, bitwise, constant, control, convolution, einsum,
+    fully_connected, fused_attention, indexed, join, masks, normalisation, packed_weights, padding, pooling,
+    quantisation, reduction, resize, rotary, sampling, selection, shape, softmax,
 };
 
 /// Imports one node.
@@ -29,6 +29,11 @@ const OPERATORS: &[(&str, Import)] = &[
     ("Attention", attention::import),
     ("AveragePool", pooling::import_average),
     ("BatchNormalization", normalisation::import_batch),
+    ("BitShift", bitwise::import_shift),
+    ("BitwiseAnd", bitwise::import),
+    ("BitwiseNot", bitwise::import_not),
+    ("BitwiseOr", bitwise::import),
+    ("BitwiseXor", bitwise::import),
     ("Cast", constant::import_cast),
     ("CastLike", constant::import_cast_like),
     ("Ceil", activation::import),
@@ -161,6 +166,21 @@ const OPERATORS: &[(&str, Import)] = &[
     ("Xor", arithmetic::import_exclusive_or),
 ];
 
+/// The operators that ONNX Runtime adds to ONNX (`com.microsoft`), but for those that are written out before (`composite`).
+const MICROSOFT: &[(&str, Import)] = &[
+    ("Attention", fused_attention::import_attention),
+    ("FusedMatMul", fully_connected::import_fused_matrix_product),
+    ("GatherND", indexed::import_gather_nd),
+    ("GridSample", sampling::import_grid_sample),
+    ("MatMulBnb4", packed_weights::import_table),
+    ("MatMulNBits", packed_weights::import_blocks),
+    ("MultiHeadAttention", fused_attention::import_multi_head),
+    ("Pad", padding::import),
+    ("RotaryEmbedding", rotary::import_microsoft),
+    ("TransposeMatMul", fully_connected::import_fused_matrix_product),
+    ("Trilu", masks::import_triangle),
+];
+
 /// The names of the operators of ONNX's own domain that are read, in alphabetical order.
 pub fn supported_operators() -> impl Iterator<Item = &'static str> {
     OPERATORS.iter().map(|(name, _)| *name)
@@ -168,13 +188,12 @@ pub fn supported_operators() -> impl Iterator<Item = &'static str> {
 
 /// The function that imports an operator, if it is supported.
 pub(super) fn find(domain: &str, operator: &str) -> Option<Import> {
-    match (domain, operator) {
-        ("" | "ai.onnx", _) => {}
-        // Most of what ONNX Runtime fuses is written out before (`composite`).
-        ("com.microsoft", "FusedMatMul") => return Some(fully_connected::import_fused_matrix_product),
+    let known = match domain {
+        "" | "ai.onnx" => OPERATORS,
+        "com.microsoft" => MICROSOFT,
         _ => return None,
-    }
-    OPERATORS.iter().find(|(name, _)| *name == operator).map(|(_, import)| *import)
+    };
+    known.iter().find(|(name, _)| *name == operator).map(|(_, import)| *import)
 }
 
 /// Why an operator of ONNX is not read, where that is settled: what a network for pictures has in its place.
@@ -217,7 +236,9 @@ mod tests {
 
     #[test]
     fn operators_stand_once_and_in_order() {
-        assert!(OPERATORS.is_sorted_by(|a, b| a.0 < b.0));
+        for table in [OPERATORS, MICROSOFT] {
+            assert!(table.is_sorted_by(|a, b| a.0 < b.0));
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Quantised numbers: weights are turned back while the file is read, activations are rounded as the file says, and
 //! pass their gradient as if they were not.
 
-use deepinside_graph::op::{Binary, Eltwise, Extent, Identity, Reduce, Reduction, Reshape, Rounding, Unary};
+use deepinside_graph::op::{
+    Binary, Eltwise, Extent, Identity, Reduce, Reduction, Reshape, Rounding, Take, Unary,
+};
 
 use super::axes::axis;
 use super::failure::{Failure, inconsistent, unsupported};
@@ -13,11 +15,10 @@ use crate::tensor::Kind;
 fn parameters<'a>(
     node: &Node<'a>,
     importer: &mut Importer<'a>,
-    rank: usize,
+    extents: &[usize],
 ) -> Result<(Operand, Option<Operand>), Failure> {
-    if node.int("block_size")?.unwrap_or(0) != 0 {
-        return unsupported("quantisation in blocks");
-    }
+    let rank = extents.len();
+    let block = node.int("block_size")?.unwrap_or(0);
     let number = node.int("axis")?.unwrap_or(1);
     let shaped = |importer: &mut Importer<'a>, step: &str, operand: Operand| {
         let shape = importer.shape(&operand);
@@ -25,6 +26,15 @@ fn parameters<'a>(
             0 => Ok(operand),
             1 if shape.elements() == 1 => {
                 importer.step(node, step, Reshape { extents: Vec::new() }, &[operand])
+            }
+            own if block != 0 => {
+                let axis = axis(number, rank)?;
+                let (Ok(block), true) = (usize::try_from(block), own == rank) else {
+                    return inconsistent("scale", format!("{rank} axes and blocks of at least 1"), shape);
+                };
+                // Every position of a block has the block's.
+                let positions = (0..extents[axis]).map(|position| position / block).collect();
+                importer.step(node, step, Take { axis, positions }, &[operand])
             }
             1 => {
                 let behind = rank - 1 - axis(number, rank)?;
@@ -47,8 +57,8 @@ fn parameters<'a>(
 /// `(x − zero point) · scale`.
 pub(super) fn import_dequantise<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let operand = importer.operand(node, 0)?;
-    let rank = importer.shape(&operand).rank();
-    let (scale, zero) = parameters(node, importer, rank)?;
+    let shape = importer.shape(&operand);
+    let (scale, zero) = parameters(node, importer, shape.extents())?;
     let difference = match zero {
         Some(zero) => {
             let op = Eltwise::Sum { coefficients: vec![1.0, -1.0] };
@@ -72,20 +82,28 @@ pub(super) fn import_quantise<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
             Unary::StraightThrough
         }
     };
-    let rank = importer.shape(&operand).rank();
-    // The type of the result is that of the zero point, unsigned bytes without one.
-    let narrow = match node.input(2).and_then(|name| importer.data_type(name)) {
+    // The type of the result is that of the zero point, or named; unsigned bytes without either.
+    let named = node.int("output_dtype")?.and_then(|data_type| i32::try_from(data_type).ok());
+    let of_zero = node.input(2).and_then(|name| importer.data_type(name));
+    if let (Some(zero), None, None) = (importer.optional(node, 2)?, of_zero, named)
+        && zero.constant().is_some()
+    {
+        return unsupported(
+            "a zero point whose type the file does not say; store it as a tensor of its type",
+        );
+    }
+    let narrow = match of_zero.or(named.filter(|data_type| *data_type != 0)) {
         Some(3) => (-128.0, 127.0),
         Some(4) => (0.0, 65535.0),
         Some(5) => (-32768.0, 32767.0),
+        Some(21) => (0.0, 15.0),
+        Some(22) => (-8.0, 7.0),
         Some(2) | None => (0.0, 255.0),
         Some(other) => return unsupported(format!("quantisation to data type {other}")),
     };
-    if node.int("output_dtype")?.unwrap_or(0) != 0 {
-        return unsupported("quantisation to a type named by output_dtype");
-    }
-    let _ = node.int("saturate")?;
-    let (scale, zero) = parameters(node, importer, rank)?;
+    let _ = (node.int("saturate")?, node.int("precision")?);
+    let shape = importer.shape(&operand);
+    let (scale, zero) = parameters(node, importer, shape.extents())?;
     quantise(node, importer, [operand, scale], zero, rounding, narrow)
 }
 

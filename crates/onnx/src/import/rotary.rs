@@ -2,7 +2,7 @@
 
 use deepinside_graph::op::{AxisRange, Concat, Eltwise, Extent, GatherNd, Reshape, Slice, Take};
 
-use super::failure::{Failure, inconsistent};
+use super::failure::{Failure, inconsistent, unsupported};
 use super::importer::{Importer, Operand};
 use super::node::Node;
 
@@ -11,6 +11,29 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
     let caches = [importer.operand(node, 1)?, importer.operand(node, 2)?];
     let positions = importer.optional(node, 3)?;
     rotate(node, importer, caches, positions)
+}
+
+/// RotaryEmbedding of ONNX Runtime: the positions come before the caches, and one number is the position of the first place.
+pub(super) fn import_microsoft<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
+    let caches = [importer.operand(node, 2)?, importer.operand(node, 3)?];
+    if node.flag("is_packed_batching")? || node.float("scale")?.is_some_and(|scale| scale != 1.0) {
+        return unsupported("packed batches, or a scale");
+    }
+    let mut positions = importer.operand(node, 1)?;
+    let shape = importer.shape(&importer.operand(node, 0)?);
+    let (pictures, places) =
+        (shape.extent(0).unwrap_or(0), shape.extent(shape.rank().saturating_sub(2)).unwrap_or(0));
+    if importer.shape(&positions).rank() < 2 {
+        let Some(first) = positions.scalar() else {
+            return unsupported(
+                "the first position must be constant, but depends on an input of the network",
+            );
+        };
+        importer.ask_for((pictures * places) as u64)?;
+        let numbers = (0..pictures).flat_map(|_| (0..places).map(|place| first + place as f64)).collect();
+        positions = importer.constant(node, "positions", &[pictures, places], numbers)?;
+    }
+    rotate(node, importer, caches, Some(positions))
 }
 
 /// Rotates pairs of numbers of each head by angles whose cosines and sines stand in caches.
