@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
-use deepinside_graph::{Constant, Graph, Interrupt, Shape, ValueId};
+use deepinside_graph::{Budget, Constant, Graph, GraphBuilder, Interrupt, Shape, ValueId, Weights, pass};
 use deepinside_vision::bytes::readable;
 use deepinside_vision::{Array, whole_file};
 
@@ -201,12 +201,12 @@ pub(crate) fn import_onnx(
 
 /// Reads a Caffe network description and, if named, its weights.
 fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> Result<Network> {
-    if let Some(name) = options.known_inputs.keys().next() {
-        return Err(Error::Option(format!(
-            "input '{name}' cannot be given to a Caffe network; fill it in the description (a DummyData layer with its number)"
-        )));
-    }
-    let (mut imported, transform) = import_caffe(network, weights, options, options.input_shapes.clone())?;
+    // An array settles the shape of its input.
+    let known_shapes = options.known_inputs.iter().filter(|(_, array)| !array.shape().is_empty());
+    let mut given = options.input_shapes.clone();
+    given.extend(known_shapes.map(|(name, array)| (name.clone(), array.shape().to_vec())));
+    let (mut imported, transform) = import_caffe(network, weights, options, given.clone())?;
+    bind_caffe_inputs(&mut imported, options)?;
     if let Some(size) = options.size {
         let input = crate::model::image_input(&imported.graph)?;
         let &[batch, channels, ..] = imported.graph.value(input).shape.extents() else {
@@ -215,10 +215,13 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
         let [height, width] = size.extents();
         let named = imported.inputs.iter().find(|named| named.value == input);
         let name = named.map_or_else(|| imported.graph.value(input).name.clone(), |named| named.name.clone());
-        let shapes = BTreeMap::from([(name, vec![batch, channels, height, width])]);
-        imported = import_caffe(network, weights, options, shapes)?.0;
+        given.insert(name, vec![batch, channels, height, width]);
+        imported = import_caffe(network, weights, options, given)?.0;
+        bind_caffe_inputs(&mut imported, options)?;
     }
-    let tensors = imported.blobs.entries().iter().map(|blob| NamedTensor {
+    let computed = imported.blobs.entries().iter();
+    let computed = computed.filter(|blob| imported.graph.value(blob.data).weights().is_none());
+    let tensors = computed.map(|blob| NamedTensor {
         name: blob.name.clone(),
         shape: blob.shape.clone(),
         data: blob.data,
@@ -247,6 +250,51 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
         metadata: Vec::new(),
         transform,
     })
+}
+
+/// Makes inputs whose numbers are known constants: those that are given, and what Caffe fills by itself. A trace, which asks for Caffe's
+/// splits, shows the latter as inputs.
+fn bind_caffe_inputs(imported: &mut deepinside_caffe::Imported, options: &OpenOptions) -> Result<()> {
+    let mut numbers = BTreeMap::new();
+    if let Some(name) =
+        options.known_inputs.keys().find(|name| imported.inputs.iter().all(|input| input.name != **name))
+    {
+        let names: Vec<String> = imported.inputs.iter().map(|input| format!("'{}'", input.name)).collect();
+        return Err(Error::Option(format!("the network has no input '{name}'; it has {}", names.join(", "))));
+    }
+    // What takes the picture stays open, though the file may fill it.
+    let is_picture = |input: &&deepinside_caffe::NamedInput| {
+        matches!(imported.graph.value(input.value).shape.extents(), [_, 1 | 3, _, _])
+    };
+    let mut pictures = imported.inputs.iter().filter(is_picture);
+    let picture = pictures.clone().find(|input| input.fill.is_none()).or(pictures.next());
+    let picture = picture.map(|input| input.value);
+    for input in &imported.inputs {
+        let shape = &imported.graph.value(input.value).shape;
+        let weights = match (options.known_inputs.get(&input.name), input.fill) {
+            (Some(array), _) => match array.data() {
+                &[number] if array.shape().is_empty() => Weights::filled(shape.clone(), number),
+                numbers => {
+                    let array_shape = Shape::new(array.shape().to_vec());
+                    let weights = array_shape.and_then(|shape| Weights::from_f32(shape, numbers));
+                    weights.map_err(|cause| Error::Option(format!("input '{}': {cause}", input.name)))?
+                }
+            },
+            (None, Some(number)) if !options.splits && picture != Some(input.value) => {
+                Weights::filled(shape.clone(), number)
+            }
+            _ => continue,
+        };
+        numbers.insert(input.value, weights);
+    }
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    imported.inputs.retain(|input| !numbers.contains_key(&input.value));
+    let graph = std::mem::replace(&mut imported.graph, GraphBuilder::new("").finish(&[]));
+    let budget = Budget::for_file(0, options.interrupt.clone());
+    imported.graph = pass::bind_inputs(graph, &numbers, &budget)?;
+    Ok(())
 }
 
 /// The import itself, with other shapes of inputs by name.

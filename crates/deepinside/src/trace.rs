@@ -12,7 +12,7 @@ use deepinside_engine::{Plan, PlanOptions, Precision, Session, Target, Threads};
 use deepinside_graph::ValueId;
 use deepinside_vision::Array;
 
-use crate::network::{OpenOptions, open};
+use crate::network::{Network, OpenOptions, open};
 use crate::score::no_such_value;
 use crate::{Error, Result, expect_finite};
 
@@ -61,8 +61,9 @@ pub fn trace(
 ) -> Result<Traced> {
     let shapes = inputs.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
     let options = OpenOptions { splits: true, input_shapes: shapes, ..OpenOptions::default() };
-    let network =
-        open(network, weights, &options).map_err(|error| misfit(network, weights, inputs, error))?;
+    let network = open(network, weights, &options)
+        .or_else(|error| with_known_inputs(network, inputs, error))
+        .map_err(|error| misfit(network, weights, inputs, error))?;
     let (graph, view) = (&network.graph, &network.tensors);
     let find = |name: &str| -> Result<ValueId> {
         let tensor = view.iter().find(|tensor| tensor.name == name);
@@ -133,6 +134,26 @@ fn not_finite<'a>(
         count => format!(" (the first of {count} blobs)"),
     };
     errors.first().map(|error| format!("{error}{more}"))
+}
+
+/// The network with all inputs known but its first, where it cannot be opened otherwise: they may settle shapes.
+fn with_known_inputs(network: &Path, inputs: &BTreeMap<String, Array>, error: Error) -> Result<Network> {
+    if inputs.len() < 2 {
+        return Err(error);
+    }
+    let Ok(model) = deepinside_onnx::Model::open(network) else { return Err(error) };
+    let Some(first) = model.inputs().first().map(|input| input.name.clone()) else { return Err(error) };
+    let (fed, known): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        inputs.clone().into_iter().partition(|(name, _)| *name == first);
+    let names: Vec<String> = known.keys().map(|name| format!("'{name}'")).collect();
+    let shapes = fed.iter().map(|(name, array)| (name.clone(), array.shape().to_vec())).collect();
+    let options = OpenOptions { input_shapes: shapes, known_inputs: known, ..OpenOptions::default() };
+    let Ok(mut opened) = open(network, None, &options) else { return Err(error) };
+    opened.warnings.push(format!(
+        "what is given for {} settles shapes; it is taken as a constant, of which nothing is written",
+        names.join(", ")
+    ));
+    Ok(opened)
 }
 
 /// Why a network cannot be opened with these inputs: where it opens without them, they are to blame, and no line of its files.

@@ -156,3 +156,52 @@ fn inputs_beside_the_picture_are_given_as_settings() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+/// Channel means of the sum of two inputs, of which one is a picture.
+const TWO_INPUTS: &str = r#"
+layer { name: "other" type: "Input" top: "shift" input_param { shape { dim: 1 dim: 6 dim: 1 dim: 1 } } }
+layer { name: "picture" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
+layer { name: "fill" type: "DummyData" top: "half"
+    dummy_data_param { shape { dim: 1 dim: 3 dim: 1 dim: 1 } data_filler { type: "constant" value: 0.5 } } }
+layer { name: "pool" type: "Pooling" bottom: "data" top: "means" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "both" type: "Concat" bottom: "means" bottom: "half" top: "six" }
+layer { name: "sum" type: "Eltwise" bottom: "six" bottom: "shift" top: "scores" }
+layer { name: "softmax" type: "Softmax" bottom: "scores" top: "prob" }
+"#;
+
+#[test]
+fn caffe_networks_take_inputs_beside_the_picture_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = folder.path().join("deploy.prototxt");
+    std::fs::write(&network, TWO_INPUTS).unwrap();
+    let shift = folder.path().join("shift.npy");
+    let shifts = [0.25, -0.5, 0.0, 1.0, 2.0, -1.0];
+    npy::write(&shift, &Array::new([1, 6, 1, 1], shifts.to_vec()).unwrap()).unwrap();
+    let open = |inputs: &[(&str, FurtherInput)]| {
+        let further_inputs = inputs.iter().map(|(name, input)| ((*name).to_owned(), input.clone())).collect();
+        Model::open_with(&network, Settings { further_inputs, ..Settings::default() })
+    };
+    let softmax = |shift: [f32; 6]| {
+        let mut sums = shift;
+        for (channel, sum) in sums.iter_mut().enumerate() {
+            *sum += match channel {
+                0..3 => picture().data()[channel * 256..][..256].iter().sum::<f32>() / 256.0,
+                _ => 0.5,
+            };
+        }
+        let total: f32 = sums.iter().map(|sum| sum.exp()).sum();
+        sums.map(|sum| sum.exp() / total)
+    };
+    let model = open(&[("shift", FurtherInput::File(shift.clone()))]).unwrap();
+    expect_near("an array", &runner(&model).1.probabilities, &softmax(shifts));
+    let model = open(&[("shift", FurtherInput::Number(3.0))]).unwrap();
+    expect_near("one number", &runner(&model).1.probabilities, &softmax([3.0; 6]));
+    for (inputs, expected) in [
+        (&[][..], "give it with --input shift=FILE.npy"),
+        (&[("shif", FurtherInput::Number(1.0))][..], "no input 'shif'; it has 'shift'"),
+        (&[("shift", FurtherInput::File(fixture("sigma.npy")))][..], "shift"),
+    ] {
+        let message = open(inputs).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}

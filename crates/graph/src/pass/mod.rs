@@ -4,6 +4,7 @@
 //! kept every pass is the identity.
 
 mod batch_axis;
+mod bind_inputs;
 mod channels_first;
 mod cut_at;
 mod cut_softmax;
@@ -19,6 +20,7 @@ mod replace_nodes;
 use std::collections::HashSet;
 
 pub use batch_axis::batch_axis;
+pub use bind_inputs::bind_inputs;
 pub use channels_first::channels_first;
 pub use cut_at::cut_at;
 pub use cut_softmax::cut_softmax;
