@@ -29,7 +29,8 @@ pub(crate) fn inline(model: &mut proto::Model) -> Result<(), OnnxError> {
     }
     let mut taken: HashSet<String> = defined(graph).map(str::to_owned).collect();
     taken.extend(graph.input.iter().map(|input| input.name.clone()));
-    let mut inliner = Inliner { functions: functions_by_name, taken, nodes: 0, bytes: 0, calls: 0 };
+    let mut inliner =
+        Inliner { functions: functions_by_name, taken, next: HashMap::new(), nodes: 0, bytes: 0, calls: 0 };
     let nodes = std::mem::take(&mut graph.node);
     graph.node = inliner.nodes(nodes, 0)?;
     Ok(())
@@ -50,6 +51,8 @@ struct Inliner<'a> {
     functions: HashMap<(&'a str, &'a str, &'a str), &'a proto::Function>,
     /// Names that are in use anywhere.
     taken: HashSet<String>,
+    /// From which number on a name may be free.
+    next: HashMap<String, usize>,
     nodes: usize,
     bytes: usize,
     calls: usize,
@@ -118,6 +121,12 @@ impl Inliner<'_> {
             )));
         }
         self.calls += 1;
+        // Every name inside gets the caller's in front.
+        let outputs: usize = function.node.iter().map(|node| node.output.len()).sum();
+        self.bytes = self.bytes.saturating_add(stem.len().saturating_mul(function.node.len() + outputs));
+        if self.bytes > MOST_BYTES {
+            return Err(failed(too_much()));
+        }
         let mut names: HashMap<String, String> = HashMap::new();
         for (inner, outer) in
             function.input.iter().zip(node.input.iter().map(Some).chain(std::iter::repeat(None)))
@@ -149,9 +158,7 @@ impl Inliner<'_> {
             self.nodes += 1;
             self.bytes += size(inner);
             if self.nodes > MOST_NODES || self.bytes > MOST_BYTES {
-                return Err(failed(format!(
-                    "written out, the model's functions are more than {MOST_NODES} nodes"
-                )));
+                return Err(failed(too_much()));
             }
             let mut inner = inner.clone();
             inner.name =
@@ -173,12 +180,23 @@ impl Inliner<'_> {
 
     /// A name like this one that nothing has.
     fn distinct(&mut self, name: &str) -> String {
-        let numbered = (self.calls.max(2)..).map(|number| format!("{name}#{number}"));
-        let mut names = std::iter::once(name.to_owned()).chain(numbered);
-        let found = names.find(|name| !self.taken.contains(name)).unwrap_or_default();
-        self.taken.insert(found.clone());
-        found
+        if self.taken.insert(name.to_owned()) {
+            return name.to_owned();
+        }
+        let next = self.next.entry(name.to_owned()).or_default();
+        *next = (*next).max(self.calls).max(2);
+        loop {
+            let numbered = format!("{name}#{next}");
+            *next += 1;
+            if self.taken.insert(numbered.clone()) {
+                return numbered;
+            }
+        }
     }
+}
+
+fn too_much() -> String {
+    format!("written out, the model's functions are more than {MOST_NODES} nodes or {} MiB", MOST_BYTES >> 20)
 }
 
 /// The bytes of a node without those that lie in the file.

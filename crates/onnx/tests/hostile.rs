@@ -379,3 +379,52 @@ fn an_empty_file_and_text_are_no_models() {
         assert!(matches!(read(bytes), Err(OnnxError::Malformed { .. })), "{bytes:?}");
     }
 }
+
+/// A model of a function that calls another twice, and so on, whose nodes have this name.
+fn calls(depth: usize, name: &str) -> Vec<u8> {
+    let call = |operator: &str, input: &str, output: &str| {
+        let content =
+            [field(1, input.as_bytes()), field(2, output.as_bytes()), field(3, name.as_bytes())].concat();
+        let domain = if operator == "Relu" { "" } else { "f" };
+        [content, field(4, operator.as_bytes()), field(7, domain.as_bytes())].concat()
+    };
+    let mut bytes = model(&[field(1, &call(&format!("f{depth}"), "x", "y"))]);
+    bytes.extend(field(8, &[field(1, b"f"), number(2, 1)].concat()));
+    for level in 0..=depth {
+        let nodes = match level {
+            0 => field(7, &call("Relu", "a", "b")),
+            _ => {
+                let inner = format!("f{}", level - 1);
+                [field(7, &call(&inner, "a", "m")), field(7, &call(&inner, "m", "b"))].concat()
+            }
+        };
+        let head = [field(1, format!("f{level}").as_bytes()), field(4, b"a"), field(5, b"b")].concat();
+        let sets = [field(9, &number(2, 17)), field(9, &[field(1, b"f"), number(2, 1)].concat())].concat();
+        bytes.extend(field(25, &[head, nodes, sets, field(10, b"f")].concat()));
+    }
+    bytes
+}
+
+/// The names of nodes are put in front of each other where functions are written out: 1 MB of them became 1.2 GB.
+#[test]
+fn names_of_functions_that_grow_are_bounded() {
+    read(&calls(6, "n")).unwrap();
+    let error = read(&calls(12, &"n".repeat(60_000))).unwrap_err().to_string();
+    assert!(
+        error.contains("written out, the model's functions are more than"),
+        "{}",
+        &error[error.len() - 200..]
+    );
+}
+
+/// A hundred thousand axes were compared with each other.
+#[test]
+fn more_axes_than_there_are_take_no_time() {
+    let axes: Vec<i64> = (0..1_000_000).collect();
+    let many = |name: &str| field(5, &tensor(name, &[axes.len() as u64], 7, &ints(&axes)));
+    refused(
+        &[many("a"), node("Unsqueeze", &["x", "a"], &["y"], &[])],
+        &["'y' (Unsqueeze)", "at most 32 axes"],
+    );
+    refused(&[many("a"), node("ReduceSum", &["x", "a"], &["y"], &[])], &["at most 2", "1000000"]);
+}

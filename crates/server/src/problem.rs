@@ -116,9 +116,9 @@ impl From<deepinside::Error> for Problem {
             deepinside::Error::TooLong { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much", message)
             }
-            deepinside::Error::Vision(Vision::TooManyPixels { .. } | Vision::FileTooLong { .. }) => {
-                Self::too_large(message)
-            }
+            deepinside::Error::Vision(
+                Vision::TooManyPixels { .. } | Vision::DensePicture { .. } | Vision::FileTooLong { .. },
+            ) => Self::too_large(message),
             deepinside::Error::Vision(Vision::UnknownPictureFormat { .. }) => Self::kind(message),
             // Whatever could not be written is the server's own affair, and so is where.
             deepinside::Error::Vision(Vision::Write { .. }) => {

@@ -51,6 +51,7 @@ pub(crate) fn decode(
     let is_deep = kind.bytes_per_pixel() > kind.channel_count();
     let limits = if is_deep { options.of_deep_pictures() } else { options };
     limits.check_size(origin, width.into(), height.into())?;
+    LoadOptions::check_density(origin, width.into(), height.into(), bytes.len())?;
     let mut decoder = opened(u64::from(width) * u64::from(height))?;
     // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);

@@ -259,6 +259,22 @@ pub enum Error {
         limit: u64,
     },
 
+    /// A large picture is packed into a very short file.
+    #[error(
+        "the picture {origin} has {width}×{height} pixels in {bytes} bytes; beyond 25 million pixels a file is expected to have a \
+         byte for every 40: make it smaller"
+    )]
+    DensePicture {
+        /// The file.
+        origin: String,
+        /// Its width in pixels.
+        width: u64,
+        /// Its height in pixels.
+        height: u64,
+        /// The file's length.
+        bytes: usize,
+    },
+
     /// A picture to be made is larger than is sensible.
     #[error("a picture of {width}×{height} pixels is larger than the {limit} pixels that are made")]
     PictureTooLarge {

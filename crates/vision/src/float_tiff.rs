@@ -29,7 +29,8 @@ pub(crate) fn decode(
     else {
         return Ok(None);
     };
-    options.check_size(origin, width.into(), height.into())?;
+    options.of_deep_pictures().check_size(origin, width.into(), height.into())?;
+    LoadOptions::check_density(origin, width.into(), height.into(), bytes.len())?;
     let mut limits = Limits::default();
     let bytes = LoadOptions::decoder_bytes(u64::from(width) * u64::from(height));
     limits.decoding_buffer_size = usize::try_from(bytes).unwrap_or(usize::MAX);

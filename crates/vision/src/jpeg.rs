@@ -50,8 +50,11 @@ pub(crate) fn decode(
     let limits = DecodeLimits { max_scans: MOST_SCANS, ..DecodeLimits::default() };
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(failed)?;
     let header = decoder.header();
-    options.check_size(origin, header.width() as u64, header.height() as u64)?;
-    let pixels = header.width() as u64 * header.height() as u64;
+    let (width, height) = (header.width() as u64, header.height() as u64);
+    let limits = if structure.scans > 1 { options.of_scanned_pictures() } else { options };
+    limits.check_size(origin, width, height)?;
+    LoadOptions::check_density(origin, width, height, bytes.len())?;
+    let pixels = width * height;
     let most = most_scans(pixels);
     if structure.scans > most {
         return Err(Error::TooManyScans { origin: origin.to_owned(), pixels, scans: structure.scans, most });
@@ -60,6 +63,14 @@ pub(crate) fn decode(
         // Such samples have another range, and libjpeg as it is usually built refuses them too.
         let reason =
             format!("{} bits per sample instead of 8: save it with 8 bits, or as PNG", header.precision);
+        return Err(failed(JpegError::Unsupported(reason)));
+    }
+    let mut factors = header.components.iter().map(|ink| [ink.horizontal_sampling, ink.vertical_sampling]);
+    let first = factors.next();
+    if header.components.len() == 4 && factors.any(|other| Some(other) != first) {
+        // The decoder reads such planes as if they were as wide as the picture.
+        let reason =
+            "four inks of different resolutions: save it with full chroma (4:4:4), or as RGB".to_owned();
         return Err(failed(JpegError::Unsupported(reason)));
     }
     let format = match header.components.len() {

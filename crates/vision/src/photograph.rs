@@ -87,9 +87,16 @@ pub struct LoadOptions {
     pub apply_orientation: bool,
     /// The largest number of pixels that is decoded, checked against the file's header before memory is taken.
     /// 200 million by default, which takes 600 MB in three channels of 8 bits; a quarter of it for deeper pictures, whose
-    /// samples take four times as much.
+    /// samples take four times as much, and half of it for JPEG files of several scans, whose coefficients are held. Beyond 25
+    /// million pixels a file also has at least a byte for every forty, so that a small file never takes much.
     pub maximum_pixels: u64,
 }
+
+/// Pictures of so many pixels may be packed into files of any length.
+const DENSE_PIXELS: u64 = 25_000_000;
+
+/// How many further pixels a byte of a file may hold. Photographs have two to sixteen, blank scanned pages up to forty.
+const PIXELS_A_BYTE: u64 = 40;
 
 impl Default for LoadOptions {
     fn default() -> Self {
@@ -109,6 +116,21 @@ impl LoadOptions {
             return Err(Error::Empty { what: "a photograph", shape: vec![height as usize, width as usize] });
         }
         Ok(())
+    }
+
+    /// Refuses a large picture of a file that is far too short for one: only an even colour is packed that densely, and what it
+    /// costs to unpack is in no proportion to what it costs to send.
+    pub(crate) fn check_density(origin: &str, width: u64, height: u64, bytes: usize) -> Result<()> {
+        let pixels = width.saturating_mul(height);
+        if pixels > DENSE_PIXELS && pixels - DENSE_PIXELS > (bytes as u64).saturating_mul(PIXELS_A_BYTE) {
+            return Err(Error::DensePicture { origin: origin.to_owned(), width, height, bytes });
+        }
+        Ok(())
+    }
+
+    /// The same for JPEG files whose picture comes in several scans: all coefficients are held until the last one.
+    pub(crate) fn of_scanned_pictures(self) -> Self {
+        Self { maximum_pixels: self.maximum_pixels / 2, ..self }
     }
 
     /// The same for pictures of more than 8 bits a channel.

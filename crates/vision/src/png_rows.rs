@@ -48,6 +48,7 @@ pub(crate) fn decode(
     let ((width, height), is_deep) = (header.size(), header.bit_depth == BitDepth::Sixteen);
     let limits = if is_deep { options.of_deep_pictures() } else { options };
     limits.check_size(origin, width.into(), height.into())?;
+    LoadOptions::check_density(origin, width.into(), height.into(), bytes.len())?;
     let limit = LoadOptions::decoder_bytes(u64::from(width) * u64::from(height));
     decoder.set_limits(png::Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) });
     decoder.set_transformations(Transformations::EXPAND);

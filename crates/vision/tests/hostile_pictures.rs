@@ -183,3 +183,49 @@ fn deep_pictures_have_fewer_pixels() {
     assert!(matches!(load(16, 5), Err(Error::TooManyPixels { limit: 16, .. })));
     assert!(matches!(load(8, 9), Err(Error::TooManyPixels { limit: 64, .. })));
 }
+
+/// A file of a third of a megabyte took half a gigabyte: an even colour is packed into almost nothing.
+#[test]
+fn a_short_file_holds_no_large_picture() {
+    let even = |side: usize| {
+        let pixels = vec![90u8; side * side];
+        compress_progressive(&pixels, side, side, PixelFormat::Grayscale, 75, Subsampling::S444).unwrap()
+    };
+    let file = even(7000);
+    match load(&file).map(drop) {
+        Err(Error::DensePicture { width: 7000, height: 7000, bytes, .. }) => assert_eq!(bytes, file.len()),
+        other => panic!("{other:?}"),
+    }
+    // As many pixels as a file of any length may have, and a longer file: of an even colour, with something behind it.
+    load(&even(5000)).unwrap();
+    load(&[file, vec![0; 600_000]].concat()).unwrap();
+    // Every other format is asked in the same place: a PNG file of 36 million zeros.
+    let error = load(&png([6000, 6000], false, &[], &bomb(35))).unwrap_err();
+    assert!(matches!(error, Error::DensePicture { .. }), "{error}");
+}
+
+/// All coefficients of a picture in several scans are held at once, so it may have half as many pixels.
+#[test]
+fn pictures_in_scans_may_have_half_as_many_pixels() {
+    let pixels = vec![90u8; 64 * 64];
+    let file = compress_progressive(&pixels, 64, 64, PixelFormat::Grayscale, 75, Subsampling::S444).unwrap();
+    let most = |maximum_pixels| {
+        let options = LoadOptions { maximum_pixels, ..LoadOptions::default() };
+        photograph::from_bytes(&file, "a test", Colour::Rgb, options)
+    };
+    most(2 * 64 * 64).unwrap();
+    assert!(matches!(most(2 * 64 * 64 - 1), Err(Error::TooManyPixels { .. })));
+}
+
+/// Inks of different resolutions ended in a panic within the decoder, or gave other pixels.
+#[test]
+fn inks_of_different_resolutions_are_refused() {
+    let mut file = include_bytes!("fixtures/cmyk_adobe.jpg").to_vec();
+    load(&file).unwrap();
+    let frame = file.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    for factors in [0x21, 0x12, 0x22, 0x13, 0x41] {
+        file[frame + 11] = factors;
+        let told = load(&file).unwrap_err().to_string();
+        assert!(told.contains("four inks of different resolutions"), "{told}");
+    }
+}

@@ -12,6 +12,9 @@ use crate::{Error, Result};
 const SCORES: [&str; 7] = ["logit", "prob", "score", "softmax", "class", "pred", "label"];
 const OTHERS: [&str; 8] = ["aux", "embed", "feat", "hidden", "box", "mask", "attn", "attention"];
 
+/// Among how many results the scores are looked for; each costs a walk over the network.
+const MOST_RESULTS: usize = 1000;
+
 /// The result that holds the scores, or from which they are found.
 ///
 /// Whole numbers (positions, decisions) count only where there is nothing else, and a result from which another one is
@@ -28,30 +31,35 @@ pub(super) fn choose(graph: &Graph, producers: &[Option<NodeId>]) -> Result<Valu
         let name = graph.value(value).name.to_lowercase();
         words.iter().any(|word| name.contains(word))
     };
-    let keep = |results: &mut Vec<ValueId>, test: &dyn Fn(ValueId, &[ValueId]) -> bool| {
-        let all = results.clone();
-        let kept: Vec<ValueId> = all.iter().copied().filter(|&value| test(value, &all)).collect();
+    let keep = |results: &mut Vec<ValueId>, test: &dyn Fn(ValueId) -> bool| {
+        let kept: Vec<ValueId> = results.iter().copied().filter(|&value| test(value)).collect();
         if !kept.is_empty() {
             *results = kept;
         }
     };
-    keep(&mut results, &|value, _| !is_whole_number(graph, producers, value));
-    keep(&mut results, &|value, _| !has_word(value, &OTHERS));
+    keep(&mut results, &|value| !is_whole_number(graph, producers, value));
+    keep(&mut results, &|value| !has_word(value, &OTHERS));
     // Maps and boxes beside scores are other results.
     let positions = |value: ValueId| {
         let extents = graph.value(value).shape.extents();
         extents.iter().skip(1).filter(|&&extent| extent != 1).count() > 1
     };
-    keep(&mut results, &|value, _| !positions(value));
-    keep(&mut results, &|value, _| {
+    keep(&mut results, &|value| !positions(value));
+    keep(&mut results, &|value| {
         normaliser_behind(graph, producers, whole(graph, producers, value)).is_some()
     });
-    keep(&mut results, &|value, all| {
-        let others = all.iter().filter(|&&other| other != value);
-        !others.into_iter().any(|&other| led_to_by(graph, producers, other)[value.index()])
-    });
-    keep(&mut results, &|value, _| has_word(value, &SCORES));
-    let depth = |value: ValueId| led_to_by(graph, producers, value).iter().filter(|led| **led).count();
+    // All at once, since no value is computed from itself.
+    let inputs = |value: &ValueId| producers[value.index()].map(|node| &graph.node(node).inputs[..]);
+    let before = led_to_by(graph, producers, results.iter().filter_map(inputs).flatten().copied().collect());
+    keep(&mut results, &|value| !before[value.index()]);
+    keep(&mut results, &|value| has_word(value, &SCORES));
+    if results.len() > MOST_RESULTS {
+        return Err(Error::Model(format!(
+            "the network has {} results that may be its scores; name the score with --score",
+            results.len()
+        )));
+    }
+    let depth = |value: ValueId| led_to_by(graph, producers, vec![value]).iter().filter(|led| **led).count();
     // Of equal ones the first, as exporters list the main result first.
     results
         .into_iter()
@@ -61,10 +69,9 @@ pub(super) fn choose(graph: &Graph, producers: &[Option<NodeId>]) -> Result<Valu
         .ok_or_else(|| Error::Model("the network computes no result; name the score with --score".to_owned()))
 }
 
-/// Which values a value is computed from, by position, itself included.
-fn led_to_by(graph: &Graph, producers: &[Option<NodeId>], value: ValueId) -> Vec<bool> {
+/// Which values these are computed from, by position, themselves included.
+fn led_to_by(graph: &Graph, producers: &[Option<NodeId>], mut open: Vec<ValueId>) -> Vec<bool> {
     let mut seen = vec![false; graph.values().len()];
-    let mut open = vec![value];
     while let Some(value) = open.pop() {
         if !std::mem::replace(&mut seen[value.index()], true)
             && let Some(node) = producers[value.index()]

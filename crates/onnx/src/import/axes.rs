@@ -17,6 +17,9 @@ pub(super) fn axis(number: i64, rank: usize) -> Result<usize, Failure> {
 
 /// Different axes, in increasing order.
 pub(super) fn sorted_axes(numbers: &[i64], rank: usize) -> Result<Vec<usize>, Failure> {
+    if numbers.len() > rank {
+        return inconsistent("axes", format!("at most {rank}, each once"), numbers.len());
+    }
     let mut axes = numbers.iter().map(|&number| axis(number, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     if axes.windows(2).any(|pair| pair[0] == pair[1]) {

@@ -75,7 +75,7 @@ pub(super) fn import_unsqueeze<'a>(node: &Node<'a>, importer: &mut Importer<'a>)
     let added = sorted_axes(&numbers, rank + numbers.len())?;
     let mut own = 0;
     let extent = |axis: usize| {
-        if added.contains(&axis) {
+        if added.binary_search(&axis).is_ok() {
             return Extent::Fixed(1);
         }
         own += 1;
