@@ -2,8 +2,9 @@
 
     python3 benches/peers/python_overhead.py SQUEEZENET.onnx --program target/release/deepinside
 
-Needs deepinside and NumPy; with Captum and torch beside it, their rates stand in the same table. SQUEEZENET.onnx is any export of SqueezeNet 1.1
-(`benches/peers/networks.py` makes one). Rounds are interleaved: each measures everything once, and medians are shown.
+Needs deepinside, NumPy and onnx. SQUEEZENET.onnx is any export of SqueezeNet 1.1 (`benches/peers/networks.py` makes one). Rounds are interleaved: each
+measures everything once, medians are shown, and the share is of the engine's own time for as many passes, by `deepinside bench`. A machine that does
+anything else meanwhile measures that.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import numpy as np
 
 import deepinside
 
-ROUNDS = 7
 COUNT = 16
 
 
@@ -29,7 +29,7 @@ def seconds(call):
 
 
 def one_layer(folder):
-    """A network of one product, written with the importer's own test network where there is no ONNX package."""
+    """A network of one product of the mean colour."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -52,6 +52,7 @@ def main():
     parser.add_argument("network", type=Path)
     parser.add_argument("--program", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     model = deepinside.Model(arguments.network, threads=arguments.threads)
@@ -59,21 +60,22 @@ def main():
     images = rng.normal(size=(COUNT, *size)).astype(np.float32)
     targets = [int(target) for target in rng.integers(0, len(model.classes), COUNT)]
 
-    def engine(*flags):
-        """The time of one pass forward and back by the program's own bench, in seconds."""
+    def engine():
+        """The engine's own time of one pass forward and back, in seconds."""
         told = subprocess.run(
-            [arguments.program, "bench", "-m", arguments.network, "--threads", str(arguments.threads), "--json", *flags],
+            [arguments.program, "bench", "-m", arguments.network, "--threads", str(arguments.threads), "--json"],
             check=True, capture_output=True, text=True,
         )
-        return json.loads(told.stdout)
+        return json.loads(told.stdout)["forward_backward_ms"]["median"] / 1e3
 
     def explain(method, **parameters):
         return lambda: model.explain(images[0], method, targets[0], **parameters)
 
+    # With as many passes as each makes.
     calls = {
-        "gradient of 16, one call": lambda: model.explain(images, "gradient", targets),
-        "SmoothGrad-50 of one": explain("smooth-grad", samples=50, deviation=0.15, absolute=True),
-        "IG-50 of one": explain("integrated-gradients", steps=50),
+        "gradient of 16 inputs, one call": (COUNT, lambda: model.explain(images, "gradient", targets)),
+        "SmoothGrad of 50 copies": (50, explain("smooth-grad", samples=50, deviation=0.15, absolute=True)),
+        "integrated gradients of 50 points": (50, explain("integrated-gradients", steps=50)),
     }
     with tempfile.TemporaryDirectory() as folder:
         small = deepinside.Model(one_layer(folder), threads=arguments.threads)
@@ -81,18 +83,22 @@ def main():
         for _ in range(20):
             small.explain(picture, "gradient", 0)
         overhead = statistics.median(seconds(lambda: small.explain(picture, "gradient", 0)) for _ in range(1000))
-    for call in calls.values():
+    for _, call in calls.values():
         call()
     times = {name: [] for name in calls}
-    benches = []
-    for _ in range(ROUNDS):
-        benches.append(engine())
-        for name, call in calls.items():
+    passes = []
+    for _ in range(arguments.rounds):
+        passes.append(engine())
+        for name, (_, call) in calls.items():
             times[name].append(seconds(call))
-    print(json.dumps(benches[0])[:400])
-    for name, own in times.items():
-        print(f"| {name} | {1e3 * statistics.median(own):.1f} ms | {1e3 * min(own):.1f}–{1e3 * max(own):.1f} |")
-    print(f"| one call on a one-layer network of 3 × 227 × 227, median of 1000 | {1e3 * overhead:.3f} ms | |")
+    own = statistics.median(passes)
+    print(f"The engine's own pass forward and back: {1e3 * own:.2f} ms ({1e3 * min(passes):.2f} to {1e3 * max(passes):.2f}).\n")
+    print("| call | ms | spread | engine's share |\n|---|---|---|---|")
+    for name, (count, _) in calls.items():
+        found = times[name]
+        middle = statistics.median(found)
+        print(f"| {name} | {1e3 * middle:.1f} | {1e3 * min(found):.1f} to {1e3 * max(found):.1f} | {count * own / middle:.2f} |")
+    print(f"| one call on a one-layer network of 3 × 227 × 227, median of 1000 | {1e3 * overhead:.3f} | | |")
 
 
 if __name__ == "__main__":
