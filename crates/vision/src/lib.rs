@@ -46,6 +46,7 @@ mod png_rows;
 pub mod preprocess;
 pub mod regions;
 pub mod resize;
+pub mod superpixels;
 mod text;
 pub mod unseen;
 mod vectorised;

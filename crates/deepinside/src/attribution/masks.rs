@@ -2,9 +2,10 @@
 
 use deepinside_graph::locality::Region;
 use deepinside_vision::Array;
+use deepinside_vision::superpixels::superpixels;
 
 use super::parameter::{Default, Kind, Parameter, Values};
-use crate::{Error, Result};
+use crate::{Error, Model, Result};
 
 /// How a map gets more positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +56,19 @@ fn sources(at: usize, from: usize, to: usize, enlargement: Enlargement) -> (usiz
 /// The parameter of methods that switch segments off.
 pub(super) const SEGMENTS: Parameter = Parameter {
     name: "segments",
-    help: "which segment each pixel belongs to: whole numbers, height × width; a grid of 8 × 8 squares where it is not given",
+    help: "which segment each pixel belongs to: whole numbers, height × width; superpixels where it is not given",
     unit: "",
     kind: Kind::Array,
     default: Default::Chosen,
+};
+
+/// The parameter of methods that switch superpixels off.
+pub(super) const SUPERPIXELS: Parameter = Parameter {
+    name: "superpixels",
+    help: "about how many superpixels (SLIC; Achanta and others 2012) stand for segments that are not given; 0 for a grid of 8 × 8 squares",
+    unit: "superpixels",
+    kind: Kind::Whole { least: 0, most: 100_000 },
+    default: Default::Number(64.0),
 };
 
 /// Squares on each side of the grid that stands for segments where none are given.
@@ -75,15 +85,20 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    /// The segments of an input of `C × H × W`.
+    /// The segments of an input of `C × H × W`: given ones, or superpixels of the picture that it was made of.
     ///
     /// # Errors
     /// When they are no whole numbers, or not as many as there are pixels.
-    pub fn of(values: &Values, input: &Array) -> Result<Self> {
+    pub fn of(values: &Values, model: &Model, input: &Array) -> Result<Self> {
         let &[_, height, width] = input.shape() else {
             return Err(Error::Option(format!("an input has three axes, found shape {:?}", input.shape())));
         };
         let Some(given) = values.array(SEGMENTS.name) else {
+            let count = values.whole(SUPERPIXELS.name).unwrap_or(0);
+            if count > 0 {
+                let found = superpixels(&model.transformer.deprocess(input)?, count);
+                return Ok(Self::numbered(found.into_iter().map(|part| part as i64).collect(), width));
+            }
             let square = |pixel: usize| {
                 (pixel / width) * SQUARES / height * SQUARES + (pixel % width) * SQUARES / width
             };

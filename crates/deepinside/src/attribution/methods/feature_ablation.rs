@@ -3,7 +3,7 @@
 use deepinside_vision::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
-use crate::attribution::masks::{SEGMENTS, Segments};
+use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments};
 use crate::attribution::parameter::Values;
 use crate::attribution::patches::numbers_of_boxes;
 use crate::attribution::{Attribution, Entry, Method, Runner};
@@ -15,7 +15,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "feature ablation",
     summary: "How much the target falls where one segment of the input is hidden.",
     source: "as Captum's FeatureAblation; Zeiler and Fergus 2013, §4.2, with segments for windows",
-    parameters: &[SEGMENTS, BASELINE],
+    parameters: &[SEGMENTS, SUPERPIXELS, BASELINE],
     layers: false,
     make: |_, values| Ok(Box::new(FeatureAblation { values: values.clone() })),
 };
@@ -27,7 +27,7 @@ struct FeatureAblation {
 
 impl Method for FeatureAblation {
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
-        let segments = Segments::of(&self.values, input)?;
+        let segments = Segments::of(&self.values, runner.model(), input)?;
         let baseline = baseline(&self.values, input)?;
         let without = |hidden: usize| segments.apply(input, &baseline, |segment| segment != hidden);
         let (whole, numbers) = numbers_of_boxes(runner, input, target, &segments.boxes(), &without)?;

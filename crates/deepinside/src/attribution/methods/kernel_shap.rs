@@ -4,7 +4,7 @@ use deepinside_vision::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::linear_algebra::least_squares;
-use crate::attribution::masks::{SEGMENTS, Segments, coalitions};
+use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments, coalitions};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Completeness, Entry, Method, Runner};
 use crate::random::Random;
@@ -16,7 +16,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "Kernel SHAP",
     summary: "Shapley values of segments: what each adds to the target, meaned over all orders in which segments are switched on.",
     source: "Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, theorem 2",
-    parameters: &[SAMPLES, SEGMENTS, MASKS, KERNEL, SEED, BASELINE],
+    parameters: &[SAMPLES, SEGMENTS, SUPERPIXELS, MASKS, KERNEL, SEED, BASELINE],
     layers: false,
     make: |_, values| Ok(Box::new(KernelShap { values: values.clone() })),
 };
@@ -95,7 +95,7 @@ fn sampled(count: usize, samples: usize, random: &mut Random) -> Vec<Vec<bool>> 
 impl Method for KernelShap {
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let values = &self.values;
-        let segments = Segments::of(values, input)?;
+        let segments = Segments::of(values, runner.model(), input)?;
         let baseline = baseline(values, input)?;
         let count = segments.count();
         if count < 2 {

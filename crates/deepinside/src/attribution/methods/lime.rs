@@ -4,7 +4,7 @@ use deepinside_vision::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::linear_algebra::least_squares;
-use crate::attribution::masks::{SEGMENTS, Segments, coalitions};
+use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments, coalitions};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Entry, Method, Runner};
 use crate::random::Random;
@@ -16,7 +16,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "LIME",
     summary: "The coefficients of a linear model that is fitted to the target over random choices of segments, those near the whole input counting most.",
     source: "Ribeiro, Singh, Guestrin 2016, Why Should I Trust You?, equation 2",
-    parameters: &[SAMPLES, SEGMENTS, MASKS, WEIGHTS, RIDGE, KERNEL_WIDTH, SEED, BASELINE],
+    parameters: &[SAMPLES, SEGMENTS, SUPERPIXELS, MASKS, WEIGHTS, RIDGE, KERNEL_WIDTH, SEED, BASELINE],
     layers: false,
     make: |_, values| Ok(Box::new(Lime { values: values.clone() })),
 };
@@ -65,7 +65,7 @@ struct Lime {
 impl Method for Lime {
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let values = &self.values;
-        let segments = Segments::of(values, input)?;
+        let segments = Segments::of(values, runner.model(), input)?;
         let baseline = baseline(values, input)?;
         let count = segments.count();
         let choices = match values.array(MASKS.name) {

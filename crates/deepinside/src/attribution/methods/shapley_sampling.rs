@@ -3,7 +3,7 @@
 use deepinside_vision::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
-use crate::attribution::masks::{SEGMENTS, Segments};
+use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Completeness, Entry, Method, Runner};
 use crate::random::Random;
@@ -15,7 +15,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "Shapley value sampling",
     summary: "What each segment adds to the target where segments are switched on one after the other, meaned over random orders.",
     source: "Štrumbelj and Kononenko 2010, An Efficient Explanation of Individual Classifications using Game Theory, algorithm 1",
-    parameters: &[SAMPLES, SEGMENTS, PERMUTATIONS, SEED, BASELINE],
+    parameters: &[SAMPLES, SEGMENTS, SUPERPIXELS, PERMUTATIONS, SEED, BASELINE],
     layers: false,
     make: |_, values| Ok(Box::new(ShapleySampling { values: values.clone() })),
 };
@@ -71,7 +71,7 @@ impl ShapleySampling {
 
 impl Method for ShapleySampling {
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
-        let segments = Segments::of(&self.values, input)?;
+        let segments = Segments::of(&self.values, runner.model(), input)?;
         let baseline = baseline(&self.values, input)?;
         let count = segments.count();
         let orders = self.orders(count)?;
