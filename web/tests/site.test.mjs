@@ -1,4 +1,4 @@
-// The site that `deepinside publish` makes: it opens from a disk, asks nobody for anything, finds what is searched, and fits a phone.
+// The site that `deepinside publish` makes: it opens from a disk, asks no server for anything, finds what is searched, and fits a phone.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
