@@ -51,7 +51,7 @@ def fused(folder):
     fuse = lambda kind, *arguments, **attributes: node(kind, *arguments, domain=MICROSOFT, **attributes)
     model = made([
         fuse("FusedConv", ["images", "w", "b"], ["c"], kernel_shape=[3, 3], activation="LeakyRelu", activation_params=[0.2]),
-        fuse("FusedConv", ["images", "w", "b", "c"], ["d"], kernel_shape=[3, 3], activation="Relu"),
+        fuse("FusedConv", ["images", "w", "b", "c"], ["d"], kernel_shape=[3, 3], activation="HardSwish"),
         node("Reshape", ["d", "flat"], ["tokens"]), node("Transpose", ["tokens"], ["t"], perm=[0, 2, 1]),
         fuse("SkipLayerNormalization", ["t", "t", "weight", "beta", "skip"], ["n", "", "", "sum"], epsilon=1e-3),
         fuse("BiasGelu", ["n", "b"], ["g"]), fuse("QuickGelu", ["g"], ["q"], alpha=1.5), fuse("FastGelu", ["q", "beta"], ["f"]),
@@ -63,7 +63,7 @@ def fused(folder):
     def network(x):
         w, b, m = double(filters), double(bias), double(matrix)
         c = functional.conv2d(x, w, b)
-        d = functional.relu(c + functional.leaky_relu(c, 0.2))
+        d = functional.hardswish(c + functional.leaky_relu(c, 0.2))
         t = d.flatten(2).transpose(1, 2)
         s = t + t + double(skip)
         g = functional.gelu(functional.layer_norm(s, [4], double(weight), double(beta), 1e-3) + b)

@@ -163,12 +163,12 @@ impl Writer<'_> {
         };
         match name.as_deref().unwrap_or("") {
             "" => self.write("Identity", &[result], &output, Vec::new()),
-            operator @ ("Relu" | "Tanh" | "Sigmoid" | "Softplus" | "Softsign") => {
+            operator @ ("Relu" | "Tanh" | "Sigmoid" | "Softplus" | "Softsign" | "HardSwish") => {
                 self.write(operator, &[result], &output, Vec::new());
             }
-            "LeakyRelu" => {
+            operator @ ("LeakyRelu" | "Elu" | "ThresholdedRelu") => {
                 let attributes = list(&["alpha"]);
-                self.write("LeakyRelu", &[result], &output, attributes);
+                self.write(operator, &[result], &output, attributes);
             }
             "HardSigmoid" => {
                 let attributes = list(&["alpha", "beta"]);
