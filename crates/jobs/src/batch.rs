@@ -198,28 +198,30 @@ impl Job {
     fn open(out: &Path, format: Format, parts: Parts, settings: &Map<String, Value>) -> Result<Self> {
         std::fs::create_dir_all(out).map_err(io(out))?;
         let path = out.join(JOURNAL);
+        expect_no_link(&path)?;
         if !path.exists() && std::fs::read_dir(out).map_err(io(out))?.next().is_some() {
             return Err(Error::Option(format!(
                 "{} holds other files and no job; name an empty folder, or one that does not exist",
                 out.display()
             )));
         }
-        let (mut written, mut done, mut lines) = (BTreeSet::new(), 0, Vec::new());
+        let (mut written, mut lines) = (BTreeSet::new(), Vec::new());
         let journal = Journal::open(&path, settings, |line| {
             match &line.entry {
                 Entry::Part { part } => {
                     written.insert(*part);
                     lines.clear();
                 }
-                Entry::Row { .. } => {
-                    done += 1;
-                    lines.push(line);
-                }
+                Entry::Row { .. } => lines.push(line),
                 Entry::Job(_) => {}
             }
             Ok(())
         })?;
         durable::sync_folder(out)?;
+        let numbers: BTreeSet<u64> = parts.numbers().collect();
+        written.retain(|part| numbers.contains(part));
+        let of_part = |part: &u64| parts.rows(*part).end - parts.rows(*part).start;
+        let done = written.iter().map(of_part).sum::<u64>() + lines.len() as u64;
         if let Some(part) = written.iter().find(|part| !out.join(format.part(**part)).is_file()) {
             return Err(Error::Option(format!(
                 "{} is missing, which the journal lists; put it back, or delete {} to start anew",
@@ -254,6 +256,7 @@ impl Job {
         // What another part left where the job was killed between writing it and removing its bytes.
         for entry in std::fs::read_dir(&self.out).map_err(io(&self.out))? {
             let path = entry.map_err(io(&self.out))?.path();
+            expect_no_link(&path)?;
             if path.extension().is_some_and(|ending| ending == WAITING) && path != self.waiting_path(part) {
                 std::fs::remove_file(&path).map_err(io(&path))?;
             }
@@ -261,12 +264,20 @@ impl Job {
         let waiting = self.waiting_path(part);
         let mut stream = waiting.is_file().then(|| File::open(&waiting)).transpose().map_err(io(&waiting))?;
         let (mut length, total) = (0, lines.len());
+        let mut rows = self.parts.rows(part);
         for (position, line) in lines.into_iter().enumerate() {
             let Entry::Row { row, data, .. } = &line.entry else { continue };
+            // The next row of this part, in the file that such a row has: a journal names no other.
+            let is_next = rows.next() == Some(row.row)
+                && row.file.as_ref().is_none_or(|file| *file == self.format.file(part, row.row, &row.key));
             let is_right = match (data, &row.file) {
+                _ if !is_next => false,
                 (None, _) => true,
                 (Some(data), Some(file)) => {
-                    std::fs::read(self.out.join(file)).is_ok_and(|bytes| data.is_of(&bytes))
+                    let path = self.out.join(file);
+                    expect_no_link(&path)?;
+                    std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == data.bytes)
+                        && std::fs::read(&path).is_ok_and(|bytes| data.is_of(&bytes))
                 }
                 (Some(data), None) => stream.as_mut().is_some_and(|stream| {
                     let mut bytes = Vec::new();
@@ -307,6 +318,7 @@ impl Job {
                 let file = self.format.file(part, row.row, &row.key);
                 let folder = self.out.join(Format::folder(part));
                 std::fs::create_dir_all(&folder).map_err(io(&folder))?;
+                [&folder, &self.out.join(&file)].into_iter().try_for_each(|path| expect_no_link(path))?;
                 durable::write_soon(&self.out.join(&file), bytes)?;
                 row.file = Some(file);
             } else {
@@ -368,6 +380,17 @@ impl Job {
             _ => Ok(()),
         }
     }
+}
+
+/// A job's folder may have been a stranger's: nothing in it leads elsewhere.
+fn expect_no_link(path: &Path) -> Result<()> {
+    if path.is_symlink() {
+        return Err(Error::Option(format!(
+            "{} is a link, and a job writes nothing through links; remove it, or name another folder",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 /// How the files end in which rows' bytes wait for their part.

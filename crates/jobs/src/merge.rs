@@ -21,6 +21,9 @@ struct Merged<'a> {
     parts: BTreeMap<u64, Vec<Entry>>,
 }
 
+/// How many missing shards are named.
+const MOST_NAMED: usize = 10;
+
 /// Puts the parts of all shards into one folder, which must be empty or not exist; answers how many rows it has.
 ///
 /// # Errors
@@ -54,6 +57,8 @@ pub fn merge(shards: &[PathBuf], out: &Path) -> Result<u64> {
     let of = first.shard.of;
     let missing: Vec<String> = (0..of)
         .filter(|index| read.iter().all(|shard| shard.shard.index != *index))
+        // Their number is a stranger's; some say enough.
+        .take(MOST_NAMED)
         .map(|index| format!("{index}/{of}"))
         .collect();
     if !missing.is_empty() {
@@ -105,6 +110,9 @@ fn shard(out: &Path) -> Result<Merged<'_>> {
     let (Some(index), Some(of)) = (number("index"), number("of")) else {
         return Err(Error::Option(format!("{} is no shard but a whole job", out.display())));
     };
+    if index >= of {
+        return Err(Error::Option(format!("{}: there is no shard {index}/{of}", out.display())));
+    }
     let shard = Shard { index, of };
     let expected = self::parts(out, &settings, Some(shard))?;
     if let Some(part) = expected.numbers().find(|part| !parts.contains_key(part)) {
@@ -133,6 +141,12 @@ fn format(out: &Path, settings: &Map<String, Value>) -> Result<Format> {
 fn copy(from: &Path, to: &Path, format: Format, part: u64) -> Result<()> {
     let copy = |name: &str| -> Result<()> {
         let (from, to) = (from.join(name), to.join(name));
+        if !std::fs::symlink_metadata(&from).map_err(io(&from))?.is_file() {
+            return Err(Error::Option(format!(
+                "{} is no file of a job: a link, a folder or a device",
+                from.display()
+            )));
+        }
         std::fs::copy(&from, &to).map_err(io(&from))?;
         durable::sync_file(&to)
     };

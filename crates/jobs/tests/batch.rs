@@ -14,6 +14,7 @@ use deepinside_jobs::input::{InputOptions, Inputs, Selection};
 use deepinside_jobs::merge::merge;
 use deepinside_jobs::output::Format;
 use deepinside_jobs::task::{Activations, Classify, Explain, ExplainOptions, Localise, Task};
+use sha2::{Digest as _, Sha256};
 
 static MODEL: LazyLock<Arc<Model>> =
     LazyLock::new(|| Arc::new(Model::built_in(Settings::default()).unwrap()));
@@ -333,4 +334,93 @@ fn every_task_writes_what_it_finds() -> Result<()> {
     assert_eq!(found[0].classes[0].index as usize, best.0);
     assert_eq!(found[0].shape, array.shape().iter().map(|&extent| extent as u32).collect::<Vec<_>>());
     Ok(())
+}
+
+/// The journal of these entries.
+fn journal(entries: &[String]) -> String {
+    let mut before = String::new();
+    let line = |json: &String| {
+        let digest = Sha256::new().chain_update(&before).chain_update(json).finalize();
+        before = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..16].to_owned();
+        format!("{before} {json}\n")
+    };
+    entries.iter().map(line).collect()
+}
+
+/// A journal that a stranger wrote has right checksums; it named files elsewhere, and more rows than there are ended in a panic.
+#[test]
+fn a_journal_of_a_stranger_names_no_other_files_and_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    photographs(&photos, 3);
+    let (task, inputs) = (explain(), inputs(&photos));
+    let whole = options(folder.path().join("whole"), Format::Npy);
+    run_to_end(&task, &inputs, &whole);
+    let text = std::fs::read_to_string(whole.out.join(JOURNAL)).unwrap();
+    let entries: Vec<&str> = text.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    let own = |count: usize| entries[..count].iter().map(|&entry| entry.to_owned()).collect::<Vec<_>>();
+    assert_eq!(journal(&own(entries.len())), text);
+    let elsewhere = own(2)[1].replace("part-00000/", "../part-00000/");
+    let unknown = r#"{"part":{"part":18446744073709551615}}"#.to_owned();
+    for forged in [
+        [own(2), vec![own(2)[1].clone(); 100]].concat(),
+        vec![own(1)[0].clone(), elsewhere.clone()],
+        [own(1), vec![elsewhere; 50], vec![unknown]].concat(),
+    ] {
+        let job = options(folder.path().join("forged"), Format::Npy);
+        std::fs::create_dir_all(job.out.join("part-00000")).unwrap();
+        std::fs::write(job.out.join(JOURNAL), journal(&forged)).unwrap();
+        run_to_end(&task, &inputs, &job);
+        assert_eq!(results(&job.out), results(&whole.out));
+        std::fs::remove_dir_all(&job.out).unwrap();
+    }
+}
+
+/// A folder that a job goes on in was a stranger's, and its links led to files that were overwritten.
+#[cfg(unix)]
+#[test]
+fn a_job_writes_nothing_through_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let (photos, precious) = (folder.path().join("photos"), folder.path().join("precious"));
+    photographs(&photos, 3);
+    std::fs::create_dir(&precious).unwrap();
+    let (task, inputs) = (explain(), inputs(&photos));
+    let job = options(folder.path().join("job"), Format::Npy);
+    run_for(1, &task, &inputs, &job);
+    let part = job.out.join("part-00001");
+    std::os::unix::fs::symlink(&precious, &part).unwrap();
+    let told = run(&task, &inputs, &job, &Interrupt::default(), &mut |_| {}).unwrap_err().to_string();
+    assert!(told.contains("part-00001 is a link"), "{told}");
+    assert_eq!(std::fs::read_dir(&precious).unwrap().count(), 0);
+    std::fs::remove_file(&part).unwrap();
+    run_to_end(&task, &inputs, &job);
+}
+
+/// Shards of strangers: a number of shards without end, none at all, and a link that would have been copied from where it leads.
+#[cfg(unix)]
+#[test]
+fn shards_of_strangers_are_merged_with_care() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    photographs(&photos, 2);
+    let (task, inputs) = (explain(), inputs(&photos));
+    let out = folder.path().join("shard");
+    let shard = BatchOptions { shard: Some(Shard { index: 0, of: 1 }), ..options(out.clone(), Format::Npy) };
+    run_to_end(&task, &inputs, &shard);
+    let merged = folder.path().join("merged");
+    let refused = || merge(std::slice::from_ref(&out), &merged).unwrap_err().to_string();
+    let text = std::fs::read_to_string(out.join(JOURNAL)).unwrap();
+    for (of, expected) in [("0", "there is no shard 0/0"), ("9223372036854775807", "shards are missing: 1/")]
+    {
+        let entries = text
+            .lines()
+            .map(|line| line.split_once(' ').unwrap().1.replace("\"of\":1", &format!("\"of\":{of}")));
+        std::fs::write(out.join(JOURNAL), journal(&entries.collect::<Vec<_>>())).unwrap();
+        assert!(refused().contains(expected), "{}", refused());
+    }
+    std::fs::write(out.join(JOURNAL), text).unwrap();
+    let file = std::fs::read_dir(out.join("part-00000")).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    assert!(refused().contains("is no file of a job"), "{}", refused());
 }
