@@ -19,9 +19,18 @@ use clap::{ArgMatches, FromArgMatches as _};
 use crate::arguments::{Arguments, Command, program, program_for};
 use crate::failure::{Failure, Outcome};
 
+/// Says that the running program is this command line and nothing else, so that it may be started once more: `serve` opens uploaded
+/// models in a process of their own.
+pub fn may_start_itself() {
+    commands::serve::may_start_itself();
+}
+
 /// Does what a command line says, the program's name first, and returns the exit code. Help and mistakes in it end the process.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     let words: Vec<OsString> = words.into_iter().collect();
+    if let Some(code) = commands::serve::trial(&words) {
+        return code;
+    }
     let matches = program_for(&words).get_matches_from(&words);
     let result = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => run(arguments.command, &matches),

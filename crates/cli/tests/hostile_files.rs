@@ -80,3 +80,16 @@ fn files_without_an_end_are_not_waited_for() {
         refused(folder.path(), arguments);
     }
 }
+
+/// Each of a hundred thousand results was compared with each.
+#[test]
+fn a_network_of_very_many_results_is_asked_for_its_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let tops: String = (0..20_000).map(|index| format!("top: \"r{index}\" ")).collect();
+    let text = format!(
+        "input: \"data\" input_shape {{ dim: 1 dim: 3 dim: 8 dim: 8 }} layer {{ name: \"split\" type: \"Split\" bottom: \"data\" {tops} }}"
+    );
+    std::fs::write(folder.path().join("n.prototxt"), text).unwrap();
+    let told = refused(folder.path(), &["info", "-m", "n.prototxt"]);
+    assert!(told.contains("20000 results that may be its scores; name the score with --score"), "{told}");
+}

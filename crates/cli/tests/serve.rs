@@ -128,3 +128,43 @@ fn says_what_is_wrong() {
         assert!(!output.status.success() && text.contains(said), "{arguments:?}: {text}");
     }
 }
+
+/// The process in which uploaded models are opened first: what it says, and what becomes of it when it may take too little.
+#[cfg(unix)]
+#[test]
+fn a_model_is_tried_within_bounds() {
+    let tried = |network: &Path, memory: u64| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deepinside"));
+        command.args(["--try-uploaded-model", &memory.to_string(), "20"]);
+        command.stdin(std::fs::File::open(network).unwrap()).output().unwrap()
+    };
+    let good = fixtures().join("onnx/shuffle/model.onnx");
+    let whole = tried(&good, 4 << 30);
+    assert_eq!((whole.status.code(), whole.stdout.len()), (Some(0), 0));
+    let refused = tried(&fixtures().join("hostile/labels.txt"), 4 << 30);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("ONNX"), "{refused:?}");
+    // Less than the program itself has taken already.
+    assert!(!tried(&good, 1 << 20).status.success());
+}
+
+/// An uploaded model passes through that process.
+#[cfg(unix)]
+#[test]
+fn an_uploaded_model_is_tried_and_taken() {
+    let serving = Serving::start(&["--port", "0", "--threads", "1", "--allow-model-upload"], None);
+    let address = serving.url.trim_start_matches("http://").split('/').next().unwrap();
+    let onnx = std::fs::read(fixtures().join("onnx/shuffle/model.onnx")).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/models?name=mine HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: \
+         application/octet-stream\r\nContent-Length: {}\r\n\r\n",
+        onnx.len()
+    )
+    .unwrap();
+    stream.write_all(&onnx).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}

@@ -52,6 +52,7 @@ pub fn serve(
         heeds_signals: false,
         token: Some(new_token().map_err(refused)?),
         allow_model_upload: false,
+        trial: None,
         threads: model.threads.count(),
         limits: Limits::default(),
     })

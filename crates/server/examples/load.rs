@@ -43,7 +43,7 @@ fn main() -> Outcome<()> {
     let before = resident(address)?;
     let (statuses, peak, pages) =
         (Mutex::new(BTreeMap::<String, u64>::new()), Mutex::new(before), Mutex::new(Vec::new()));
-    let is_over = AtomicBool::new(false);
+    let (is_over, came) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let start = Instant::now();
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
@@ -66,13 +66,19 @@ fn main() -> Outcome<()> {
             });
         }
         if is_crowded {
-            for crowd in [idle, slow, watchers, abandoned] {
-                let is_over = &is_over;
+            let crowds: [(&str, fn(SocketAddr, &AtomicBool) -> Outcome<usize>); 4] = [
+                ("idle connections", idle),
+                ("slow clients", slow),
+                ("watchers that never read", watchers),
+                ("abandoned requests", abandoned),
+            ];
+            for (name, crowd) in crowds {
+                let (is_over, came) = (&is_over, &came);
                 scope.spawn(move || {
-                    if let Err(error) = crowd(address, is_over) {
-                        // A fault of this program or of this machine's limits, told in the end by what is missing.
-                        let _ = writeln!(std::io::stderr(), "a crowd did not come: {error}");
-                    }
+                    // What did not come is a fault of this program or of this machine's limits.
+                    let result = crowd(address, is_over);
+                    let number = result.map_or_else(|error| error.to_string(), |number| number.to_string());
+                    lock(came).push(format!("{name}: {number}"));
                 });
             }
         }
@@ -100,6 +106,9 @@ fn main() -> Outcome<()> {
     for (status, count) in lock(&statuses).iter() {
         writeln!(out, "  {status}: {count}")?;
     }
+    for crowd in lock(&came).iter() {
+        writeln!(out, "  {crowd}")?;
+    }
     let mut times: Vec<f64> = lock(&pages).iter().map(|(time, _)| time.as_secs_f64() * 1e3).collect();
     times.sort_by(f64::total_cmp);
     let refused = lock(&pages).iter().filter(|(_, status)| status != "200").count();
@@ -122,18 +131,18 @@ fn main() -> Outcome<()> {
 }
 
 /// Connections without a request.
-fn idle(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
+fn idle(address: SocketAddr, is_over: &AtomicBool) -> Outcome<usize> {
     let mut kept = Vec::new();
     while kept.len() < 10_000 && !is_over.load(Ordering::Relaxed) {
         kept.push(connect(address)?);
         std::thread::sleep(Duration::from_millis(2));
     }
     wait_for(is_over);
-    Ok(())
+    Ok(kept.len())
 }
 
 /// Requests whose heads never end.
-fn slow(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
+fn slow(address: SocketAddr, is_over: &AtomicBool) -> Outcome<usize> {
     let mut kept = (0..500).map(|_| connect(address)).collect::<Outcome<Vec<_>>>()?;
     while !is_over.load(Ordering::Relaxed) {
         for stream in &mut kept {
@@ -144,23 +153,31 @@ fn slow(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
         }
         std::thread::sleep(Duration::from_secs(1));
     }
-    Ok(())
+    Ok(kept.len())
 }
 
 /// Watchers of a class model that never read.
-fn watchers(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
+fn watchers(address: SocketAddr, is_over: &AtomicBool) -> Outcome<usize> {
     let wish =
         br#"{"objective": {"class": 1}, "recipe": "lucid", "changes": {"iterations": 10000}, "seed": 1}"#;
-    let mut stream = connect(address)?;
-    let head = "Connection: close\r\nContent-Type: application/json";
-    write!(
-        stream,
-        "POST /api/v1/class-models HTTP/1.1\r\nHost: {address}\r\n{head}\r\nContent-Length: {}\r\n\r\n",
-        wish.len()
-    )?;
-    stream.write_all(wish)?;
-    let (_, bytes) = answer(&mut stream)?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let begin = || {
+        let mut stream = connect(address)?;
+        let head = "Connection: close\r\nContent-Type: application/json";
+        write!(
+            stream,
+            "POST /api/v1/class-models HTTP/1.1\r\nHost: {address}\r\n{head}\r\nContent-Length: {}\r\n\r\n",
+            wish.len()
+        )?;
+        stream.write_all(wish)?;
+        answer(&mut stream)
+    };
+    // As a client that is told to come again does.
+    let mut begun = begin();
+    while !matches!(begun, Ok((201, _))) && !is_over.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(500));
+        begun = begin();
+    }
+    let text = String::from_utf8_lossy(&begun?.1).into_owned();
     let id =
         text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).ok_or("no class model")?;
     let mut kept = Vec::new();
@@ -170,19 +187,18 @@ fn watchers(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
         kept.push(stream);
     }
     wait_for(is_over);
-    Ok(())
+    Ok(kept.len())
 }
 
 /// Requests whose clients go away.
-fn abandoned(address: SocketAddr, is_over: &AtomicBool) -> Outcome<()> {
-    for _ in 0..5_000 {
-        if is_over.load(Ordering::Relaxed) {
-            break;
-        }
+fn abandoned(address: SocketAddr, is_over: &AtomicBool) -> Outcome<usize> {
+    let mut sent = 0;
+    while sent < 5_000 && !is_over.load(Ordering::Relaxed) {
         request(address, 1, b"", true)?;
+        sent += 1;
         std::thread::sleep(Duration::from_millis(8));
     }
-    Ok(())
+    Ok(sent)
 }
 
 fn wait_for(is_over: &AtomicBool) {

@@ -4,10 +4,13 @@
 //! the bound is reached, the connection that has waited longest for a request is closed; browsers open another when they
 //! need one. Where all have requests, one makes room whose client has been waited for longest: for the rest of a body, or for
 //! taking what it is sent. Connections whose answer is being computed are never closed for others.
+//!
+//! A connection that makes room is answered first, with 503, unless it was answered before and only kept for later requests: its
+//! client may be about to send one, and must be told to come again.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -47,7 +50,11 @@ struct Activity {
     answering: AtomicUsize,
     /// Since when its client is waited for in the middle of a request, in milliseconds since the start and one; else 0.
     waits_since: AtomicU64,
-    /// Told once, when it has to make room.
+    /// Whether a request was answered.
+    was_answered: AtomicBool,
+    /// Whether it has to make room.
+    leaves: AtomicBool,
+    /// Told when it has to.
     leave: Notify,
 }
 
@@ -103,7 +110,8 @@ impl Connections {
         let longest = idle.or_else(|| self.waited_for_longest(open));
         match longest.and_then(|number| open.connections.remove(&number)) {
             Some(activity) => {
-                activity.leave.notify_one();
+                activity.leaves.store(true, Ordering::Release);
+                activity.leave.notify_waiters();
                 true
             }
             None => false,
@@ -136,11 +144,6 @@ pub struct Place {
 }
 
 impl Place {
-    /// Ends when the connection has to make room.
-    pub async fn told_to_leave(&self) {
-        self.activity.leave.notified().await;
-    }
-
     /// With which the connection's requests are counted.
     pub fn requests(&self) -> Requests {
         Requests { connections: Arc::clone(&self.connections), activity: Arc::clone(&self.activity) }
@@ -162,6 +165,20 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Ends when the connection has to make room.
+    pub async fn told_to_leave(&self) {
+        // Made before looking, so that no word is missed between the two.
+        let told = self.activity.leave.notified();
+        if !self.activity.leaves.load(Ordering::Acquire) {
+            told.await;
+        }
+    }
+
+    /// Whether a request was answered on this connection.
+    pub fn was_answered(&self) -> bool {
+        self.activity.was_answered.load(Ordering::Acquire)
+    }
+
     /// Whether a request is being answered.
     pub fn is_answering(&self) -> bool {
         self.activity.answering.load(Ordering::Acquire) > 0
@@ -204,6 +221,7 @@ impl Drop for Answering {
         let Requests { connections, activity } = &self.0;
         {
             let mut open = connections.open();
+            activity.was_answered.store(true, Ordering::Release);
             activity.answering.fetch_sub(1, Ordering::AcqRel);
             // It waits from now on.
             if open.remove(activity) {

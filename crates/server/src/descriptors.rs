@@ -1,6 +1,8 @@
 //! How many connections the system's limit of open files allows.
 
 use crate::ServerError;
+#[cfg(unix)]
+use crate::leaving;
 
 /// How many open files a server needs besides its connections: models, photographs and labels while they are read,
 /// and what the program holds by itself.
@@ -19,12 +21,14 @@ const LEAST: usize = 8;
 pub fn affordable(wanted: usize) -> Result<usize, ServerError> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()) else { return Ok(wanted) };
-    let most = limit.saturating_sub(OTHERS);
+    // Those that were told to leave have theirs for a moment longer.
+    let both = limit.saturating_sub(OTHERS);
+    let most = both - leaving::places(both).min(both);
     if most < LEAST.min(wanted) {
         return Err(ServerError::Options(format!(
             "the system allows this program {limit} open files, and a server needs at least {}; raise the limit \
              (ulimit -n)",
-            OTHERS + LEAST
+            OTHERS + LEAST + leaving::places(LEAST)
         )));
     }
     Ok(wanted.min(most))

@@ -22,6 +22,7 @@ mod guard;
 mod heads;
 mod inventory;
 mod jobs;
+mod leaving;
 mod lingering;
 mod listener;
 mod live;
@@ -36,15 +37,18 @@ mod prepared;
 mod problem;
 mod queue;
 mod rate;
+mod trial;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deepinside::Threads;
+use socket2::SockRef;
 use tokio::sync::{Semaphore, watch};
 
 pub use crate::models::{free_id, id_of};
 pub use crate::options::{Limits, ModelSource, Origin, ServerOptions};
+pub use crate::trial::{Trial, open as open_for_trial};
 
 /// Why a server could not be started or broke off.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +111,9 @@ struct Shared {
 /// How many wrong tokens are answered at once; each takes [`guard::GUESS`].
 const GUESSES: usize = 4;
 
+/// How many connections may wait in the system's own queue to be accepted.
+const QUEUED: i32 = 4096;
+
 type SharedState = Arc<Shared>;
 
 /// Locks even what a panic left behind: everything behind a lock here is changed in single steps.
@@ -127,7 +134,10 @@ impl Server {
     /// # Errors
     /// When it cannot listen there, listens to other machines without a token, or the system allows it too few open files.
     pub fn bind(mut options: ServerOptions) -> Result<Self, ServerError> {
-        options.limits.connections = descriptors::affordable(options.limits.connections)?;
+        let limits = &mut options.limits;
+        limits.connections = descriptors::affordable(limits.connections)?;
+        // Those that wait for a computation hold their places; requests that are answered at once need some, too.
+        limits.waiting = limits.waiting.min(limits.connections / 4);
         if options.models.is_empty() {
             return Err(ServerError::Options(
                 "a server needs at least one model; name one with --model".to_owned(),
@@ -156,6 +166,8 @@ impl Server {
         }
         let bind = |address: SocketAddr| {
             let listener = std::net::TcpListener::bind(address)?;
+            // The usual 128 are soon taken, and a client whose turn is lost asks again only after a second.
+            SockRef::from(&listener).listen(QUEUED)?;
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
@@ -242,7 +254,11 @@ impl Shared {
     fn new(options: ServerOptions, threads: Threads, session: String) -> Self {
         let limits = &options.limits;
         Self {
-            models: models::Models::new(options.models.clone(), limits.uploaded_models_bytes),
+            models: models::Models::new(
+                options.models.clone(),
+                limits.uploaded_models_bytes,
+                options.trial.clone().map(|trial| (trial, limits.job_time)),
+            ),
             photographs: photographs::Photographs::new(limits.photograph_bytes, limits.pixels),
             arrays: inventory::Inventory::new(limits.array_bytes),
             prepared: prepared::Prepared::new(threads),

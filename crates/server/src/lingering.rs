@@ -8,10 +8,13 @@
 
 use std::future::Future as _;
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -27,7 +30,7 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// A connection whose end does not reset it.
 pub struct Lingering {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     time: Duration,
     requests: Requests,
     heads: Heads,
@@ -39,7 +42,7 @@ pub struct Lingering {
 
 impl Lingering {
     /// Waits for the client to close for no longer than `time`.
-    pub fn new(stream: TcpStream, time: Duration, requests: Requests, heads: Heads) -> Self {
+    pub fn new(stream: Arc<TcpStream>, time: Duration, requests: Requests, heads: Heads) -> Self {
         Self { stream, time, requests, heads, write_until: None, until: None }
     }
 
@@ -60,12 +63,12 @@ impl Lingering {
 
 impl AsyncRead for Lingering {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = read_some(&self.stream, context, buffer);
         if !self.requests.is_answering() {
             self.heads.append(&buffer.filled()[before..]);
         }
@@ -79,12 +82,12 @@ impl AsyncWrite for Lingering {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = write_some(&self.stream, context, |stream| stream.try_write(bytes));
         self.bounded(context, written)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -92,7 +95,7 @@ impl AsyncWrite for Lingering {
         let until = match &mut this.until {
             Some(until) => until,
             none => {
-                ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+                SockRef::from(&*this.stream).shutdown(Shutdown::Write)?;
                 none.insert(Box::pin(tokio::time::sleep(this.time)))
             }
         };
@@ -102,7 +105,7 @@ impl AsyncWrite for Lingering {
                 return Poll::Ready(Ok(()));
             }
             let mut buffer = ReadBuf::new(&mut scratch);
-            let read = ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer));
+            let read = ready!(read_some(&this.stream, context, &mut buffer));
             if read.is_err() || buffer.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
@@ -114,11 +117,44 @@ impl AsyncWrite for Lingering {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        let written = write_some(&self.stream, context, |stream| stream.try_write_vectored(pieces));
         self.bounded(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
+    }
+}
+
+/// Reads what has come, once something has. (The stream is shared with what may have to refuse the connection.)
+fn read_some(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        ready!(stream.poll_read_ready(context))?;
+        match stream.try_read(buffer.initialize_unfilled()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => {
+                buffer.advance(read?);
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+/// Writes once there is room for something.
+fn write_some(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    write: impl Fn(&TcpStream) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(context))?;
+        match write(stream) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
     }
 }

@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
-use crate::connections::{Connections, Requests};
+use crate::connections::{Connections, Place, Requests};
 use crate::heads::{Ambiguous, Heads};
+use crate::leaving;
 use crate::lingering::Lingering;
+use crate::problem::Problem;
 use crate::{SharedState, api};
 
 /// How long requests may take to finish once the server is to end. With what follows, it is gone within five seconds.
@@ -29,6 +33,7 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     let connections = Connections::new(shared.options.limits.connections);
     let router = api::router(Arc::clone(&shared));
     let graceful = GracefulShutdown::new();
+    let leaving = Arc::new(Semaphore::new(leaving::places(shared.options.limits.connections)));
     let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
     // Made once: a signal that comes before a listener would be lost.
     let mut asked_to_end = std::pin::pin!(async {
@@ -55,15 +60,9 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
                 continue;
             }
         };
-        let connection = connection(stream, client, router.clone(), place.requests(), &shared);
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            tokio::select! {
-                // A connection that breaks off is the client's affair.
-                _ = watched => {}
-                () = place.told_to_leave() => {}
-            }
-        });
+        let stream = Arc::new(stream);
+        let connection = connection(Arc::clone(&stream), client, router.clone(), place.requests(), &shared);
+        tokio::spawn(attend(graceful.watch(connection), stream, place, Arc::clone(&leaving)));
     }
     drop(listener);
     shared.ending.send_replace(true);
@@ -73,8 +72,32 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     Ok(())
 }
 
+/// Answers a connection until it ends or has to make room for another.
+async fn attend(connection: impl Future, stream: Arc<TcpStream>, place: Place, leaving: Arc<Semaphore>) {
+    let mut connection = Box::pin(connection);
+    let requests = place.requests();
+    tokio::select! {
+        // A connection that breaks off is the client's affair.
+        _ = &mut connection => return,
+        () = requests.told_to_leave() => {}
+    }
+    let permit = leaving.try_acquire();
+    let time = if permit.is_ok() { leaving::TIME } else { Duration::ZERO };
+    if requests.is_answering() {
+        // What has not been answered is refused by its own handler.
+        let _ = tokio::time::timeout(time, connection).await;
+        return;
+    }
+    drop(connection);
+    if let Some(stream) = Arc::into_inner(stream)
+        && !requests.was_answered()
+    {
+        leaving::refuse(stream, time).await;
+    }
+}
+
 fn connection(
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     client: SocketAddr,
     router: axum::Router,
     requests: Requests,
@@ -92,7 +115,15 @@ fn connection(
         }
         let request = request.map(|body| requests.watch(axum::body::Body::new(body)));
         let answer = router.clone().oneshot(request);
-        async move { Ok::<_, Infallible>(answer.await?.map(|body| answering.until_the_end_of(body))) }
+        let requests = requests.clone();
+        async move {
+            let answer = tokio::select! {
+                biased;
+                answer = answer => answer?,
+                () = requests.told_to_leave() => Problem::crowded().into_response(),
+            };
+            Ok::<_, Infallible>(answer.map(|body| answering.until_the_end_of(body)))
+        }
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

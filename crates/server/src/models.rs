@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use deepinside::{Interrupt, Model, Settings};
@@ -10,6 +11,7 @@ use deepinside::{Interrupt, Model, Settings};
 use crate::lock;
 use crate::options::{ModelSource, Origin};
 use crate::problem::{Answer, Problem};
+use crate::trial::Trial;
 
 /// The most models that are offered, uploaded ones included.
 pub const MOST: usize = 200;
@@ -19,12 +21,14 @@ pub struct Models {
     entries: RwLock<Vec<Arc<Entry>>>,
     /// How much memory uploaded models may take together, in bytes.
     most_bytes: usize,
+    /// In which process uploaded models are opened first, and for how long at most.
+    trial: Option<(Trial, Duration)>,
     /// The names that uploaded models had: what is kept for one must not be taken for another's.
     former: Mutex<HashSet<String>>,
 }
 
 /// How much memory the arrays of one run of an uploaded model may take, in bytes.
-const UPLOADED_ARRAYS: usize = 1 << 30;
+pub const UPLOADED_ARRAYS: usize = 1 << 30;
 
 /// One model.
 pub struct Entry {
@@ -83,7 +87,7 @@ fn built_in() -> deepinside::Result<Model> {
 
 impl Models {
     /// These models.
-    pub fn new(sources: Vec<ModelSource>, most_bytes: usize) -> Self {
+    pub fn new(sources: Vec<ModelSource>, most_bytes: usize, trial: Option<(Trial, Duration)>) -> Self {
         let entry = |source: ModelSource| {
             let opened = match &source.origin {
                 Origin::Open(model) => Some(Ok(Arc::clone(model))),
@@ -92,7 +96,7 @@ impl Models {
             Arc::new(Entry { source, opened: Mutex::new(opened), bytes: 0 })
         };
         let entries = RwLock::new(sources.into_iter().map(entry).collect());
-        Self { entries, most_bytes, former: Mutex::default() }
+        Self { entries, most_bytes, trial, former: Mutex::default() }
     }
 
     /// All of them, the default one first.
@@ -126,6 +130,9 @@ impl Models {
         let file = onnx.len();
         // What the file alone takes is known before it is opened.
         self.expect_room(file)?;
+        if let Some((trial, time)) = &self.trial {
+            trial.run(&onnx, self.most_bytes, *time, interrupt)?;
+        }
         let mut model = match Model::from_onnx_until(onnx, &name, Settings::default(), interrupt) {
             Err(error @ deepinside::Error::Interrupted) => return Err(error.into()),
             model => model.map_err(|error| Problem::unfit(error.to_string()))?,

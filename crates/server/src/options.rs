@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use deepinside::Model;
 
+use crate::trial::Trial;
+
 /// Where a model comes from.
 #[derive(Debug, Clone)]
 pub enum Origin {
@@ -52,6 +54,8 @@ pub struct ServerOptions {
     pub token: Option<String>,
     /// Whether models may be uploaded.
     pub allow_model_upload: bool,
+    /// In which process uploaded models are opened first; without one, the server alone opens them.
+    pub trial: Option<Trial>,
     /// The threads that networks run on; 0 means one per core.
     pub threads: usize,
     /// What is too much.

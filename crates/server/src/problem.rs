@@ -90,6 +90,13 @@ impl Problem {
         Self { retry_after: Some(2), ..problem }
     }
 
+    /// The connection has to make room for another.
+    pub fn crowded() -> Self {
+        let problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "crowded", "too many clients at once; ask again soon");
+        Self { retry_after: Some(1), ..problem }
+    }
+
     /// The computation took too long.
     pub fn too_long(seconds: u64) -> Self {
         let message = format!(

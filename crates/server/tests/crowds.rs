@@ -2,14 +2,14 @@
 
 mod support;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use deepinside::{Model, Settings};
 use deepinside_server::{Limits, ServerOptions};
 use serde_json::json;
-use support::{Running, options};
+use support::{Reply, Running, options};
 
 fn crowded(connections: usize) -> Running {
     let limits = Limits { connections, ..options().limits };
@@ -52,7 +52,7 @@ fn watchers_that_never_read_lock_no_client_out() {
         let mut stream = server.connect();
         stream.write_all(&request).unwrap();
         let mut head = [0; 15];
-        std::io::Read::read_exact(&mut stream, &mut head).unwrap();
+        stream.read_exact(&mut head).unwrap();
         head.starts_with(b"HTTP/1.1 200")
     });
 }
@@ -73,7 +73,57 @@ fn bodies_that_never_end_lock_no_client_out() {
         })
         .collect();
     expect_answers(&server);
-    drop(senders);
+    // Those that made room were closed without a word.
+    let mut refused = 0;
+    for mut stream in senders {
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        if !bytes.is_empty() {
+            let reply = Reply::parse(&bytes);
+            reply.refused(503, "crowded");
+            assert_eq!(reply.header("retry-after"), Some("1"));
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+}
+
+/// A client that was about to send its request, when others took its place, was closed without an answer.
+#[test]
+fn a_client_that_makes_room_is_told_to_come_again() {
+    let server = crowded(8);
+    let mut connections: Vec<TcpStream> = (0..24).map(|_| server.connect()).collect();
+    // The first ones make room for the last ones; their requests come too late.
+    server.wait("room for the last one", |server| server.get("/healthz").status == 200);
+    let request = server.request("GET", "/healthz", &[], b"");
+    for stream in &mut connections[..8] {
+        let _ = stream.write_all(&request);
+        let reply = Reply::read(stream);
+        assert_eq!(reply.refused(503, "crowded"), "too many clients at once; ask again soon");
+        assert_eq!(reply.header("retry-after"), Some("1"));
+    }
+}
+
+/// Requests that waited for a computation held all places, and the page was answered when the last of them was.
+#[test]
+fn what_waits_for_a_computation_leaves_places_to_others() {
+    let server = crowded(8);
+    let long =
+        json!({"photograph": "example-cat", "crops": "ten", "smooth_grad": {"samples": 199}}).to_string();
+    let kind = [("Content-Type", "application/json")];
+    let request = server.request("POST", "/api/v1/saliency", &kind, long.as_bytes());
+    let mut clients: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(&request).unwrap();
+            stream
+        })
+        .collect();
+    expect_answers(&server);
+    let statuses: Vec<u16> = clients.iter_mut().map(|stream| Reply::read(stream).status).collect();
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 429, 503].contains(status)), "{statuses:?}");
 }
 
 /// Answers that no client takes held their places for ever.

@@ -418,3 +418,28 @@ fn a_server_that_ends_finishes_what_it_began() {
     assert_eq!(reply.status, 200);
     assert!(std::net::TcpStream::connect(server.address).is_err());
 }
+
+/// The end was promised within five seconds, whatever clients do.
+#[test]
+fn a_server_ends_in_time_while_clients_hold_on() {
+    let mut server = Running::new();
+    let body = endless().to_string();
+    let headers = [("Content-Type", "application/json")];
+    let start = |bytes: &[u8]| {
+        let mut stream = server.connect();
+        stream.write_all(bytes).unwrap();
+        stream
+    };
+    let computing = start(&server.request("POST", "/api/v1/saliency", &headers, body.as_bytes()));
+    server.wait("the job", |server| server.metric("deepinside_jobs_running") == 1.0);
+    let growing = json!({"objective": {"class": 1}, "recipe": "lucid", "changes": {"iterations": 10_000}});
+    let id = server.post("/api/v1/class-models", &growing).ok()["id"].as_str().unwrap().to_owned();
+    let watching = start(&server.request("GET", &format!("/api/v1/class-models/{id}/events"), &[], b""));
+    let slow = start(b"GET / HTTP/1.1\r\nHo");
+    let sending =
+        start(b"POST /api/v1/photographs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\na");
+    let asked = Instant::now();
+    server.stop();
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    drop((computing, watching, slow, sending));
+}

@@ -1,11 +1,15 @@
 //! `deepinside serve`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deepinside_catalogue::{Catalogue, Found, Store};
-use deepinside_server::{Limits, ModelSource, Origin, Server, ServerOptions, free_id, id_of, new_token};
+use deepinside_server::{
+    Limits, ModelSource, Origin, Server, ServerOptions, Trial, free_id, id_of, new_token, open_for_trial,
+};
 
 use crate::arguments::{ListenAddress, ServeArguments};
 use crate::commands::model::{BUILT_IN, is_built_in};
@@ -33,6 +37,7 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
         heeds_signals: true,
         token: token(!ip.is_loopback())?,
         allow_model_upload: arguments.allow_model_upload,
+        trial: own_trial(),
         threads: arguments.threads,
         limits: Limits {
             upload_bytes: (limits.maximum_upload as usize) << 20,
@@ -54,6 +59,29 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
         progress::note("note: no browser could be started; open the address above yourself");
     }
     server.run().map_err(told)
+}
+
+/// The word that tells this program to try a model; no command, so that it stands in no help.
+const TRY_MODEL: &str = "--try-uploaded-model";
+
+static MAY_START_ITSELF: AtomicBool = AtomicBool::new(false);
+
+pub fn may_start_itself() {
+    MAY_START_ITSELF.store(true, Ordering::Relaxed);
+}
+
+/// This program, started to try a model. Inside another program, such as Python, there is none.
+fn own_trial() -> Option<Trial> {
+    let program = std::env::current_exe().ok().filter(|_| MAY_START_ITSELF.load(Ordering::Relaxed))?;
+    Some(Trial { program, arguments: vec![TRY_MODEL.into()] })
+}
+
+/// Tries a model where that is asked for: `--try-uploaded-model BYTES SECONDS`, the model on the standard input.
+pub fn trial(words: &[OsString]) -> Option<u8> {
+    let [_, word, memory, seconds] = words else { return None };
+    let number = |word: &OsString| word.to_str()?.parse().ok();
+    (word == TRY_MODEL).then_some(())?;
+    Some(open_for_trial(number(memory)?, number(seconds)?, |sentence| output::line(sentence)))
 }
 
 fn told(error: deepinside_server::ServerError) -> Failure {

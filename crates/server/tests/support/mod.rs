@@ -36,6 +36,7 @@ pub fn options() -> ServerOptions {
         heeds_signals: false,
         token: None,
         allow_model_upload: false,
+        trial: None,
         threads: 1,
         limits: Limits { uploads_a_minute: 100_000, ..Limits::default() },
     }
@@ -155,7 +156,7 @@ impl Reply {
         Self::parse(&bytes)
     }
 
-    fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
         let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
