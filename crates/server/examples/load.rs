@@ -24,6 +24,9 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const CLIENTS: usize = 64;
 
+/// What many clients do until they are told to stop; how many they were.
+type Crowd = fn(SocketAddr, &AtomicBool) -> Outcome<usize>;
+
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(address), seconds) = (arguments.next(), arguments.next()) else {
@@ -66,7 +69,7 @@ fn main() -> Outcome<()> {
             });
         }
         if is_crowded {
-            let crowds: [(&str, fn(SocketAddr, &AtomicBool) -> Outcome<usize>); 4] = [
+            let crowds: [(&str, Crowd); 4] = [
                 ("idle connections", idle),
                 ("slow clients", slow),
                 ("watchers that never read", watchers),

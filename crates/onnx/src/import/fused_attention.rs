@@ -101,9 +101,9 @@ pub(super) fn import_multi_head<'a>(node: &Node<'a>, importer: &mut Importer<'a>
         [None, Some(_)] => return inconsistent("inputs", "keys where there are values", "values alone"),
     };
     if let Some(bias) = importer.optional(node, 3)? {
-        let width = |part: &Operand| match importer.shape(part).extents() {
-            &[_, _, width] => width,
-            &[_, heads, _, size] => heads * size,
+        let width = |part: &Operand| match *importer.shape(part).extents() {
+            [_, _, width] => width,
+            [_, heads, _, size] => heads * size,
             _ => 0,
         };
         let sizes = parts.iter().map(width).collect();

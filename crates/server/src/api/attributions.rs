@@ -178,11 +178,14 @@ pub struct AttributionAnswer {
     seconds: f64,
 }
 
+/// Flags of a command line with their values.
+type Flags = Vec<(String, String)>;
+
 /// Parameters as the library checks them, and as the command line takes them: an array is a file named by its id.
 fn given(
     shared: &SharedState,
     parameters: BTreeMap<String, serde_json::Value>,
-) -> Answer<(BTreeMap<String, Given>, Vec<(String, String)>)> {
+) -> Answer<(BTreeMap<String, Given>, Flags)> {
     let (mut given, mut line) = (BTreeMap::new(), Vec::new());
     for (name, value) in parameters {
         let (own, text) = match value {
