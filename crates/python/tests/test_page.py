@@ -102,8 +102,12 @@ def test_any_image_is_shown(model):
 def test_python_keeps_its_signals(model):
     import signal
 
-    before = signal.getsignal(signal.SIGINT)
-    with model.show():
-        assert signal.getsignal(signal.SIGINT) is before
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+    # What a shell starts in the background begins with this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with model.show():
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
