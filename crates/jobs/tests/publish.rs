@@ -139,7 +139,7 @@ fn nothing_that_is_named_is_markup() {
             "{}",
             path.display()
         );
-        shows_labels |= text.contains("show it by their label") && text.contains("Taken for");
+        shows_labels |= text.contains("by their label it is shown by") && text.contains("Taken for");
         // Whatever a page shows or leads to is there.
         for part in text.split(['"']).filter(|part| part.contains(".html") || part.contains(".jpg")) {
             let target = path.parent().unwrap().join(part.split('#').next().unwrap());

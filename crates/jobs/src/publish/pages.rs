@@ -256,12 +256,13 @@ impl Writer<'_> {
             |rows: &[u64]| grid(rows.iter().map(|&row| self.thumbnail(photographs, row)).collect());
         body.push(quiet(&match of.labelled {
             0 => format!(
-                "{} photographs are named so; none has a label that says what it shows",
+                "Photographs that are named so: {}; none has a label that says what it shows.",
                 of.named.len()
             ),
-            labelled => {
-                format!("{} photographs are named so; {labelled} show it by their label", of.named.len())
-            }
+            labelled => format!(
+                "Photographs that are named so: {}; by their label it is shown by {labelled}.",
+                of.named.len()
+            ),
         }));
         if !most.is_empty() {
             body.push(heading("Most certain"));
