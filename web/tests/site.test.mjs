@@ -32,7 +32,11 @@ async function open(address, size) {
     page.on("request", (request) => {
         if (!request.url().startsWith("file://")) faults.push(`a request left the disk: ${request.url()}`);
     });
-    page.on("requestfailed", (request) => faults.push(`there is no ${request.url()}`));
+    page.on("requestfailed", (request) => {
+        // A page that is left while a picture is still being fetched gives that one up.
+        const reason = request.failure()?.errorText;
+        if (reason !== "net::ERR_ABORTED") faults.push(`there is no ${request.url()}: ${reason}`);
+    });
     page.on("pageerror", (error) => faults.push(`a script threw: ${error}`));
     page.on("console", (message) => {
         if (message.type() === "error") faults.push(`the console says: ${message.text()}`);
