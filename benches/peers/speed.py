@@ -73,7 +73,7 @@ def runtime_round(session, pictures, seconds):
 
 def own_round(program, path, batch, precision, threads, seconds):
     arguments = [program, "bench", "-m", path, "--batch", batch, "--precision", precision, "--threads", threads, "--seconds", seconds, "--json"]
-    arguments += ["--input", path.with_suffix(".npy")]
+    arguments += ["--array", path.with_suffix(".npy")]
     result = json.loads(subprocess.run([str(a) for a in arguments], check=True, capture_output=True, text=True).stdout)
     return result["forward_ms"]["median"], result["forward_backward_ms"]["median"], result["peak_rss_mb"]
 
