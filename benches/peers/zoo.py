@@ -326,7 +326,7 @@ def run(name, exporter, operator_set, binary, folder):
     ended = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     result["seconds"] = round(time.monotonic() - began, 2)
     if ended.returncode:
-        return {**result, "refused": ended.stderr.strip()[-400:]}
+        return {**result, "refused": ended.stderr.strip().replace(f"{folder}/", "")[-400:]}
     read = lambda kind, name: np.load(next(out.glob(f"{kind}_{name.replace('/', '*')}*.npy")))
     found, own = read("data", output_name), read("diff", input_name)
     shutil.rmtree(out)
@@ -369,7 +369,11 @@ def child(jobs, binary, cache, said, pipe):
             folder = cache / jobs[0][0].replace("/", "-")
             folder.mkdir(parents=True, exist_ok=True)
         for job in jobs:
-            pipe.send(run(*job, binary, pathlib.Path(folder)))
+            result = run(*job, binary, pathlib.Path(folder))
+            if result and verdict(result) == "equal":  # Hundreds of exports are tens of gigabytes; those that differ are looked at.
+                for file in pathlib.Path(folder).glob(f"{job[1]}-{job[2]}.*"):
+                    file.unlink()
+            pipe.send(result)
 
 
 def isolated(jobs, binary, cache, seconds):
@@ -425,6 +429,9 @@ def report(results):
         counts[verdict(result)] = counts.get(verdict(result), 0) + 1
     names = {result["name"] for result in results}
     planned = list(jobs())
+    equal = {(result["name"], result["exporter"], result["operator_set"]) for result in results if verdict(result) == "equal"}
+    by_both = [name for name in names if {(name, "dynamo", 18), (name, "torchscript", 18)} <= equal]
+    by_set = [name for name in EVERY_SET if all((name, "dynamo", operator_set) in equal for operator_set in OPERATOR_SETS)]
     lines = [
         "# Real architectures, exported and compared", "",
         f"Made by `benches/peers/zoo.py` with random weights: {len(results)} of the {len(planned)} exports that it plans have been run "
@@ -436,7 +443,11 @@ def report(results):
         "when weights and the results of layers are rounded otherwise (so marked: ~), since a unit near a tie chooses differently then. Where PyTorch's gradient still "
         "differs, both are compared with central differences of its scores in double precision (=: the distance of ours from them, over its "
         "length; below 1e-4 it is right and PyTorch's is wrong).", "",
-        ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + ".", "",
+        ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + f". Equal by both exporters of PyTorch at operator set 18: "
+        f"{len(by_both)} architectures; at operator sets 17, 18, 20 and 23: {len(by_set)} of the {len(EVERY_SET)} that are exported at all of them.", "",
+        f"Pictures have {SIDE} × {SIDE} pixels where an architecture takes any, and of families the small variants are run: the operators are the "
+        "same. Batch normalisation is written out for PyTorch's gradient: its own (2.15) is wrong where the gradient lies otherwise in memory than "
+        "the input, as behind XCiT's transpositions.", "",
         "| architecture | exporter | operator set | | scores | gradient | PyTorch's |", "|---|---|--:|---|--:|--:|--:|",
     ]
     number = lambda result, key: f"{result[key]:.0e}" if key in result else ""
@@ -463,7 +474,7 @@ def main():
     parser.add_argument("--prepare", action="store_true", help="fill the cache with exports and what the peers compute; compare nothing yet")
     parser.add_argument("--report", action="store_true", help="write docs/zoo.md of what has been run, and run nothing")
     parser.add_argument("--cache", type=pathlib.Path,
-                        help="a folder for exports and what the peers compute of them, which are not made again (40 GB)")
+                        help="a folder for exports and what the peers compute of them, which are not made again; exports that are equal are removed")
     parser.add_argument("--seconds", type=float, default=900, help="the longest that one export may take")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
