@@ -68,7 +68,7 @@ def main():
     texts.setdefault((ROOT / "web/public/notices.txt").read_text().strip(), []).append("the page")
     lines += ["", "Fonts and weights", "=================", ""]
     for what, file in [
-        ("DejaVu Sans, a subset", "crates/vision/assets/DejaVu-LICENSE.txt"),
+        ("DejaVu Sans, a subset", "crates/drawing/assets/DejaVu-LICENSE.txt"),
         ("EfficientNet-Lite0's weights", "crates/builtin/data/LICENSE-WEIGHTS"),
     ]:
         lines.append(f"{what}: {file}")

@@ -1,7 +1,7 @@
 //! Any bytes as a NumPy array: an error or an array of as many numbers as its shape says.
 #![no_main]
 
-use deepinside_vision::npy;
+use deepinside_files::npy;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use deepinside::record::Record;
+use deepinside_jobs::record::Record;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

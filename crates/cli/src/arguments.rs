@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use deepinside::vision::normalise::Scaling;
+use deepinside::drawing::normalise::Scaling;
 use deepinside::vision::{ChannelOrder, Crop, Interpolation};
 use deepinside::{
     BackwardRule, FurtherInput, InputSettings, MeanSetting, Precision, ScaleSetting, Settings, Size,

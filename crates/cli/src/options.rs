@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use deepinside::record::{Access, Mention};
 use deepinside::{MeanSetting, Target};
+use deepinside_jobs::record::{Access, Mention};
 
 use crate::commands::{class_model, model};
 use crate::failure::{Failure, Outcome};

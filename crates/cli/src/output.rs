@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use deepinside::drawing::Picture;
+use deepinside::drawing::animation::{self, AnimationFormat};
 use deepinside::file_name::portable;
+use deepinside::files::{Array, npy, whole_file};
 use deepinside::printable;
-use deepinside::vision::animation::{self, AnimationFormat};
-use deepinside::vision::{Array, Picture, npy, whole_file};
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};

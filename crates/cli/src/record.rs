@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use deepinside::Threads;
-use deepinside::record::{HashedFile, Machine, Places, Record, RecordError, lexical};
+use deepinside_jobs::record::{HashedFile, Machine, Places, Record, RecordError, lexical};
 use serde::Serialize;
 use serde_json::Value;
 

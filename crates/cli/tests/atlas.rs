@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use deepinside::vision::{Colour, Picture, photograph};
+use deepinside::drawing::Picture;
+use deepinside::vision::{Colour, photograph};
 use support::{deepinside, fixtures, json, stderr, stdout};
 
 /// The command line of an atlas of the small network's ten classes.

@@ -123,7 +123,7 @@ fn exemplars_are_those_of_all_activations() {
     let mut columns = 0;
     for row in rows.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
         let Some(file) = row["file"].as_str() else { continue };
-        let array = deepinside::vision::npy::read(folder.path().join("activations").join(file)).unwrap();
+        let array = deepinside::files::npy::read(folder.path().join("activations").join(file)).unwrap();
         let [_, height, width] = *array.shape() else { panic!("{:?}", array.shape()) };
         columns = width;
         let largest = |unit: &[f32]| {

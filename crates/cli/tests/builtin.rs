@@ -96,7 +96,7 @@ fn the_readme_s_first_command_writes_a_saliency_map() {
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let (picture, raw) = (path("cat-saliency.png"), path("map.npy"));
     stdout(&deepinside(["saliency", &example("cat.png"), "-o", &picture, "--raw", &raw]));
-    let map = deepinside::vision::npy::read(&raw).unwrap();
+    let map = deepinside::files::npy::read(&raw).unwrap();
     let [height, width] = *map.shape() else { panic!("a map has two axes") };
     assert!(Path::new(&picture).is_file() && (height, width) == (300, 451));
     // The cat fills the middle: the mean there exceeds that of the border.
@@ -120,7 +120,7 @@ fn the_default_figure_has_the_paper_s_map_and_a_readable_one_and_says_how_both_w
         let (picture, raw) = (path("map.png"), path("map.npy"));
         let arguments = ["saliency", &cat, "--json", "-o", &picture, "--raw", &raw];
         let object = json(&deepinside([&arguments, flags].concat())).remove(0);
-        (object, deepinside::vision::npy::read(&raw).unwrap())
+        (object, deepinside::files::npy::read(&raw).unwrap())
     };
     let names = |object: &serde_json::Value| -> Vec<String> {
         let maps = object["maps"].as_array().unwrap().iter();
@@ -157,7 +157,7 @@ fn what_no_crop_saw_is_not_zero() {
         let arguments = ["saliency", &cup, "--json", "--view", "map", "-o", &picture, "--raw", &raw];
         let output = deepinside([&arguments, flags].concat());
         let object = json(&output).remove(0);
-        let map = deepinside::vision::npy::read(&raw).unwrap();
+        let map = deepinside::files::npy::read(&raw).unwrap();
         // 600 × 400 is resized to 384 × 256, of which 224 × 224 are seen.
         let share = 1.0 - (224.0 / 384.0) * (224.0 / 256.0);
         let unseen =
@@ -257,7 +257,7 @@ fn saliency_of_several_passes_is_as_large_as_the_photograph() {
         let arguments =
             ["saliency", &example("coffee.png"), "--view", "overlay", "-o", &picture, "--raw", &raw];
         stdout(&deepinside([&arguments, flags].concat()));
-        let map = deepinside::vision::npy::read(&raw).unwrap();
+        let map = deepinside::files::npy::read(&raw).unwrap();
         assert_eq!(map.shape(), [400, 600], "{flags:?}");
         assert!(map.data().iter().any(|number| *number > 0.0));
     }
@@ -277,7 +277,7 @@ fn gradients_of_several_passes_are_written_with_their_signs() {
         let file = path(name);
         let arguments = ["saliency", &example("coffee.png"), "-o", &path("map.png"), "--raw-gradient", &file];
         stdout(&deepinside([&arguments, flags].concat()));
-        deepinside::vision::npy::read(&file).unwrap()
+        deepinside::files::npy::read(&file).unwrap()
     };
     let [crops, plain, mean] = [
         (&["--ten-crops"][..], "crops.npy"),

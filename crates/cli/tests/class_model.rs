@@ -5,7 +5,8 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use deepinside::vision::{Colour, Picture, photograph};
+use deepinside::drawing::Picture;
+use deepinside::vision::{Colour, photograph};
 use support::{deepinside, json, stderr, stdout};
 
 fn text(path: &Path) -> String {
@@ -146,8 +147,8 @@ fn objectives_are_what_their_flags_say() {
     let folder = tempfile::tempdir().unwrap();
     let network = text(&silent_network(folder.path()));
     let direction = folder.path().join("direction.npy");
-    let numbers = deepinside::vision::Array::new([3], vec![1.0, -1.0, 0.0]).unwrap();
-    deepinside::vision::npy::write(&direction, &numbers).unwrap();
+    let numbers = deepinside::files::Array::new([3], vec![1.0, -1.0, 0.0]).unwrap();
+    deepinside::files::npy::write(&direction, &numbers).unwrap();
     let photograph = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cat.png"));
     for (flags, said) in [
         (vec!["0", "--minus", "2"], "class 0 minus class 2"),

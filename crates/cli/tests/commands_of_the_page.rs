@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
-use deepinside::vision::{Array, npy};
+use deepinside::files::{Array, npy};
 use serde_json::{Value, json};
 use support::fixtures;
 
@@ -32,21 +32,31 @@ impl Serving {
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        let body = body.to_string();
+        serde_json::from_slice(&self.send("POST", path, "application/json", body.to_string().as_bytes()))
+            .unwrap()
+    }
+
+    fn get(&self, path: &str) -> Vec<u8> {
+        self.send("GET", path, "application/json", b"")
+    }
+
+    /// The body of a successful answer.
+    fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "POST /api/v1/{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}",
+            "{method} /api/v1/{path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n",
             self.address,
             body.len()
         )
         .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{path} {answer}");
-        serde_json::from_str(body).unwrap()
+        stream.write_all(body).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 20"), "{path} {}", String::from_utf8_lossy(&answer));
+        answer.split_off(end + 4)
     }
 }
 
@@ -218,4 +228,109 @@ fn boxes() {
         };
         assert_eq!(boxes(&said["boxes"]), boxes(&answer["objects"]), "{line}");
     }
+}
+
+#[test]
+fn methods_beside_each_other() {
+    let (serving, workshop) = (Serving::start(), Workshop::new());
+    let methods = json!([
+        {"name": "plain"},
+        {"name": "mirrored", "crops": "mirrored-top-right", "rule": "guided"},
+        {"name": "noisy", "smooth_grad": {"samples": 2, "noise": 0.2}, "seed": 3, "smoothing": 0.01},
+    ]);
+    let body = json!({"photograph": "example-cat", "classes": [2, 0], "methods": methods});
+    let answer = serving.post("compare", &body);
+    let lines: Vec<&str> = answer["command"].as_str().unwrap().lines().collect();
+    let cells: Vec<&Value> =
+        answer["cells"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap()).collect();
+    assert_eq!((lines.len(), cells.len()), (6, 6));
+    for (line, cell) in lines.into_iter().zip(cells) {
+        assert_same(&workshop.raw(line), &numbers(&cell["map"]), line);
+    }
+}
+
+/// The server does not know what an uploaded photograph is called; its line says PHOTOGRAPH where the name goes.
+#[test]
+fn uploaded_photographs() {
+    let (serving, workshop) = (Serving::start(), Workshop::new());
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let file = workshop.path("it's a cup.png");
+    std::fs::copy(examples.join("coffee.png"), &file).unwrap();
+    let sent = serving.send("POST", "photographs", "image/png", &std::fs::read(&file).unwrap());
+    let id = serde_json::from_slice::<Value>(&sent).unwrap()["id"].as_str().unwrap().to_owned();
+    let quoted = format!("'{}'", file.replace('\'', "'\\''"));
+    for (path, choice) in [
+        ("saliency", json!({"classes": [1], "crops": "whole"})),
+        ("attributions", json!({"method": "grad-cam", "target": "1"})),
+    ] {
+        let mut body = json!({"photograph": id});
+        body.as_object_mut().unwrap().extend(choice.as_object().unwrap().clone());
+        let answer = serving.post(path, &body);
+        let line = answer["command"].as_str().unwrap().replacen("PHOTOGRAPH", &quoted, 1);
+        let map = match path {
+            "saliency" => &answer["maps"][0]["map"],
+            _ => &answer["attributions"][0]["values"],
+        };
+        assert_same(&workshop.raw(&line), &numbers(map), &line);
+    }
+}
+
+#[test]
+fn class_models() {
+    let (serving, workshop) = (Serving::start(), Workshop::new());
+    for (objective, recipe) in [(json!({"class": 2}), "paper"), (json!({"class": 1, "minus": 0}), "transfer")]
+    {
+        let body = json!({"objective": objective, "recipe": recipe, "changes": {"iterations": 4}, "seed": 5});
+        let begun = serving.post("class-models", &body);
+        let id = begun["id"].as_str().unwrap();
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        loop {
+            let info: Value = serde_json::from_slice(&serving.get(&format!("class-models/{id}"))).unwrap();
+            match info["state"].as_str().unwrap() {
+                "finished" => break,
+                "running" => assert!(std::time::Instant::now() < end, "{info}"),
+                _ => panic!("{info}"),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let picture = serving.get(&format!("class-models/{id}/picture.png"));
+        let (line, own) = (begun["command"].as_str().unwrap(), workshop.path("model.png"));
+        run(line, &["-o", &own]);
+        assert!(std::fs::read(own).unwrap() == picture, "{line}: another picture");
+    }
+}
+
+/// A report's numbers are the server's, but for times.
+#[test]
+fn reports() {
+    let (serving, workshop) = (Serving::start(), Workshop::new());
+    let methods = ["gradient", "smooth-grad:samples=3", "grad-cam"];
+    let body =
+        json!({"photograph": "example-cat", "methods": methods, "steps": 5, "depths": 2, "target": "p(1)"});
+    let answer = serving.post("reports", &body);
+    let line = answer["command"].as_str().unwrap().replace("report.html", &workshop.path("report.html"));
+    let said: Value = serde_json::from_str(&run(&line, &["--json"])).unwrap();
+    for name in ["target", "number", "measured", "agreement", "notes"] {
+        assert_eq!(said[name], answer[name], "{line}: {name}");
+    }
+    let pairs = said["cards"].as_array().unwrap().iter().zip(answer["cards"].as_array().unwrap());
+    assert_eq!(pairs.len(), 3);
+    for (said, answered) in pairs {
+        for name in [
+            "method",
+            "randomised",
+            "sensitivity",
+            "sparseness",
+            "completeness",
+            "forward_passes",
+            "verdict",
+            "notes",
+        ] {
+            assert_eq!(said[name], answered[name], "{line}: {name}");
+        }
+        for name in ["deletion", "insertion", "deletion_curve", "insertion_curve"] {
+            assert_eq!(said["faithfulness"][name], answered["faithfulness"][name], "{line}: {name}");
+        }
+    }
+    assert_eq!(said["controls"].as_array().unwrap().len(), answer["controls"].as_array().unwrap().len());
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use deepinside::attribution::Runner;
 use deepinside::compare::{Position, RULES, Unit, operators, unit_gradient};
-use deepinside::vision::{Colour, Picture, npy, photograph};
+use deepinside::drawing::Picture;
+use deepinside::files::npy;
+use deepinside::vision::{Colour, photograph};
 use deepinside::{BackwardRule, Model, Settings, Threads};
 use support::{deepinside, fixtures, json, stderr, stdout};
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use deepinside::vision::npy;
+use deepinside::files::npy;
 use support::{deepinside, json};
 
 fn fixture(name: &str) -> String {

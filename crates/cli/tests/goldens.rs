@@ -39,12 +39,12 @@ fn phase_rules_and_filled_inputs() {
         layer { name: "k" type: "DummyData" top: "k" dummy_data_param { shape { dim: 1 dim: 2 } data_filler { value: 0.5 } } }
         layer { name: "s" type: "Eltwise" bottom: "a" bottom: "k" top: "y" }"#;
     std::fs::write(path("net.prototxt"), network).unwrap();
-    let array = |numbers: Vec<f32>| deepinside::vision::Array::new([1, 2], numbers).unwrap();
-    deepinside::vision::npy::write(path("x.npy"), &array(vec![1.0, 2.0])).unwrap();
+    let array = |numbers: Vec<f32>| deepinside::files::Array::new([1, 2], numbers).unwrap();
+    deepinside::files::npy::write(path("x.npy"), &array(vec![1.0, 2.0])).unwrap();
     let input = format!("data={}", path("x.npy"));
     let (model, out) = (path("net.prototxt"), path("out"));
     stdout(&deepinside(["trace", "-m", &model, "--input", &input, "--seed", "y:1=1", "--out", &out]));
-    let read = |file: &str| deepinside::vision::npy::read(folder.path().join("out").join(file)).unwrap();
+    let read = |file: &str| deepinside::files::npy::read(folder.path().join("out").join(file)).unwrap();
     assert_eq!(read("data_y.npy"), array(vec![4.5, 8.5]));
     assert_eq!(read("diff_data.npy"), array(vec![0.0, 4.0]));
 }
@@ -80,11 +80,10 @@ fn the_original_ascent_is_reproduced_from_numpy_s_noise() {
         ]);
         stdout(&deepinside(arguments));
         // The oracle has a batch axis of one.
-        let expected =
-            deepinside::vision::npy::read(fixtures().join("seed_pipeline").join(expected)).unwrap();
+        let expected = deepinside::files::npy::read(fixtures().join("seed_pipeline").join(expected)).unwrap();
         let flat = expected.reshaped([3, 67, 67]).unwrap();
         let expected = out.path().join("expected.npy");
-        deepinside::vision::npy::write(&expected, &flat).unwrap();
+        deepinside::files::npy::write(&expected, &flat).unwrap();
         assert_eq!(difference(&raw, &expected, 1e-5), None, "{learning_rate} {iterations}");
         assert!(picture.exists());
     }

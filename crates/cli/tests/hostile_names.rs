@@ -5,8 +5,8 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use deepinside::drawing::Picture;
 use deepinside::printable::is_printable;
-use deepinside::vision::Picture;
 use support::{fixtures, stderr, stdout};
 
 fn hostile(name: &str) -> String {

@@ -8,7 +8,8 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use deepinside::vision::{Array, Picture, npy};
+use deepinside::drawing::Picture;
+use deepinside::files::{Array, npy};
 use support::{fixtures, json, stderr, stdout};
 
 fn network(name: &str) -> String {

@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use deepinside::vision::Picture;
+use deepinside::drawing::Picture;
 use serde_json::{Value, json};
 use support::{fixtures, stderr, stdout};
 

@@ -28,7 +28,7 @@ fn the_rocket_is_found() {
     assert!(edges[0] < 312.0 && edges[2] > 330.0 && edges[1] < 250.0 && edges[3] > 250.0, "{edges:?}");
     assert!(boxes[0]["name"].is_string() && boxes[0]["index"].is_u64() && boxes[0]["score"].is_f64());
     assert!(Path::new(&picture).is_file() && Path::new(&mask).is_file());
-    assert_eq!(deepinside::vision::npy::read(&raw).unwrap().shape(), [427, 640]);
+    assert_eq!(deepinside::files::npy::read(&raw).unwrap().shape(), [427, 640]);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn the_mask_lies_in_the_box_and_methods_that_were_changed_say_so() {
     assert_eq!(run(&all)["boxes"][0]["nothing_chosen"], true);
     assert_eq!(run(&["--method", "paper"])["boxes"][0]["nothing_chosen"], false);
     // A wide photograph has pixels that none of the ten crops shows.
-    let wide = deepinside::vision::Picture::new(60, 600, [90, 160, 20].repeat(36000)).unwrap();
+    let wide = deepinside::drawing::Picture::new(60, 600, [90, 160, 20].repeat(36000)).unwrap();
     wide.write_png(path("wide.png")).unwrap();
     let output =
         deepinside(["localise", &path("wide.png"), "--crops", "ten", "-o", &path("y.png"), "--json"]);

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use deepinside::vision::{Array, npy};
+use deepinside::files::{Array, npy};
 use support::{deepinside, difference, fixtures, stderr, stdout};
 
 /// The result whose gradient the fixtures hold, summed over the pictures.

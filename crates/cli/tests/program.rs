@@ -4,7 +4,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use deepinside::vision::Picture;
+use deepinside::drawing::Picture;
 use support::{deepinside, fixtures, json, stderr, stdout};
 
 /// A photograph that is different everywhere.
@@ -101,8 +101,8 @@ fn saliency_writes_picture_map_and_gradient() {
             (object["class"]["index"].as_u64(), object["output"].as_str()),
             (Some(3), Some(picture.as_str()))
         );
-        let map = deepinside::vision::npy::read(&raw).unwrap();
-        let gradient = deepinside::vision::npy::read(&gradient).unwrap();
+        let map = deepinside::files::npy::read(&raw).unwrap();
+        let gradient = deepinside::files::npy::read(&gradient).unwrap();
         assert_eq!((map.shape(), gradient.shape()), (&[67, 67][..], &[3, 67, 67][..]));
         let largest =
             |numbers: &[f32]| numbers.iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
@@ -201,7 +201,7 @@ fn arrays_that_do_not_fit_are_blamed_by_trace() {
     let (description, weights) = (network.join("model.prototxt"), network.join("weights.caffemodel"));
     for shape in [&[1, 3, 4, 4][..], &[1, 5, 67, 67], &[67, 67]] {
         let numbers = vec![0.5; shape.iter().product()];
-        deepinside::vision::npy::write(&array, &deepinside::vision::Array::new(shape, numbers).unwrap())
+        deepinside::files::npy::write(&array, &deepinside::files::Array::new(shape, numbers).unwrap())
             .unwrap();
         let said = stderr(&deepinside([
             "trace",
@@ -499,7 +499,7 @@ fn constant_maps_are_a_stated_result() {
             "{}",
             stderr(&output)
         );
-        let gradient = deepinside::vision::npy::read(Path::new(&raw).join("conv1-gradient.npy")).unwrap();
+        let gradient = deepinside::files::npy::read(Path::new(&raw).join("conv1-gradient.npy")).unwrap();
         assert!(gradient.data().iter().all(|&number| number == 0.0));
     }
     // The picture that maximises a score on which no pixel has any influence stays as it started.

@@ -4,7 +4,8 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use deepinside::vision::{Picture, npy};
+use deepinside::drawing::Picture;
+use deepinside::files::npy;
 use support::{deepinside, json, stderr};
 
 /// A field of a protocol buffer.

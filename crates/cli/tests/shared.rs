@@ -121,7 +121,8 @@ fn the_original_project_s_scripts() {
     ask(&[&["saliency"], &common[..], &files].concat());
     ask(&[&["layers"], &common[..], &["-o", &to("layers"), "--raw", &to("layers")]].concat());
 
-    use deepinside::vision::{Array, grid::vis_square, npy};
+    use deepinside::drawing::grid::vis_square;
+    use deepinside::files::{Array, npy};
     let save = |name: &str, array: &Array| {
         let path = out.path().join(name);
         npy::write(&path, array).unwrap();

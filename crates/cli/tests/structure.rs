@@ -1,6 +1,6 @@
-//! ARCHITECTURE.md says how the crates depend on each other; this is a test that it is true.
+//! ARCHITECTURE.md says how the crates, and the modules of the library, depend on each other; this is a test that it is true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -43,6 +43,108 @@ fn the_crate_map_is_true_and_points_downwards() {
         let below: BTreeSet<&String> = rows[position + 1..].iter().map(|(name, _)| name).collect();
         assert!(stated.iter().all(|dependency| below.contains(dependency)), "{name} points upwards");
     }
+}
+
+/// A source file without its comments and its module of tests, which may use anything.
+fn code_of(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The first names of all paths that begin with `crate::`, those in braces among them.
+fn names_of_the_crate(code: &str) -> BTreeSet<String> {
+    let first = |path: &str| -> String {
+        path.trim_start().chars().take_while(|&c| c.is_alphanumeric() || c == '_').collect()
+    };
+    let mut names = BTreeSet::new();
+    for path in code.split("crate::").skip(1) {
+        let Some(group) = path.strip_prefix('{') else {
+            names.insert(first(path));
+            continue;
+        };
+        let (mut depth, mut begins) = (0, 0);
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
+                    names.insert(first(&group[begins..at]));
+                    begins = at + 1;
+                    if c == '}' {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    names.remove("");
+    names
+}
+
+/// What the library's root shows of its modules: name → module.
+fn shown_at_the_root(modules: &[String]) -> BTreeMap<String, String> {
+    let root = code_of(&root().join("crates/deepinside/src/lib.rs"));
+    let mut shown = BTreeMap::new();
+    for statement in root.split("pub use ").skip(1) {
+        let Some((module, names)) = statement.split(';').next().and_then(|path| path.split_once("::")) else {
+            continue;
+        };
+        if modules.iter().any(|known| known == module) {
+            for name in
+                names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty())
+            {
+                shown.insert(name.to_owned(), module.to_owned());
+            }
+        }
+    }
+    shown
+}
+
+#[test]
+fn modules_of_the_library_use_only_those_before_them() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let table = text.split("| layer | modules").nth(1).expect("the table of layers");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let modules: Vec<String> = rows
+        .flat_map(|row| {
+            row.split('|').nth(2).unwrap_or_default().split(',').map(|name| name.trim().to_owned())
+        })
+        .collect();
+    let source = root().join("crates/deepinside/src");
+    let there: BTreeSet<String> = std::fs::read_dir(&source)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| name != "lib")
+        .collect();
+    assert_eq!(modules.iter().cloned().collect::<BTreeSet<_>>(), there);
+    assert_eq!(modules.len(), there.len(), "a module stands twice");
+    let shown = shown_at_the_root(&modules);
+    let position = |name: &String| modules.iter().position(|module| module == name);
+    let (mut upwards, mut edges) = (Vec::new(), 0);
+    for module in &modules {
+        let mut files = vec![source.join(format!("{module}.rs")), source.join(module)];
+        while let Some(path) = files.pop() {
+            if path.is_dir() {
+                files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.is_file() {
+                for name in names_of_the_crate(&code_of(&path)) {
+                    let used = shown.get(&name).unwrap_or(&name);
+                    let Some(place) = position(used) else { continue };
+                    edges += 1;
+                    if Some(place) > position(module) {
+                        upwards
+                            .push(format!("{} uses {used}", path.strip_prefix(&source).unwrap().display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(upwards.is_empty(), "{upwards:#?}");
+    assert!(edges > 150, "this test does not find what is there: {edges}");
+    let names = names_of_the_crate("use crate::{Model, labels::{self, a}, x::y};\nlet z = crate::finite::f;");
+    assert_eq!(names, ["Model", "finite", "labels", "x"].map(str::to_owned).into());
 }
 
 #[test]

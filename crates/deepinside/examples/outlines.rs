@@ -13,11 +13,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deepinside::attribution::Runner;
+use deepinside::drawing::annotate;
 use deepinside::evaluation::ground_truth;
 use deepinside::evidence::gather;
 use deepinside::localise::{Method, choose};
 use deepinside::outline::{OutlineOptions, outline};
-use deepinside::vision::annotate;
 use deepinside::vision::graph_cut::CutOptions;
 use deepinside::{Model, Settings, Threads};
 

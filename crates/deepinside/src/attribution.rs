@@ -21,6 +21,8 @@
 //! ```
 
 mod baseline;
+mod cost;
+mod enough;
 mod linear_algebra;
 mod masks;
 pub mod methods;
@@ -34,14 +36,16 @@ mod secants;
 
 use std::fmt;
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
-pub use self::methods::{METHODS, method};
+pub use self::cost::Passes;
+pub use self::enough::Samples;
+pub use self::methods::{METHODS, USUAL_DEVIATION, method};
 pub use self::parameter::{Choices, Default, Given, Kind, Parameter, Values};
 pub use self::presets::{PRESET, PRESETS, Preset, presets_of};
 pub use self::runner::{Pass, Passed, Runner};
-use crate::{Model, Result, Target};
+use crate::{Error, Model, Result, Target};
 
 /// A way to attribute.
 pub trait Method: fmt::Debug + Send + Sync {
@@ -49,6 +53,14 @@ pub trait Method: fmt::Debug + Send + Sync {
     /// the choice of the target, and the input goes forward once.
     fn pass(&self, _model: &Model) -> Option<Pass> {
         None
+    }
+
+    /// How many passes it takes for an input, at most. What a request costs is estimated from that before the first of them.
+    ///
+    /// # Errors
+    /// When the input or a parameter does not fit.
+    fn passes(&self, _model: &Model, _input: &Array) -> Result<Passes> {
+        Ok(Passes::new(1, 1))
     }
 
     /// How much each part of the input, or of a layer, contributes to the target. `input` is what the network reads, `C × H × W`.
@@ -81,6 +93,8 @@ pub struct Attribution {
     pub layer: Option<ValueId>,
     /// The standard error of each value, where it is a mean over random samples.
     pub standard_error: Option<Array>,
+    /// How many random samples were taken, where it was asked when they are enough (the parameter `until`).
+    pub samples: Option<Samples>,
     /// How far the values are from adding up to what they explain, where they should.
     pub completeness: Option<Completeness>,
     /// What must be known about them, in whole sentences.
@@ -106,7 +120,14 @@ impl Completeness {
 impl Attribution {
     /// Values of the input, and nothing else.
     pub fn of_input(values: Array) -> Self {
-        Self { values, layer: None, standard_error: None, completeness: None, notes: Vec::new() }
+        Self {
+            values,
+            layer: None,
+            standard_error: None,
+            samples: None,
+            completeness: None,
+            notes: Vec::new(),
+        }
     }
 
     /// One number a pixel or position: the largest magnitude over channels, as in Simonyan, Vedaldi, Zisserman 2013, §3.1, where
@@ -117,9 +138,28 @@ impl Attribution {
     pub fn map(&self) -> Result<Array> {
         match self.values.shape().len() {
             2 => Ok(self.values.clone()),
-            _ => crate::saliency::largest_magnitude(&self.values),
+            _ => largest_magnitude(&self.values),
         }
     }
+}
+
+/// The largest magnitude over the channels of a `C × H × W` gradient: `H × W`.
+///
+/// # Errors
+/// When the array does not have three axes.
+pub fn largest_magnitude(gradient: &Array) -> Result<Array> {
+    let &[_, height, width] = gradient.shape() else {
+        return Err(Error::Option(format!("a gradient has three axes, found shape {:?}", gradient.shape())));
+    };
+    let mut map = vec![0.0f32; height * width];
+    for channel in gradient.data().chunks_exact((height * width).max(1)) {
+        for (largest, number) in map.iter_mut().zip(channel) {
+            let magnitude = number.abs();
+            // NaN is kept: a map must not hide that something is wrong. A choice instead of a branch keeps this vectorised.
+            *largest = if magnitude.is_nan() | (magnitude > *largest) { magnitude } else { *largest };
+        }
+    }
+    Ok(Array::new([height, width], map)?)
 }
 
 /// One method of the table.
@@ -163,6 +203,10 @@ struct Noted {
 }
 
 impl Method for Noted {
+    fn passes(&self, model: &Model, input: &Array) -> Result<Passes> {
+        self.method.passes(model, input)
+    }
+
     fn pass(&self, model: &Model) -> Option<Pass> {
         self.method.pass(model)
     }
@@ -190,7 +234,22 @@ impl Noted {
                     .to_owned(),
             );
         }
+        found.notes.extend(found.samples.map(|samples| samples.sentence()));
         found.notes.extend(self.preset.clone());
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_largest_magnitude_over_channels_and_keeps_nan() {
+        let gradient = Array::new([2, 1, 3], vec![1.0, -2.0, f32::NAN, -3.0, 0.5, 1.0]).unwrap();
+        let map = largest_magnitude(&gradient).unwrap();
+        assert_eq!(map.shape(), [1, 3]);
+        assert_eq!(map.data()[..2], [3.0, 2.0]);
+        assert!(map.data()[2].is_nan());
     }
 }

@@ -80,7 +80,8 @@ pub struct Benchmark {
 /// # Errors
 /// When a layer cannot be computed, the network fixes another batch, or the pictures have another size.
 pub fn benchmark(model: &Model, options: &BenchmarkOptions, threads: &Threads) -> Result<Benchmark> {
-    let pictures = options.pictures.clone().unwrap_or_else(|| picture(model).repeat(options.batch));
+    let pictures =
+        options.pictures.clone().unwrap_or_else(|| model.structured_picture().repeat(options.batch));
     let inputs = [(model.input, &pictures[..])];
     let plan = PlanOptions {
         activations: vec![model.score.value],
@@ -151,28 +152,6 @@ fn keep_shortest(shortest: &mut Vec<StepTime>, steps: Vec<StepTime>) {
         shortest.forward = shortest.forward.min(step.forward);
         shortest.backward = shortest.backward.min(step.backward);
     }
-}
-
-/// A picture with structure on every scale, in the numbers that the network expects: waves of falling strength, since noise
-/// would excite a network as no photograph does.
-pub(crate) fn picture(model: &Model) -> Vec<f32> {
-    let shape = model.graph.value(model.input).shape.extents();
-    let (channels, height, width) = (shape[1], shape[2], shape[3]);
-    let strength = model.transformer.raw_scale;
-    let number = |channel: usize, y: usize, x: usize| {
-        let (u, v) = (y as f32 / height as f32, x as f32 / width as f32);
-        let phase = channel as f32;
-        let waves = (1..=6).map(|octave| {
-            let frequency = (1 << octave) as f32;
-            let angle = std::f32::consts::TAU * frequency;
-            ((angle * u + 1.7 * phase + frequency).sin() * (angle * v + 2.3 * phase).cos()) / frequency.sqrt()
-        });
-        let scale = &model.transformer.input_scale;
-        0.25 * strength * waves.sum::<f32>() * scale.get(channel).or(scale.first()).copied().unwrap_or(1.0)
-    };
-    let positions = (0..channels * height * width)
-        .map(|index| number(index / (height * width), index / width % height, index % width));
-    positions.collect()
 }
 
 /// The high-water mark of the process's memory, in MiB.

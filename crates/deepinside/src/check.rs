@@ -16,7 +16,7 @@ pub use self::operators::CheckedOperator;
 use crate::attribution::Runner;
 use crate::classify::predictions;
 use crate::random::Random;
-use crate::{BackwardRule, Error, Model, Result, benchmark};
+use crate::{BackwardRule, Error, Model, Result};
 
 /// How far one operator's gradient may be from finite differences, relatively. What single precision, and rectifiers that switch
 /// within the step, leave of a true gradient is below a third of it in the networks tried.
@@ -104,7 +104,7 @@ impl Report {
 /// When the picture has another size or a layer cannot be computed. What is wrong with results is no error but a failed check.
 pub fn check(runner: &mut Runner, picture: Option<&[f32]>, seed: u64) -> Result<Report> {
     let (model, threads) = (&*Arc::clone(runner.model()), &runner.threads().clone());
-    let picture = picture.map_or_else(|| benchmark::picture(model), <[f32]>::to_vec);
+    let picture = picture.map_or_else(|| model.structured_picture(), <[f32]>::to_vec);
     let picture = &picture[..];
     let best = match runner.scores(picture) {
         Ok(scores) => {

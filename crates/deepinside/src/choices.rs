@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use deepinside_files::{Array, npy};
 use deepinside_graph::op::{Eltwise, Unary};
 use deepinside_graph::{Graph, Op, ValueId};
-use deepinside_vision::{Array, ChannelOrder, Convention, Interpolation, Mean, Transformer, npy};
+use deepinside_vision::{ChannelOrder, Convention, Interpolation, Mean, Transformer};
 
 use crate::labels::Labels;
 use crate::settings::{ILSVRC, InputSettings, MeanSetting, Settings, Size};

@@ -6,8 +6,8 @@
 //! stays sharp on early layers; maps of several layers are divided by their means and added. With them the backward pass stops
 //! at a layer, so a map is as coarse as that layer is.
 
+use deepinside_files::Array;
 use deepinside_graph::{Op, ValueId};
-use deepinside_vision::Array;
 use serde::Serialize;
 
 use crate::score::no_such_value;

@@ -8,15 +8,16 @@
 
 mod operators;
 
+use deepinside_drawing::Picture;
+use deepinside_drawing::normalise::{Content, Scaling, normalise};
 use deepinside_engine::BackwardRule;
+use deepinside_files::Array;
 use deepinside_graph::{Graph, Shape, ValueId};
-use deepinside_vision::normalise::{Content, Scaling, normalise};
-use deepinside_vision::{Array, ChannelOrder, Picture};
+use deepinside_vision::ChannelOrder;
 
 pub use self::operators::{ComparedOperator, operators};
+use crate::attribution::largest_magnitude;
 use crate::attribution::{Pass, Runner};
-use crate::layers::depends_on;
-use crate::saliency::largest_magnitude;
 use crate::score::no_such_value;
 use crate::target::{Index, Reduction, Term};
 use crate::{Error, Model, Result, Target, expect_finite};
@@ -173,7 +174,7 @@ pub fn unit_gradient(
     let (value, channel) = (unit.value, unit.channel);
     let axes = Axes::of(&model.graph, value)?;
     axes.check(unit)?;
-    if value == model.input || !depends_on(&model.graph, model.input)[value.index()] {
+    if value == model.input || !model.graph.depends_on(model.input)[value.index()] {
         return Err(Error::Option(format!(
             "'{}' is not computed from the picture, so it has no gradient",
             axes.name

@@ -111,9 +111,6 @@ pub enum Error {
         /// How much time is left.
         left: Duration,
     },
-    /// A record is not run again.
-    #[error(transparent)]
-    Record(#[from] crate::record::RecordError),
     /// A network gave numbers that are NaN or infinite, and so no result.
     #[error(
         "{what}: {} of {of} are not finite ({nan} NaN, {infinite} infinite){}",
@@ -149,6 +146,12 @@ impl From<deepinside_vision::Error> for Error {
             deepinside_vision::Error::Stopped => Self::Interrupted,
             error => Self::Vision(error),
         }
+    }
+}
+
+impl From<deepinside_files::Error> for Error {
+    fn from(error: deepinside_files::Error) -> Self {
+        Self::Vision(error.into())
     }
 }
 

@@ -2,9 +2,10 @@
 
 mod source;
 
+use deepinside_files::Array;
 use deepinside_vision::crops::Region;
-use deepinside_vision::overlay::into_photograph_frame;
-use deepinside_vision::{Array, Crop, Photograph, blur, unseen};
+use deepinside_vision::frame::into_photograph_frame;
+use deepinside_vision::{Crop, Photograph, blur, unseen};
 use rayon::prelude::*;
 
 use self::source::{Source, add};

@@ -17,13 +17,15 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
+use deepinside_drawing::figure::Panel;
+use deepinside_drawing::normalise::Scaling;
+use deepinside_drawing::{ColourMap, Picture};
 use deepinside_engine::Threads;
+use deepinside_files::{Array, npy};
 use deepinside_vision::crops::Region;
-use deepinside_vision::figure::Panel;
-use deepinside_vision::normalise::Scaling;
-use deepinside_vision::overlay::into_photograph_frame;
+use deepinside_vision::frame::into_photograph_frame;
 use deepinside_vision::unseen::seen_in;
-use deepinside_vision::{Array, ColourMap, Crop, Photograph, Picture, npy};
+use deepinside_vision::{Crop, Photograph};
 
 use crate::attribution::{Attribution, Choices, Entry, Given, Method, Runner, method};
 use crate::classify::Classification;
@@ -188,6 +190,7 @@ fn explain_input<'a>(
     classify: impl FnOnce(&mut Runner) -> Result<Classification>,
 ) -> Result<Explained<'a>> {
     let model = Arc::clone(runner.model());
+    runner.expect_passes(method.passes(&model, &input)?)?;
     runner.expect_method(method, target)?;
     let target = match target {
         Some(target) => target.clone(),

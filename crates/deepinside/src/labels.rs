@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use deepinside_vision::whole_file;
+use deepinside_files::whole_file;
 
-use crate::{Error, Result, class_list};
+use crate::{Error, Result};
+
+pub(crate) mod class_list;
 
 /// The thousand classes of the ImageNet challenge (ILSVRC 2012) in their usual order, one `synset TAB names` a line.
 const ILSVRC: &str = include_str!("../assets/ilsvrc2012_classes.tsv");

@@ -1,11 +1,11 @@
 //! Activations and gradients of every layer (Simonyan, Vedaldi, Zisserman 2013, §4, and the original project's
 //! `backprop_analysis.py`).
 
+use deepinside_drawing::grid::{tile, vis_square};
+use deepinside_drawing::normalise::{Content, Scaling, normalise};
 use deepinside_engine::BackwardRule;
-use deepinside_graph::{Graph, Op, ValueId};
-use deepinside_vision::Array;
-use deepinside_vision::grid::{tile, vis_square};
-use deepinside_vision::normalise::{Content, Scaling, normalise};
+use deepinside_files::Array;
+use deepinside_graph::{Op, ValueId};
 
 use crate::attribution::{Pass, Runner};
 use crate::classify::{Prediction, prediction, predictions};
@@ -85,7 +85,7 @@ pub fn layers_of(
                 name: model.graph.value(value).name.clone(),
                 activation: passed.activation_maps(value)?,
                 // What Caffe shows under this name may be another value's gradient, of the same extents.
-                gradient: laid_out(&model, value, passed.gradient(gradient_of(value))?.into_data())?,
+                gradient: model.laid_out(value, passed.gradient(gradient_of(value))?.into_data())?,
             })
         };
         values.iter().map(one).collect::<Result<Vec<_>>>()
@@ -202,7 +202,7 @@ pub fn scaled_grid(maps: &Array, scaling: Scaling) -> Result<Grid> {
 /// layer overwrites is not, nor what only renames another value (flattening, dropout that is not in place).
 pub fn shown_values(model: &Model) -> Vec<ValueId> {
     let graph = &model.graph;
-    let leads = leads_to(graph, model.score.value);
+    let leads = graph.leads_to(model.score.value);
     let overwritten = |value: ValueId| graph.value(value).name.contains("@before:");
     let mut shown = Vec::new();
     for node in graph.nodes() {
@@ -215,49 +215,6 @@ pub fn shown_values(model: &Model) -> Vec<ValueId> {
         }
     }
     shown
-}
-
-/// Which values are computed from `source`, itself included.
-pub(crate) fn depends_on(graph: &Graph, source: ValueId) -> Vec<bool> {
-    let mut depends = vec![false; graph.values().len()];
-    depends[source.index()] = true;
-    for node in graph.nodes() {
-        if node.inputs.iter().any(|input| depends[input.index()]) {
-            node.outputs.iter().for_each(|output| depends[output.index()] = true);
-        }
-    }
-    depends
-}
-
-/// Which values have a way to `target`.
-pub(crate) fn leads_to(graph: &Graph, target: ValueId) -> Vec<bool> {
-    let mut leads = vec![false; graph.values().len()];
-    leads[target.index()] = true;
-    for node in graph.nodes().iter().rev() {
-        if node.outputs.iter().any(|output| leads[output.index()]) {
-            node.inputs.iter().for_each(|input| leads[input.index()] = true);
-        }
-    }
-    leads
-}
-
-/// Numbers of a value as channels × rows × columns of the picture, where they are about places of it; else by its axes.
-pub(crate) fn laid_out(model: &Model, value: ValueId, numbers: Vec<f32>) -> Result<Array> {
-    match model.grid(value) {
-        Ok(grid) => grid.fold(&numbers),
-        Err(_) => maps(model.graph.value(value).shape.extents().get(1..).unwrap_or_default(), numbers),
-    }
-}
-
-/// Numbers as `C × H × W`: one axis becomes `C × 1 × 1`, spatial axes beyond two are laid side by side.
-pub(crate) fn maps(extents: &[usize], numbers: Vec<f32>) -> Result<Array> {
-    let extents = match extents {
-        [] => [1, 1, 1],
-        &[channels] => [channels, 1, 1],
-        &[channels, width] => [channels, 1, width],
-        [channels, height, rest @ ..] => [*channels, *height, rest.iter().product()],
-    };
-    Ok(Array::new(extents, numbers)?)
 }
 
 #[cfg(test)]

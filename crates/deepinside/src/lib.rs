@@ -19,7 +19,6 @@
 //! * [`check`]: whether the gradients of any network can be trusted;
 //! * [`benchmark`]: how fast that is;
 //! * [`diagram`]: the network itself, as a drawing;
-//! * [`record`]: what a run used and made, and what must be true before it is run again;
 //! * [`trace`]: every number of a network, by the names of its file.
 //!
 //! ```no_run
@@ -43,7 +42,6 @@ pub mod benchmark;
 pub mod check;
 mod choices;
 pub mod class_activation;
-mod class_list;
 pub mod class_model;
 pub mod classify;
 pub mod compare;
@@ -56,6 +54,7 @@ pub mod explanation;
 mod file_kind;
 pub mod file_name;
 mod finite;
+mod first_not_finite;
 pub mod grid;
 mod labels;
 pub mod layers;
@@ -65,8 +64,6 @@ mod network;
 pub mod outline;
 pub mod printable;
 mod random;
-mod random_weights;
-pub mod record;
 mod rule_notes;
 
 pub mod saliency;
@@ -81,7 +78,9 @@ mod told;
 pub mod trace;
 
 pub use choices::{Assumption, Resize};
+pub use deepinside_drawing as drawing;
 pub use deepinside_engine::{BackwardRule, Instructions, Precision, StepTime, Threads, give_back_memory};
+pub use deepinside_files as files;
 pub use deepinside_graph as graph;
 pub use deepinside_graph::Interrupt;
 pub use deepinside_vision as vision;

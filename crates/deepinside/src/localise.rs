@@ -3,10 +3,11 @@
 //! The most salient pixels surely belong to the object and the least salient ones surely do not; their colours teach two
 //! mixtures, and a graph cut separates the rest. Threshold rules (Fong and Vedaldi 2017) are there to compare with.
 
+use deepinside_files::Array;
 use deepinside_vision::expected_overlap::most_overlapping_box;
 use deepinside_vision::graph_cut::{self, CutOptions, Marker};
 use deepinside_vision::regions::{PixelBox, connected_regions};
-use deepinside_vision::{Array, Photograph, unseen};
+use deepinside_vision::{Photograph, unseen};
 use serde::Serialize;
 
 use crate::attribution::Runner;

@@ -4,21 +4,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use deepinside_engine::{Plan, PlanOptions, Session, Threads};
+use deepinside_files::Array;
 use deepinside_graph::pass::{batch_axis, channels_first};
 use deepinside_graph::{Graph, ValueId};
 use deepinside_vision::crops::Region;
 use deepinside_vision::photograph::LoadOptions;
-use deepinside_vision::{Array, Crop, Photograph, Transformer, crops};
+use deepinside_vision::{Crop, Photograph, Transformer, crops};
 
 use crate::choices::{self, Assumption, Assumptions, Origin, Resize, Said};
 use crate::file_kind::FileKind;
-use crate::grid::{Grid, Grids};
+use crate::grid::{self, Grid, Grids};
 use crate::labels::Labels;
 use crate::network::{self, NamedTensor, Network, OpenOptions};
 use crate::score::ScoreQuestion;
 use crate::settings::Settings;
 use crate::told::Told;
-use crate::{Error, Interrupt, Result, Score, random_weights, statistics};
+use crate::{Error, Interrupt, Result, Score, statistics};
+
+mod random_weights;
+mod structured_picture;
 
 /// A trained network, ready to look at photographs.
 #[derive(Debug, Clone)]
@@ -179,7 +183,7 @@ impl Model {
             graph = channels_first(graph, last)?.0;
             assumptions.add("layout", "channels last", format!("input '{name}' is N×H×W×C"));
         }
-        let input = image_input(&graph)?;
+        let input = network::image_input(&graph)?;
         let labels = choices::named_labels(&settings)?;
         let extents_of_input = graph.value(input).shape.extents().to_vec();
         let question = ScoreQuestion {
@@ -256,6 +260,19 @@ impl Model {
     /// When they are about no places of the picture, or about none that make a grid.
     pub fn grid(&self, value: ValueId) -> Result<Grid> {
         self.grids().of(&self.graph, value)
+    }
+
+    /// Numbers of a value as channels × rows × columns of the picture, where they are about places of it; else by its axes.
+    ///
+    /// # Errors
+    /// When there are not as many numbers as the value has for one picture.
+    pub(crate) fn laid_out(&self, value: ValueId, numbers: Vec<f32>) -> Result<Array> {
+        match self.grid(value) {
+            Ok(grid) => grid.fold(&numbers),
+            Err(_) => {
+                grid::maps(self.graph.value(value).shape.extents().get(1..).unwrap_or_default(), numbers)
+            }
+        }
     }
 
     /// What is suspicious, each as a sentence: weights with numbers that are not finite (reads all weights once), and a
@@ -432,33 +449,4 @@ fn channels_last_input(graph: &Graph) -> Option<ValueId> {
         [_, first, _, 1 | 3] if !matches!(first, 1 | 3) => Some(input),
         _ => None,
     }
-}
-
-/// The input that takes a picture: the first with four axes.
-pub(crate) fn image_input(graph: &Graph) -> Result<ValueId> {
-    let is_image = |value: &&ValueId| {
-        let shape = &graph.value(**value).shape;
-        shape.rank() == 4 && matches!(shape.extents()[1], 1 | 3) && shape.elements() > 0
-    };
-    let others = || graph.inputs().iter().filter(|value| !is_image(value));
-    let input = *graph.inputs().iter().find(is_image).ok_or_else(|| {
-        let found = graph
-            .inputs()
-            .iter()
-            .map(|&value| format!("'{}' {}", graph.value(value).name, graph.value(value).shape));
-        Error::Model(format!(
-            "the network takes no picture: an input of N×1×H×W or N×3×H×W is needed, found {}",
-            found.collect::<Vec<_>>().join(", ")
-        ))
-    })?;
-    let consumers = graph.consumers();
-    if let Some(&other) = others().find(|value| !consumers[value.index()].is_empty()) {
-        let name = &graph.value(other).name;
-        return Err(Error::Model(format!(
-            "the network also reads input '{name}' ({}), which a photograph cannot fill; give it with --input {name}=FILE.npy, or one \
-             number for all of it with --input {name}=0",
-            graph.value(other).shape
-        )));
-    }
-    Ok(input)
 }

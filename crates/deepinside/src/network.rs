@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOptions};
+use deepinside_files::bytes::readable;
+use deepinside_files::{Array, whole_file};
 use deepinside_graph::{Budget, Constant, Graph, GraphBuilder, Interrupt, Shape, ValueId, Weights, pass};
-use deepinside_vision::bytes::readable;
-use deepinside_vision::{Array, whole_file};
 
 use crate::error::Place;
 use crate::file_kind::FileKind;
@@ -208,7 +208,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
     let (mut imported, transform) = import_caffe(network, weights, options, given.clone())?;
     bind_caffe_inputs(&mut imported, options)?;
     if let Some(size) = options.size {
-        let input = crate::model::image_input(&imported.graph)?;
+        let input = image_input(&imported.graph)?;
         let &[batch, channels, ..] = imported.graph.value(input).shape.extents() else {
             return Err(Error::Model("the network's input has no four axes".to_owned()));
         };
@@ -305,7 +305,7 @@ fn import_caffe(
     input_shapes: BTreeMap<String, Vec<usize>>,
 ) -> Result<(deepinside_caffe::Imported, Option<deepinside_caffe::Transform>)> {
     let bytes = whole_file::read(network, LARGEST_DESCRIPTION).map_err(|error| match error {
-        deepinside_vision::Error::FileTooLong { origin, bytes, limit } => Error::Model(format!(
+        deepinside_files::Error::FileTooLong { origin, bytes, limit } => Error::Model(format!(
             "{origin}: a network description has at most {}, this file has {}; are description and weights confused?",
             readable(limit),
             readable(bytes)
@@ -349,4 +349,33 @@ fn described(path: &Path, text: &str, location: Option<Location>, message: Strin
 /// The layer that an import failed at.
 fn place_of(error: &ImportError) -> Option<Location> {
     error.place().map(|place| place.location)
+}
+
+/// The input that takes a picture: the first with four axes.
+pub(crate) fn image_input(graph: &Graph) -> Result<ValueId> {
+    let is_image = |value: &&ValueId| {
+        let shape = &graph.value(**value).shape;
+        shape.rank() == 4 && matches!(shape.extents()[1], 1 | 3) && shape.elements() > 0
+    };
+    let others = || graph.inputs().iter().filter(|value| !is_image(value));
+    let input = *graph.inputs().iter().find(is_image).ok_or_else(|| {
+        let found = graph
+            .inputs()
+            .iter()
+            .map(|&value| format!("'{}' {}", graph.value(value).name, graph.value(value).shape));
+        Error::Model(format!(
+            "the network takes no picture: an input of N×1×H×W or N×3×H×W is needed, found {}",
+            found.collect::<Vec<_>>().join(", ")
+        ))
+    })?;
+    let consumers = graph.consumers();
+    if let Some(&other) = others().find(|value| !consumers[value.index()].is_empty()) {
+        let name = &graph.value(other).name;
+        return Err(Error::Model(format!(
+            "the network also reads input '{name}' ({}), which a photograph cannot fill; give it with --input {name}=FILE.npy, or one \
+             number for all of it with --input {name}=0",
+            graph.value(other).shape
+        )));
+    }
+    Ok(input)
 }

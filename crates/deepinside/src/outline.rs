@@ -4,9 +4,10 @@
 //! between the spokes of a wheel, and takes along what lies around a bright place. Here every pixel of the box costs what its
 //! colour and the map say of it, and a border costs less where colours change.
 
+use deepinside_files::Array;
+use deepinside_vision::Photograph;
 use deepinside_vision::graph_cut::{self, CutOptions, Marker};
 use deepinside_vision::regions::{PixelBox, connected_regions};
-use deepinside_vision::{Array, Photograph};
 
 use crate::{Error, Result};
 

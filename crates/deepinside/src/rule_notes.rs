@@ -3,7 +3,6 @@
 use deepinside_graph::op::{Binary, Eltwise, PoolKind, Reduction, Unary};
 use deepinside_graph::{Graph, Node, Op, ValueId};
 
-use crate::layers::{depends_on, leads_to};
 use crate::{BackwardRule, Model};
 
 /// What a reader of maps by this rule of units of this value (of a class: the score's) has to know about them in this network, in whole
@@ -27,7 +26,7 @@ pub fn rule_notes(model: &Model, rule: BackwardRule, value: ValueId) -> Vec<Stri
 
 /// Whether DeconvNet's way back from `target` to `picture` takes different numbers for different pictures.
 fn depends_on_picture(graph: &Graph, picture: ValueId, target: ValueId) -> bool {
-    let (depends, leads) = (depends_on(graph, picture), leads_to(graph, target));
+    let (depends, leads) = (graph.depends_on(picture), graph.leads_to(target));
     let on_the_way = |value: &ValueId| depends[value.index()] && leads[value.index()];
     let nodes = graph.nodes().iter().filter(|node| node.outputs.iter().any(on_the_way));
     nodes.into_iter().any(|node| !is_the_same_for_all(node, |value| depends[value.index()]))

@@ -4,11 +4,12 @@
 //! tells which pixels need to be changed the least to change the score the most. For a colour picture the saliency of a
 //! pixel is the largest magnitude over its channels, `M_ij = max_c |w_ijc|`.
 
-use deepinside_vision::overlay::into_photograph_frame;
+use deepinside_files::Array;
+use deepinside_vision::frame::into_photograph_frame;
 use deepinside_vision::unseen::seen_in;
-use deepinside_vision::{Array, Crop, Photograph};
+use deepinside_vision::{Crop, Photograph};
 
-use crate::attribution::{Pass, Runner};
+use crate::attribution::{Pass, Runner, largest_magnitude};
 use crate::classify::{Classification, Prediction, mean_scores, prediction};
 use crate::{BackwardRule, Error, Model, Result, Target};
 
@@ -178,37 +179,4 @@ pub fn saliency(
 pub fn mirror(array: &mut Array) {
     let width = array.shape().last().copied().unwrap_or(1).max(1);
     array.data_mut().chunks_exact_mut(width).for_each(<[f32]>::reverse);
-}
-
-/// The largest magnitude over the channels of a `C × H × W` gradient: `H × W`.
-///
-/// # Errors
-/// When the array does not have three axes.
-pub fn largest_magnitude(gradient: &Array) -> Result<Array> {
-    let &[_, height, width] = gradient.shape() else {
-        return Err(Error::Option(format!("a gradient has three axes, found shape {:?}", gradient.shape())));
-    };
-    let mut map = vec![0.0f32; height * width];
-    for channel in gradient.data().chunks_exact((height * width).max(1)) {
-        for (largest, number) in map.iter_mut().zip(channel) {
-            let magnitude = number.abs();
-            // NaN is kept: a map must not hide that something is wrong. A choice instead of a branch keeps this vectorised.
-            *largest = if magnitude.is_nan() | (magnitude > *largest) { magnitude } else { *largest };
-        }
-    }
-    Ok(Array::new([height, width], map)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_the_largest_magnitude_over_channels_and_keeps_nan() {
-        let gradient = Array::new([2, 1, 3], vec![1.0, -2.0, f32::NAN, -3.0, 0.5, 1.0]).unwrap();
-        let map = largest_magnitude(&gradient).unwrap();
-        assert_eq!(map.shape(), [1, 3]);
-        assert_eq!(map.data()[..2], [3.0, 2.0]);
-        assert!(map.data()[2].is_nan());
-    }
 }

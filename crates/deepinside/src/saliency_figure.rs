@@ -3,11 +3,14 @@
 //! Every door draws maps with these functions, so that a pixel that no crop reached is hatched everywhere, and a map's brightest
 //! value is that of what was seen.
 
-use deepinside_vision::figure::{ColourScale, Figure, Panel};
-use deepinside_vision::normalise::{Normalised, Scaling, normalise};
-use deepinside_vision::overlay::{Opacity, overlay};
-use deepinside_vision::unseen::{hatched, with_gaps};
-use deepinside_vision::{Array, ColourMap, Photograph, Picture};
+use deepinside_drawing::figure::{ColourScale, Figure, Panel};
+use deepinside_drawing::hatching::hatched;
+use deepinside_drawing::normalise::{Normalised, Scaling, normalise};
+use deepinside_drawing::overlay::{Opacity, overlay};
+use deepinside_drawing::{ColourMap, Picture};
+use deepinside_files::Array;
+use deepinside_vision::Photograph;
+use deepinside_vision::unseen::with_gaps;
 
 use crate::{Result, expect_finite};
 

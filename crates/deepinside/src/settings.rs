@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use deepinside_vision::{Array, ChannelOrder, Crop, Interpolation, npy, whole_file};
+use deepinside_files::{Array, npy, whole_file};
+use deepinside_vision::{ChannelOrder, Crop, Interpolation};
 use serde::Deserialize;
 
 use crate::{Error, Result};

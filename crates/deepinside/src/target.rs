@@ -6,8 +6,8 @@ mod index;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 pub use self::index::{Index, Slice};
 use crate::score::Normalisation;

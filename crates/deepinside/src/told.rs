@@ -7,12 +7,14 @@
 
 use std::path::{Path, PathBuf};
 
-use deepinside_vision::{ChannelOrder, Crop, Interpolation, whole_file};
+use deepinside_files::whole_file;
+use deepinside_vision::{ChannelOrder, Crop, Interpolation};
 use serde_json::Value;
 
+use crate::Labels;
+use crate::labels::class_list;
 use crate::network::Network;
 use crate::settings::{InputSettings, MeanSetting, ScaleSetting, Settings, Size};
-use crate::{Labels, class_list};
 
 /// What is said about a network by files.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deepinside_engine::{Plan, PlanOptions, Precision, Session, Target, Threads};
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use crate::network::{Network, OpenOptions, open};
 use crate::score::no_such_value;

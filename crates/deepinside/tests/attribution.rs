@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deepinside::attribution::metrics::{METRICS, metric};
 use deepinside::attribution::{Attribution, Choices, Given, METHODS, Runner, method};
-use deepinside::vision::{Array, npy};
+use deepinside::files::{Array, npy};
 use deepinside::{Model, Settings, Target, Threads};
 
 fn fixture(name: &str) -> PathBuf {
@@ -305,5 +305,76 @@ fn every_method_has_its_page() {
                 parameter.name
             );
         }
+    }
+}
+
+/// The methods that draw random samples, with parameters under which the small network takes little time.
+const SAMPLED: [(&str, &str); 5] = [
+    ("smooth-grad", "samples=400"),
+    ("rise", "samples=2000"),
+    ("lime", "samples=4000"),
+    ("kernel-shap", "samples=4000"),
+    ("shapley-sampling", "samples=400"),
+];
+
+/// What stops early is what so many samples give, to the bit, and says how many they were.
+#[test]
+fn samples_end_where_they_are_enough() {
+    let mut runner = runner(2);
+    for (name, samples) in SAMPLED {
+        let segments: &[&str] =
+            if ["smooth-grad", "rise"].contains(&name) { &[] } else { &["superpixels=0"] };
+        let most: usize = samples.trim_start_matches("samples=").parse().unwrap();
+        let with = |own: &[&str]| choices([own, segments].concat());
+        let all = attribute(&mut runner, name, &with(&[samples])).unwrap();
+        assert_eq!(all.samples, None, "{name}");
+        let found = attribute(&mut runner, name, &with(&[samples, "until=0.2"])).unwrap();
+        let stated = found.samples.unwrap();
+        assert!(stated.used < most && stated.most == most && stated.error <= 0.2, "{name}: {stated:?}");
+        assert!(
+            found.notes.iter().any(|note| note.contains("samples were enough")),
+            "{name}: {:?}",
+            found.notes
+        );
+        let few = attribute(&mut runner, name, &with(&[&format!("samples={}", stated.used)])).unwrap();
+        assert_eq!((few.values, few.standard_error), (found.values, found.standard_error), "{name}");
+
+        let never = attribute(&mut runner, name, &with(&["samples=200", "until=0.000001"])).unwrap();
+        let stated = never.samples.unwrap();
+        assert!(stated.used == 200 && stated.error > 1e-6, "{name}: {stated:?}");
+        assert!(never.notes.iter().any(|note| note.contains("not enough")), "{name}: {:?}", never.notes);
+    }
+}
+
+/// Over many seeds values vary as far as their standard errors say. That of SmoothGrad took copies for independent that come in pairs of
+/// opposite noise, and LIME and Kernel SHAP had none.
+#[test]
+fn standard_errors_are_what_values_vary_by() {
+    const SEEDS: usize = 60;
+    let mut runner = runner(2);
+    for (name, _) in SAMPLED {
+        let own: &[&str] = match name {
+            "smooth-grad" => &["samples=40", "deviation=0.4"],
+            "rise" => &["samples=100"],
+            "shapley-sampling" => &["samples=20", "superpixels=0"],
+            _ => &["samples=400", "superpixels=0"],
+        };
+        let found: Vec<Attribution> = (0..SEEDS)
+            .map(|seed| {
+                let seed = format!("seed={}", seed + 1);
+                let pairs = own.iter().copied().chain([seed.as_str()]);
+                attribute(&mut runner, name, &choices(pairs)).unwrap()
+            })
+            .collect();
+        let (mut varied, mut stated) = (0.0f64, 0.0f64);
+        for at in 0..found[0].values.data().len() {
+            let number = |found: &Attribution| f64::from(found.values.data()[at]);
+            let mean = found.iter().map(number).sum::<f64>() / SEEDS as f64;
+            varied += found.iter().map(|own| (number(own) - mean).powi(2)).sum::<f64>() / (SEEDS - 1) as f64;
+            let error = |found: &Attribution| f64::from(found.standard_error.as_ref().unwrap().data()[at]);
+            stated += found.iter().map(|own| error(own).powi(2)).sum::<f64>() / SEEDS as f64;
+        }
+        let ratio = (varied / stated).sqrt();
+        assert!((0.8..1.25).contains(&ratio), "{name}: values vary by {ratio:.3} of what is stated");
     }
 }

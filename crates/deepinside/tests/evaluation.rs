@@ -8,8 +8,9 @@ use deepinside::class_model::judge::Judge;
 use deepinside::class_model::{Objective, Recipe, Wish, ascend};
 use deepinside::evaluation::box_accuracy::best_accuracy;
 use deepinside::evaluation::{TrueObject, ground_truth, photograph_of};
+use deepinside::files::Array;
 use deepinside::localise::{Method, choose};
-use deepinside::vision::{Array, Photograph};
+use deepinside::vision::Photograph;
 use deepinside::{Model, Settings, Threads};
 
 /// A network of means, one class a channel.

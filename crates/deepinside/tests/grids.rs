@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deepinside::attribution::{Pass, Runner};
 use deepinside::class_activation::{ActivationMap, Layers, Weighting, class_activation_map};
-use deepinside::vision::npy;
+use deepinside::files::npy;
 use deepinside::{Model, Settings, Target, Threads};
 
 const CLASS: usize = 3;
@@ -21,7 +21,7 @@ fn open(name: &str) -> Model {
 }
 
 /// Grad-CAM's map of the layers, from the picture that the peer saw.
-fn grad_cam(name: &str, model: &Model, layers: Layers) -> deepinside::Result<deepinside::vision::Array> {
+fn grad_cam(name: &str, model: &Model, layers: Layers) -> deepinside::Result<deepinside::files::Array> {
     let values = ActivationMap { weighting: Weighting::GradCam, layers }.values(model)?;
     let mut runner = Runner::new(Arc::new(model.clone()), Threads::new(1)?);
     let picture = npy::read(fixture(&format!("{name}-picture.npy")))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use deepinside::attribution::{Attribution, Choices, Given, METHODS, Runner};
-use deepinside::vision::Array;
+use deepinside::files::Array;
 use deepinside::{Model, Settings, Target, Threads};
 
 /// Residual sums, concatenations and grouped filters; rectifiers used twice in place, depthwise filters, grey pictures that are not square,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use deepinside::attribution::Runner;
-use deepinside::vision::{Array, npy};
+use deepinside::files::{Array, npy};
 use deepinside::{
     BackwardRule, FurtherInput, InputSettings, MeanSetting, Model, ScaleSetting, Scores, Settings, Target,
     Threads,

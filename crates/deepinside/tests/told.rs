@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use deepinside::vision::{Colour, Crop, Photograph, npy, photograph};
+use deepinside::files::npy;
+use deepinside::vision::{Colour, Crop, Photograph, photograph};
 use deepinside::{InputSettings, Model, Settings};
 
 fn fixture(name: &str) -> PathBuf {
@@ -184,7 +185,7 @@ fn a_caffe_descriptions_transform_is_followed() {
         "{:?}",
         missing.warnings
     );
-    let numbers = deepinside::vision::Array::new([1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+    let numbers = deepinside::files::Array::new([1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
     npy::write(folder.path().join("mean.npy"), &numbers).unwrap();
     assert_eq!(input(&open(&mean)), [-1.0, 49.0, 99.0, 251.0]);
 }

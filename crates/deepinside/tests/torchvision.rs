@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use deepinside::vision::{Colour, Crop, Interpolation, Photograph, npy, photograph};
+use deepinside::files::npy;
+use deepinside::vision::{Colour, Crop, Interpolation, Photograph, photograph};
 use deepinside::{InputSettings, Model, Settings, Size};
 
 fn fixture(name: &str) -> PathBuf {

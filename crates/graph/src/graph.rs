@@ -137,6 +137,30 @@ impl Graph {
         producers
     }
 
+    /// Which values are computed from `source`, itself included; by the values' indices.
+    pub fn depends_on(&self, source: ValueId) -> Vec<bool> {
+        let mut depends = vec![false; self.values.len()];
+        depends[source.index()] = true;
+        for node in &self.nodes {
+            if node.inputs.iter().any(|input| depends[input.index()]) {
+                node.outputs.iter().for_each(|output| depends[output.index()] = true);
+            }
+        }
+        depends
+    }
+
+    /// Which values have a way to `target`, itself included; by the values' indices.
+    pub fn leads_to(&self, target: ValueId) -> Vec<bool> {
+        let mut leads = vec![false; self.values.len()];
+        leads[target.index()] = true;
+        for node in self.nodes.iter().rev() {
+            if node.outputs.iter().any(|output| leads[output.index()]) {
+                node.inputs.iter().for_each(|input| leads[input.index()] = true);
+            }
+        }
+        leads
+    }
+
     /// The nodes that read each value, by position, in topological order; one that reads it twice stands twice.
     pub fn consumers(&self) -> Vec<Vec<NodeId>> {
         let mut consumers = vec![Vec::new(); self.values.len()];

@@ -44,7 +44,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result
 /// # Errors
 /// As [`write`].
 pub fn write_soon(path: &Path, bytes: &[u8]) -> Result<()> {
-    Ok(deepinside::vision::whole_file::write(path, |stream| stream.write_all(bytes))?)
+    Ok(deepinside::files::whole_file::write(path, |stream| stream.write_all(bytes))?)
 }
 
 /// Sees that a file's content is on the disk.

@@ -12,6 +12,7 @@
 //! * [`batch`]: runs a task over inputs: reader, workers and the one that commits, on bounded queues.
 //! * [`exemplars`]: the photographs that excite each unit most.
 //! * [`publish`]: a static site of a network: its units, classes, and what photographs say of them.
+//! * [`record`]: what a run used and made, and what must be true before it is run again.
 //! * [`merge`]: the parts of several shards in one folder. A shard computes whole parts, so that merging changes none.
 //!
 //! Results have the same bits for every number of workers, and however often a job was stopped: rows are committed in the order of
@@ -27,6 +28,7 @@ pub mod merge;
 pub mod output;
 mod pipeline;
 pub mod publish;
+pub mod record;
 mod row;
 pub mod task;
 

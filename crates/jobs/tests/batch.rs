@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use deepinside::attribution::{Choices, Runner, method};
-use deepinside::vision::{ColourMap, Picture};
+use deepinside::drawing::{ColourMap, Picture};
 use deepinside::{Error, Interrupt, Model, Result, Settings, Threads};
 use deepinside_jobs::Row;
 use deepinside_jobs::batch::{BatchOptions, JOURNAL, Progress, Shard, run};
@@ -329,7 +329,7 @@ fn every_task_writes_what_it_finds() -> Result<()> {
     let job = options(folder.path().join("scores"), Format::Npy);
     run_to_end(&activations, &inputs, &job);
     let found = rows(&job.out);
-    let array = deepinside::vision::npy::read(job.out.join(found[0].file.as_ref().unwrap()))?;
+    let array = deepinside::files::npy::read(job.out.join(found[0].file.as_ref().unwrap()))?;
     let best = array.data().iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
     assert_eq!(found[0].classes[0].index as usize, best.0);
     assert_eq!(found[0].shape, array.shape().iter().map(|&extent| extent as u32).collect::<Vec<_>>());

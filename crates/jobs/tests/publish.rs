@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deepinside::class_model::Recipe;
-use deepinside::vision::Picture;
+use deepinside::drawing::Picture;
 use deepinside::{Interrupt, Model, Settings};
 use deepinside_jobs::exemplars::{EXEMPLARS, ExemplarOptions, run as find};
 use deepinside_jobs::input::{InputOptions, Inputs, Selection};

@@ -1,6 +1,6 @@
 //! NumPy arrays and those of the library.
 
-use deepinside::vision::Array;
+use deepinside::files::Array;
 use numpy::{
     IxDyn, PyArray, PyArrayDyn, PyArrayMethods as _, PyReadonlyArrayDyn, PyUntypedArrayMethods as _,
 };

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use deepinside::attribution::{Choices, method};
-use deepinside::vision::{ColourMap, Crop};
+use deepinside::drawing::ColourMap;
+use deepinside::vision::Crop;
 use deepinside::{Error, Interrupt, Model, Target};
 use deepinside_jobs::batch::{BatchOptions, Progress, Shard, run};
 use deepinside_jobs::input::{InputOptions, Inputs, Selection};

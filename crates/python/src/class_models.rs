@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deepinside::class_model::{Ascent, Display, Objective, Recipe, Wish, picture};
-use deepinside::vision::Array;
+use deepinside::files::Array;
 use deepinside::{Interrupt, Model, Result, Threads};
 use numpy::{PyArray, PyArrayMethods as _};
 use pyo3::prelude::*;

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use deepinside::attribution::metrics::metric;
 use deepinside::attribution::{Attribution, Choices, Given, Pass, Runner, method};
+use deepinside::drawing::normalise::{Scaling, normalise};
+use deepinside::drawing::overlay::{Opacity, overlay};
+use deepinside::drawing::{ColourMap, Picture};
+use deepinside::files::Array;
 use deepinside::graph::ValueId;
 use deepinside::layers::{LayersOptions, layers_of, shown_values};
-use deepinside::vision::normalise::{Scaling, normalise};
-use deepinside::vision::overlay::{Opacity, into_photograph_frame, overlay};
-use deepinside::vision::{Array, ColourMap, Crop, Picture};
+use deepinside::vision::Crop;
+use deepinside::vision::frame::into_photograph_frame;
 use deepinside::{BackwardRule, Error, Interrupt, Model, Settings, Size, Target, Threads};
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;

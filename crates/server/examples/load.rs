@@ -218,7 +218,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn photograph() -> Outcome<Vec<u8>> {
     let rgb =
         (0..1200 * 1600 * 3u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 26) as u8 * 3).collect();
-    Ok(deepinside::vision::Picture::new(1600, 1200, rgb)?.to_jpeg(80)?)
+    Ok(deepinside::drawing::Picture::new(1600, 1200, rgb)?.to_jpeg(80)?)
 }
 
 /// One of the requests; the status of its answer.

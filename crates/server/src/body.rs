@@ -172,7 +172,7 @@ async fn read_form(request: Request, field: &str, limit: usize) -> Answer<Bytes>
 }
 
 fn too_long(limit: usize) -> Problem {
-    let limit = deepinside::vision::bytes::readable(limit as u64);
+    let limit = deepinside::files::bytes::readable(limit as u64);
     Problem::too_large(format!("at most {limit} are taken; make the file smaller"))
 }
 

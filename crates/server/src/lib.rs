@@ -86,7 +86,7 @@ struct Shared {
     options: ServerOptions,
     models: models::Models,
     photographs: photographs::Photographs,
-    arrays: inventory::Inventory<deepinside::vision::Array>,
+    arrays: inventory::Inventory<deepinside::files::Array>,
     prepared: prepared::Prepared,
     queue: queue::Queue,
     rate: rate::Rate,

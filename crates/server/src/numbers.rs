@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use deepinside::vision::Array;
+use deepinside::files::Array;
 use serde::Serialize;
 use utoipa::ToSchema;
 

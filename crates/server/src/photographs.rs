@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use deepinside::Interrupt;
-use deepinside::vision::{Colour, Interpolation, LoadOptions, Photograph, Picture, photograph, resize};
+use deepinside::drawing::Picture;
+use deepinside::vision::{Colour, Interpolation, LoadOptions, Photograph, photograph, resize};
 use sha2::{Digest as _, Sha256};
 
 use crate::inventory::Inventory;

@@ -113,6 +113,7 @@ impl Problem {
 
 impl From<deepinside::Error> for Problem {
     fn from(error: deepinside::Error) -> Self {
+        use deepinside::files::Error as Files;
         use deepinside::vision::Error as Vision;
         let message = error.to_string();
         match error {
@@ -124,11 +125,13 @@ impl From<deepinside::Error> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much", message)
             }
             deepinside::Error::Vision(
-                Vision::TooManyPixels { .. } | Vision::DensePicture { .. } | Vision::FileTooLong { .. },
+                Vision::TooManyPixels { .. }
+                | Vision::DensePicture { .. }
+                | Vision::Files(Files::FileTooLong { .. }),
             ) => Self::too_large(message),
             deepinside::Error::Vision(Vision::UnknownPictureFormat { .. }) => Self::kind(message),
             // Whatever could not be written is the server's own affair, and so is where.
-            deepinside::Error::Vision(Vision::Write { .. }) => {
+            deepinside::Error::Vision(Vision::Files(Files::Write { .. })) => {
                 Self::internal("the server could not write what was asked for; its log or its disk tells why")
             }
             deepinside::Error::Vision(_) => Self::unfit(message),
@@ -142,6 +145,12 @@ impl From<deepinside::Error> for Problem {
 
 impl From<deepinside::vision::Error> for Problem {
     fn from(error: deepinside::vision::Error) -> Self {
+        deepinside::Error::from(error).into()
+    }
+}
+
+impl From<deepinside::files::Error> for Problem {
+    fn from(error: deepinside::files::Error) -> Self {
         deepinside::Error::from(error).into()
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deepinside::attribution::{Choices, Given, METHODS, Pass, Runner, method};
-use deepinside::vision::Array;
+use deepinside::files::Array;
 use deepinside::{Model, Settings, Target, Threads};
 use serde_json::json;
 use support::{Running, fixtures, numbers};
@@ -87,7 +87,7 @@ fn arrays_are_sent_and_named_by_their_id() {
     let baseline = Array::new(shape, (0..count).map(|at| (at % 7) as f32 / 7.0).collect()).unwrap();
     let sent = |array: &Array| {
         let mut bytes = Vec::new();
-        deepinside::vision::npy::write_to(&mut bytes, array).unwrap();
+        deepinside::files::npy::write_to(&mut bytes, array).unwrap();
         let sent = server.post_bytes("/api/v1/arrays", "application/octet-stream", &bytes);
         assert_eq!((sent.status, &sent.json()["shape"]), (201, &json!(array.shape())), "{}", sent.text());
         sent.json()["id"].as_str().unwrap().to_owned()

@@ -5,7 +5,7 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use deepinside::vision::Picture;
+use deepinside::drawing::Picture;
 use deepinside_server::{Limits, ServerOptions};
 use serde_json::json;
 use support::{Reply, Running, options};

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deepinside::attribution::Runner;
+use deepinside::drawing::Picture;
 use deepinside::evidence::{EvidenceOptions, gather};
 use deepinside::saliency::{SaliencyOptions, Wanted, saliency};
-use deepinside::vision::{Crop, Picture};
+use deepinside::vision::Crop;
 use deepinside::{BackwardRule, Model, Settings, Threads};
 use serde_json::json;
 use support::{Running, fixtures, numbers};

@@ -8,8 +8,9 @@ use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
+use deepinside_files::{Array, npy};
 use deepinside_vision::graph_cut::{CutOptions, Marker, cut};
-use deepinside_vision::{Array, npy, photograph};
+use deepinside_vision::photograph;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1);

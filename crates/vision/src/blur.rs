@@ -4,9 +4,10 @@
 //! taken a tenth of the deviation apart, and between them goes the cubic through the four nearest ones. It is off by less than 2e-4
 //! of the largest value, and by that only where the kernel of a single bright pixel ends.
 
+use deepinside_files::{self as files, Array};
 use rayon::prelude::*;
 
-use crate::{Array, Error, Result};
+use crate::{Error, Result};
 
 /// How many deviations a kernel reaches to either side.
 const REACH: f64 = 4.0;
@@ -18,14 +19,15 @@ const SUMS: f64 = 10.0;
 /// is reflected, edge pixels included, as SciPy's `gaussian_filter` does by default.
 ///
 /// # Errors
-/// [`Error::Shape`] unless it is a map; [`Error::Parameter`] for a deviation that is negative or not finite.
+/// [`files::Error::Shape`] unless it is a map; [`Error::Parameter`] for a deviation that is negative or not finite.
 pub fn gaussian(map: &Array, deviation: f64) -> Result<Array> {
     let &[height, width] = map.shape() else {
-        return Err(Error::Shape {
+        return Err(files::Error::Shape {
             what: "smoothing",
             expected: "height × width",
             found: map.shape().to_vec(),
-        });
+        }
+        .into());
     };
     if !(deviation >= 0.0 && deviation.is_finite()) {
         let (name, expected) = ("the deviation of a Gaussian", "a number of 0 or more");
@@ -37,7 +39,7 @@ pub fn gaussian(map: &Array, deviation: f64) -> Result<Array> {
     let smoother = |extent| Smoother::new(extent, deviation);
     let across = smoother(width).run(map.data(), width);
     let down = smoother(height).run(&transposed(&across, width), height);
-    Array::new([height, width], transposed(&down, height))
+    Ok(Array::new([height, width], transposed(&down, height))?)
 }
 
 /// The columns of rows of this length as rows.

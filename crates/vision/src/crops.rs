@@ -7,7 +7,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Array, Convention, Error, Photograph, Result, Transformer, resize};
+use deepinside_files::{self as files, Array};
+
+use crate::{Convention, Error, Photograph, Result, Transformer, resize};
 
 /// One part of a photograph, by its usual name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
@@ -182,7 +184,7 @@ impl Crop {
         let Rectangle { top, left, height, width, mirrored } =
             self.rectangle(image_size, crop_size, convention)?;
         if height == 0 || width == 0 {
-            return Err(Error::Empty { what: "a crop", shape: vec![height, width] });
+            return Err(files::Error::Empty { what: "a crop", shape: vec![height, width] }.into());
         }
         let channels = photograph.channels();
         let mut data = Vec::with_capacity(height * width * channels);
@@ -232,7 +234,7 @@ pub fn oversample(photograph: &Photograph, crop_size: [usize; 2]) -> Result<Vec<
 /// `image_size` (height, width), cut, and each crop is preprocessed. The array is crops × channels × height × width.
 ///
 /// # Errors
-/// [`Error::Empty`] without any crop, [`Error::CropTooLarge`], and those of [`Transformer::preprocess`].
+/// [`files::Error::Empty`] without any crop, [`Error::CropTooLarge`], and those of [`Transformer::preprocess`].
 pub fn classifier_inputs(
     photograph: &Photograph,
     image_size: [usize; 2],
@@ -258,10 +260,10 @@ pub fn classifier_inputs(
         };
         data.extend_from_slice(input.data());
     }
-    Array::new(
+    Ok(Array::new(
         [crops.len(), transformer.channel_order.channels(), transformer.height, transformer.width],
         data,
-    )
+    )?)
 }
 
 #[cfg(test)]

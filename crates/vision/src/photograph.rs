@@ -16,7 +16,9 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::{Error, Result, decode, whole_file};
+use deepinside_files::{self as files, whole_file};
+
+use crate::{Error, Result, decode};
 
 /// The largest file that is read, in bytes: one gibibyte.
 pub const FILE_LIMIT: u64 = 1 << 30;
@@ -113,7 +115,11 @@ impl LoadOptions {
             return Err(Error::TooManyPixels { origin, width, height, limit });
         }
         if pixels == 0 {
-            return Err(Error::Empty { what: "a photograph", shape: vec![height as usize, width as usize] });
+            return Err(files::Error::Empty {
+                what: "a photograph",
+                shape: vec![height as usize, width as usize],
+            }
+            .into());
         }
         Ok(())
     }
@@ -181,15 +187,15 @@ impl Photograph {
     /// A photograph over `data`, which is height × width × channels in C order.
     ///
     /// # Errors
-    /// [`Error::Empty`], [`Error::ElementCount`], and [`Error::NotFinite`] when a value is NaN or infinite.
+    /// [`files::Error::Empty`], [`files::Error::ElementCount`], and [`Error::NotFinite`] when a value is NaN or infinite.
     pub fn new(height: usize, width: usize, channels: usize, data: Vec<f32>) -> Result<Self> {
         let shape = vec![height, width, channels];
         if shape.contains(&0) {
-            return Err(Error::Empty { what: "a photograph", shape });
+            return Err(files::Error::Empty { what: "a photograph", shape }.into());
         }
         let expected = height.saturating_mul(width).saturating_mul(channels);
         if expected != data.len() {
-            return Err(Error::ElementCount { shape, expected, found: data.len() });
+            return Err(files::Error::ElementCount { shape, expected, found: data.len() }.into());
         }
         let count = data.iter().filter(|value| !value.is_finite()).count();
         if count > 0 {
@@ -201,15 +207,15 @@ impl Photograph {
     /// A photograph of 8-bit samples (255ths), height × width × channels in C order, such as a camera's frame.
     ///
     /// # Errors
-    /// [`Error::Empty`] and [`Error::ElementCount`].
+    /// [`files::Error::Empty`] and [`files::Error::ElementCount`].
     pub fn from_samples(height: usize, width: usize, channels: usize, samples: Vec<u8>) -> Result<Self> {
         let shape = vec![height, width, channels];
         if shape.contains(&0) {
-            return Err(Error::Empty { what: "a photograph", shape });
+            return Err(files::Error::Empty { what: "a photograph", shape }.into());
         }
         let expected = height.saturating_mul(width).saturating_mul(channels);
         if expected != samples.len() {
-            return Err(Error::ElementCount { shape, expected, found: samples.len() });
+            return Err(files::Error::ElementCount { shape, expected, found: samples.len() }.into());
         }
         Ok(Self::from_byte_parts(height, width, channels, samples))
     }
@@ -268,6 +274,15 @@ impl Photograph {
         }
     }
 
+    /// The 8-bit samples (255ths), height × width × channels in C order; values outside `[0, 1]` are clipped.
+    pub fn to_samples(&self) -> Vec<u8> {
+        match &self.samples {
+            Samples::Bytes { bytes, .. } => bytes.clone(),
+            // The cast saturates at 0 and 255, which is the clipping.
+            Samples::Values(values) => values.iter().map(|&value| (value * 255.0 + 0.5) as u8).collect(),
+        }
+    }
+
     pub(crate) fn stored(&self) -> Stored<'_> {
         match &self.samples {
             Samples::Bytes { bytes, .. } => Stored::Bytes(bytes),
@@ -307,7 +322,7 @@ pub fn load(path: impl AsRef<Path>, colour: Colour) -> Result<Photograph> {
 /// Loads a photograph from a JPEG, PNG, WebP, TIFF, GIF, BMP or PNM file, whatever its name ends in.
 ///
 /// # Errors
-/// [`Error::Read`] and [`Error::FileTooLong`] for the file, [`Error::UnknownPictureFormat`], [`Error::Decode`],
+/// [`files::Error::Read`] and [`files::Error::FileTooLong`] for the file, [`Error::UnknownPictureFormat`], [`Error::Decode`],
 /// [`Error::TruncatedJpeg`] and [`Error::UnmarkedCmyk`] for its content, and [`Error::TooManyPixels`].
 pub fn load_with(path: impl AsRef<Path>, colour: Colour, options: LoadOptions) -> Result<Photograph> {
     let path = path.as_ref();
@@ -348,16 +363,21 @@ mod tests {
         assert_eq!(photograph.data(), [0.0, 0.2, 1.0, 1.0, 0.0, 0.0]);
         assert!(matches!(
             Photograph::from_samples(2, 2, 3, vec![0; 6]),
-            Err(Error::ElementCount { expected: 12, found: 6, .. })
+            Err(Error::Files(files::Error::ElementCount { expected: 12, found: 6, .. }))
         ));
-        assert!(matches!(Photograph::from_samples(0, 2, 3, Vec::new()), Err(Error::Empty { .. })));
+        assert!(matches!(
+            Photograph::from_samples(0, 2, 3, Vec::new()),
+            Err(Error::Files(files::Error::Empty { .. }))
+        ));
     }
 
     /// A picture decoded as grey and one made grey afterwards are the same.
     #[test]
     fn becomes_grey_as_if_loaded_grey() {
         let rgb: Vec<u8> = (0..2 * 3 * 3).map(|index| (index * 14) as u8).collect();
-        let png = crate::Picture::new(3, 2, rgb).unwrap().to_png().unwrap();
+        let mut png = std::io::Cursor::new(Vec::new());
+        image::RgbImage::from_raw(3, 2, rgb).unwrap().write_to(&mut png, image::ImageFormat::Png).unwrap();
+        let png = png.into_inner();
         let load = |colour| from_bytes(&png, "a test", colour, LoadOptions::default()).unwrap();
         let colour = load(Colour::Rgb);
         let values = Photograph::new(2, 3, 3, colour.data().to_vec()).unwrap();

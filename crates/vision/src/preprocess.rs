@@ -7,7 +7,9 @@
 
 use std::borrow::Cow;
 
-use crate::{Array, Colour, Error, Interpolation, Photograph, Result, resize};
+use deepinside_files::{self as files, Array};
+
+use crate::{Colour, Error, Interpolation, Photograph, Result, resize};
 
 /// The order of the channels in a network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +58,7 @@ impl Mean {
     /// The mean pixel of a mean image: the average of each channel of channels × height × width.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the array is channels × height × width.
+    /// [`files::Error::Shape`] unless the array is channels × height × width.
     pub fn pixel_of_image(image: &Array) -> Result<Mean> {
         let &[_, rows, columns] = image.shape_at_rank(3) else { return Err(mean_shape(image)) };
         let average =
@@ -146,7 +148,7 @@ impl Transformer {
     /// # Errors
     /// [`Error::Channels`] when the photograph does not have the network's number of channels (load it with the
     /// fitting [`Colour`]) or the mean has another; [`Error::Parameter`] for a scale that is zero or not
-    /// finite; [`Error::Shape`] for a mean image of another rank; [`Error::NotFinite`] for a mean with NaN.
+    /// finite; [`files::Error::Shape`] for a mean image of another rank; [`Error::NotFinite`] for a mean with NaN.
     pub fn preprocess(&self, photograph: &Photograph) -> Result<Array> {
         self.prepare()?.preprocess(photograph)
     }
@@ -156,19 +158,23 @@ impl Transformer {
     /// [`class_model`](crate::class_model) for a displayable picture.
     ///
     /// # Errors
-    /// As [`Transformer::preprocess`]; [`Error::Shape`] for a blob of another rank, or of another size than the
+    /// As [`Transformer::preprocess`]; [`files::Error::Shape`] for a blob of another rank, or of another size than the
     /// input when the mean is an image.
     pub fn deprocess(&self, blob: &Array) -> Result<Photograph> {
         let prepared = self.prepare()?;
         let &[channels, rows, columns] = blob.shape_at_rank(3) else {
             let expected = "channels × height × width";
-            return Err(Error::Shape { what: "deprocessing", expected, found: blob.shape().to_vec() });
+            return Err(
+                files::Error::Shape { what: "deprocessing", expected, found: blob.shape().to_vec() }.into()
+            );
         };
         self.check_channels("the network's input", channels)?;
         let pixels = rows * columns;
         if matches!(prepared.mean, PreparedMean::Image(_)) && [rows, columns] != [self.height, self.width] {
             let expected = "channels × the input's height × the input's width (the mean is an image)";
-            return Err(Error::Shape { what: "deprocessing", expected, found: blob.shape().to_vec() });
+            return Err(
+                files::Error::Shape { what: "deprocessing", expected, found: blob.shape().to_vec() }.into()
+            );
         }
         let mut data = vec![0f32; channels * pixels];
         for (index, plane) in blob.data().chunks_exact(pixels).enumerate() {
@@ -194,7 +200,11 @@ impl Transformer {
             }
         }
         if self.height == 0 || self.width == 0 {
-            return Err(Error::Empty { what: "a network's input", shape: vec![self.height, self.width] });
+            return Err(files::Error::Empty {
+                what: "a network's input",
+                shape: vec![self.height, self.width],
+            }
+            .into());
         }
         let mean = match &self.mean {
             Mean::None => PreparedMean::Pixel(vec![0.0; self.channel_order.channels()]),
@@ -233,11 +243,12 @@ fn check_finite(what: &'static str, values: &[f32]) -> Result<()> {
 }
 
 fn mean_shape(image: &Array) -> Error {
-    Error::Shape {
+    files::Error::Shape {
         what: "a mean image",
         expected: "channels × height × width",
         found: image.shape().to_vec(),
     }
+    .into()
 }
 
 /// A checked transformer whose mean has the input's size.
@@ -284,6 +295,6 @@ impl Prepared<'_> {
                 *value = (pixel[source] * raw_scale - self.mean_at(index, position)) * scale;
             }
         }
-        Array::new([channels, height, width], data)
+        Ok(Array::new([channels, height, width], data)?)
     }
 }

@@ -30,7 +30,8 @@ use self::axis_weights::{AxisWeights, Filter};
 pub(crate) use self::axis_weights::{Border, Method};
 pub use self::interpolation::{Convention, Interpolation};
 use crate::photograph::{self, Stored};
-use crate::{Array, Error, Photograph, Result};
+use crate::{Error, Photograph, Result};
+use deepinside_files::{self as files, Array};
 
 /// The largest number of values that a resize makes.
 const OUTPUT_LIMIT: usize = 1 << 30;
@@ -42,7 +43,7 @@ const OUTPUT_LIMIT: usize = 1 << 30;
 /// Pillow's mode F. A constant picture stays constant, borders included.
 ///
 /// # Errors
-/// [`Error::Empty`] when an extent is zero, [`Error::PictureTooLarge`] beyond 2³⁰ values.
+/// [`files::Error::Empty`] when an extent is zero, [`Error::PictureTooLarge`] beyond 2³⁰ values.
 pub fn resize_image(
     photograph: &Photograph,
     height: usize,
@@ -78,28 +79,35 @@ pub fn resize_image(
 /// This is what `Transformer.set_mean` does to a mean image of another size.
 ///
 /// # Errors
-/// [`Error::Shape`] unless the array is channels × height × width (a leading axis of extent 1 is looked through),
+/// [`files::Error::Shape`] unless the array is channels × height × width (a leading axis of extent 1 is looked through),
 /// otherwise as [`resize_image`].
 pub fn resize_blob(blob: &Array, height: usize, width: usize, interpolation: Interpolation) -> Result<Array> {
     let &[channels, rows, columns] = blob.shape_at_rank(3) else {
         let expected = "channels × height × width";
-        return Err(Error::Shape { what: "resizing", expected, found: blob.shape().to_vec() });
+        return Err(files::Error::Shape { what: "resizing", expected, found: blob.shape().to_vec() }.into());
     };
     let interleaved = interleave(blob.data(), channels, rows * columns);
     let photograph = Photograph::new(rows, columns, channels, interleaved)?;
     let resized = resize_image(&photograph, height, width, interpolation)?;
-    Array::new([channels, height, width], separate(resized.data(), channels, height * width))
+    Ok(Array::new([channels, height, width], separate(resized.data(), channels, height * width))?)
 }
 
 /// Resizes a map of height × width for display: bilinear between pixel centres, the border repeated, blurred
 /// before it shrinks so that no bright spot is lost.
 ///
 /// # Errors
-/// [`Error::Shape`] unless the array is a map, otherwise as [`resize_image`].
+/// [`files::Error::Shape`] unless the array is a map, otherwise as [`resize_image`].
 pub fn resize_map(map: &Array, height: usize, width: usize) -> Result<Array> {
     let (rows, columns) = map.rows_and_columns("resizing a map")?;
-    let method = Method::Areas { border: Border::Nearest, blurred: true };
-    Array::new([height, width], resize_values(map.data(), [rows, columns, 1], [height, width], method)?)
+    Ok(Array::new([height, width], shrink(map.data(), [rows, columns, 1], [height, width])?)?)
+}
+
+/// Shrinks height × width × channels values, blurred before so that every source value counts; the border is repeated.
+///
+/// # Errors
+/// As [`resize_image`].
+pub fn shrink(values: &[f32], extents: [usize; 3], [height, width]: [usize; 2]) -> Result<Vec<f32>> {
+    resize_values(values, extents, [height, width], Method::Areas { border: Border::Nearest, blurred: true })
 }
 
 /// Channels × pixels to pixels × channels.
@@ -185,10 +193,10 @@ pub(crate) fn resize_values<T: Sample>(
 }
 
 /// # Errors
-/// [`Error::Empty`] and [`Error::PictureTooLarge`].
+/// [`files::Error::Empty`] and [`Error::PictureTooLarge`].
 fn check_extents([_, columns, channels]: [usize; 3], [height, width]: [usize; 2]) -> Result<()> {
     if height == 0 || width == 0 {
-        return Err(Error::Empty { what: "a resized picture", shape: vec![height, width] });
+        return Err(files::Error::Empty { what: "a resized picture", shape: vec![height, width] }.into());
     }
     let largest = height.saturating_mul(width.max(columns)).saturating_mul(channels);
     if largest > OUTPUT_LIMIT {

@@ -2,16 +2,11 @@
 //!
 //! Masks are row-major with one entry for each pixel of the photograph, true where at least one crop reached it.
 
+use deepinside_files::Array;
+
 use crate::crops::Region;
-use crate::overlay::pixels_of;
-use crate::picture::Rgb;
-use crate::{Array, Error, Picture, Result};
-
-/// The stripes of what was not seen: between black and white, so that they are neither of a map's ends.
-const STRIPES: [Rgb; 2] = [[118, 118, 118], [172, 172, 172]];
-
-/// How many pairs of stripes cross the longer side of a picture.
-const PAIRS: usize = 36;
+use crate::frame::pixels_of;
+use crate::{Error, Result};
 
 /// The pixels of a photograph of `height` × `width` that at least one of these regions shows.
 ///
@@ -56,7 +51,7 @@ pub fn with_gaps(map: &Array, seen: &[bool]) -> Result<Array> {
     expect_one_per_pixel(seen.len(), map.data().len())?;
     let numbers = map.data().iter().zip(seen);
     let numbers = numbers.map(|(&number, &seen)| if seen { number } else { f32::NAN });
-    Array::new(map.shape(), numbers.collect())
+    Ok(Array::new(map.shape(), numbers.collect())?)
 }
 
 /// The numbers of a map that were seen, in their order: what a quantile or a mean is to be taken of.
@@ -66,27 +61,6 @@ pub fn with_gaps(map: &Array, seen: &[bool]) -> Result<Array> {
 pub fn seen_numbers(map: &Array, seen: &[bool]) -> Result<Vec<f32>> {
     expect_one_per_pixel(seen.len(), map.data().len())?;
     Ok(map.data().iter().zip(seen).filter(|(_, seen)| **seen).map(|(&number, _)| number).collect())
-}
-
-/// The picture with diagonal stripes over what was not seen; through them `visible` (0 to 1) of the picture shows.
-///
-/// # Errors
-/// [`Error::Parameter`] unless there is one entry of the mask for each pixel.
-pub fn hatched(picture: &Picture, seen: &[bool], visible: f32) -> Result<Picture> {
-    let (width, height) = (picture.width(), picture.height());
-    expect_one_per_pixel(seen.len(), width * height)?;
-    if seen.iter().all(|seen| *seen) {
-        return Ok(picture.clone());
-    }
-    let stripe = (width.max(height) / (2 * PAIRS)).max(1);
-    let mut rgb = picture.rgb().to_vec();
-    for (index, pixel) in rgb.chunks_exact_mut(3).enumerate().filter(|(index, _)| !seen[*index]) {
-        let colour = STRIPES[(index % width + index / width) / stripe % 2];
-        for (level, stripe) in pixel.iter_mut().zip(colour) {
-            *level = (f32::from(*level) * visible + f32::from(stripe) * (1.0 - visible)).round() as u8;
-        }
-    }
-    Picture::new(width, height, rgb)
 }
 
 fn expect_one_per_pixel(found: usize, pixels: usize) -> Result<()> {
@@ -125,16 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_seen_is_no_number_in_files_and_no_colour_in_pictures() {
+    fn what_was_not_seen_is_no_number_in_files() {
         let map = Array::new([1, 3], vec![0.0, 2.0, 0.0]).unwrap();
         let seen = [true, true, false];
         let gaps = with_gaps(&map, &seen).unwrap();
         assert!(gaps.data()[..2] == [0.0, 2.0] && gaps.data()[2].is_nan());
         assert_eq!(seen_numbers(&map, &seen).unwrap(), [0.0, 2.0]);
-        let picture = Picture::filled(3, 1, [0; 3]).unwrap();
-        let hatched = hatched(&picture, &seen, 0.0).unwrap();
-        assert_eq!(hatched.pixel(1, 0), Some([0; 3]));
-        assert!(STRIPES.contains(&hatched.pixel(2, 0).unwrap()));
-        assert!(with_gaps(&map, &seen[1..]).is_err() && super::hatched(&picture, &seen[1..], 0.0).is_err());
+        assert!(with_gaps(&map, &seen[1..]).is_err());
     }
 }

@@ -5,10 +5,10 @@
 
 use std::path::PathBuf;
 
+use deepinside_files::{Array, npy};
 use deepinside_vision::crops::{self, Crop};
 use deepinside_vision::{
-    Array, Colour, GreyWeights, Interpolation, Mean, Photograph, Transformer, class_model, grid, npy,
-    photograph, resize,
+    Colour, GreyWeights, Interpolation, Mean, Photograph, Transformer, photograph, resize,
 };
 
 /// Largest accepted difference, in parts of the golden's largest magnitude.
@@ -99,27 +99,5 @@ fn oversampling_gives_the_same_crops_in_the_same_order() {
     let expected = crops::classifier_inputs(&photograph, [80, 80], &transformer, &Crop::TEN).unwrap();
     for (crop, expected) in ten.iter().zip(expected.data().chunks_exact(3 * 67 * 67)) {
         assert_eq!(transformer.preprocess(crop).unwrap().data(), expected);
-    }
-}
-
-#[test]
-fn the_grid_of_the_class_model_image() {
-    // The class model after 20 iterations, channels put last, as one map of three colours.
-    let ascent = golden("ascent_lr100_it20");
-    let plane = 67 * 67;
-    let channels_last =
-        (0..plane).flat_map(|at| [0, 1, 2].map(|channel| ascent.data()[channel * plane + at])).collect();
-    let map = Array::new([1, 67, 67, 3], channels_last).unwrap();
-    let grid = grid::vis_square(&map, 1, 0.0).unwrap();
-    assert_eq!(grid.shape(), golden("ascent_vis").shape());
-    check_values("ascent_vis", grid.data(), golden("ascent_vis").data());
-
-    // The picture of it shows the same values; the grid's padding is its last row and column.
-    let picture = class_model::stretched(&ascent, deepinside_vision::ChannelOrder::Rgb).unwrap();
-    for (y, row) in grid.data().chunks_exact(68 * 3).take(67).enumerate() {
-        for (x, colour) in row.chunks_exact(3).take(67).enumerate() {
-            let bytes: Vec<u8> = colour.iter().map(|value| (value * 255.0).round() as u8).collect();
-            assert_eq!(picture.pixel(x, y).unwrap()[..], bytes);
-        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use deepinside_files::npy;
 use deepinside_vision::photograph::{self, Colour, GreyWeights, Photograph};
-use deepinside_vision::{Crop, Interpolation, Mean, Transformer, crops, npy, resize};
+use deepinside_vision::{Crop, Interpolation, Mean, Transformer, crops, resize};
 
 const MODES: [(&str, Interpolation); 2] =
     [("bilinear", Interpolation::PillowBilinear), ("bicubic", Interpolation::PillowBicubic)];

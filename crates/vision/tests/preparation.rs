@@ -1,10 +1,7 @@
-//! Resizing and preprocessing beyond the goldens: extreme sizes, wrong settings, and pictures on disk.
+//! Resizing and preprocessing beyond the goldens: extreme sizes, wrong settings.
 
-use deepinside_vision::picture::PIXEL_LIMIT;
-use deepinside_vision::{
-    Array, ChannelOrder, Colour, Error, Interpolation, LoadOptions, Mean, Photograph, Picture, Transformer,
-    crops, photograph, resize,
-};
+use deepinside_files::{self as files, Array};
+use deepinside_vision::{ChannelOrder, Error, Interpolation, Mean, Photograph, Transformer, crops, resize};
 
 const BOTH: [Interpolation; 2] = [Interpolation::Bilinear, Interpolation::AntiAliased];
 
@@ -94,7 +91,7 @@ fn resizing_equals_the_slow_definition_at_every_kind_of_size() {
 fn impossible_sizes_are_errors_and_take_no_memory() {
     let source = scrambled(3, 4, 3);
     let resized = |height, width| resize::resize_image(&source, height, width, Interpolation::Bilinear);
-    assert!(matches!(resized(0, 5), Err(Error::Empty { .. })));
+    assert!(matches!(resized(0, 5), Err(Error::Files(files::Error::Empty { .. }))));
     assert!(matches!(resized(1 << 20, 1 << 20), Err(Error::PictureTooLarge { .. })));
     assert!(matches!(resized(usize::MAX, 2), Err(Error::PictureTooLarge { .. })));
     assert!(resize::resize_map(&Array::filled([2, 2, 2], 0.0).unwrap(), 4, 4).is_err());
@@ -154,34 +151,4 @@ fn the_mean_pixel_of_a_mean_image() {
     let image = Array::new([1, 2, 1, 2], vec![1.0, 3.0, 10.0, 20.0]).unwrap();
     assert_eq!(Mean::pixel_of_image(&image).unwrap(), Mean::Pixel(vec![2.0, 15.0]));
     assert!(Mean::pixel_of_image(&Array::filled([4], 0.0).unwrap()).is_err());
-}
-
-#[test]
-fn a_picture_comes_back_from_its_png_file() {
-    let rgb: Vec<u8> = (0..5 * 7 * 3).map(|index| (index * 37 % 256) as u8).collect();
-    let picture = Picture::new(7, 5, rgb).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("picture.png");
-    picture.write_png(&path).unwrap();
-    let loaded = photograph::load(&path, Colour::Rgb).unwrap();
-    assert_eq!(Picture::from_photograph(&loaded).unwrap(), picture);
-    let memory =
-        photograph::from_bytes(&picture.to_png().unwrap(), "memory", Colour::Rgb, LoadOptions::default());
-    assert_eq!(memory.unwrap(), loaded);
-    assert!(picture.write_png(folder.path().join("missing/picture.png")).is_err());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
-}
-
-#[test]
-fn pictures_have_limits() {
-    assert!(matches!(Picture::new(2, 2, vec![0; 11]), Err(Error::ElementCount { .. })));
-    assert!(matches!(Picture::filled(0, 2, [0; 3]), Err(Error::Empty { .. })));
-    assert!(matches!(Picture::filled(PIXEL_LIMIT, 2, [0; 3]), Err(Error::PictureTooLarge { .. })));
-    assert!(matches!(Picture::filled(usize::MAX, usize::MAX, [0; 3]), Err(Error::PictureTooLarge { .. })));
-    let picture = Picture::filled(3, 2, [1, 2, 3]).unwrap();
-    assert!(picture.magnified(0).is_err() && picture.magnified(usize::MAX).is_err());
-    assert_eq!(picture.pixel(3, 0), None);
-    let clipped = Photograph::new(1, 3, 1, vec![-0.5, 0.5, 7.0]).unwrap();
-    assert_eq!(Picture::from_photograph(&clipped).unwrap().rgb(), [0, 0, 0, 128, 128, 128, 255, 255, 255]);
-    assert!(matches!(Picture::from_photograph(&scrambled(2, 2, 5)), Err(Error::Channels { .. })));
 }

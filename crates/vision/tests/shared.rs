@@ -6,8 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use deepinside_files::{Array, npy};
 use deepinside_vision::crops::{self, Crop};
-use deepinside_vision::{Array, Colour, Interpolation, Mean, Photograph, Transformer, npy, photograph};
+use deepinside_vision::{Colour, Interpolation, Mean, Photograph, Transformer, photograph};
 
 /// Largest accepted difference, in parts of the golden's largest magnitude.
 const TOLERANCE: f64 = 1e-6;

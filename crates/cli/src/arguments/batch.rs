@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use deepinside::vision::{ColourMap, Crop};
+use deepinside::drawing::ColourMap;
+use deepinside::vision::Crop;
 use deepinside_jobs::batch::Shard;
 use deepinside_jobs::output::Format;
 

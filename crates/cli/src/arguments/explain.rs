@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use deepinside::attribution::{Entry, METHODS, method, presets_of};
-use deepinside::vision::{ColourMap, Crop};
+use deepinside::drawing::ColourMap;
+use deepinside::vision::Crop;
 
 use super::{ModelArguments, RunArguments, View};
 

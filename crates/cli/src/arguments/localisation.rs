@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use deepinside::attribution::USUAL_DEVIATION;
 
 use super::{CropChoice, ModelArguments, Rule, RunArguments};
 
@@ -32,7 +33,7 @@ pub struct MethodArguments {
     #[arg(long, value_name = "N")]
     pub smooth_grad: Option<usize>,
     /// The deviation of their noise, as a share of the input's range.
-    #[arg(long, default_value_t = 0.15, value_name = "0…1", requires = "smooth_grad")]
+    #[arg(long, default_value_t = USUAL_DEVIATION, value_name = "0…1", requires = "smooth_grad")]
     pub noise: f64,
     /// The random seed of their noise.
     #[arg(long, default_value_t = 0, value_name = "N", requires = "smooth_grad")]

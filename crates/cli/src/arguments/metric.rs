@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use deepinside::attribution::metrics::METRICS;
 
 use super::{ModelArguments, RunArguments};
 
 #[derive(Debug, Args)]
 pub struct MetricArguments {
-    /// deletion, insertion, pixel-flipping, road, infidelity, sensitivity-n, max-sensitivity, randomisation, completeness or sparseness.
+    #[arg(help = names())]
     pub name: String,
     /// The input as the network reads it (.npy, C × H × W or 1 × C × H × W), whose height and width the network takes.
     #[arg(long, value_name = "FILE")]
@@ -35,4 +36,9 @@ pub struct MetricArguments {
     pub model: ModelArguments,
     #[command(flatten)]
     pub run: RunArguments,
+}
+
+/// The metrics of the library's table.
+fn names() -> String {
+    METRICS.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
 }

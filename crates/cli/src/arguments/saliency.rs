@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
-use deepinside::vision::ColourMap;
+use deepinside::attribution::USUAL_DEVIATION;
+use deepinside::drawing::ColourMap;
 
 use super::{GradientArguments, GradientRecipe, ModelArguments, Rule, RunArguments, View};
 
@@ -54,7 +55,7 @@ pub struct SaliencyArguments {
     #[arg(long, value_name = "N", conflicts_with = "recipe")]
     pub smooth_grad: Option<usize>,
     /// The deviation of their noise, as a share of the input's range.
-    #[arg(long, default_value_t = 0.15, value_name = "0…1", requires = "smooth_grad")]
+    #[arg(long, default_value_t = USUAL_DEVIATION, value_name = "0…1", requires = "smooth_grad")]
     pub noise: f64,
     /// The random seed of their noise.
     #[arg(long, default_value_t = 0, value_name = "N", requires = "smooth_grad")]

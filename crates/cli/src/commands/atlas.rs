@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use deepinside::class_model::{Objective, Recipe, Wish, ascend, faintness, picture};
-use deepinside::vision::contact_sheet::ContactSheet;
-use deepinside::vision::figure::Panel;
-use deepinside::vision::picture::WHITE;
-use deepinside::vision::{Colour, Picture, photograph};
+use deepinside::drawing::Picture;
+use deepinside::drawing::contact_sheet::ContactSheet;
+use deepinside::drawing::figure::Panel;
+use deepinside::drawing::picture::WHITE;
+use deepinside::vision::{Colour, photograph};
 use deepinside::{Model, Threads};
 use serde::Serialize;
 use serde_json::Value;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deepinside::Threads;
 use deepinside::benchmark::{Benchmark, BenchmarkOptions, Spread, benchmark};
-use deepinside::vision::npy;
+use deepinside::files::npy;
 use serde::Serialize;
 
 use crate::arguments::{BenchArguments, PrecisionChoice};

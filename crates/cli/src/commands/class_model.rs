@@ -8,10 +8,11 @@ use deepinside::class_model::{
     Ascent, ClassModel, Diversity, Objective, Progress, Recipe, Start, Wish, ascend, faintness, picture,
 };
 use deepinside::classify::{Prediction, prediction, predictions};
+use deepinside::drawing::Picture;
+use deepinside::drawing::animation::AnimationFormat;
+use deepinside::drawing::normalise::{Content, Scaling, normalise};
+use deepinside::files::npy;
 use deepinside::graph::ValueId;
-use deepinside::vision::animation::AnimationFormat;
-use deepinside::vision::normalise::{Content, Scaling, normalise};
-use deepinside::vision::{Picture, npy};
 use deepinside::{Interrupt, Model, Threads};
 use serde::Serialize;
 

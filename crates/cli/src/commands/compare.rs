@@ -7,12 +7,14 @@ use deepinside::classify::{Prediction, prediction};
 use deepinside::compare::{
     ComparedOperator, Position, RULES, ShownGradient, Unit, UnitGradient, operators, unit_gradient,
 };
+use deepinside::drawing::contact_sheet::ContactSheet;
+use deepinside::drawing::figure::{Panel, three_digits};
+use deepinside::drawing::normalise::{Content, Scaling, normalise};
+use deepinside::drawing::overlay::{Opacity, overlay};
+use deepinside::drawing::{ColourMap, Picture};
 use deepinside::file_name::portable;
-use deepinside::vision::contact_sheet::ContactSheet;
-use deepinside::vision::figure::{Panel, three_digits};
-use deepinside::vision::normalise::{Content, Scaling, normalise};
-use deepinside::vision::overlay::{Opacity, overlay};
-use deepinside::vision::{Array, ColourMap, Photograph, Picture};
+use deepinside::files::Array;
+use deepinside::vision::Photograph;
 use deepinside::{BackwardRule, Model, printable, rule_notes};
 use serde::Serialize;
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use deepinside::attribution::{Choices, Entry, Given, METHODS, Method, PRESET, Runner, method};
 use deepinside::explanation::{Explained, explain, explain_array};
 use deepinside::file_name::portable;
-use deepinside::vision::Array;
+use deepinside::files::Array;
 use deepinside::{Model, Size, Target};
 use serde::Serialize;
 

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use deepinside::classify::Prediction;
+use deepinside::drawing::ColourMap;
+use deepinside::drawing::contact_sheet::ContactSheet;
+use deepinside::drawing::figure::{Figure, Panel};
+use deepinside::drawing::normalise::Content;
 use deepinside::file_name::portable;
+use deepinside::files::Array;
 use deepinside::layers::{LayerMaps, LayersOptions, layers, scaled_grid};
 use deepinside::rule_notes;
-use deepinside::vision::contact_sheet::ContactSheet;
-use deepinside::vision::figure::{Figure, Panel};
-use deepinside::vision::normalise::Content;
-use deepinside::vision::{Array, ColourMap, Crop};
+use deepinside::vision::Crop;
 use serde::Serialize;
 
 use crate::arguments::{GradientRecipe, LayersArguments, MapScaling};

@@ -31,8 +31,8 @@ use std::sync::Arc;
 
 use deepinside::attribution::Runner;
 use deepinside::classify::Prediction;
-use deepinside::record::HashedFile;
 use deepinside::{Model, Settings, Threads};
+use deepinside_jobs::record::HashedFile;
 use serde_json::{Value, json};
 
 use crate::arguments::ModelArguments;

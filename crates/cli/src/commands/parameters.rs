@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deepinside::attribution::Given;
-use deepinside::vision::{Array, npy};
+use deepinside::files::{Array, npy};
 
 use crate::failure::{Failure, Outcome};
 use crate::{output, pictures, record};

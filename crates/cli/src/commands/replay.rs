@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::FromArgMatches as _;
-use deepinside::record::{HashedFile, Places, Record};
+use deepinside_jobs::record::{HashedFile, Places, Record};
 use serde::Serialize;
 
 use crate::arguments::{Arguments, Command, ReplayArguments, program};

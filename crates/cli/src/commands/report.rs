@@ -6,7 +6,6 @@ mod markdown;
 use std::path::Path;
 
 use deepinside::attribution::report::{Card, ReportSettings, report};
-use deepinside::attribution::{Choices, Entry, Given, method};
 use deepinside::classify::predictions;
 use deepinside::vision::Photograph;
 use deepinside::{Size, Target};
@@ -93,27 +92,12 @@ pub fn run(arguments: &CardArguments) -> Outcome {
 pub fn settings(arguments: &ComparedArguments) -> Outcome<ReportSettings> {
     let mut settings = ReportSettings::usual()?;
     if !arguments.methods.is_empty() {
-        settings.methods = arguments.methods.iter().map(|text| named(text)).collect::<Outcome<_>>()?;
+        settings.methods =
+            arguments.methods.iter().map(|text| ReportSettings::named(text)).collect::<Result<_, _>>()?;
     }
     settings.steps = arguments.steps as usize;
     settings.of_score = arguments.of_score;
     Ok(settings)
-}
-
-/// A method as it is written: its name, and its parameters behind a colon.
-fn named(text: &str) -> Outcome<(&'static Entry, Choices)> {
-    let (name, sets) = text.split_once(':').unwrap_or((text, ""));
-    let mut choices = Choices::default();
-    for set in sets.split(',').filter(|set| !set.is_empty()) {
-        let (parameter, value) = set.split_once('=').ok_or_else(|| {
-            Failure::Message(format!("expected --method NAME:PARAMETER=VALUE, found '{text}'"))
-        })?;
-        match parameter {
-            "layer" => choices.layers.push(value.to_owned()),
-            _ => drop(choices.given.insert(parameter.to_owned(), Given::Text(value.to_owned()))),
-        }
-    }
-    Ok((method(name)?, choices))
 }
 
 /// The numbers of a card as they are shown: deletion, insertion, their difference, the correlations with randomised weights, sensitivity,

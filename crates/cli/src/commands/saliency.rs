@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use deepinside::attribution::Runner;
 use deepinside::classify::{Prediction, prediction};
+use deepinside::drawing::Picture;
+use deepinside::drawing::figure::Panel;
+use deepinside::drawing::normalise::{Content, Scaling};
 use deepinside::evidence::{EvidenceOptions, Noise, gather, gather_wanted};
+use deepinside::files::Array;
 use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliency};
 use deepinside::saliency_figure::{DrawnMap, figure};
-use deepinside::vision::figure::Panel;
-use deepinside::vision::normalise::{Content, Scaling};
 use deepinside::vision::unseen::{share, with_gaps};
-use deepinside::vision::{Array, Crop, Photograph, Picture};
+use deepinside::vision::{Crop, Photograph};
 use deepinside::{Model, rule_notes};
 use serde::Serialize;
 

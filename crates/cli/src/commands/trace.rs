@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use deepinside::file_name::portable;
+use deepinside::files::npy;
 use deepinside::trace::{Seed, Traced, trace};
-use deepinside::vision::npy;
 use deepinside::{Settings, Threads};
 use serde::Serialize;
 

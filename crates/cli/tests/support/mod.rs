@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use deepinside::vision::npy;
+use deepinside::files::npy;
 
 /// The program with arguments.
 pub fn deepinside<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {

@@ -1,6 +1,6 @@
 //! What stands for "nothing there": the inputs that attributions are measured against.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::parameter::{Default, Kind, Parameter, Values};
 use crate::random::Random;

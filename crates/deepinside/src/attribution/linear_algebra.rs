@@ -2,59 +2,121 @@
 
 use crate::{Error, Result};
 
-/// The solution of `A x = b` for a positive definite `A` in row-major order (Cholesky).
-///
-/// # Errors
-/// When `A` is not positive definite.
-pub(super) fn solve(mut a: Vec<f64>, mut b: Vec<f64>) -> Result<Vec<f64>> {
-    let size = b.len();
-    for row in 0..size {
-        for column in 0..=row {
-            let products = (0..column).map(|k| a[row * size + k] * a[column * size + k]);
-            let rest = a[row * size + column] - products.sum::<f64>();
-            a[row * size + column] = if row > column {
-                rest / a[column * size + column]
-            } else if rest > 1e-12 {
-                rest.sqrt()
-            } else {
-                return Err(Error::Option(
-                    "the samples do not tell the segments apart: give more of them, or fewer segments"
-                        .to_owned(),
-                ));
-            };
-        }
-    }
-    for row in 0..size {
-        let known: f64 = (0..row).map(|k| a[row * size + k] * b[k]).sum();
-        b[row] = (b[row] - known) / a[row * size + row];
-    }
-    for row in (0..size).rev() {
-        let known: f64 = (row + 1..size).map(|k| a[k * size + row] * b[k]).sum();
-        b[row] = (b[row] - known) / a[row * size + row];
-    }
-    Ok(b)
+/// The lower triangle `L` of a positive definite `A = L Lᵀ` in row-major order (Cholesky).
+struct Factor {
+    a: Vec<f64>,
+    size: usize,
 }
 
-/// The coefficients of a weighted least-squares fit `y ≈ Σ xᵢ bᵢ` with a ridge on each coefficient: rows of `x` have as many numbers
-/// as `ridge`.
-///
-/// # Errors
-/// When the rows do not determine the coefficients.
-pub(super) fn least_squares(x: &[f64], y: &[f64], weights: &[f64], ridge: &[f64]) -> Result<Vec<f64>> {
-    let size = ridge.len();
-    let (mut a, mut b) = (vec![0.0; size * size], vec![0.0; size]);
-    for ((row, &y), &weight) in x.chunks_exact(size).zip(y).zip(weights) {
-        for (i, &own) in row.iter().enumerate().filter(|(_, own)| **own != 0.0) {
-            b[i] += weight * own * y;
-            for (j, &other) in row.iter().enumerate() {
-                a[i * size + j] += weight * own * other;
+impl Factor {
+    fn of(mut a: Vec<f64>, size: usize) -> Result<Self> {
+        for row in 0..size {
+            for column in 0..=row {
+                let products = (0..column).map(|k| a[row * size + k] * a[column * size + k]);
+                let rest = a[row * size + column] - products.sum::<f64>();
+                a[row * size + column] = if row > column {
+                    rest / a[column * size + column]
+                } else if rest > 1e-12 {
+                    rest.sqrt()
+                } else {
+                    return Err(Error::Option(
+                        "the samples do not tell the segments apart: give more of them, or fewer segments"
+                            .to_owned(),
+                    ));
+                };
             }
         }
+        Ok(Self { a, size })
     }
-    for (i, ridge) in ridge.iter().enumerate() {
-        a[i * size + i] += ridge;
+
+    fn solve(&self, mut b: Vec<f64>) -> Vec<f64> {
+        let (a, size) = (&self.a, self.size);
+        for row in 0..size {
+            let known: f64 = (0..row).map(|k| a[row * size + k] * b[k]).sum();
+            b[row] = (b[row] - known) / a[row * size + row];
+        }
+        for row in (0..size).rev() {
+            let known: f64 = (row + 1..size).map(|k| a[k * size + row] * b[k]).sum();
+            b[row] = (b[row] - known) / a[row * size + row];
+        }
+        b
     }
-    solve(a, b)
+}
+
+/// A weighted least-squares fit `y ≈ Σ xᵢ bᵢ` with a ridge on each coefficient.
+pub(super) struct LeastSquares<'a> {
+    /// Rows with one number for each coefficient.
+    pub x: &'a [f64],
+    /// What is fitted, one number a row.
+    pub y: &'a [f64],
+    /// What each row counts.
+    pub weights: &'a [f64],
+    /// How much the square of each coefficient is punished.
+    pub ridge: &'a [f64],
+}
+
+/// The coefficients of a fit, and how far they would vary with other samples.
+pub(super) struct Fit {
+    pub coefficients: Vec<f64>,
+    /// Row-major; none where there are no more rows than coefficients.
+    pub covariance: Option<Vec<f64>>,
+}
+
+impl Fit {
+    /// The standard errors of the coefficients.
+    pub fn errors(&self) -> Option<Vec<f64>> {
+        let size = self.coefficients.len();
+        let covariance = self.covariance.as_ref()?;
+        Some((0..size).map(|i| covariance[i * size + i].max(0.0).sqrt()).collect())
+    }
+}
+
+impl LeastSquares<'_> {
+    /// Fits. Rows are random and no linear model is true, so the covariance is White's (1980), `A⁻¹ (Σ s sᵀ) A⁻¹` with the sums `s` of
+    /// weighted residuals times rows over `together` rows each that depend on each other.
+    ///
+    /// # Errors
+    /// When the rows do not determine the coefficients.
+    pub fn fit(&self, together: usize) -> Result<Fit> {
+        let size = self.ridge.len();
+        let (mut a, mut b) = (vec![0.0; size * size], vec![0.0; size]);
+        let rows = || self.x.chunks_exact(size).zip(self.y).zip(self.weights);
+        for ((row, &y), &weight) in rows() {
+            for (i, &own) in row.iter().enumerate().filter(|(_, own)| **own != 0.0) {
+                b[i] += weight * own * y;
+                for (j, &other) in row.iter().enumerate() {
+                    a[i * size + j] += weight * own * other;
+                }
+            }
+        }
+        for (i, ridge) in self.ridge.iter().enumerate() {
+            a[i * size + i] += ridge;
+        }
+        let factor = Factor::of(a, size)?;
+        let coefficients = factor.solve(b);
+        let groups = self.y.len().div_ceil(together);
+        if groups <= size {
+            return Ok(Fit { coefficients, covariance: None });
+        }
+        let (mut middle, mut sum) = (vec![0.0; size * size], vec![0.0; size]);
+        for (position, ((row, &y), &weight)) in rows().enumerate() {
+            let residual = weight * (y - dot(row, &coefficients));
+            sum.iter_mut().zip(row).for_each(|(sum, own)| *sum += residual * own);
+            if (position + 1).is_multiple_of(together) || position + 1 == self.y.len() {
+                for (i, &own) in sum.iter().enumerate().filter(|(_, own)| **own != 0.0) {
+                    let line = &mut middle[i * size..][..size];
+                    line.iter_mut().zip(&sum).for_each(|(product, other)| *product += own * other);
+                }
+                sum.fill(0.0);
+            }
+        }
+        // A⁻¹ of the rows, which then are columns, twice; for the numbers that the coefficients take from the samples.
+        let once: Vec<f64> = middle.chunks_exact(size).flat_map(|row| factor.solve(row.to_vec())).collect();
+        let column = |i: usize| once.iter().skip(i).step_by(size).copied().collect();
+        let scale = groups as f64 / (groups - size) as f64;
+        let covariance = (0..size).flat_map(|i| factor.solve(column(i))).map(|own| own * scale).collect();
+        Ok(Fit { coefficients, covariance: Some(covariance) })
+    }
 }
 
 /// The projection of each row of `x` (`rows × columns`, row-major) on the direction in which rows vary most: the first principal
@@ -146,9 +208,33 @@ mod tests {
 
     #[test]
     fn solves_and_says_what_it_cannot() {
-        let x = solve(vec![4.0, 2.0, 2.0, 3.0], vec![8.0, 7.0]).unwrap();
+        let x = Factor::of(vec![4.0, 2.0, 2.0, 3.0], 2).unwrap().solve(vec![8.0, 7.0]);
         assert!((x[0] - 1.25).abs() < 1e-12 && (x[1] - 1.5).abs() < 1e-12, "{x:?}");
-        assert!(solve(vec![1.0, 1.0, 1.0, 1.0], vec![1.0, 1.0]).is_err());
+        assert!(Factor::of(vec![1.0, 1.0, 1.0, 1.0], 2).is_err());
+    }
+
+    /// `WLS(y, X, weights).fit(cov_type=…)` of statsmodels 0.15: `HC1`, and `cluster` of pairs without correction, times √(4 / (4 − 2)).
+    #[test]
+    fn errors_of_coefficients_are_those_of_statsmodels() {
+        let x = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0];
+        let y = [1.0, 2.5, 1.2, 2.9, 0.1, 2.2, 0.7, 1.9];
+        let weights = [1.0, 2.0, 1.0, 0.5, 1.0, 1.0, 2.0, 1.0];
+        let squares = LeastSquares { x: &x, y: &y, weights: &weights, ridge: &[0.0, 0.0] };
+        let close = |found: &[f64], expected: [f64; 2]| {
+            let is_close = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9);
+            assert!(is_close, "{found:?} {expected:?}");
+        };
+        let alone = squares.fit(1).unwrap();
+        close(&alone.coefficients, [0.836170212766, 1.604255319149]);
+        close(&alone.errors().unwrap(), [0.126501785821, 0.176894265068]);
+        close(&squares.fit(2).unwrap().errors().unwrap(), [0.203713595890, 0.213552249075]);
+        assert!(
+            LeastSquares { x: &x[..4], y: &y[..2], weights: &weights[..2], ..squares }
+                .fit(1)
+                .unwrap()
+                .errors()
+                .is_none()
+        );
     }
 
     /// `numpy.linalg.svd` of [[3, 1], [-1, 2], [0, -3]] less its column means.

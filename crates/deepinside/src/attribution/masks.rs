@@ -1,7 +1,7 @@
 //! Masks over an input: enlarged maps, segments, and coalitions of segments.
 
+use deepinside_files::Array;
 use deepinside_graph::locality::Region;
-use deepinside_vision::Array;
 use deepinside_vision::superpixels::superpixels;
 
 use super::parameter::{Default, Kind, Parameter, Values};

@@ -40,6 +40,7 @@ mod smooth_grad_squared;
 mod var_grad;
 mod xgrad_cam;
 
+pub use self::noise::USUAL_DEVIATION;
 use super::Entry;
 use crate::{Error, Result};
 

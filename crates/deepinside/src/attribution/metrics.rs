@@ -16,7 +16,7 @@ mod statistics;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 pub(super) use self::statistics::rank_correlation;
 use super::parameter::{Choices, Parameter, Values};

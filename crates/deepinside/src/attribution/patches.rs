@@ -13,9 +13,9 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use deepinside_engine::{Plan, PlanOptions, Session};
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
 use deepinside_graph::locality::{Region, Span, Stretch};
-use deepinside_vision::Array;
 use rayon::prelude::*;
 
 use self::stages::Search;

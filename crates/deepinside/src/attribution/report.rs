@@ -11,7 +11,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Instant;
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 use serde::Serialize;
 
 pub(crate) use self::controls::controls;
@@ -20,7 +20,7 @@ use self::verdict::{verdict, warning};
 use super::masks::{Enlargement, enlarge};
 use super::metrics::{metric, rank_correlation};
 use super::{Attribution, Choices, Entry, Given, Runner, method};
-use crate::{Error, Result, Target};
+use crate::{Error, Model, Result, Target};
 
 /// The longest time, in seconds, that a map may take for its sensitivity to be measured too.
 const LONGEST_FOR_SENSITIVITY: f64 = 1.0;
@@ -66,6 +66,44 @@ impl ReportSettings {
         };
         let methods = chosen.into_iter().map(with).collect::<Result<_>>()?;
         Ok(Self { methods, steps: 32, depths: 3, of_score: false })
+    }
+}
+
+impl ReportSettings {
+    /// A method as it is written: its name, and its parameters behind a colon, as in `rise:samples=500,cells=9`.
+    ///
+    /// # Errors
+    /// When there is no such method, or a parameter has no value. Values are looked at when the report is made.
+    pub fn named(text: &str) -> Result<(&'static Entry, Choices)> {
+        let (name, sets) = text.split_once(':').unwrap_or((text, ""));
+        let mut choices = Choices::default();
+        for set in sets.split(',').filter(|set| !set.is_empty()) {
+            let (parameter, value) = set.split_once('=').ok_or_else(|| {
+                Error::Option(format!("a method is NAME:PARAMETER=VALUE,PARAMETER=VALUE, found '{text}'"))
+            })?;
+            match parameter {
+                "layer" => choices.layers.push(value.to_owned()),
+                _ => drop(choices.given.insert(parameter.to_owned(), Given::Text(value.to_owned()))),
+            }
+        }
+        Ok((method(name)?, choices))
+    }
+
+    /// How many pictures go forward for a report of an input, about: for the maps, again for each depth of randomised weights, and in the
+    /// steps of deletion and insertion.
+    ///
+    /// # Errors
+    /// When a method does not fit the network or the input.
+    pub fn passes(&self, model: &Model, input: &Array) -> Result<usize> {
+        let steps = 2 * (self.steps + 1);
+        let mut all = steps * (self.methods.len() + 3);
+        for (entry, choices) in &self.methods {
+            let own = entry.make(model, choices)?.passes(model, input)?.forward;
+            let depths = if own > MOST_FOR_ALL_DEPTHS { self.depths.min(1) } else { self.depths };
+            // The metric of randomised weights makes the map of the own weights once more.
+            all += own * (1 + depths + usize::from(depths > 0));
+        }
+        Ok(all)
     }
 }
 

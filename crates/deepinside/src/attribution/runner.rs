@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target as Top, Threads};
+use deepinside_files::Array;
 use deepinside_graph::locality::operations_between;
 use deepinside_graph::pass::{cut_at, keep_channels};
 use deepinside_graph::{Graph, Interrupt, ValueId};
-use deepinside_vision::{Array, Photograph};
+use deepinside_vision::Photograph;
 use rayon::prelude::*;
 
 use crate::attribution::Method;
+use crate::attribution::cost::expect_time;
 use crate::classify::Classification;
-use crate::layers::laid_out;
 use crate::target::{Evaluated, Term, shape_of};
-use crate::{Error, Model, Result, Scores, Target, expect_finite, finite};
+use crate::{Error, Model, Result, Scores, Target, expect_finite, first_not_finite};
 
 /// What is read from the network in a pass, and how it goes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,7 +141,7 @@ impl Passed<'_> {
     /// # Errors
     /// When the pass does not read it.
     pub fn activation_maps(&self, value: ValueId) -> Result<Array> {
-        laid_out(self.model, value, self.activation(value)?.into_data())
+        self.model.laid_out(value, self.activation(value)?.into_data())
     }
 
     /// The gradient of the target with respect to a value of the pass, laid out as [`Passed::activation_maps`].
@@ -148,7 +149,7 @@ impl Passed<'_> {
     /// # Errors
     /// When the pass does not read it.
     pub fn gradient_maps(&self, value: ValueId) -> Result<Array> {
-        laid_out(self.model, value, self.gradient(value)?.into_data())
+        self.model.laid_out(value, self.gradient(value)?.into_data())
     }
 
     /// The class scores; passes read them where the target is made of them.
@@ -405,8 +406,9 @@ impl Runner {
                     targets.iter().map(one).collect::<Result<Vec<T>>>()
                 };
                 let work = |(own, worker): (usize, &mut Worker)| match pass.from {
-                    None => work((own, worker))
-                        .map_err(|error| finite::with_origin(error, model, &inputs(first + own), threads)),
+                    None => work((own, worker)).map_err(|error| {
+                        first_not_finite::with_origin(error, model, &inputs(first + own), threads)
+                    }),
                     Some(_) => work((own, worker)),
                 };
                 let workers = workers[..round].par_iter_mut().enumerate().with_max_len(1);
@@ -511,18 +513,6 @@ impl Runner {
         let cost = |graph: &Graph| operations_between(graph, self.model.input, &[value]) as f64;
         let alone = keep_channels(self.model.graph.clone(), value, classes)?;
         (cost(&alone) < WORTH * cost(&self.model.graph)).then_some(alone)
-    }
-}
-
-/// Ends what would not be done in time: so much was spent on some of all inputs.
-fn expect_time(interrupt: &Interrupt, spent: Duration, done: usize, count: usize) -> Result<()> {
-    let each = spent / u32::try_from(done).unwrap_or(u32::MAX);
-    let left = interrupt.time_left();
-    match left {
-        Some(left) if each.as_secs_f64() * (count - done) as f64 > left.as_secs_f64() => {
-            Err(Error::TooLong { passes: count, each, left })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,6 @@ use deepinside_graph::op::{
 use deepinside_graph::pass::{Replacement, replace_nodes};
 use deepinside_graph::{Graph, Node, Op, Shape, ValueId, Weights};
 
-use crate::layers::{depends_on, leads_to};
 use crate::{Error, Result};
 
 /// Where an argument changes by less, a function has its derivative instead.
@@ -31,8 +30,8 @@ fn between<'a>(
     input: ValueId,
     targets: &[ValueId],
 ) -> (Vec<bool>, impl Iterator<Item = &'a Node>) {
-    let depends = depends_on(graph, input);
-    let leads: Vec<Vec<bool>> = targets.iter().map(|&target| leads_to(graph, target)).collect();
+    let depends = graph.depends_on(input);
+    let leads: Vec<Vec<bool>> = targets.iter().map(|&target| graph.leads_to(target)).collect();
     let is_between = depends.clone();
     let nodes = graph.nodes().iter().filter(move |node| {
         node.outputs

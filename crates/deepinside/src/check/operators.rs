@@ -17,7 +17,6 @@ use serde::Serialize;
 
 use super::finite_difference::{STEPS, along, difference, norm, product, random_direction};
 use super::{Check, OPERATOR_TOLERANCE};
-use crate::layers::{depends_on, leads_to};
 use crate::random::Random;
 use crate::single_operator::{Counterpart, SingleOperator};
 use crate::{Model, Result};
@@ -54,8 +53,8 @@ impl Activations {
     /// When the picture has another size or a layer cannot be computed.
     pub fn of(model: &Model, picture: &[f32], threads: &Threads) -> Result<Self> {
         let graph = &model.graph;
-        let depends = depends_on(graph, model.input);
-        let leads = leads_to(graph, model.score.value);
+        let depends = graph.depends_on(model.input);
+        let leads = graph.leads_to(model.score.value);
         let between: Vec<bool> =
             depends.iter().zip(leads).map(|(&depends, leads)| depends && leads).collect();
         let mut values: Vec<ValueId> = vec![model.input];

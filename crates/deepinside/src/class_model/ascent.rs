@@ -1,8 +1,8 @@
 //! The ascent itself.
 
 use deepinside_engine::{BackwardRule, PlanOptions, Session, Target, Threads};
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 use rayon::prelude::*;
 
 use super::canvas::{Canvas, Tone};

@@ -1,6 +1,7 @@
 //! The picture of an ascent while it grows.
 
-use deepinside_vision::{Array, ChannelOrder, Photograph, blur};
+use deepinside_files::Array;
+use deepinside_vision::{ChannelOrder, Photograph, blur};
 use rand_mt::Mt;
 use rayon::prelude::*;
 
@@ -168,8 +169,8 @@ impl Canvas {
             for plane in self.parameters.chunks_exact_mut(planes.rows * planes.columns) {
                 let map = plane.iter().map(|&number| number as f32).collect();
                 // The shape fits and the deviation was checked with the recipe; a picture could at worst stay unblurred.
-                let blurred = Array::new([planes.rows, planes.columns], map)
-                    .and_then(|map| blur::gaussian(&map, recipe.blur));
+                let map = Array::new([planes.rows, planes.columns], map);
+                let blurred = map.map_err(Into::into).and_then(|map| blur::gaussian(&map, recipe.blur));
                 if let Ok(blurred) = blurred {
                     plane.iter_mut().zip(blurred.data()).for_each(|(to, &from)| *to = f64::from(from));
                 }

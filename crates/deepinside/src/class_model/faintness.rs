@@ -1,6 +1,6 @@
 //! Whether a picture shows anything.
 
-use deepinside_vision::Picture;
+use deepinside_drawing::Picture;
 
 /// Of the pixels of a picture, the darkest and the brightest hundredth are left out: a few extreme ones
 /// make nothing visible.

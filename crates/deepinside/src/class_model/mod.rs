@@ -20,8 +20,10 @@ mod view;
 
 use std::ops::ControlFlow;
 
+use deepinside_drawing::Picture;
 use deepinside_engine::Threads;
-use deepinside_vision::{Array, ChannelOrder, Picture};
+use deepinside_files::Array;
+use deepinside_vision::ChannelOrder;
 
 pub use self::ascent::{Ascent, AscentState, Diversity, Wish};
 pub use self::faintness::faintness;
@@ -82,7 +84,7 @@ pub fn ascend(
 /// # Errors
 /// When it holds numbers that are not finite.
 pub fn picture(model: &Model, image: &Array, display: Display) -> Result<Picture> {
-    use deepinside_vision::class_model::{as_photograph, stretched};
+    use deepinside_drawing::class_model::{as_photograph, stretched};
     Ok(match display {
         Display::Photograph => as_photograph(image, &model.transformer)?,
         Display::Stretched if model.transformer.channel_order == ChannelOrder::Grey => {

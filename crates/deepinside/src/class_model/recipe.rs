@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use deepinside_vision::whole_file;
+use deepinside_files::whole_file;
 use serde::{Deserialize, Serialize};
 
 use crate::{BackwardRule, Error, Result};

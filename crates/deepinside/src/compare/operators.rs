@@ -12,7 +12,6 @@ use deepinside_graph::op::Unary;
 use deepinside_graph::{Graph, Node, Op, ValueId};
 
 use super::{Axes, RULES, Unit, locate};
-use crate::layers::{depends_on, leads_to};
 use crate::single_operator::{Counterpart, SingleOperator};
 use crate::{Error, Model, Result};
 
@@ -50,7 +49,7 @@ pub fn operators(
 ) -> Result<Vec<ComparedOperator>> {
     let graph = &model.graph;
     let axes = Axes::of(graph, unit.value)?;
-    let (depends, leads) = (depends_on(graph, model.input), leads_to(graph, unit.value));
+    let (depends, leads) = (graph.depends_on(model.input), graph.leads_to(unit.value));
     let between = |value: ValueId| depends[value.index()] && leads[value.index()];
     if unit.value == model.input || !depends[unit.value.index()] {
         return Err(Error::Option(format!(

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use deepinside_vision::whole_file;
+use deepinside_files::whole_file;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 

@@ -1,13 +1,13 @@
 //! The maps that one kind of pass gives, of one picture or of several at the same time.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
+use crate::attribution::largest_magnitude;
 use crate::attribution::{Pass, Passed, Runner};
 use crate::class_activation::class_activation_map;
 use crate::evidence_options::{EvidenceOptions, Noise};
 use crate::random::Random;
-use crate::saliency::largest_magnitude;
 use crate::{BackwardRule, Model, Result, Scores, Target};
 
 /// A kind of pass, and what is read after it.

@@ -13,8 +13,8 @@ mod reach;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use deepinside_files::Array;
 use deepinside_graph::{Graph, ValueId};
-use deepinside_vision::Array;
 
 use self::places::{APART, Place, Places, each_index, is_somewhere};
 use crate::{Error, Result};
@@ -203,4 +203,15 @@ impl Grids {
     pub fn is_inside_attention(&self, value: ValueId) -> bool {
         self.inner.get(value.index()).copied().unwrap_or(false)
     }
+}
+
+/// Numbers as `C × H × W`: one axis becomes `C × 1 × 1`, spatial axes beyond two are laid side by side.
+pub(crate) fn maps(extents: &[usize], numbers: Vec<f32>) -> Result<Array> {
+    let extents = match extents {
+        [] => [1, 1, 1],
+        &[channels] => [channels, 1, 1],
+        &[channels, width] => [channels, 1, width],
+        [channels, height, rest @ ..] => [*channels, *height, rest.iter().product()],
+    };
+    Ok(Array::new(extents, numbers)?)
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::{Index, Reduction, Similarity, Target, Term, expect_shape};
 use crate::score::no_such_value;

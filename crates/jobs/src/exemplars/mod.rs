@@ -208,7 +208,7 @@ impl Exemplars {
     /// # Errors
     /// When the file cannot be read or holds something else.
     pub fn read(path: &Path) -> Result<Self> {
-        let (file, length) = deepinside::vision::whole_file::open(path)?;
+        let (file, length) = deepinside::files::whole_file::open(path)?;
         if length > LONGEST {
             return Err(Error::Option(format!(
                 "{} has {length} bytes; exemplars have at most {LONGEST}",

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use deepinside::attribution::{Pass, Runner};
+use deepinside::files::Array;
 use deepinside::graph::ValueId;
 use deepinside::grid::Grid;
-use deepinside::vision::{Array, Crop, Photograph};
+use deepinside::vision::{Crop, Photograph};
 use deepinside::{Model, Result, Target, Threads};
 use serde_json::{Map, Value};
 

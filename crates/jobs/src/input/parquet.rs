@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use deepinside::vision::whole_file;
+use deepinside::files::whole_file;
 use deepinside::{Error, Result};
 use parquet::basic::{LogicalType, Type as Physical};
 use parquet::errors::ParquetError;

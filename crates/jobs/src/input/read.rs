@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use deepinside::vision::whole_file;
+use deepinside::files::whole_file;
 
 #[cfg(feature = "parquet")]
 use super::parquet::Cells;

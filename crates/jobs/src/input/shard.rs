@@ -23,7 +23,7 @@ const LONGEST_EXTENSION: u64 = 1 << 20;
 
 /// Adds the photographs of a shard. A member that is refused is an item with the reason; a damaged archive ends with one.
 pub fn add(path: &Path, options: &InputOptions, items: &mut Vec<Item>) -> Result<()> {
-    let (file, length) = deepinside::vision::whole_file::open(path)?;
+    let (file, length) = deepinside::files::whole_file::open(path)?;
     let mut collector = Collector {
         archive: Arc::new(path.to_owned()),
         length,
@@ -233,7 +233,7 @@ impl Shards {
     /// When the shard cannot be read, or is no longer as long as it was.
     pub fn read(&mut self, archive: &Arc<PathBuf>, offset: u64, length: u64) -> Result<Vec<u8>> {
         if self.open.as_ref().is_none_or(|(open, _)| open != archive) {
-            let (file, _) = deepinside::vision::whole_file::open(archive)?;
+            let (file, _) = deepinside::files::whole_file::open(archive)?;
             self.open = Some((Arc::clone(archive), file));
         }
         let Some((_, file)) = &mut self.open else { return Ok(Vec::new()) };

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use deepinside::file_name::portable;
-use deepinside::vision::npy;
+use deepinside::files::npy;
 use deepinside::{Error, Result};
 
 use crate::Row;

@@ -4,10 +4,12 @@ use std::ops::ControlFlow;
 
 use deepinside::attribution::Runner;
 use deepinside::class_model::{Recipe, Wish, ascend, picture};
+use deepinside::drawing::normalise::Scaling;
+use deepinside::drawing::{ColourMap, Picture};
+use deepinside::files::Array;
 use deepinside::saliency_figure::DrawnMap;
-use deepinside::vision::normalise::Scaling;
 use deepinside::vision::resize::resize_image;
-use deepinside::vision::{Array, ColourMap, Interpolation, Photograph, Picture};
+use deepinside::vision::{Interpolation, Photograph};
 use deepinside::{BackwardRule, Interrupt, Model, Result, Target, Threads};
 
 use super::outline::Layer;

@@ -176,7 +176,7 @@ impl<'a> Site<'a> {
         let (out, settings) = (&self.options.out, self.settings()?);
         let path = out.join(SETTINGS);
         if path.exists() {
-            let text = deepinside::vision::whole_file::read_text(&path, 1 << 24)?;
+            let text = deepinside::files::whole_file::read_text(&path, 1 << 24)?;
             let found: Map<String, Value> = serde_json::from_str(&text)
                 .map_err(|error| Error::Option(format!("{}: {error}", path.display())))?;
             return match found == settings {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use deepinside::attribution::{Choices, Entry, Given, Method, Runner};
 use deepinside::classify::predictions;
+use deepinside::drawing::normalise::Scaling;
+use deepinside::drawing::{ColourMap, Picture};
+use deepinside::files::Array;
 use deepinside::saliency_figure::DrawnMap;
-use deepinside::vision::normalise::Scaling;
-use deepinside::vision::overlay::into_photograph_frame;
+use deepinside::vision::frame::into_photograph_frame;
 use deepinside::vision::unseen::seen_in;
-use deepinside::vision::{Array, ColourMap, Crop, Photograph, Picture};
+use deepinside::vision::{Crop, Photograph};
 use deepinside::{Error, Model, Result, Target, Threads};
 use serde_json::{Map, Value};
 

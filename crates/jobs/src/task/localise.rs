@@ -1,12 +1,14 @@
 //! Finds objects in photographs.
 
+use std::sync::Arc;
+
 use deepinside::attribution::Runner;
+use deepinside::drawing::annotate;
 use deepinside::localise::{Method, localise};
+use deepinside::vision::Photograph;
 use deepinside::vision::unseen::with_gaps;
-use deepinside::vision::{Photograph, annotate};
 use deepinside::{Model, Result, Threads};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 use super::{Found, OwnWorker, Task, Worker, classes, drawn};
 use crate::{Bounds, Row};

@@ -7,9 +7,11 @@ mod localise;
 
 use std::time::Instant;
 
+use crate::record::HashedFile;
 use deepinside::classify::{Classification, Prediction};
-use deepinside::record::HashedFile;
-use deepinside::vision::{Array, Photograph, Picture};
+use deepinside::drawing::Picture;
+use deepinside::files::Array;
+use deepinside::vision::Photograph;
 use deepinside::{Instructions, Model, Result, Scores};
 use serde_json::{Map, Value, json};
 

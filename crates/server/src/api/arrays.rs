@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
-use deepinside::vision::{Array, npy};
+use deepinside::files::{Array, npy};
 use serde::Serialize;
 use utoipa::ToSchema;
 

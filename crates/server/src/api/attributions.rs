@@ -7,8 +7,9 @@ use axum::Json;
 use axum::extract::State;
 use deepinside::attribution::{Choices, Entry, Given, Kind, METHODS, method};
 use deepinside::explanation::explain;
+use deepinside::files::Array;
 use deepinside::saliency::mirror;
-use deepinside::vision::{Array, Crop};
+use deepinside::vision::Crop;
 use deepinside::{Error, Target};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -151,6 +152,7 @@ pub struct AttributionMap {
     layer: Option<String>,
     /// What the attributions add up to, and what they should.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 2, max_items = 2)]
     completeness: Option<[f64; 2]>,
     /// What must be known about it.
     notes: Vec<String>,

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use deepinside::class_model::{Objective, RECIPES, Recipe};
-use deepinside::vision::animation::{self, AnimationFormat};
+use deepinside::drawing::animation::{self, AnimationFormat};
 use deepinside::{Interrupt, Model};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use deepinside::files::Array;
 use deepinside::rule_notes;
-use deepinside::vision::Array;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::{ClassScore, CropChoice, RuleChoice, expect_within};
-use super::saliency::{ClassMap, MapOptions, SmoothGrad, class_list, class_map, make_maps};
+use super::saliency::{ClassMap, MapOptions, Place, SmoothGrad, class_list, class_map, make_maps};
 use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
@@ -81,7 +81,7 @@ pub struct Cell {
     #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
     /// The parts of the photograph that the network saw, in the same form. Elsewhere the map is 0 and says nothing.
-    #[schema(min_items = 1, max_items = 10)]
+    #[schema(value_type = Vec<Place>, min_items = 1, max_items = 10)]
     seen: Vec<[f64; 4]>,
 }
 

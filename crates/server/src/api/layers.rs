@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use deepinside::attribution::largest_magnitude;
+use deepinside::files::Array;
 use deepinside::graph::ValueId;
 use deepinside::layers::{LayerMaps, LayerUnit, LayersOptions, layer_unit, layers_of};
-use deepinside::saliency::largest_magnitude;
-use deepinside::vision::{Array, ChannelOrder};
+use deepinside::vision::ChannelOrder;
 use deepinside::{Error, Model, rule_notes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

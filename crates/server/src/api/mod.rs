@@ -19,6 +19,7 @@ mod localise;
 mod models;
 mod photographs;
 mod recipe_changes;
+mod reports;
 mod saliency;
 mod subject;
 
@@ -43,7 +44,7 @@ use crate::{SharedState, guard, metrics, page};
 /// The head of the OpenAPI document.
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(ErrorBody)),
+    components(schemas(ErrorBody, events::FrameEvent<'_>, events::StateEvent)),
     info(
         title = "deepinside",
         description = "Look inside trained ConvNets. Every address that computes, but for the camera's, takes a place in a bounded queue and answers 429 \
@@ -84,6 +85,7 @@ fn documented() -> OpenApiRouter<SharedState> {
             .routes(routes!(layers::layers))
             .routes(routes!(layers::unit))
             .routes(routes!(compare::compare))
+            .routes(routes!(reports::reports))
             .routes(routes!(graph::graph))
             .routes(routes!(graph::filters))
             .routes(routes!(live::live))

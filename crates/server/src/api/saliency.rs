@@ -2,13 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
+use deepinside::attribution::USUAL_DEVIATION;
 use deepinside::classify::{Prediction, prediction};
 use deepinside::evidence::{EvidenceOptions, Noise, gather};
+use deepinside::files::Array;
 use deepinside::saliency::{Saliency, SaliencyOptions, Wanted, saliency as explained};
-use deepinside::vision::{Array, Crop, Photograph};
+use deepinside::vision::{Crop, Photograph};
 use deepinside::{Model, rule_notes};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::choices::{ClassScore, CropChoice, RuleChoice, expect_within};
 use super::command_line::CommandLine;
@@ -30,12 +34,12 @@ pub struct SmoothGrad {
     samples: u32,
     /// The deviation of the noise, as a share of the input's range.
     #[serde(default = "usual_noise")]
-    #[schema(minimum = 0.0, maximum = 1.0, default = 0.15)]
+    #[schema(minimum = 0.0, maximum = 1.0, default = usual_noise)]
     noise: f64,
 }
 
 fn usual_noise() -> f64 {
-    0.15
+    USUAL_DEVIATION
 }
 
 /// How maps are made. Requests repeat these fields one by one: what is flattened into a request could not refuse unknown names.
@@ -187,6 +191,18 @@ pub struct ClassMap {
     pub is_constant: bool,
 }
 
+/// A part of a photograph, for the document alone: members of arrays in arrays have no bounds otherwise.
+pub struct Place;
+
+impl PartialSchema for Place {
+    fn schema() -> RefOr<Schema> {
+        let place = ArrayBuilder::new().items(f64::schema()).min_items(Some(4)).max_items(Some(4));
+        place.description(Some("Left, top, right, bottom, in pixels of a photograph.")).into()
+    }
+}
+
+impl ToSchema for Place {}
+
 /// Class saliency maps.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SaliencyAnswer {
@@ -196,7 +212,7 @@ pub struct SaliencyAnswer {
     #[schema(min_items = 4, max_items = 4)]
     region: [f64; 4],
     /// The parts of the photograph that the network saw, in the same form. Elsewhere the maps are 0 and say nothing.
-    #[schema(min_items = 1, max_items = 10)]
+    #[schema(value_type = Vec<Place>, min_items = 1, max_items = 10)]
     seen: Vec<[f64; 4]>,
     /// The share of the photograph that none of several crops shows; the maps are 0 there.
     #[schema(minimum = 0.0, maximum = 1.0)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deepinside::class_model::{Ascent, Progress, Recipe, Wish, faintness, picture};
-use deepinside::vision::Picture;
+use deepinside::drawing::Picture;
 use deepinside::{Model, Threads};
 use serde::Serialize;
 use tokio::sync::watch;

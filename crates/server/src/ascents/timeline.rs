@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deepinside::class_model::AscentState;
-use deepinside::vision::Picture;
+use deepinside::drawing::Picture;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn labels_for_given_mixtures_are_those_of_the_authors_max_flow() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/graph_cut");
-        let read = |name: &str| crate::npy::read(folder.join(name)).unwrap();
+        let read = |name: &str| deepinside_files::npy::read(folder.join(name)).unwrap();
         let mixtures = read("mixtures.npy");
         let mixture = |which: usize| {
             let numbers: Vec<f64> =

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deepinside::attribution::{Choices, Method, Runner, method};
+use deepinside::drawing::normalise::Scaling;
+use deepinside::drawing::{ColourMap, Picture};
 use deepinside::evaluation::{ClassResult, Confusion, TrueObject, photograph_of};
 use deepinside::printable::markup;
 use deepinside::saliency_figure::DrawnMap;
-use deepinside::vision::normalise::Scaling;
-use deepinside::vision::overlay::into_photograph_frame;
+use deepinside::vision::Interpolation;
+use deepinside::vision::frame::into_photograph_frame;
 use deepinside::vision::resize::resize_image;
 use deepinside::vision::unseen::seen_in;
-use deepinside::vision::{ColourMap, Interpolation, Picture};
 use deepinside::{Model, Target};
 use serde::Serialize;
 

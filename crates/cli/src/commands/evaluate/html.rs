@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deepinside::Model;
+use deepinside::drawing::annotate;
 use deepinside::evaluation::{PictureResult, TrueObject, boxes_in_photograph, photograph_of};
 use deepinside::printable::markup;
+use deepinside::vision::Interpolation;
 use deepinside::vision::regions::PixelBox;
 use deepinside::vision::resize::resize_image;
-use deepinside::vision::{Interpolation, annotate};
 
 use super::table::Row;
 use crate::failure::Outcome;

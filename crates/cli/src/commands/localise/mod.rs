@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use deepinside::Model;
 use deepinside::classify::Prediction;
+use deepinside::drawing::figure::{Figure, Panel};
+use deepinside::drawing::hatching::hatched;
+use deepinside::drawing::normalise::Scaling;
+use deepinside::drawing::{ColourMap, Picture, annotate};
 use deepinside::file_name::portable;
 use deepinside::localise::{Localisation, Localised, Method, Rule, localise};
 use deepinside::saliency_figure::DrawnMap;
-use deepinside::vision::figure::{Figure, Panel};
-use deepinside::vision::normalise::Scaling;
-use deepinside::vision::unseen::{hatched, with_gaps};
-use deepinside::vision::{ColourMap, Photograph, Picture, annotate};
+use deepinside::vision::Photograph;
+use deepinside::vision::unseen::with_gaps;
 use serde::Serialize;
 
 use self::annotation::{Collected, voc_text};

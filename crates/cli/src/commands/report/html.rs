@@ -3,10 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deepinside::attribution::report::{Faithfulness, Report};
+use deepinside::drawing::ColourMap;
+use deepinside::drawing::normalise::Scaling;
+use deepinside::files::Array;
 use deepinside::printable::markup;
 use deepinside::saliency_figure::DrawnMap;
-use deepinside::vision::normalise::Scaling;
-use deepinside::vision::{Array, ColourMap, Photograph};
+use deepinside::vision::Photograph;
 
 use super::cells;
 use crate::failure::Outcome;

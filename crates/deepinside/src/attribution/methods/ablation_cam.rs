@@ -1,13 +1,13 @@
 //! Ablation-CAM (Desai and Ramaswamy 2020): channels weighed by how much the target falls where each is switched off.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
-use super::class_activation::{POSITIVE, entry, first, layers, weighed};
+use super::class_activation::{POSITIVE, channels_of, entry, first, layers, weighed};
 use crate::attribution::Entry;
 use crate::attribution::parameter::Values;
-use crate::attribution::{Attribution, Method, Pass, Runner};
-use crate::{Result, Target};
+use crate::attribution::{Attribution, Method, Pass, Passes, Runner};
+use crate::{Model, Result, Target};
 
 pub(super) const ENTRY: Entry = entry(
     "ablation-cam",
@@ -28,6 +28,11 @@ struct AblationCam {
 }
 
 impl Method for AblationCam {
+    fn passes(&self, model: &Model, _input: &Array) -> Result<Passes> {
+        // From the layer on.
+        Ok(Passes::of_changes(1 + channels_of(model, &self.layers)?))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         first(self.attribute_layers(runner, input, target)?)
     }

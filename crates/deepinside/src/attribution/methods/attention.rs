@@ -2,7 +2,6 @@
 
 use deepinside_graph::{Graph, Op, ValueId};
 
-use crate::layers::{depends_on, leads_to};
 use crate::{Error, Model, Result};
 
 /// The attention of one block: a softmax over tokens, heads × tokens × tokens.
@@ -34,7 +33,7 @@ impl Blocks {
     /// When there is no attention between all tokens of a picture, or patches cannot be told from other tokens.
     pub fn of(model: &Model) -> Result<Self> {
         let graph = &model.graph;
-        let (depends, leads) = (depends_on(graph, model.input), leads_to(graph, model.score.value));
+        let (depends, leads) = (graph.depends_on(model.input), graph.leads_to(model.score.value));
         let mut attention = Vec::new();
         let mut tokens = None;
         for node in graph.nodes() {

@@ -1,6 +1,6 @@
 //! Attention rollout (Abnar and Zuidema 2020): attention multiplied through the blocks, each with half of its residual connection.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::attention::Blocks;
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};

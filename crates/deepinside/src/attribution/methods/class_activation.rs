@@ -1,7 +1,7 @@
 //! What class activation maps share: their layers, grids and parameters.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use crate::attribution::linear_algebra::first_principal_component;
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
@@ -107,6 +107,11 @@ impl Method for ClassActivation {
         }
         Ok(found)
     }
+}
+
+/// How many channels layers have together.
+pub(super) fn channels_of(model: &Model, layers: &[ValueId]) -> Result<usize> {
+    layers.iter().map(|&layer| Ok(model.grid(layer)?.extents()[0])).sum()
 }
 
 /// A layer whose channels are weighed without a gradient.

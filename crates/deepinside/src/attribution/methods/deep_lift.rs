@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::expected_gradients::{BASELINES, arrays};
 use crate::attribution::baseline::{BASELINE, MULTIPLY, baseline, factor, multiplies};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::baseline::{MULTIPLY, factor, like_input, range};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
-use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
+use crate::attribution::{Attribution, Entry, Method, Pass, Passes, Runner};
 use crate::random::Random;
-use crate::{BackwardRule, Error, Result, Target};
+use crate::{BackwardRule, Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "expected-gradients",
@@ -82,6 +82,12 @@ pub(super) fn arrays(given: Option<&Arc<Array>>, input: &Array, name: &str) -> R
 }
 
 impl Method for ExpectedGradients {
+    fn passes(&self, _model: &Model, _input: &Array) -> Result<Passes> {
+        let given = self.values.array(ALPHAS.name).map(|alphas| alphas.data().len());
+        let points = given.or(self.values.whole(SAMPLES.name)).unwrap_or(50);
+        Ok(Passes::new(points, points))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let values = &self.values;
         let size = input.data().len();

@@ -1,13 +1,13 @@
 //! Feature ablation: how much the target falls where one segment is replaced by the baseline.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments};
 use crate::attribution::parameter::Values;
 use crate::attribution::patches::numbers_of_boxes;
-use crate::attribution::{Attribution, Entry, Method, Runner};
-use crate::{Result, Target};
+use crate::attribution::{Attribution, Entry, Method, Passes, Runner};
+use crate::{Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "feature-ablation",
@@ -26,6 +26,10 @@ struct FeatureAblation {
 }
 
 impl Method for FeatureAblation {
+    fn passes(&self, model: &Model, input: &Array) -> Result<Passes> {
+        Ok(Passes::of_changes(Segments::of(&self.values, model, input)?.count() + 1))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let segments = Segments::of(&self.values, runner.model(), input)?;
         let baseline = baseline(&self.values, input)?;

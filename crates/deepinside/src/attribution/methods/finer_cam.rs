@@ -1,7 +1,7 @@
 //! Finer-CAM (Zhang and others 2025): Grad-CAM of what tells a class from those most like it.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::class_activation::{
     POSITIVE, activations_and_gradients, attribution, entry, first, layers, means, weighted_sum,

@@ -1,6 +1,6 @@
 //! The gradient of the target with respect to the input (Simonyan, Vedaldi, Zisserman 2013, §3.1, equation 4).
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
 use crate::{BackwardRule, Model, Result, Target};

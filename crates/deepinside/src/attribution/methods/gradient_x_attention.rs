@@ -1,6 +1,6 @@
 //! Gradient × attention (Chefer, Gur, Wolf 2021): attention weighted by its positive gradient, multiplied through the blocks.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::attention::Blocks;
 use super::attention_rollout::{identity, of_patches, product};

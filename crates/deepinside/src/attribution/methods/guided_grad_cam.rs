@@ -1,7 +1,7 @@
 //! Guided Grad-CAM (Selvaraju and others 2017, §3.2): guided backpropagation times the enlarged positive Grad-CAM.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::class_activation::{activations_and_gradients, entry, layers, means, weighted_sum};
 use super::gradient::Backward;

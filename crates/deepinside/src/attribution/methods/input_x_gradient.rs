@@ -1,6 +1,6 @@
 //! The input times the gradient: what each number contributes where the network were linear (Shrikumar and others 2016).
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::gradient::Backward;
 use crate::attribution::{Attribution, Entry, Method, Runner};

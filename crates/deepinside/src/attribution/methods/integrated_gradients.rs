@@ -1,11 +1,11 @@
 //! Integrated gradients (Sundararajan, Taly, Yan 2017): `(x − b) ∫₀¹ ∇S(b + α (x − b)) dα`, which adds up to `S(x) − S(b)`.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::baseline::{BASELINE, MULTIPLY, baseline, factor, multiplies};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
-use crate::attribution::{Attribution, Completeness, Entry, Method, Pass, Runner};
-use crate::{BackwardRule, Error, Result, Target};
+use crate::attribution::{Attribution, Completeness, Entry, Method, Pass, Passes, Runner};
+use crate::{BackwardRule, Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "integrated-gradients",
@@ -67,6 +67,11 @@ pub(super) fn points(values: &Values) -> Result<Vec<(f64, f64)>> {
 }
 
 impl Method for IntegratedGradients {
+    fn passes(&self, _model: &Model, _input: &Array) -> Result<Passes> {
+        let steps = self.points.len();
+        Ok(Passes::new(steps + 2, steps))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let baseline = baseline(&self.values, input)?;
         let (from, to) = (baseline.data(), input.data());

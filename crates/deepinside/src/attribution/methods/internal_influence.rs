@@ -1,15 +1,15 @@
 //! Internal influence (Leino and others 2018): the mean gradient at a layer's units on the line from a baseline to the input.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::class_activation::{Maps, entry, first, layers};
 use super::integrated_gradients::{QUADRATURE, STEPS, points};
 use super::layer_path::{CHANNELS, along, of_units};
 use crate::attribution::baseline::BASELINE;
 use crate::attribution::parameter::Values;
-use crate::attribution::{Attribution, Entry, Method, Runner};
-use crate::{Result, Target};
+use crate::attribution::{Attribution, Entry, Method, Passes, Runner};
+use crate::{Model, Result, Target};
 
 pub(super) const ENTRY: Entry = entry(
     "internal-influence",
@@ -34,6 +34,11 @@ struct InternalInfluence {
 }
 
 impl Method for InternalInfluence {
+    fn passes(&self, _model: &Model, _input: &Array) -> Result<Passes> {
+        let points = self.points.len();
+        Ok(Passes::new(points, points))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         first(self.attribute_layers(runner, input, target)?)
     }

@@ -1,14 +1,15 @@
 //! Kernel SHAP (Lundberg and Lee 2017): Shapley values of segments by a weighted linear regression that is complete by construction.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
-use crate::attribution::linear_algebra::least_squares;
+use crate::attribution::enough::{Rounds, UNTIL};
+use crate::attribution::linear_algebra::LeastSquares;
 use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments, coalitions};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
-use crate::attribution::{Attribution, Completeness, Entry, Method, Runner};
+use crate::attribution::{Attribution, Completeness, Entry, Method, Passes, Runner};
 use crate::random::Random;
-use crate::{Error, Result, Target};
+use crate::{Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "kernel-shap",
@@ -16,7 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "Kernel SHAP",
     summary: "Shapley values of segments: what each adds to the target, meaned over all orders in which segments are switched on.",
     source: "Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, theorem 2",
-    parameters: &[SAMPLES, SEGMENTS, SUPERPIXELS, MASKS, KERNEL, SEED, BASELINE],
+    parameters: &[SAMPLES, UNTIL, SEGMENTS, SUPERPIXELS, MASKS, KERNEL, SEED, BASELINE],
     layers: false,
     make: |_, values| Ok(Box::new(KernelShap { values: values.clone() })),
 };
@@ -92,7 +93,71 @@ fn sampled(count: usize, samples: usize, random: &mut Random) -> Vec<Vec<bool>> 
     choices
 }
 
+/// How many segments are on.
+fn size(choice: &[bool]) -> usize {
+    choice.iter().filter(|&&on| on).count()
+}
+
+fn on(on: bool) -> f64 {
+    f64::from(u8::from(on))
+}
+
+/// Values of segments, and their standard errors where there are samples enough to know them.
+type Estimate = (Vec<f64>, Option<Vec<f64>>);
+
+/// With an intercept, and a million for all segments and for none.
+fn as_captum(choices: &[Vec<bool>], numbers: &[f64]) -> Result<Estimate> {
+    let count = choices[0].len();
+    let x: Vec<f64> = choices
+        .iter()
+        .flat_map(|choice| choice.iter().map(|&own| on(own)).chain(std::iter::once(1.0)))
+        .collect();
+    let weight = |choice: &Vec<bool>| if [0, count].contains(&size(choice)) { 1e6 } else { 1.0 };
+    let weights: Vec<f64> = choices.iter().map(weight).collect();
+    let ridge = vec![0.0; count + 1];
+    let fit = LeastSquares { x: &x, y: numbers, weights: &weights, ridge: &ridge }.fit(1)?;
+    let own = |all: Vec<f64>| all.into_iter().take(count).collect();
+    Ok((own(fit.coefficients.clone()), fit.errors().map(own)))
+}
+
+/// With the constraint that the values add up to the change from nothing to everything: the last one is what the others leave of it.
+fn complete(
+    choices: &[Vec<bool>],
+    numbers: &[f64],
+    [nothing, everything]: [f64; 2],
+    is_weighted: bool,
+    together: usize,
+) -> Result<Estimate> {
+    let count = choices[0].len();
+    let (mut x, mut rest, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for (choice, number) in choices.iter().zip(numbers) {
+        let weight = match size(choice) {
+            own if own == 0 || own == count => continue,
+            own if is_weighted => shapley_kernel(own, count),
+            _ => 1.0,
+        };
+        let last = on(choice[count - 1]);
+        x.extend(choice[..count - 1].iter().map(|&own| on(own) - last));
+        rest.push(number - nothing - last * (everything - nothing));
+        weights.push(weight);
+    }
+    let ridge = vec![0.0; count - 1];
+    let fit = LeastSquares { x: &x, y: &rest, weights: &weights, ridge: &ridge }.fit(together)?;
+    let mut errors = fit.errors();
+    if let (Some(errors), Some(covariance)) = (&mut errors, &fit.covariance) {
+        errors.push(covariance.iter().sum::<f64>().max(0.0).sqrt());
+    }
+    let mut values = fit.coefficients;
+    values.push(everything - nothing - values.iter().sum::<f64>());
+    Ok((values, errors))
+}
+
 impl Method for KernelShap {
+    fn passes(&self, _model: &Model, _input: &Array) -> Result<Passes> {
+        let given = self.values.array(MASKS.name).map(|masks| masks.shape()[0]);
+        Ok(Passes::new(given.or(self.values.whole(SAMPLES.name)).unwrap_or(300) + 2, 0))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let values = &self.values;
         let segments = Segments::of(values, runner.model(), input)?;
@@ -110,43 +175,33 @@ impl Method for KernelShap {
             }
         };
         let chosen = |sample: usize| segments.apply(input, &baseline, |segment| choices[sample][segment]);
-        let numbers = runner.numbers(target, choices.len(), &chosen)?;
-        let ends = [&baseline, input].map(|end| runner.number(end, target));
-        let [nothing, everything] = ends;
-        let (nothing, everything) = (nothing?, everything?);
-        let size = |choice: &[bool]| choice.iter().filter(|&&on| on).count();
-        let on = |on: bool| f64::from(u8::from(on));
-        let coefficients = if kernel == "captum" {
-            let rows: Vec<f64> = choices
-                .iter()
-                .flat_map(|choice| choice.iter().map(|&own| on(own)).chain(std::iter::once(1.0)))
-                .collect();
-            let weight = |choice: &Vec<bool>| if [0, count].contains(&size(choice)) { 1e6 } else { 1.0 };
-            let weights: Vec<f64> = choices.iter().map(weight).collect();
-            least_squares(&rows, &numbers, &weights, &vec![0.0; count + 1])?
-        } else {
-            // The last coefficient is what the others leave of the whole change.
-            let (mut rows, mut rest, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-            for (choice, number) in choices.iter().zip(&numbers) {
-                let weight = match (kernel, size(choice)) {
-                    (_, own) if own == 0 || own == count => continue,
-                    ("shapley", own) => shapley_kernel(own, count),
-                    _ => 1.0,
-                };
-                let last = on(choice[count - 1]);
-                rows.extend(choice[..count - 1].iter().map(|&own| on(own) - last));
-                rest.push(number - nothing - last * (everything - nothing));
-                weights.push(weight);
-            }
-            let mut coefficients = least_squares(&rows, &rest, &weights, &vec![0.0; count - 1])?;
-            coefficients.push(everything - nothing - coefficients.iter().sum::<f64>());
-            coefficients
+        let [nothing, everything] = [&baseline, input].map(|end| runner.number(end, target));
+        let ends = [nothing?, everything?];
+        // Random choices come with their opposites, whose numbers depend on each other.
+        let together = if values.array(MASKS.name).is_some() { 1 } else { 2 };
+        let fit = |numbers: &[f64]| match kernel {
+            "captum" => as_captum(&choices[..numbers.len()], numbers),
+            _ => complete(&choices[..numbers.len()], numbers, ends, kernel == "shapley", together),
         };
-        let completeness =
-            Completeness { sum: coefficients[..count].iter().sum(), difference: everything - nothing };
-        let attribution =
-            Attribution::of_input(Array::new(&input.shape()[1..], segments.spread(&coefficients))?);
-        Ok(Attribution { completeness: Some(completeness), ..attribution })
+        let mut rounds = Rounds::new(values, 2 * count, choices.len());
+        let (mut numbers, mut samples) = (Vec::with_capacity(choices.len()), None);
+        while let Some(round) = rounds.next() {
+            numbers.extend(runner.numbers(target, round.len(), &|sample| chosen(round.start + sample))?);
+            if rounds.looks() {
+                let (values, errors) = fit(&numbers)?;
+                samples = rounds.look(values, errors.unwrap_or_else(|| vec![f64::INFINITY]));
+            }
+        }
+        let (coefficients, errors) = fit(&numbers)?;
+        let completeness = Completeness { sum: coefficients.iter().sum(), difference: ends[1] - ends[0] };
+        let shape = &input.shape()[1..];
+        let standard_error = errors.map(|errors| Array::new(shape, segments.spread(&errors)));
+        Ok(Attribution {
+            completeness: Some(completeness),
+            standard_error: standard_error.transpose()?,
+            samples,
+            ..Attribution::of_input(Array::new(shape, segments.spread(&coefficients))?)
+        })
     }
 }
 

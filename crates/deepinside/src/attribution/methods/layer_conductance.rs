@@ -1,15 +1,15 @@
 //! Conductance (Dhamdhere, Sundararajan, Yan 2018): how much of the target's change flows through each unit of a layer.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::class_activation::{Maps, entry, first, layers};
 use super::integrated_gradients::{STEPS, gauss_legendre};
 use super::layer_path::{CHANNELS, along, of_units};
 use crate::attribution::baseline::BASELINE;
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
-use crate::attribution::{Attribution, Completeness, Entry, Method, Runner};
-use crate::{Result, Target};
+use crate::attribution::{Attribution, Completeness, Entry, Method, Passes, Runner};
+use crate::{Model, Result, Target};
 
 pub(super) const ENTRY: Entry = entry(
     "layer-conductance",
@@ -39,6 +39,11 @@ struct LayerConductance {
 }
 
 impl Method for LayerConductance {
+    fn passes(&self, _model: &Model, _input: &Array) -> Result<Passes> {
+        let points = self.values.whole(STEPS.name).unwrap_or(50) + 1;
+        Ok(Passes::new(points + 2, points))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         first(self.attribute_layers(runner, input, target)?)
     }

@@ -1,7 +1,7 @@
 //! Layer gradient × activation: the activation of each unit of a layer times the target's gradient there.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::class_activation::{activations_and_gradients, entry, first, layers};
 use super::layer_path::{CHANNELS, of_units};

@@ -1,7 +1,7 @@
 //! What methods share that look at a layer along the straight line from a baseline to the input.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
 use super::class_activation::Maps;
 use crate::attribution::baseline::baseline;

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use deepinside_files::Array;
 use deepinside_graph::{Op, ValueId};
-use deepinside_vision::Array;
 
 use super::attention::Blocks;
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
 use crate::attribution::{Attribution, Entry, Method, Pass, Runner};
-use crate::layers::{depends_on, leads_to};
 use crate::target::{Similarity, Term};
 use crate::{Error, Model, Result, Target};
 
@@ -53,7 +52,7 @@ impl LeGrad {
 /// The last sum of tokens × channels behind each block's attention and before that of the next: where its residual connections end.
 fn block_outputs(model: &Model, blocks: &Blocks) -> Result<Vec<ValueId>> {
     let graph = &model.graph;
-    let (depends, leads) = (depends_on(graph, model.input), leads_to(graph, model.score.value));
+    let (depends, leads) = (graph.depends_on(model.input), graph.leads_to(model.score.value));
     let mut outputs: Vec<Option<ValueId>> = vec![None; blocks.attention.len()];
     let mut block = None;
     for node in graph.nodes() {

@@ -1,14 +1,15 @@
 //! LIME (Ribeiro, Singh, Guestrin 2016): a linear model of the target over segments that are switched on and off.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
-use crate::attribution::linear_algebra::least_squares;
+use crate::attribution::enough::{Rounds, UNTIL};
+use crate::attribution::linear_algebra::LeastSquares;
 use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments, coalitions};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
-use crate::attribution::{Attribution, Entry, Method, Runner};
+use crate::attribution::{Attribution, Entry, Method, Passes, Runner};
 use crate::random::Random;
-use crate::{Error, Result, Target};
+use crate::{Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "lime",
@@ -16,7 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "LIME",
     summary: "The coefficients of a linear model that is fitted to the target over random choices of segments, those near the whole input counting most.",
     source: "Ribeiro, Singh, Guestrin 2016, Why Should I Trust You?, equation 2",
-    parameters: &[SAMPLES, SEGMENTS, SUPERPIXELS, MASKS, WEIGHTS, RIDGE, KERNEL_WIDTH, SEED, BASELINE],
+    parameters: &[SAMPLES, UNTIL, SEGMENTS, SUPERPIXELS, MASKS, WEIGHTS, RIDGE, KERNEL_WIDTH, SEED, BASELINE],
     layers: false,
     make: |_, values| Ok(Box::new(Lime { values: values.clone() })),
 };
@@ -63,6 +64,11 @@ struct Lime {
 }
 
 impl Method for Lime {
+    fn passes(&self, _model: &Model, _input: &Array) -> Result<Passes> {
+        let given = self.values.array(MASKS.name).map(|masks| masks.shape()[0]);
+        Ok(Passes::new(given.or(self.values.whole(SAMPLES.name)).unwrap_or(500), 0))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let values = &self.values;
         let segments = Segments::of(values, runner.model(), input)?;
@@ -100,7 +106,6 @@ impl Method for Lime {
             None => choices.iter().map(kernel).collect(),
         };
         let chosen = |sample: usize| segments.apply(input, &baseline, |segment| choices[sample][segment]);
-        let numbers = runner.numbers(target, choices.len(), &chosen)?;
         // The last column is the intercept, which is not punished.
         let rows = choices
             .iter()
@@ -108,7 +113,28 @@ impl Method for Lime {
         let rows: Vec<f64> = rows.collect();
         let mut ridge = vec![values.number(RIDGE.name).unwrap_or(1.0); count];
         ridge.push(0.0);
-        let coefficients = least_squares(&rows, &numbers, &weights, &ridge)?;
-        Ok(Attribution::of_input(Array::new(&input.shape()[1..], segments.spread(&coefficients))?))
+        let mut rounds = Rounds::new(values, 2 * count, choices.len());
+        let (mut numbers, mut samples) = (Vec::with_capacity(choices.len()), None);
+        let fit = |numbers: &[f64]| {
+            let (x, weights) = (&rows[..numbers.len() * (count + 1)], &weights[..numbers.len()]);
+            LeastSquares { x, y: numbers, weights, ridge: &ridge }.fit(1)
+        };
+        while let Some(round) = rounds.next() {
+            numbers.extend(runner.numbers(target, round.len(), &|sample| chosen(round.start + sample))?);
+            if rounds.looks() {
+                let fit = fit(&numbers)?;
+                let errors = fit.errors().unwrap_or_else(|| vec![f64::INFINITY]);
+                let own = |all: Vec<f64>| all.into_iter().take(count);
+                samples = rounds.look(own(fit.coefficients), own(errors));
+            }
+        }
+        let fit = fit(&numbers)?;
+        let shape = &input.shape()[1..];
+        let standard_error = fit.errors().map(|errors| Array::new(shape, segments.spread(&errors)));
+        Ok(Attribution {
+            standard_error: standard_error.transpose()?,
+            samples,
+            ..Attribution::of_input(Array::new(shape, segments.spread(&fit.coefficients))?)
+        })
     }
 }

@@ -2,19 +2,31 @@
 
 use std::sync::Arc;
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::gradient::Backward;
 use super::integrated_gradients::{self, QUADRATURE, STEPS};
 use crate::attribution::baseline::{BASELINE, range};
+use crate::attribution::enough::{Rounds, UNTIL};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
-use crate::attribution::{Attribution, Method, Pass, Runner};
+use crate::attribution::{Attribution, Method, Pass, Passes, Runner};
 use crate::random::Random;
 use crate::{BackwardRule, Error, Model, Result, Target};
 
 /// What the three methods of this kind can be told.
 pub(super) const PARAMETERS: &[Parameter] =
     &[SAMPLES, DEVIATION, ABSOLUTE, SEED, NOISE, OF, STEPS, QUADRATURE, BASELINE];
+
+/// The same for the mean, whose standard error is known.
+pub(super) const OF_A_MEAN: &[Parameter] =
+    &[SAMPLES, UNTIL, DEVIATION, ABSOLUTE, SEED, NOISE, OF, STEPS, QUADRATURE, BASELINE];
+
+/// The deviation of noise that maps are usually averaged over, as a share of the range of the input's numbers: in every door, unless
+/// another is given.
+pub const USUAL_DEVIATION: f64 = 0.15;
+
+/// From how many copies on their spread is looked at.
+const FIRST_LOOK: usize = 16;
 
 const SAMPLES: Parameter = samples("how many noisy copies", "copies", 25.0);
 
@@ -23,7 +35,7 @@ const DEVIATION: Parameter = Parameter {
     help: "the noise's deviation, as a share of the range of the input's numbers",
     unit: "share",
     kind: Kind::Number { least: 0.0, most: f64::INFINITY },
-    default: Default::Number(0.15),
+    default: Default::Number(USUAL_DEVIATION),
 };
 
 const ABSOLUTE: Parameter = Parameter {
@@ -91,10 +103,11 @@ pub(super) fn make(summary: Summary, model: &Model, values: &Values) -> Result<B
         inner,
         rule,
         samples: values.whole(SAMPLES.name).unwrap_or(25),
-        deviation: values.number(DEVIATION.name).unwrap_or(0.15),
+        deviation: values.number(DEVIATION.name).unwrap_or(USUAL_DEVIATION),
         is_absolute: values.flag(ABSOLUTE.name),
         seed: values.number(SEED.name).unwrap_or(0.0) as u64,
         noise: values.array(NOISE.name).cloned(),
+        values: values.clone(),
     }))
 }
 
@@ -109,6 +122,7 @@ struct Noisy {
     is_absolute: bool,
     seed: u64,
     noise: Option<Arc<Array>>,
+    values: Values,
 }
 
 impl Noisy {
@@ -144,6 +158,14 @@ impl Noisy {
 }
 
 impl Method for Noisy {
+    fn passes(&self, model: &Model, input: &Array) -> Result<Passes> {
+        let samples = match &self.noise {
+            Some(given) => given.data().len() / input.data().len().max(1),
+            None => self.samples,
+        };
+        Ok(self.inner.passes(model, input)?.times(samples))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let size = input.data().len();
         let noise = self.noise(input)?;
@@ -158,50 +180,109 @@ impl Method for Noisy {
             let noise = &noise[sample * size..][..size];
             input.data().iter().zip(noise).map(|(number, noise)| number + deviation * noise).collect()
         };
-        let (mut sums, mut squares) = (vec![0.0f64; size], vec![0.0f64; size]);
-        let mut add = |values: &[f32]| {
-            for ((sum, square), &value) in sums.iter_mut().zip(&mut squares).zip(values) {
-                let value = f64::from(value);
-                *sum += value;
-                *square += value * value;
-            }
-        };
-        match self.rule {
-            Some(rule) => {
-                let pass = Pass::to_input(runner.model(), rule);
-                runner.each(
-                    &pass,
+        // Random copies come in pairs of opposite noise, which depend on each other.
+        let mut moments = Moments::new(size, if self.noise.is_some() { 1 } else { 2 });
+        let mut rounds = Rounds::new(&self.values, FIRST_LOOK, samples);
+        let mut enough = None;
+        while let Some(round) = rounds.next() {
+            match self.rule {
+                Some(rule) => runner.each(
+                    &Pass::to_input(runner.model(), rule),
                     target,
-                    samples,
-                    &copy,
+                    round.len(),
+                    &|sample| copy(round.start + sample),
                     &|passed| passed.input_gradient(),
                     &mut |_, gradient| {
-                        add(gradient.data());
+                        moments.add(gradient.data());
                         Ok(())
                     },
-                )?;
-            }
-            None => {
-                for sample in 0..samples {
-                    let copy = Array::new(input.shape(), copy(sample))?;
-                    add(self.inner.attribute(runner, &copy, target)?.values.data());
+                )?,
+                None => {
+                    for sample in round {
+                        let copy = Array::new(input.shape(), copy(sample))?;
+                        moments.add(self.inner.attribute(runner, &copy, target)?.values.data());
+                    }
                 }
             }
+            if rounds.looks() {
+                enough = rounds.look(moments.means(), moments.errors());
+            }
         }
-        let count = samples as f64;
-        let moments = || sums.iter().zip(&squares).map(|(sum, square)| (sum / count, square / count));
-        let variance = |(mean, square): (f64, f64)| (square - mean * mean).max(0.0);
-        let values: Vec<f32> = match self.summary {
-            Summary::Mean => moments().map(|(mean, _)| mean as f32).collect(),
-            Summary::MeanSquare => moments().map(|(_, square)| square as f32).collect(),
-            Summary::Variance => moments().map(|moments| variance(moments) as f32).collect(),
+        let values = match self.summary {
+            Summary::Mean => moments.means().map(|mean| mean as f32).collect(),
+            Summary::MeanSquare => moments.mean_squares().map(|square| square as f32).collect(),
+            Summary::Variance => moments.variances().map(|variance| variance as f32).collect(),
         };
-        // Of a mean the deviation over the root of the number of copies; one copy says nothing about it.
-        let standard_error = (self.summary == Summary::Mean && samples > 1).then(|| {
-            let errors = moments().map(|moments| (variance(moments) / (count - 1.0)).sqrt() as f32);
-            Array::new(input.shape(), errors.collect())
-        });
-        let attribution = Attribution::of_input(Array::new(input.shape(), values)?);
-        Ok(Attribution { standard_error: standard_error.transpose()?, ..attribution })
+        // One copy, or one pair, says nothing about it.
+        let standard_error = (self.summary == Summary::Mean && moments.groups > 1)
+            .then(|| Array::new(input.shape(), moments.errors().map(|error| error as f32).collect()));
+        Ok(Attribution {
+            standard_error: standard_error.transpose()?,
+            samples: enough,
+            ..Attribution::of_input(Array::new(input.shape(), values)?)
+        })
+    }
+}
+
+/// Sums over copies, from which their mean, mean square and variance follow, and the mean's standard error.
+struct Moments {
+    count: usize,
+    sums: Vec<f64>,
+    squares: Vec<f64>,
+    /// How many copies depend on each other; groups of them do not.
+    together: usize,
+    groups: usize,
+    /// The sum over the group that is not yet whole, and the sums of whole groups' sums and their squares.
+    group: Vec<f64>,
+    group_sums: Vec<f64>,
+    group_squares: Vec<f64>,
+}
+
+impl Moments {
+    fn new(size: usize, together: usize) -> Self {
+        let [sums, squares, group, group_sums, group_squares] = [(); 5].map(|()| vec![0.0; size]);
+        Self { count: 0, sums, squares, together, groups: 0, group, group_sums, group_squares }
+    }
+
+    fn add(&mut self, values: &[f32]) {
+        self.count += 1;
+        let sums = self.sums.iter_mut().zip(&mut self.squares).zip(&mut self.group);
+        for (((sum, square), group), &value) in sums.zip(values) {
+            let value = f64::from(value);
+            *sum += value;
+            *square += value * value;
+            *group += value;
+        }
+        if self.count.is_multiple_of(self.together) {
+            self.groups += 1;
+            let sums = self.group_sums.iter_mut().zip(&mut self.group_squares).zip(&mut self.group);
+            for ((sum, square), group) in sums {
+                *sum += *group;
+                *square += *group * *group;
+                *group = 0.0;
+            }
+        }
+    }
+
+    fn means(&self) -> impl Iterator<Item = f64> {
+        self.sums.iter().map(|sum| sum / self.count as f64)
+    }
+
+    fn mean_squares(&self) -> impl Iterator<Item = f64> {
+        self.squares.iter().map(|square| square / self.count as f64)
+    }
+
+    fn variances(&self) -> impl Iterator<Item = f64> {
+        self.means().zip(self.mean_squares()).map(|(mean, square)| (square - mean * mean).max(0.0))
+    }
+
+    /// The standard errors of the means: the deviation of the groups' means over the root of their number.
+    fn errors(&self) -> impl Iterator<Item = f64> {
+        let (groups, together) = (self.groups as f64, self.together as f64);
+        let error = move |(sum, square): (&f64, &f64)| {
+            let [mean, square] = [sum / groups / together, square / groups / (together * together)];
+            ((square - mean * mean).max(0.0) / (groups - 1.0)).sqrt()
+        };
+        self.group_sums.iter().zip(&self.group_squares).map(error)
     }
 }

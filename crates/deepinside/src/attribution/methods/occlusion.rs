@@ -1,12 +1,12 @@
 //! Occlusion (Zeiler and Fergus 2013, §4.2): how much the target falls where a window is replaced by the baseline.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
 use crate::attribution::patches::numbers_of_boxes;
-use crate::attribution::{Attribution, Entry, Method, Runner};
-use crate::{Error, Result, Target};
+use crate::attribution::{Attribution, Entry, Method, Passes, Runner};
+use crate::{Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "occlusion",
@@ -40,8 +40,9 @@ struct Occlusion {
     values: Values,
 }
 
-impl Method for Occlusion {
-    fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
+impl Occlusion {
+    /// Side and stride of the window, and how many windows there are down and across: the last ones are cut by the border.
+    fn windows(&self, input: &Array) -> Result<([usize; 2], [usize; 2])> {
         let [window, stride] =
             [&WINDOW, &STRIDE].map(|parameter| self.values.whole(parameter.name).unwrap_or(1));
         if stride > window {
@@ -52,10 +53,21 @@ impl Method for Occlusion {
         let &[_, height, width] = input.shape() else {
             return Err(Error::Option(format!("an input has three axes, found shape {:?}", input.shape())));
         };
-        let baseline = baseline(&self.values, input)?;
-        // The last windows are cut by the border.
         let positions = |extent: usize| extent.saturating_sub(window).div_ceil(stride) + 1;
-        let [rows, columns] = [positions(height), positions(width)];
+        Ok(([window, stride], [positions(height), positions(width)]))
+    }
+}
+
+impl Method for Occlusion {
+    fn passes(&self, _model: &Model, input: &Array) -> Result<Passes> {
+        let (_, [rows, columns]) = self.windows(input)?;
+        Ok(Passes::of_changes(rows * columns + 1))
+    }
+
+    fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
+        let ([window, stride], [rows, columns]) = self.windows(input)?;
+        let [height, width] = [input.shape()[1], input.shape()[2]];
+        let baseline = baseline(&self.values, input)?;
         let pixels_of = |position: usize| {
             let [top, left] = [position / columns * stride, position % columns * stride];
             [top..(top + window).min(height), left..(left + window).min(width)]

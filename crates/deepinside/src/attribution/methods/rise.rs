@@ -1,12 +1,13 @@
 //! RISE (Petsiuk, Das, Saenko 2018): the mean of random masks, each weighted by the target's number for the masked input.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
+use crate::attribution::enough::{Rounds, UNTIL};
 use crate::attribution::masks::{Enlargement, enlarge};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
-use crate::attribution::{Attribution, Entry, Method, Runner};
+use crate::attribution::{Attribution, Entry, Method, Passes, Runner};
 use crate::random::Random;
-use crate::{Error, Result, Target};
+use crate::{Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "rise",
@@ -14,12 +15,15 @@ pub(super) const ENTRY: Entry = Entry {
     title: "RISE",
     summary: "The mean of random smooth masks, each weighted by the target's number for the input masked with it.",
     source: "Petsiuk, Das, Saenko 2018, RISE, equation 6",
-    parameters: &[SAMPLES, PROBABILITY, CELLS, SEED, MASKS, NORMALISATION],
+    parameters: &[SAMPLES, UNTIL, PROBABILITY, CELLS, SEED, MASKS, NORMALISATION],
     layers: false,
     make: |_, values| Ok(Box::new(Rise { values: values.clone() })),
 };
 
 const SAMPLES: Parameter = samples("how many masks", "masks", 1000.0);
+
+/// From how many masks on their spread is looked at.
+const FIRST_LOOK: usize = 64;
 
 const PROBABILITY: Parameter = Parameter {
     name: "probability",
@@ -91,6 +95,12 @@ impl Masks<'_> {
 }
 
 impl Method for Rise {
+    fn passes(&self, _model: &Model, input: &Array) -> Result<Passes> {
+        let pixels = input.shape()[1..].iter().product::<usize>().max(1);
+        let given = self.values.array(MASKS.name).map(|masks| masks.data().len() / pixels);
+        Ok(Passes::new(given.or(self.values.whole(SAMPLES.name)).unwrap_or(1000), 0))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let values = &self.values;
         let &[_, height, width] = input.shape() else {
@@ -98,7 +108,7 @@ impl Method for Rise {
         };
         let (size, pixels) = ([height, width], height * width);
         let probability = values.number(PROBABILITY.name).unwrap_or(0.5);
-        let (masks, samples) = match values.array(MASKS.name) {
+        let (masks, most) = match values.array(MASKS.name) {
             Some(given) => {
                 if !given.data().len().is_multiple_of(pixels) || !given.shape().ends_with(&size) {
                     return Err(Error::Option(format!(
@@ -121,32 +131,40 @@ impl Method for Rise {
             let mask = masks.mask(index, size);
             input.data().iter().enumerate().map(|(at, number)| number * mask[at % pixels]).collect()
         };
-        let numbers = runner.numbers(target, samples, &masked)?;
         let [mut sums, mut squares, mut coverage] = [(); 3].map(|()| vec![0.0f64; pixels]);
-        for (index, &number) in numbers.iter().enumerate() {
-            let mask = masks.mask(index, size);
-            for (pixel, &share) in mask.iter().enumerate() {
-                let term = number * f64::from(share);
-                sums[pixel] += term;
-                squares[pixel] += term * term;
-                coverage[pixel] += f64::from(share);
+        let by_coverage = values.word(NORMALISATION.name) == Some("coverage");
+        let estimate = |sums: &[f64], squares: &[f64], coverage: &[f64], count: f64| {
+            let one = |pixel: usize| match if by_coverage { coverage[pixel] } else { count * probability } {
+                0.0 => (0.0, 0.0),
+                divisor => {
+                    let variance = (squares[pixel] / count - (sums[pixel] / count).powi(2)).max(0.0);
+                    (sums[pixel] / divisor, (variance * count).sqrt() / divisor)
+                }
+            };
+            (0..pixels).map(one).unzip::<f64, f64, Vec<f64>, Vec<f64>>()
+        };
+        let mut rounds = Rounds::new(values, FIRST_LOOK, most);
+        let (mut taken, mut samples) = (0.0, None);
+        while let Some(round) = rounds.next() {
+            let numbers = runner.numbers(target, round.len(), &|index| masked(round.start + index))?;
+            for (index, &number) in round.clone().zip(&numbers) {
+                let mask = masks.mask(index, size);
+                for (pixel, &share) in mask.iter().enumerate() {
+                    let term = number * f64::from(share);
+                    sums[pixel] += term;
+                    squares[pixel] += term * term;
+                    coverage[pixel] += f64::from(share);
+                }
+            }
+            taken = round.end as f64;
+            if rounds.looks() {
+                let (means, errors) = estimate(&sums, &squares, &coverage, taken);
+                samples = rounds.look(means, errors);
             }
         }
-        let count = samples as f64;
-        let by_coverage = values.word(NORMALISATION.name) == Some("coverage");
-        let divisor = |pixel: usize| if by_coverage { coverage[pixel] } else { count * probability };
-        let map = (0..pixels).map(|pixel| match divisor(pixel) {
-            0.0 => 0.0,
-            divisor => (sums[pixel] / divisor) as f32,
-        });
-        let attribution = Attribution::of_input(Array::new(size, map.collect())?);
-        let errors = (0..pixels).map(|pixel| match divisor(pixel) {
-            0.0 => 0.0,
-            divisor => {
-                let variance = (squares[pixel] / count - (sums[pixel] / count).powi(2)).max(0.0);
-                ((variance * count).sqrt() / divisor) as f32
-            }
-        });
-        Ok(Attribution { standard_error: Some(Array::new(size, errors.collect())?), ..attribution })
+        let (means, errors) = estimate(&sums, &squares, &coverage, taken);
+        let [map, errors] =
+            [means, errors].map(|own| Array::new(size, own.iter().map(|&one| one as f32).collect()));
+        Ok(Attribution { standard_error: Some(errors?), samples, ..Attribution::of_input(map?) })
     }
 }

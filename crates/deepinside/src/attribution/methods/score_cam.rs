@@ -1,13 +1,13 @@
 //! Score-CAM (Wang and others 2020): channels weighed by the target's number for the input masked with each.
 
+use deepinside_files::Array;
 use deepinside_graph::ValueId;
-use deepinside_vision::Array;
 
-use super::class_activation::{POSITIVE, entry, first, layers, weighed};
+use super::class_activation::{POSITIVE, channels_of, entry, first, layers, weighed};
 use crate::attribution::masks::{Enlargement, enlarge};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};
-use crate::attribution::{Attribution, Entry, Method, Runner};
-use crate::{Result, Target};
+use crate::attribution::{Attribution, Entry, Method, Passes, Runner};
+use crate::{Model, Result, Target};
 
 pub(super) const ENTRY: Entry = entry(
     "score-cam",
@@ -36,6 +36,10 @@ struct ScoreCam {
 }
 
 impl Method for ScoreCam {
+    fn passes(&self, model: &Model, _input: &Array) -> Result<Passes> {
+        Ok(Passes::new(1 + channels_of(model, &self.layers)?, 0))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         first(self.attribute_layers(runner, input, target)?)
     }

@@ -1,13 +1,14 @@
 //! Shapley values by sampling (Štrumbelj and Kononenko 2010): what each segment adds where segments are switched on in random orders.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::attribution::baseline::{BASELINE, baseline};
+use crate::attribution::enough::{Rounds, UNTIL};
 use crate::attribution::masks::{SEGMENTS, SUPERPIXELS, Segments};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
-use crate::attribution::{Attribution, Completeness, Entry, Method, Runner};
+use crate::attribution::{Attribution, Completeness, Entry, Method, Passes, Runner};
 use crate::random::Random;
-use crate::{Error, Result, Target};
+use crate::{Error, Model, Result, Target};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "shapley-sampling",
@@ -15,12 +16,15 @@ pub(super) const ENTRY: Entry = Entry {
     title: "Shapley value sampling",
     summary: "What each segment adds to the target where segments are switched on one after the other, meaned over random orders.",
     source: "Štrumbelj and Kononenko 2010, An Efficient Explanation of Individual Classifications using Game Theory, algorithm 1",
-    parameters: &[SAMPLES, SEGMENTS, SUPERPIXELS, PERMUTATIONS, SEED, BASELINE],
+    parameters: &[SAMPLES, UNTIL, SEGMENTS, SUPERPIXELS, PERMUTATIONS, SEED, BASELINE],
     layers: false,
     make: |_, values| Ok(Box::new(ShapleySampling { values: values.clone() })),
 };
 
 const SAMPLES: Parameter = samples("how many orders; each takes one pass per segment", "orders", 10.0);
+
+/// From how many orders on their spread is looked at.
+const FIRST_LOOK: usize = 8;
 
 const SEED: Parameter = seed("the random seed of orders");
 
@@ -70,6 +74,13 @@ impl ShapleySampling {
 }
 
 impl Method for ShapleySampling {
+    fn passes(&self, model: &Model, input: &Array) -> Result<Passes> {
+        let count = Segments::of(&self.values, model, input)?.count();
+        let given = self.values.array(PERMUTATIONS.name).map(|given| given.data().len() / count.max(1));
+        let orders = given.or(self.values.whole(SAMPLES.name)).unwrap_or(10);
+        Ok(Passes::new(orders.saturating_mul(count.saturating_sub(1)) + 2, 0))
+    }
+
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let segments = Segments::of(&self.values, runner.model(), input)?;
         let baseline = baseline(&self.values, input)?;
@@ -85,30 +96,42 @@ impl Method for ShapleySampling {
         };
         let [nothing, everything] = [&baseline, input].map(|end| runner.number(end, target));
         let (nothing, everything) = (nothing?, everything?);
-        let numbers = runner.numbers(target, orders.len() * steps, &chosen)?;
-        let (mut sums, mut squares) = (vec![0.0; count], vec![0.0; count]);
-        for (order, own) in orders.iter().enumerate() {
-            let mut before = nothing;
-            for (place, &segment) in own.iter().enumerate() {
-                let now = if place == steps { everything } else { numbers[order * steps + place] };
-                sums[segment] += now - before;
-                squares[segment] += (now - before).powi(2);
-                before = now;
+        let mut rounds = Rounds::new(&self.values, FIRST_LOOK, orders.len());
+        let (mut sums, mut squares, mut taken) = (vec![0.0; count], vec![0.0; count], 0);
+        let mut samples = None;
+        let estimate = |sums: &[f64], squares: &[f64], taken: usize| {
+            let taken = taken as f64;
+            let means: Vec<f64> = sums.iter().map(|sum| sum / taken).collect();
+            let error = |(mean, square): (&f64, &f64)| {
+                ((square / taken - mean * mean).max(0.0) / (taken - 1.0).max(1.0)).sqrt()
+            };
+            let errors: Vec<f64> = means.iter().zip(squares).map(error).collect();
+            (means, errors)
+        };
+        while let Some(round) = rounds.next() {
+            let numbers = runner
+                .numbers(target, round.len() * steps, &|sample| chosen(round.start * steps + sample))?;
+            for (order, own) in orders[round.clone()].iter().enumerate() {
+                let mut before = nothing;
+                for (place, &segment) in own.iter().enumerate() {
+                    let now = if place == steps { everything } else { numbers[order * steps + place] };
+                    sums[segment] += now - before;
+                    squares[segment] += (now - before).powi(2);
+                    before = now;
+                }
             }
+            taken = round.end;
+            let (means, errors) = estimate(&sums, &squares, taken);
+            samples = rounds.look(means, errors);
         }
-        let orders = orders.len() as f64;
-        let means: Vec<f64> = sums.iter().map(|sum| sum / orders).collect();
-        let errors: Vec<f64> = means
-            .iter()
-            .zip(&squares)
-            .map(|(mean, square)| ((square / orders - mean * mean).max(0.0) / (orders - 1.0).max(1.0)).sqrt())
-            .collect();
+        let (means, errors) = estimate(&sums, &squares, taken);
         let shape = &input.shape()[1..];
         let standard_error = Array::new(shape, segments.spread(&errors))?;
         let completeness = Completeness { sum: means.iter().sum(), difference: everything - nothing };
         Ok(Attribution {
             completeness: Some(completeness),
-            standard_error: (orders > 1.0).then_some(standard_error),
+            standard_error: (taken > 1).then_some(standard_error),
+            samples,
             ..Attribution::of_input(Array::new(shape, segments.spread(&means))?)
         })
     }

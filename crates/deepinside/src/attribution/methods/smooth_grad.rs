@@ -9,7 +9,7 @@ pub(super) const ENTRY: Entry = Entry {
     title: "SmoothGrad",
     summary: "The mean gradient over copies of the input with noise added.",
     source: "Smilkov, Thorat, Kim, Viégas, Wattenberg 2017, SmoothGrad",
-    parameters: noise::PARAMETERS,
+    parameters: noise::OF_A_MEAN,
     layers: false,
     make: |model, values| noise::make(Summary::Mean, model, values),
 };

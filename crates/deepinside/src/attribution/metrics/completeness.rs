@@ -1,6 +1,6 @@
 //! Completeness (Sundararajan, Taly, Yan 2017): whether the map adds up to the target's change from a baseline.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::{Measure, Metric, MetricEntry};
 use crate::attribution::baseline::{BASELINE, baseline};

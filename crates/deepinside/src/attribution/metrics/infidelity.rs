@@ -1,6 +1,6 @@
 //! Infidelity (Yeh and others 2019): how far the map is from telling what perturbations do to the target.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::{Measure, Metric, MetricEntry, per_number, stacked};
 use crate::attribution::baseline::range;

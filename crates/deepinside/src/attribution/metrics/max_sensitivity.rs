@@ -1,6 +1,6 @@
 //! Max-sensitivity (Yeh and others 2019): how much the attribution changes where the input hardly does.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::statistics::length;
 use super::{Measure, Metric, MetricEntry, stacked};

@@ -1,6 +1,6 @@
 //! The target's number while pixels are taken away or put back, those that matter most first.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::{Measure, Metric, per_pixel};
 use crate::attribution::baseline::baseline;

@@ -1,7 +1,7 @@
 //! Pixel flipping (Bach and others 2015) as Quantus computes it: numbers of the input are replaced one by one, those that matter most
 //! first.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::{Measure, Metric, MetricEntry};
 use crate::attribution::baseline::range;

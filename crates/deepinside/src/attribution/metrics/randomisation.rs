@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deepinside_files::Array;
 use deepinside_graph::{ValueId, Weights};
-use deepinside_vision::Array;
 
 use super::statistics::rank_correlation;
 use super::{Measure, Metric, MetricEntry};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, seed};
 use crate::attribution::{Attribution, Method, Runner};
 use crate::file_name::portable;
-use crate::layers::leads_to;
 use crate::random::Random;
 use crate::{Error, Model, Result, Target};
 
@@ -58,7 +57,7 @@ struct Randomisation {
 
 /// Weights with more than one axis, which scale nothing but mix what comes in, from the score down, each with the name of its layer.
 fn mixing_weights(model: &Model) -> Vec<(ValueId, String)> {
-    let leads = leads_to(&model.graph, model.score.value);
+    let leads = model.graph.leads_to(model.score.value);
     let mut found: Vec<(ValueId, String)> = Vec::new();
     for node in model.graph.nodes().iter().rev() {
         for &input in &node.inputs {

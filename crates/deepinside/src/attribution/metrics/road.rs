@@ -1,6 +1,6 @@
 //! ROAD (Rong and others 2022): the target's change where the pixels that matter most are filled in from their neighbours.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::{Measure, Metric, MetricEntry, per_pixel};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};

@@ -1,6 +1,6 @@
 //! Sensitivity-n (Ancona and others 2018): whether the map's sum over some pixels tells what their loss does to the target.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::statistics::correlation;
 use super::{Measure, Metric, MetricEntry, per_pixel};

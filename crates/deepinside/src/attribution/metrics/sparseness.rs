@@ -1,6 +1,6 @@
 //! Sparseness (Chalasani and others 2020): the Gini index of the map's magnitudes.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use super::{Measure, Metric, MetricEntry};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values};

@@ -1,6 +1,6 @@
 //! Maps that know nothing of the network.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 
 use crate::Result;
 use crate::attribution::baseline::channels;

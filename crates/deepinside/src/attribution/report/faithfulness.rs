@@ -1,6 +1,6 @@
 //! What deletion and insertion by a map tell.
 
-use deepinside_vision::Array;
+use deepinside_files::Array;
 use serde::{Deserialize, Serialize};
 
 use crate::attribution::metrics::{Measure, metric};

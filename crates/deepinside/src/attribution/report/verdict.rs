@@ -54,7 +54,7 @@ pub(super) fn verdict(
 
 #[cfg(test)]
 mod tests {
-    use deepinside_vision::Array;
+    use deepinside_files::Array;
 
     use super::*;
 

@@ -1,10 +1,13 @@
 //! Many titled pictures on one sheet: all layers of a network at a glance.
 
+use deepinside_files as files;
+use deepinside_vision::{Error, Result};
+
+use crate::Picture;
 use crate::figure::Panel;
 use crate::fitting::fitted;
 use crate::picture::WHITE;
 use crate::text::{self, INK};
-use crate::{Error, Picture, Result};
 
 /// Titled pictures in rows, read from left to right.
 ///
@@ -42,11 +45,11 @@ impl ContactSheet {
     /// Draws the sheet on white.
     ///
     /// # Errors
-    /// [`Error::Empty`] without tiles, [`Error::Parameter`] for no columns or cells under 16 pixels,
+    /// [`files::Error::Empty`] without tiles, [`Error::Parameter`] for no columns or cells under 16 pixels,
     /// [`Error::PictureTooLarge`].
     pub fn render(&self) -> Result<Picture> {
         if self.tiles.is_empty() {
-            return Err(Error::Empty { what: "a contact sheet", shape: vec![0] });
+            return Err(files::Error::Empty { what: "a contact sheet", shape: vec![0] }.into());
         }
         if self.cell_size < 16 || self.columns == Some(0) {
             let columns = self.columns.map_or_else(String::new, |columns| format!(" in {columns} columns"));

@@ -6,8 +6,8 @@ use image::ImageEncoder;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
-use crate::photograph::Stored;
-use crate::{Error, Photograph, Result, whole_file};
+use deepinside_files::{self as files, whole_file};
+use deepinside_vision::{Error, Photograph, Result};
 
 /// The largest number of pixels of a picture that is made: 200 million, 600 MB.
 pub const PIXEL_LIMIT: usize = 200_000_000;
@@ -30,11 +30,16 @@ impl Picture {
     /// A picture over `rgb`, which has three bytes for each of `width` × `height` pixels, row after row.
     ///
     /// # Errors
-    /// [`Error::Empty`], [`Error::PictureTooLarge`] and [`Error::ElementCount`].
+    /// [`files::Error::Empty`], [`Error::PictureTooLarge`] and [`files::Error::ElementCount`].
     pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self> {
         let expected = Self::byte_count(width, height)?;
         if rgb.len() != expected {
-            return Err(Error::ElementCount { shape: vec![height, width, 3], expected, found: rgb.len() });
+            return Err(files::Error::ElementCount {
+                shape: vec![height, width, 3],
+                expected,
+                found: rgb.len(),
+            }
+            .into());
         }
         Ok(Self { width, height, rgb })
     }
@@ -42,7 +47,7 @@ impl Picture {
     /// A picture of one colour.
     ///
     /// # Errors
-    /// [`Error::Empty`] and [`Error::PictureTooLarge`].
+    /// [`files::Error::Empty`] and [`Error::PictureTooLarge`].
     pub fn filled(width: usize, height: usize, colour: Rgb) -> Result<Self> {
         let rgb = colour.repeat(Self::byte_count(width, height)? / 3);
         Ok(Self { width, height, rgb })
@@ -50,7 +55,7 @@ impl Picture {
 
     fn byte_count(width: usize, height: usize) -> Result<usize> {
         if width == 0 || height == 0 {
-            return Err(Error::Empty { what: "a picture", shape: vec![height, width] });
+            return Err(files::Error::Empty { what: "a picture", shape: vec![height, width] }.into());
         }
         match width.checked_mul(height) {
             Some(pixels) if pixels <= PIXEL_LIMIT => Ok(3 * pixels),
@@ -63,11 +68,7 @@ impl Picture {
     /// # Errors
     /// [`Error::Channels`] for another number of channels, [`Error::PictureTooLarge`].
     pub fn from_photograph(photograph: &Photograph) -> Result<Self> {
-        let bytes = match photograph.stored() {
-            Stored::Bytes(bytes) => bytes.to_vec(),
-            // The cast saturates at 0 and 255, which is the clipping.
-            Stored::Values(values) => values.iter().map(|&value| (value * 255.0 + 0.5) as u8).collect(),
-        };
+        let bytes = photograph.to_samples();
         let rgb = match photograph.channels() {
             1 => bytes.iter().flat_map(|&byte| [byte; 3]).collect(),
             3 => bytes,
@@ -147,7 +148,7 @@ impl Picture {
     /// The picture enlarged by a whole factor: every pixel becomes a square of one colour, none is blurred.
     ///
     /// # Errors
-    /// [`Error::Empty`] for factor 0, [`Error::PictureTooLarge`].
+    /// [`files::Error::Empty`] for factor 0, [`Error::PictureTooLarge`].
     pub fn magnified(&self, factor: usize) -> Result<Picture> {
         let width = self.width.saturating_mul(factor);
         let bytes = Self::byte_count(width, self.height.saturating_mul(factor))?;
@@ -166,17 +167,17 @@ impl Picture {
     /// The PNG file of this picture, in memory.
     ///
     /// # Errors
-    /// [`Error::WriteStream`] should the encoder fail.
+    /// [`files::Error::WriteStream`] should the encoder fail.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.encode(&mut bytes).map_err(|source| Error::WriteStream { source })?;
+        self.encode(&mut bytes).map_err(|source| files::Error::WriteStream { source })?;
         Ok(bytes)
     }
 
     /// The JPEG file of this picture, in memory; `quality` is 1 to 100.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for another quality, [`Error::WriteStream`] should the encoder fail, as it does beyond 65,535 pixels a
+    /// [`Error::Parameter`] for another quality, [`files::Error::WriteStream`] should the encoder fail, as it does beyond 65,535 pixels a
     /// side.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>> {
         if !(1..=100).contains(&quality) {
@@ -186,16 +187,16 @@ impl Picture {
         let mut bytes = Vec::new();
         JpegEncoder::new_with_quality(&mut bytes, quality)
             .write_image(&self.rgb, self.width as u32, self.height as u32, image::ExtendedColorType::Rgb8)
-            .map_err(|error| Error::WriteStream { source: std::io::Error::other(error) })?;
+            .map_err(|error| files::Error::WriteStream { source: std::io::Error::other(error) })?;
         Ok(bytes)
     }
 
     /// Writes a PNG file, which appears whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`files::Error::Write`].
     pub fn write_png(&self, path: impl AsRef<Path>) -> Result<()> {
-        whole_file::write(path.as_ref(), |stream| self.encode(stream))
+        Ok(whole_file::write(path.as_ref(), |stream| self.encode(stream))?)
     }
 
     fn encode(&self, stream: &mut dyn std::io::Write) -> std::io::Result<()> {

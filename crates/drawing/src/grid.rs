@@ -1,7 +1,9 @@
 //! Many small maps as one large one: the filter grid that came with Caffe's examples.
 
+use deepinside_files::{self as files, Array};
+use deepinside_vision::{Error, Result};
+
 use crate::normalise::{self, Scaling};
-use crate::{Array, Error, Result};
 
 /// The classic `vis_square(data, padsize, padval)`: scales all values together so that the smallest becomes 0 and
 /// the largest 1, and lays the maps out in a square.
@@ -14,7 +16,7 @@ use crate::{Array, Error, Result};
 /// A constant array gives zeros, where the Python original divides by zero.
 ///
 /// # Errors
-/// [`Error::Shape`] for other ranks, [`Error::NotFinite`] when a value is NaN or infinite (normalise such arrays
+/// [`files::Error::Shape`] for other ranks, [`Error::NotFinite`] when a value is NaN or infinite (normalise such arrays
 /// first and use [`tile`]), [`Error::PictureTooLarge`] beyond 2³⁰ values.
 pub fn vis_square(data: &Array, padding: usize, pad_value: f32) -> Result<Array> {
     check_rank(data)?;
@@ -49,7 +51,7 @@ pub fn tile(data: &Array, padding: usize, pad_value: f32) -> Result<Array> {
         }
     }
     let shape = if data.shape().len() == 3 { vec![height, width] } else { vec![height, width, colours] };
-    Array::new(shape, grid)
+    Ok(Array::new(shape, grid)?)
 }
 
 /// The largest number of values of a grid.
@@ -60,11 +62,12 @@ fn check_rank(data: &Array) -> Result<[usize; 4]> {
     match *data.shape() {
         [maps, rows, columns] => Ok([maps, rows, columns, 1]),
         [maps, rows, columns, colours] => Ok([maps, rows, columns, colours]),
-        _ => Err(Error::Shape {
+        _ => Err(files::Error::Shape {
             what: "a grid of maps",
             expected: "maps × height × width, or maps × height × width × colours",
             found: data.shape().to_vec(),
-        }),
+        }
+        .into()),
     }
 }
 

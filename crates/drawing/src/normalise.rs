@@ -4,7 +4,8 @@
 //! map. So every scaling gives back the two values that became 0 and 1, whether the map holds any variation at all, and
 //! how many values were not finite.
 
-use crate::{Array, Error, Result};
+use deepinside_files::Array;
+use deepinside_vision::{Error, Result};
 
 /// How values become `[0, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use deepinside::Result;
+use deepinside::file_name::portable;
+
 use super::{HashedFile, Record, RecordError};
-use crate::Result;
-use crate::file_name::portable;
 
 /// A place in one folder for every recorded output, and for nothing else.
 ///

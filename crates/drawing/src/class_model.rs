@@ -4,8 +4,11 @@
 //! would look like (the mean is added, the rest clipped), which is what the paper does, or stretched from its smallest
 //! to its largest value, which is what the original project's `visualize.py` did and which always fills the range.
 
+use deepinside_files::Array;
+use deepinside_vision::{ChannelOrder, Error, Photograph, Result, Transformer};
+
+use crate::Picture;
 use crate::normalise::{self, Scaling};
-use crate::{Array, ChannelOrder, Error, Photograph, Picture, Result, Transformer};
 
 /// The picture of a blob as a photograph: [`Transformer::deprocess`], then everything outside `[0, 1]` clipped.
 ///
@@ -21,7 +24,7 @@ pub fn as_photograph(blob: &Array, transformer: &Transformer) -> Result<Picture>
 /// give [`ChannelOrder::Rgb`] to see its colours. A constant blob is black.
 ///
 /// # Errors
-/// [`Error::Shape`] unless the blob is channels × height × width (leading axes of extent 1 are looked through),
+/// [`files::Error::Shape`] unless the blob is channels × height × width (leading axes of extent 1 are looked through),
 /// [`Error::Channels`] when `order` has another number of channels, [`Error::NotFinite`] for NaN and infinities.
 pub fn stretched(blob: &Array, order: ChannelOrder) -> Result<Picture> {
     let normalised = normalise::normalise(blob, Scaling::MinimumMaximum)?;
@@ -42,7 +45,7 @@ fn to_photograph(blob: &Array, order: ChannelOrder) -> Result<Photograph> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Mean;
+    use deepinside_vision::Mean;
 
     #[test]
     fn as_a_photograph_adds_the_mean_swaps_and_clips() {

@@ -3,12 +3,12 @@
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use deepinside_vision::whole_file;
+use deepinside::files::whole_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Record, RecordError};
-use crate::Result;
+use deepinside::Result;
 
 /// A file with what it held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ impl HashedFile {
     /// When it cannot be read, or is a folder, a pipe or a device.
     pub fn read(path: &Path) -> Result<Self> {
         let (mut file, bytes) = whole_file::open(path)?;
-        let failed = |source| deepinside_vision::Error::Read { path: path.to_owned(), source };
+        let failed = |source| deepinside::files::Error::Read { path: path.to_owned(), source };
         let (mut hash, mut left, mut buffer) = (Sha256::new(), bytes, vec![0; 1 << 16]);
         while left > 0 {
             let count = file.read(&mut buffer).map_err(failed)?;

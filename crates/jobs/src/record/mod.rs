@@ -19,7 +19,7 @@ mod places;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use deepinside_vision::whole_file;
+use deepinside::files::whole_file;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ pub use self::confinement::{Access, Mention};
 pub use self::error::RecordError;
 pub use self::files::{HashedFile, lexical};
 pub use self::places::Places;
-use crate::{Error, Instructions, Result};
+use deepinside::{Error, Instructions, Result};
 
 /// The longest record that is read, in bytes. One of an evaluation on 50,000 pictures has 20 MB.
 const LENGTH_LIMIT: u64 = 64 << 20;

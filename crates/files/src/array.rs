@@ -88,7 +88,7 @@ impl Array {
     /// The shape without its leading axes of extent 1, as long as more than `rank` axes are left.
     ///
     /// A blob of one picture, `(1, 3, 227, 227)`, is `[3, 227, 227]` at rank 3.
-    pub(crate) fn shape_at_rank(&self, rank: usize) -> &[usize] {
+    pub fn shape_at_rank(&self, rank: usize) -> &[usize] {
         let mut shape = self.shape.as_slice();
         while shape.len() > rank && shape[0] == 1 {
             shape = &shape[1..];
@@ -97,7 +97,10 @@ impl Array {
     }
 
     /// Rows and columns of a two-dimensional array, after leading axes of extent 1.
-    pub(crate) fn rows_and_columns(&self, what: &'static str) -> Result<(usize, usize)> {
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for what has more axes; `what` names the operation.
+    pub fn rows_and_columns(&self, what: &'static str) -> Result<(usize, usize)> {
         match *self.shape_at_rank(2) {
             [rows, columns] => Ok((rows, columns)),
             _ => Err(Error::Shape { what, expected: "height × width", found: self.shape.clone() }),

@@ -8,8 +8,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use deepinside_files::Array;
+use deepinside_vision::{Error, Result};
+
+use crate::Picture;
 use crate::picture::Rgb;
-use crate::{Array, Error, Picture, Result};
 
 /// A map from `[0, 1]` to colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -64,7 +67,7 @@ impl ColourMap {
     /// Scale the values first with [`normalise`](crate::normalise).
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the array is a map, [`Error::PictureTooLarge`].
+    /// [`files::Error::Shape`] unless the array is a map, [`Error::PictureTooLarge`].
     pub fn apply(self, map: &Array) -> Result<Picture> {
         let (height, width) = map.rows_and_columns("a colour map")?;
         Picture::new(width, height, map.data().iter().flat_map(|&value| self.colour(value)).collect())

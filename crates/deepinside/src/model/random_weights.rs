@@ -9,7 +9,7 @@ use deepinside_graph::op::{Eltwise, Unary};
 use deepinside_graph::{GraphError, Node, NodeId, Op, Shape, ValueId, Weights};
 
 use crate::random::Random;
-use crate::{Model, Result, benchmark};
+use crate::{Model, Result};
 
 /// The share of zeros behind the rectifiers of the first and the last convolution, and of fully connected layers. With
 /// these the first fully connected layer of CaffeNet sees as many zeros as under its trained weights, 78 %.
@@ -21,9 +21,9 @@ const CONNECTED: f64 = 0.85;
 ///
 /// # Errors
 /// When a layer cannot be computed.
-pub(crate) fn calibrate(model: &mut Model, seed: u64) -> Result<()> {
+pub(super) fn calibrate(model: &mut Model, seed: u64) -> Result<()> {
     let mut noise = Random::new(seed);
-    let picture = benchmark::picture(model);
+    let picture = model.structured_picture();
     let threads = Threads::new(0)?;
     let is_convolution = |node: &&Node| matches!(node.op, Op::Convolution(_) | Op::Deconvolution(_));
     let convolutions = model.graph.nodes().iter().filter(is_convolution).count();

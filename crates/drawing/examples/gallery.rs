@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use deepinside_vision::contact_sheet::ContactSheet;
-use deepinside_vision::figure::{Figure, Panel};
-use deepinside_vision::normalise::{Scaling, normalise};
-use deepinside_vision::overlay::{Opacity, into_photograph_frame, overlay};
-use deepinside_vision::{
-    Array, ChannelOrder, Colour, ColourMap, Convention, Crop, Picture, class_model, grid, npy, photograph,
-};
+use deepinside_drawing::contact_sheet::ContactSheet;
+use deepinside_drawing::figure::{Figure, Panel};
+use deepinside_drawing::normalise::{Scaling, normalise};
+use deepinside_drawing::overlay::{Opacity, overlay};
+use deepinside_drawing::{ColourMap, Picture, class_model, grid};
+use deepinside_files::{Array, npy};
+use deepinside_vision::frame::into_photograph_frame;
+use deepinside_vision::{ChannelOrder, Colour, Convention, Crop, photograph};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: gallery FOLDER")?;
     std::fs::create_dir_all(&folder)?;
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let cat = photograph::load(fixtures.join("chelsea.jpg"), Colour::Rgb)?;
+    let cat = photograph::load(fixtures.join("../../../vision/tests/fixtures/chelsea.jpg"), Colour::Rgb)?;
 
     // Something that looks like a saliency map: a few soft spots on a map as small as a late layer's.
     let spots = Array::new([13, 13], (0..169).map(|at| spot(at % 13, at / 13)).collect())?;

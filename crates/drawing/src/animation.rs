@@ -3,11 +3,13 @@
 use std::io;
 use std::path::Path;
 
+use deepinside_files::{self as files, whole_file};
+use deepinside_vision::{Error, Result};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::codecs::webp::WebPEncoder;
 use image::{Delay, ExtendedColorType, Frame, RgbImage};
 
-use crate::{Error, Picture, Result, whole_file};
+use crate::Picture;
 
 /// How an animation is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,20 +46,20 @@ impl AnimationFormat {
 /// hundredths of a second), the last ten times as long. The file appears whole or not at all.
 ///
 /// # Errors
-/// [`Error::Empty`] without pictures, [`Error::Parameter`] when they differ in size or the duration is out of its range,
-/// [`Error::Write`].
+/// [`files::Error::Empty`] without pictures, [`Error::Parameter`] when they differ in size or the duration is out of its range,
+/// [`files::Error::Write`].
 pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], milliseconds: u32) -> Result<()> {
     check(pictures, milliseconds)?;
-    whole_file::write(path, |stream| {
+    Ok(whole_file::write(path, |stream| {
         encode(stream, format, pictures, &mut |index| Ok(duration(index, pictures, milliseconds)))
-    })
+    })?)
 }
 
 /// The bytes of such a file. `before` is called before each picture, with how many were encoded so far; an error of it ends the
 /// work.
 ///
 /// # Errors
-/// As [`write()`], and those of `before`, as [`Error::Write`] to `memory`.
+/// As [`write()`], and those of `before`, as [`files::Error::Write`] to `memory`.
 pub fn to_bytes(
     format: AnimationFormat,
     pictures: &[Picture],
@@ -71,13 +73,13 @@ pub fn to_bytes(
         Ok(duration(index, pictures, milliseconds))
     };
     encode(&mut bytes, format, pictures, &mut next)
-        .map_err(|source| Error::Write { path: "memory".into(), source })?;
+        .map_err(|source| files::Error::Write { path: "memory".into(), source })?;
     Ok(bytes)
 }
 
 fn check(pictures: &[Picture], milliseconds: u32) -> Result<()> {
     let Some(first) = pictures.first() else {
-        return Err(Error::Empty { what: "an animation", shape: vec![0] });
+        return Err(files::Error::Empty { what: "an animation", shape: vec![0] }.into());
     };
     let size = |picture: &Picture| [picture.width(), picture.height()];
     if let Some(other) = pictures.iter().find(|picture| size(picture) != size(first)) {

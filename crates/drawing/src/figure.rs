@@ -1,12 +1,15 @@
 //! Side-by-side figures in the manner of the original project's scripts: pictures in axes, with ticks that count
 //! pixels, a title above each and, if wanted, one above all. Below a picture of numbers stands what its colours mean.
 
+use deepinside_files as files;
+use deepinside_vision::{Error, Result};
+
+use crate::Picture;
 use crate::colour_map::ColourMap;
 use crate::fitting::fitted;
 use crate::normalise::{Content, Normalised, Scaling};
 use crate::picture::WHITE;
 use crate::text::{self, INK};
-use crate::{Error, Picture, Result};
 
 /// One picture of a figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,11 +117,11 @@ impl Figure {
     /// Draws the figure on white.
     ///
     /// # Errors
-    /// [`Error::Empty`] without panels, [`Error::Parameter`] for axes smaller than 32 pixels,
+    /// [`files::Error::Empty`] without panels, [`Error::Parameter`] for axes smaller than 32 pixels,
     /// [`Error::PictureTooLarge`].
     pub fn render(&self) -> Result<Picture> {
         if self.panels.is_empty() {
-            return Err(Error::Empty { what: "a figure", shape: vec![0] });
+            return Err(files::Error::Empty { what: "a figure", shape: vec![0] }.into());
         }
         if self.axes_size < 32 {
             let found = self.axes_size.to_string();
@@ -353,7 +356,7 @@ mod tests {
             assert_eq!(three_digits(number), expected);
         }
         let scale = |numbers: &[f32], scaling| {
-            let array = crate::Array::new([numbers.len()], numbers.to_vec()).unwrap();
+            let array = deepinside_files::Array::new([numbers.len()], numbers.to_vec()).unwrap();
             ColourScale::of(&crate::normalise::normalise(&array, scaling).unwrap(), scaling, ColourMap::Grey)
         };
         assert_eq!(scale(&[1.0, 3.0], Scaling::Quantile(0.99)).high, "2.98 (99 % quantile) or more");

@@ -1,7 +1,8 @@
 //! Bringing pictures of any size into the boxes of a figure.
 
-use crate::resize::{self, Border, Method};
-use crate::{Picture, Result};
+use deepinside_vision::{Result, resize};
+
+use crate::Picture;
 
 /// The picture enlarged or shrunk, proportions kept, to fill a box as far as possible.
 ///
@@ -25,9 +26,7 @@ pub(crate) fn fitted(picture: &Picture, box_width: usize, box_height: usize) -> 
 /// The picture resized to a smaller size, blurred before so that every source pixel counts.
 fn shrunk(picture: &Picture, width: usize, height: usize) -> Result<Picture> {
     let levels: Vec<f32> = picture.rgb().iter().map(|&level| f32::from(level)).collect();
-    let method = Method::Areas { border: Border::Nearest, blurred: true };
-    let resized =
-        resize::resize_values(&levels, [picture.height(), picture.width(), 3], [height, width], method)?;
+    let resized = resize::shrink(&levels, [picture.height(), picture.width(), 3], [height, width])?;
     Picture::new(
         width,
         height,

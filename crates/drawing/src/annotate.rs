@@ -1,9 +1,11 @@
 //! Outlines, boxes and markers over a photograph.
 
-use crate::graph_cut::Marker;
+use deepinside_vision::graph_cut::Marker;
+use deepinside_vision::regions::PixelBox;
+use deepinside_vision::{Error, Photograph, Result};
+
+use crate::Picture;
 use crate::picture::Rgb;
-use crate::regions::PixelBox;
-use crate::{Error, Photograph, Picture, Result};
 
 /// The colours of the paper's figure 3.
 const FOREGROUND: Rgb = [30, 60, 255];

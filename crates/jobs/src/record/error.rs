@@ -71,3 +71,9 @@ pub enum RecordError {
         causes: Vec<String>,
     },
 }
+
+impl From<RecordError> for deepinside::Error {
+    fn from(error: RecordError) -> Self {
+        Self::Option(error.to_string())
+    }
+}

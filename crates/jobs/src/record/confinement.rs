@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use deepinside::Result;
+
 use super::{HashedFile, Record, RecordError, lexical};
-use crate::Result;
 
 /// How results end. No shell, editor or desktop runs a file because it ends so.
 const ENDINGS: [&str; 16] = [

@@ -1,52 +1,10 @@
-//! A map of numbers over the photograph it belongs to.
+//! From a crop's frame into the photograph's.
+
+use deepinside_files::Array;
 
 use crate::crops::Region;
 use crate::regions::PixelBox;
-use crate::{Array, ColourMap, Error, Photograph, Picture, Result, resize};
-
-/// How much of the map's colour covers the photograph.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Opacity {
-    /// The same share in `[0, 1]` everywhere.
-    Uniform(f32),
-    /// This share in `[0, 1]` times the map's value: where the map is 0 the photograph shows undimmed.
-    ByValue(f32),
-}
-
-/// Colours a map and lays it over a photograph of one or three channels; the picture has the photograph's size.
-///
-/// `map` is height × width of any size, values in `[0, 1]` (see [`normalise`](crate::normalise)), and covers the whole
-/// photograph; it is resized bilinearly. A map of one crop is first brought [`into_photograph_frame`].
-///
-/// # Errors
-/// [`Error::Shape`] unless `map` is a map, [`Error::Parameter`] for an opacity outside `[0, 1]`, [`Error::Channels`] for
-/// another photograph.
-pub fn overlay(
-    photograph: &Photograph,
-    map: &Array,
-    colours: ColourMap,
-    opacity: Opacity,
-) -> Result<Picture> {
-    let (Opacity::Uniform(share) | Opacity::ByValue(share)) = opacity;
-    if !(0.0..=1.0).contains(&share) {
-        let expected = "between 0 and 1";
-        return Err(Error::Parameter { name: "the opacity", expected, found: share.to_string() });
-    }
-    let base = Picture::from_photograph(photograph)?;
-    let map = resize::resize_map(map, base.height(), base.width())?;
-    let mut rgb = base.rgb().to_vec();
-    for (pixel, &value) in rgb.chunks_exact_mut(3).zip(map.data()) {
-        let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
-        let share = match opacity {
-            Opacity::Uniform(share) => share,
-            Opacity::ByValue(share) => share * value,
-        };
-        for (level, colour) in pixel.iter_mut().zip(colours.colour(value)) {
-            *level = (f32::from(*level) * (1.0 - share) + f32::from(colour) * share).round() as u8;
-        }
-    }
-    Picture::new(base.width(), base.height(), rgb)
-}
+use crate::{Error, Result, resize};
 
 /// Puts a map that belongs to one crop back to where the crop lies in the photograph: resized bilinearly, mirrored
 /// back when the crop was mirrored, `outside` everywhere else. The result is `height` × `width`, the photograph's.
@@ -54,7 +12,7 @@ pub fn overlay(
 /// The edges of the region are rounded to whole pixels of the photograph, and the region is cut off at its border.
 ///
 /// # Errors
-/// [`Error::Shape`] unless `map` is a map; [`Error::Parameter`] when the region is not within `[0, 1]`.
+/// [`files::Error::Shape`] unless `map` is a map; [`Error::Parameter`] when the region is not within `[0, 1]`.
 pub fn into_photograph_frame(
     map: &Array,
     region: Region,
@@ -99,18 +57,6 @@ pub(crate) fn pixels_of(region: Region, height: usize, width: usize) -> Result<P
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn opacity_mixes_colour_and_photograph() {
-        let photograph = Photograph::new(1, 2, 1, vec![0.4, 0.4]).unwrap();
-        let map = Array::new([1, 2], vec![0.0, 1.0]).unwrap();
-        let mixed = |opacity| overlay(&photograph, &map, ColourMap::Grey, opacity).unwrap().rgb().to_vec();
-        assert_eq!(mixed(Opacity::Uniform(0.0)), [102; 6]);
-        assert_eq!(mixed(Opacity::Uniform(1.0)), [0, 0, 0, 255, 255, 255]);
-        assert_eq!(mixed(Opacity::Uniform(0.5)), [51, 51, 51, 179, 179, 179]);
-        assert_eq!(mixed(Opacity::ByValue(0.5)), [102, 102, 102, 179, 179, 179]);
-        assert!(overlay(&photograph, &map, ColourMap::Grey, Opacity::Uniform(1.5)).is_err());
-    }
 
     #[test]
     fn a_map_keeps_its_place_when_it_is_enlarged() {
