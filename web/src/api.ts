@@ -1,210 +1,17 @@
-// The server's interface with its types. Every failure becomes a `Refusal` whose message is a sentence for a person.
+// The server's interface; its types are made from the server's own document (`api-types.ts`). Every failure becomes a `Refusal` whose message is a sentence for a person.
 
-import type { EncodedArray } from "./arrays";
+import type { ModelInfo, Operations, SaliencyAnswer } from "./api-types";
 import { untilItAnswers } from "./connection";
 import { jobHeaders } from "./progress";
 import { authorisation } from "./token";
 
-/** A model of the list; the rest is known once it is open. */
-export interface ModelEntry {
-    readonly id: string;
-    readonly name: string;
-    readonly is_default: boolean;
-    /** What `-m` takes for it on the command line; null for the built-in one. */
-    readonly flag: string | null;
-}
-
-export interface Model extends ModelEntry {
-    readonly input: { readonly channels: number; readonly height: number; readonly width: number };
-    readonly classes: number;
-    readonly score_value: string;
-    readonly notes: readonly string[];
-}
-
-export interface ClassName {
-    readonly index: number;
-    readonly synset?: string | null;
-    readonly name: string;
-}
-
-export interface ScoredClass extends ClassName {
-    readonly score: number;
-    readonly probability: number;
-}
-
-export interface Example {
-    readonly id: string;
-    readonly name: string;
-    readonly credit: string;
-}
-
-export interface Photograph {
-    readonly id: string;
-    readonly width: number;
-    readonly height: number;
-}
-
-export type Box = readonly [left: number, top: number, right: number, bottom: number];
-
-export interface Classification {
-    readonly top: readonly ScoredClass[];
-    readonly command?: string;
-    readonly seconds: number;
-}
-
-export interface SaliencyMap {
-    readonly class: ScoredClass;
-    readonly map: EncodedArray;
-    readonly signed?: EncodedArray | null;
-    readonly maximum: number;
-    readonly is_constant: boolean;
-}
-
-export interface Saliency {
-    readonly maps: readonly SaliencyMap[];
-    readonly region: Box;
-    /** The parts of the photograph that the network saw. */
-    readonly seen: readonly Box[];
-    readonly unseen: number;
-    readonly top: readonly ScoredClass[];
-    /** What the parts that were looked at would have chosen, where it is another class. */
-    readonly other_choice?: ScoredClass | null;
-    /** What must be known about the backward rule in this network. */
-    readonly notes: readonly string[];
-    readonly command: string;
-    readonly seconds: number;
-}
-
-/** A parameter of a method, as the server's table describes it. */
-export interface MethodParameter {
-    readonly name: string;
-    readonly help: string;
-    readonly unit: string;
-    readonly kind: "number" | "whole" | "choice" | "flag" | "array" | "arrays" | "baseline" | "classes" | "numbers";
-    readonly words: readonly string[];
-    readonly least?: number | null;
-    readonly most?: number | null;
-    readonly default?: string | null;
-}
-
-export interface TableMethod {
-    readonly name: string;
-    readonly aliases: readonly string[];
-    readonly title: string;
-    readonly summary: string;
-    readonly source: string;
-    /** Whether it looks at layers that can be chosen. */
-    readonly layers: boolean;
-    readonly parameters: readonly MethodParameter[];
-}
-
-export interface Attributions {
-    readonly attributions: readonly {
-        readonly map: EncodedArray;
-        readonly layer?: string | null;
-        readonly completeness?: readonly [sum: number, difference: number] | null;
-        readonly notes: readonly string[];
-    }[];
-    /** What is explained, in words. */
-    readonly title: string;
-    readonly number: number;
-    readonly region: Box;
-    readonly command: string;
-    readonly seconds: number;
-}
-
-export interface Localisation {
-    readonly objects: readonly { readonly index: number; readonly name: string; readonly score: number; readonly box: Box }[];
-    readonly mask: EncodedArray;
-    readonly markers?: EncodedArray | null;
-    readonly map: EncodedArray;
-    readonly other_choice?: ScoredClass | null;
-    readonly command: string;
-    readonly seconds: number;
-}
-
-export interface GraphNode {
-    readonly name: string;
-    readonly operator: string;
-    readonly inputs: readonly string[];
-    readonly outputs: readonly string[];
-}
-
-export interface GraphValue {
-    readonly name: string;
-    readonly shape: readonly number[];
-    readonly is_shown: boolean;
-    readonly has_filters: boolean;
-}
-
-export interface Graph {
-    readonly nodes: readonly GraphNode[];
-    readonly values: readonly GraphValue[];
-}
-
-export interface Layer {
-    readonly value: string;
-    readonly shape: readonly number[];
-    readonly channels: number;
-    readonly activations: EncodedArray;
-    readonly gradients: EncodedArray;
-    readonly note?: string | null;
-    readonly notes: readonly string[];
-    readonly top: readonly ScoredClass[];
-    readonly class: ScoredClass;
-    readonly command: string;
-}
-
-export interface Unit {
-    readonly activation: number;
-    readonly position: readonly number[];
-    readonly picture: EncodedArray;
-    readonly map: EncodedArray;
-    readonly region: Box;
-    readonly notes: readonly string[];
-    readonly command: string;
-}
-
-export interface Method {
-    readonly name: string;
-    readonly rule: string;
-    readonly crops?: string;
-    readonly smooth_grad?: { readonly samples: number; readonly noise: number };
-    readonly smoothing?: number;
-}
-
-export interface Comparison {
-    readonly cells: readonly (readonly (SaliencyMap & { readonly region: Box; readonly seen: readonly Box[] })[])[];
-    readonly notes: readonly string[];
-    readonly command: string;
-    readonly seconds?: number;
-}
+/** Left, top, right and bottom, in pixels of the photograph. */
+export type Box = SaliencyAnswer["region"];
 
 export type Recipe = { readonly name: string } & Readonly<Record<string, unknown>>;
 
-export type Objective = { readonly class: number } | { readonly value: string; readonly channel?: number };
-
-export interface Frame {
-    readonly iteration: number;
-    readonly iterations: number;
-    /** What the objective reached; none before the first step. */
-    readonly value: number | null;
-    readonly probability?: number | null;
-    readonly image: string;
-}
-
-/** How an ascent stands, as the server answers to every request about it. */
-export interface AscentInfo {
-    readonly id: string;
-    readonly state: AscentState;
-    readonly message?: string | null;
-    readonly iteration: number;
-    readonly timeline: readonly { readonly iteration: number; readonly changes: Readonly<Record<string, number>> }[];
-    readonly notes: readonly string[];
-    readonly command: string;
-}
-
-export type AscentState = "waiting" | "running" | "paused" | "finished" | "failed" | "cancelled";
+/** A model that is open, of which everything is known. */
+export type OpenModel = { readonly [K in keyof ModelInfo]-?: K extends "input" | "classes" | "score_value" ? NonNullable<ModelInfo[K]> : ModelInfo[K] };
 
 /** What the server, or the way to it, refused, in words. */
 export class Refusal extends Error {
@@ -268,85 +75,69 @@ export async function request<T>(path: string, read: (response: Response) => Pro
     }
 }
 
-function json<T>(path: string, init?: Sending): Promise<T> {
-    return request(path, async (response) => (await response.json()) as T, init);
-}
+/** A word out of the page's own address. People change addresses; the server says in a sentence which words there are. */
+export const word = <W extends string>(text: string): W => text as W;
 
-function blob(path: string, init?: Sending): Promise<Blob> {
-    return request(path, (response) => response.blob(), init);
-}
+type Operation = keyof Operations;
+type Body<O extends Operation> = Operations[O]["body"];
+type Answer<O extends Operation> = Operations[O]["answer"];
 
-function post<T>(path: string, body: object, signal?: AbortSignal): Promise<T> {
-    return sendBody<T>("POST", path, body, signal);
-}
-
-function sendBody<T>(method: string, path: string, body: object, signal?: AbortSignal): Promise<T> {
-    return json<T>(path, { method, signal: signal ?? null, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-}
+/** The values for the braces of an address. */
+type Places = Readonly<Record<string, string>>;
 
 const segment = encodeURIComponent;
 
-export interface About {
-    /** The model's id; absent, the server's default. */
-    readonly model?: string | undefined;
-    readonly photograph: string;
+/** The method and the address of an operation. */
+function addressed(operation: Operation, places: Places): readonly [method: string, path: string] {
+    const [method = "", path = ""] = operation.split(" ");
+    return [method.toUpperCase(), path.replace(/\{(\w+)\}/g, (_, name: string) => segment(places[name] ?? ""))];
+}
+
+/** One request of an operation without a body in JSON; `query` goes behind the address. */
+function ask<O extends Operation>(operation: O, places: Places = {}, init: Sending = {}, query: Places = {}): Promise<Answer<O>> {
+    const [method, path] = addressed(operation, places);
+    const asked = new URLSearchParams(query).toString();
+    return request(asked ? `${path}?${asked}` : path, async (response) => (await response.json()) as Answer<O>, { method, ...init });
+}
+
+/** One request of an operation with a body in JSON. */
+function send<O extends Operation>(operation: O, body: Body<O>, signal?: AbortSignal, places: Places = {}): Promise<Answer<O>> {
+    return ask(operation, places, { signal: signal ?? null, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
+function blob(path: string, signal?: AbortSignal): Promise<Blob> {
+    return request(path, (response) => response.blob(), { signal: signal ?? null });
 }
 
 export const api = {
-    models: () => json<ModelEntry[]>("/models"),
-    model: (model: string) => json<Model>(`/models/${segment(model)}`),
+    models: () => ask("get /models"),
+    model: (model: string) => ask("get /models/{model}", { model }) as Promise<OpenModel>,
     classes: (model: string, query: string, limit: number, signal?: AbortSignal) =>
-        json<ClassName[]>(`/models/${segment(model)}/classes?query=${segment(query)}&limit=${limit}`, { signal: signal ?? null }),
-    graph: (model: string, signal?: AbortSignal) => json<Graph>(`/models/${segment(model)}/graph`, { signal: signal ?? null }),
-    filters: (model: string, value: string, signal?: AbortSignal) =>
-        json<{ filters: EncodedArray }>(`/models/${segment(model)}/filters?value=${segment(value)}`, { signal: signal ?? null }),
-    recipes: (model: string) => json<Recipe[]>(`/models/${segment(model)}/recipes`),
-    examples: () => json<Example[]>("/examples"),
-    upload: (file: Blob, init: Sending = {}) => json<Photograph>("/photographs", { method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" }, ...init }),
-    photograph: (id: string, signal?: AbortSignal) => json<Photograph>(`/photographs/${segment(id)}`, { signal: signal ?? null }),
-    preview: (id: string, signal?: AbortSignal) => blob(`/photographs/${segment(id)}/preview`, { signal: signal ?? null }),
-    classify: (about: About & { top: number; crops?: string }, signal?: AbortSignal) => post<Classification>("/classify", about, signal),
-    saliency: (
-        about: About & {
-            classes?: readonly number[];
-            minus?: number;
-            rule?: string;
-            crops?: string;
-            smooth_grad?: { samples: number; noise: number };
-            smoothing?: number;
-            signed?: boolean;
-        },
-        signal?: AbortSignal,
-    ) => post<Saliency>("/saliency", about, signal),
-    methods: () => json<TableMethod[]>("/methods"),
-    attributions: (
-        about: About & { method: string; parameters: Readonly<Record<string, string>>; layers?: readonly string[]; target?: string; crop?: string },
-        signal?: AbortSignal,
-    ) => post<Attributions>("/attributions", about, signal),
-    localise: (
-        about: About & {
-            classes?: readonly number[];
-            top?: number;
-            method?: string;
-            foreground_quantile?: number;
-            background_quantile?: number;
-            refinements?: number;
-        },
-        signal?: AbortSignal,
-    ) => post<Localisation>("/localise", about, signal),
-    layer: (about: About & { value: string; class?: number; rule?: string }, signal?: AbortSignal) => post<Layer>("/layers", about, signal),
-    unit: (about: About & { value: string; channel: number; position?: readonly [number, number]; rule?: string }, signal?: AbortSignal) =>
-        post<Unit>("/unit", about, signal),
-    compare: (about: About & { classes: readonly number[]; methods: readonly Method[] }, signal?: AbortSignal) =>
-        post<Comparison>("/compare", about, signal),
-    ascend: (body: { model?: string | undefined; objective: Objective; recipe: string; changes: Record<string, unknown>; seed: number }) =>
-        post<AscentInfo>("/class-models", body),
-    changeAscent: (id: string, changes: Record<string, unknown>) => sendBody<AscentInfo>("PATCH", `/class-models/${segment(id)}`, { changes }),
-    steerAscent: (id: string, what: "pause" | "resume") => json<AscentInfo>(`/class-models/${segment(id)}/${what}`, { method: "POST" }),
-    rewindAscent: (id: string, iteration: number) => post<AscentInfo>(`/class-models/${segment(id)}/rewind`, { iteration }),
-    cancelAscent: (id: string) => json<AscentInfo>(`/class-models/${segment(id)}`, { method: "DELETE" }),
-    ascent: (id: string) => json<AscentInfo>(`/class-models/${segment(id)}`),
-    ascentFile: (id: string, name: string, signal?: AbortSignal) => blob(`/class-models/${segment(id)}/${name}`, { signal: signal ?? null }),
+        ask("get /models/{model}/classes", { model }, { signal: signal ?? null }, { query, limit: String(limit) }),
+    graph: (model: string, signal?: AbortSignal) => ask("get /models/{model}/graph", { model }, { signal: signal ?? null }),
+    filters: (model: string, value: string, signal?: AbortSignal) => ask("get /models/{model}/filters", { model }, { signal: signal ?? null }, { value }),
+    /** Recipes are listed as `--recipe-file` reads them, whose fields the document leaves open. */
+    recipes: (model: string) => ask("get /models/{model}/recipes", { model }) as Promise<readonly Recipe[]>,
+    examples: () => ask("get /examples"),
+    upload: (file: Blob, init: Sending = {}) => ask("post /photographs", {}, { body: file, headers: { "Content-Type": file.type || "application/octet-stream" }, ...init }),
+    photograph: (id: string, signal?: AbortSignal) => ask("get /photographs/{id}", { id }, { signal: signal ?? null }),
+    preview: (id: string, signal?: AbortSignal) => blob(`/photographs/${segment(id)}/preview`, signal),
+    classify: (body: Body<"post /classify">, signal?: AbortSignal) => send("post /classify", body, signal),
+    saliency: (body: Body<"post /saliency">, signal?: AbortSignal) => send("post /saliency", body, signal),
+    methods: () => ask("get /methods"),
+    attributions: (body: Body<"post /attributions">, signal?: AbortSignal) => send("post /attributions", body, signal),
+    localise: (body: Body<"post /localise">, signal?: AbortSignal) => send("post /localise", body, signal),
+    layer: (body: Body<"post /layers">, signal?: AbortSignal) => send("post /layers", body, signal),
+    unit: (body: Body<"post /unit">, signal?: AbortSignal) => send("post /unit", body, signal),
+    compare: (body: Body<"post /compare">, signal?: AbortSignal) => send("post /compare", body, signal),
+    report: (body: Body<"post /reports">, signal?: AbortSignal) => send("post /reports", body, signal),
+    ascend: (body: Body<"post /class-models">) => send("post /class-models", body),
+    changeAscent: (id: string, changes: Body<"patch /class-models/{id}">["changes"]) => send("patch /class-models/{id}", { changes }, undefined, { id }),
+    steerAscent: (id: string, what: "pause" | "resume") => ask(`post /class-models/{id}/${what}`, { id }),
+    rewindAscent: (id: string, iteration: number) => send("post /class-models/{id}/rewind", { iteration }, undefined, { id }),
+    cancelAscent: (id: string) => ask("delete /class-models/{id}", { id }),
+    ascent: (id: string) => ask("get /class-models/{id}", { id }),
+    ascentFile: (id: string, name: string, signal?: AbortSignal) => blob(`/class-models/${segment(id)}/${name}`, signal),
     ascentEvents: (id: string) => new EventSource(`${BASE}/class-models/${segment(id)}/events`),
     /** `stream` is this camera's name, so that two pages do not drop each other's pictures. */
     livePath: (stream: string, model: string | undefined, classIndex: number | undefined) => {

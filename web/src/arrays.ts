@@ -1,11 +1,6 @@
 // Arrays of numbers as the server sends them, and what the views need to know of them.
 
-/** An array as it travels: little-endian numbers in base 64. */
-export interface EncodedArray {
-    readonly shape: readonly number[];
-    readonly type: "float32" | "uint8";
-    readonly data: string;
-}
+import type { Numbers } from "./api-types";
 
 /** An array in C order. */
 export interface NumberArray {
@@ -20,7 +15,7 @@ export interface NumberMap {
     readonly data: Float32Array | Uint8Array;
 }
 
-export function decode({ shape, type, data }: EncodedArray): NumberArray {
+export function decode({ shape, type, data }: Numbers): NumberArray {
     const text = atob(data);
     const bytes = new Uint8Array(text.length);
     for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
@@ -43,7 +38,7 @@ export function channels({ shape, data }: NumberArray): NumberArray {
     return { shape: [count, rest.reduce((product, extent) => product * extent, 1) / Math.max(width, 1), width], data };
 }
 
-export function decodeMap(encoded: EncodedArray): NumberMap {
+export function decodeMap(encoded: Numbers): NumberMap {
     return plane(decode(encoded));
 }
 

@@ -1,13 +1,14 @@
 // The ascent of a class model that the server works on: its frames as they arrive, and what was changed on the way. It lives as
 // long as the page, so that a look at another view does not end it.
 
-import { api, Refusal, type AscentInfo, type AscentState, type Frame, type Objective } from "./api";
+import { api, Refusal, word } from "./api";
+import type { ClassModelInfo, FrameEvent, ObjectiveRequest, State } from "./api-types";
 import { sentence } from "./components/error-note";
 import { untilItAnswers } from "./connection";
 
 export interface AscentRequest {
     readonly model: string | undefined;
-    readonly objective: Objective;
+    readonly objective: ObjectiveRequest;
     readonly recipe: string;
     readonly changes: Readonly<Record<string, number>>;
     readonly seed: number;
@@ -21,13 +22,14 @@ const STALE = 1500;
 const FORGOTTEN = "The server was started anew and had forgotten this ascent, so that it was begun again, with the numbers as they are now.";
 
 export class Ascent {
-    state: AscentState = "waiting";
+    /** As the server says, and waiting until it has said something. */
+    state: State | "waiting" = "waiting";
     message = "";
     id: string | undefined;
     command: string | undefined;
-    frames: Frame[] = [];
+    frames: FrameEvent[] = [];
     /** What was changed, and after which step. */
-    turns: AscentInfo["timeline"] = [];
+    turns: ClassModelInfo["timeline"] = [];
     notes: string[] = [];
     private remark: string | undefined;
     /** When the last frames arrived, for their pace. */
@@ -50,7 +52,7 @@ export class Ascent {
         void this.begin();
     }
 
-    get last(): Frame | undefined {
+    get last(): FrameEvent | undefined {
         return this.frames.at(-1);
     }
 
@@ -66,7 +68,7 @@ export class Ascent {
 
     private async begin(): Promise<void> {
         try {
-            const given = await api.ascend({ ...this.request, changes: { ...this.request.changes, ...this.made } });
+            const given = await api.ascend({ ...this.request, recipe: word(this.request.recipe), changes: { ...this.request.changes, ...this.made } });
             this.id = given.id;
             this.learn(given);
             if (this.isStopped) {
@@ -84,9 +86,9 @@ export class Ascent {
         this.events?.close();
         const events = api.ascentEvents(this.id);
         this.events = events;
-        events.addEventListener("frame", (event) => this.take(JSON.parse((event as MessageEvent<string>).data) as Frame));
+        events.addEventListener("frame", (event) => this.take(JSON.parse((event as MessageEvent<string>).data) as FrameEvent));
         events.addEventListener("state", (event) => {
-            const { state, message } = JSON.parse((event as MessageEvent<string>).data) as { state: AscentState; message?: string };
+            const { state, message } = JSON.parse((event as MessageEvent<string>).data) as { state: State; message?: string };
             // A server that ends cancels what grows, and so does one that was asked nothing for long.
             if (state === "cancelled" && !this.isStopped) return void this.reconnect();
             this.state = state;
@@ -140,7 +142,7 @@ export class Ascent {
         this.changed();
     }
 
-    private take(frame: Frame): void {
+    private take(frame: FrameEvent): void {
         // After a rewind, and when the stream begins again, steps that are known come once more.
         while (this.frames.length && this.frames.at(-1)!.iteration >= frame.iteration) this.frames.pop();
         this.frames.push(frame);
@@ -168,13 +170,13 @@ export class Ascent {
         this.changed();
     }
 
-    private learn(info: AscentInfo): void {
+    private learn(info: ClassModelInfo): void {
         this.command = info.command;
         this.turns = info.timeline;
         this.notes = this.remark ? [this.remark, ...info.notes] : [...info.notes];
     }
 
-    private async try(action: () => Promise<AscentInfo>): Promise<void> {
+    private async try(action: () => Promise<ClassModelInfo>): Promise<void> {
         try {
             this.learn(await action());
             this.message = "";

@@ -1,11 +1,12 @@
 // The live camera: at most one picture is on its way to the server, and the next one sent is always the newest the camera has, so
 // that old ones are dropped and never queued.
 
-import { Refusal, request, type ScoredClass } from "./api";
+import { Refusal, request } from "./api";
+import type { ClassScore } from "./api-types";
 
 export interface LiveAnswer {
     readonly map: Uint8Array;
-    readonly top: readonly ScoredClass[];
+    readonly top: readonly ClassScore[];
     /** From reading the picture off the camera to its map being here, in milliseconds. */
     readonly latency: number;
 }
@@ -78,7 +79,7 @@ export function runCamera({ video, width, height, path, onAnswer, onError }: Loo
         }
         const read = async (response: Response) => ({
             map: new Uint8Array(await response.arrayBuffer()),
-            top: JSON.parse(response.headers.get("X-Top") ?? "[]") as ScoredClass[],
+            top: JSON.parse(response.headers.get("X-Top") ?? "[]") as ClassScore[],
         });
         const init = { method: "POST", body: new Blob([pixels]), signal: controller.signal, headers: { "Content-Type": "application/octet-stream" }, attempts: 0 };
         onAnswer({ ...(await request(path(), read, init)), latency: performance.now() - captured });

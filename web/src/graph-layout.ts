@@ -2,7 +2,7 @@
 // skip layers get a place in each layer they pass, so that residual branches run beside what they skip and do not cross it.
 // (The layered method of Sugiyama, Tagawa and Toda 1981: layers, order within them by medians, then places.)
 
-import type { Graph, GraphNode } from "./api";
+import type { GraphAnswer, NodeInfo } from "./api-types";
 
 export interface Block {
     /** The value that the block computes in the end. */
@@ -50,10 +50,10 @@ interface Cell {
 }
 
 /** Chains of a node and what only follows it number by number. */
-export function fold(graph: Graph): { block: Omit<Block, "x" | "y" | "layer">; inputs: readonly string[] }[] {
-    const readers = new Map<string, GraphNode[]>();
+export function fold(graph: GraphAnswer): { block: Omit<Block, "x" | "y" | "layer">; inputs: readonly string[] }[] {
+    const readers = new Map<string, NodeInfo[]>();
     for (const node of graph.nodes) for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), node]);
-    const taken = new Set<GraphNode>();
+    const taken = new Set<NodeInfo>();
     return graph.nodes.flatMap((node) => {
         if (taken.has(node)) return [];
         const chain = [node];
@@ -70,7 +70,7 @@ export function fold(graph: Graph): { block: Omit<Block, "x" | "y" | "layer">; i
     });
 }
 
-export function layOut(graph: Graph): Layout {
+export function layOut(graph: GraphAnswer): Layout {
     const computed = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
     const fed = [...new Set(graph.nodes.flatMap(({ inputs }) => inputs))].filter((name) => !computed.has(name) && graph.values.some((value) => value.name === name));
     const sources = fed.map((name) => ({ block: { value: name, values: [name], operators: ["Input"], name }, inputs: [] as readonly string[] }));

@@ -1,7 +1,8 @@
 // Hooks that more than one view uses.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { api, type Example, type Model, type ModelEntry, type Photograph, type TableMethod } from "./api";
+import { api, type OpenModel } from "./api";
+import type { ExampleInfo, MethodDescription, ModelInfo, PhotographInfo } from "./api-types";
 import { follow, nameJob, type Progress } from "./progress";
 import { withPhotograph } from "./uploads";
 
@@ -81,24 +82,24 @@ const modelsOnce = once(api.models);
 const examplesOnce = once(api.examples);
 const methodsOnce = once(api.methods);
 
-export const useModels = (): Job<readonly ModelEntry[]> => useJob<readonly ModelEntry[]>("models", modelsOnce);
-export const useMethods = (): Job<readonly TableMethod[]> => useJob<readonly TableMethod[]>("methods", methodsOnce);
-export const useExamples = (): Job<readonly Example[]> => useJob<readonly Example[]>("examples", examplesOnce);
+export const useModels = (): Job<readonly ModelInfo[]> => useJob<readonly ModelInfo[]>("models", modelsOnce);
+export const useMethods = (): Job<readonly MethodDescription[]> => useJob<readonly MethodDescription[]>("methods", methodsOnce);
+export const useExamples = (): Job<readonly ExampleInfo[]> => useJob<readonly ExampleInfo[]>("examples", examplesOnce);
 
-const opened = new Map<string, () => Promise<Model>>();
+const opened = new Map<string, () => Promise<OpenModel>>();
 
 /** The model a view works with, opened: the one of its address, or the server's default. */
-export function useModel(id: string): Job<Model> {
+export function useModel(id: string): Job<OpenModel> {
     const { result } = useModels();
     const chosen = id || (result?.find((model) => model.is_default) ?? result?.[0])?.id;
-    return useJob<Model>(chosen, () => {
+    return useJob<OpenModel>(chosen, () => {
         const name = chosen ?? "";
         if (!opened.has(name)) opened.set(name, once(() => api.model(name)));
         return opened.get(name)!();
     });
 }
 
-export interface ShownPhotograph extends Photograph {
+export interface ShownPhotograph extends PhotographInfo {
     /** A picture of it, at most 1024 pixels long. */
     readonly image: HTMLImageElement;
 }

@@ -2,7 +2,8 @@
 // dropped them, and says how far one is that is on its way.
 
 import { useEffect, useState } from "preact/hooks";
-import { api, type Photograph } from "./api";
+import { api } from "./api";
+import type { PhotographInfo } from "./api-types";
 
 /** One that is on its way. */
 export interface Uploading {
@@ -12,6 +13,12 @@ export interface Uploading {
 }
 
 const kept = new Map<string, Blob>();
+/** What the file is called whose photograph that is, where this page gave it. */
+export function nameOfFile(id: string): string | undefined {
+    const file = kept.get(id);
+    return file instanceof File ? file.name : undefined;
+}
+
 const watchers = new Set<() => void>();
 let uploading: Uploading | undefined;
 
@@ -25,7 +32,7 @@ function tell(next: Uploading | undefined): void {
  *
  * Throws an `AbortError` when the reader cancels it.
  */
-export async function upload(file: Blob): Promise<Photograph> {
+export async function upload(file: Blob): Promise<PhotographInfo> {
     const controller = new AbortController();
     const cancel = () => controller.abort();
     tell({ share: 0, cancel });

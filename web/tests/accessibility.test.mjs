@@ -26,6 +26,7 @@ const VIEWS = [
     ["#/class-model?classes=281&set=iterations:16&run=1", ".growth-picture img"],
     ["#/layers?photograph=example-cat&channel=1", ".signed-picture"],
     ["#/compare?photograph=example-cat&classes=281,285", ".report tbody tr"],
+    ["#/compare?photograph=example-cat&classes=281&methods=gradient&measured=gradient", ".measured tbody tr"],
 ];
 
 async function objections(page) {

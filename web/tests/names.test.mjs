@@ -1,8 +1,9 @@
 // Names of classes and of layers: found by their words, listed in full, written where they can be read, and linked.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { openPage, PHONE, settled, startBrowser, startServer, until } from "./support.mjs";
+import { CAT, openPage, PHONE, settled, startBrowser, startServer, until } from "./support.mjs";
 
 let server, browser;
 before(async () => {
@@ -118,5 +119,15 @@ test("going on from an earlier step goes on, also where the ascent was paused", 
     await until(page, state, (said) => said === "Climbing", "it goes on without being told once more");
     await until(page, step, (number) => number > place, "steps after that");
     await page.getByRole("button", { name: "Stop" }).click();
+    await close();
+});
+
+test("the command line names the file that was uploaded, as a shell reads it", async () => {
+    const { page, close } = await openPage(browser, server.url, "#/photograph");
+    await settled(page);
+    const buffer = Buffer.concat([await readFile(CAT), Buffer.alloc(3)]);
+    await page.locator(".drop-line input[type=file]").setInputFiles({ name: "it's a cat.png", mimeType: "image/png", buffer });
+    const expected = /^deepinside classify 'it'\\''s a cat\.png'/;
+    await until(page, () => page.locator(".command").textContent(), (said) => expected.test(said), "the file's name in the command");
     await close();
 });

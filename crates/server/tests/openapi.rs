@@ -54,6 +54,7 @@ fn it_lists_the_api_and_every_address_is_answered() {
         "post /localise",
         "post /layers",
         "post /unit",
+        "post /reports",
         "post /compare",
         "post /live",
         "post /class-models",
@@ -164,7 +165,7 @@ fn its_examples_work_with_the_built_in_network() {
         let reply = server.post(&path, example);
         assert!((200..300).contains(&reply.status), "{method} {path} {example}: {}", reply.text());
     }
-    assert_eq!(tried, 8);
+    assert_eq!(tried, 9);
     let class = server.post("/api/v1/classify", &json!({"photograph": "example-cat"})).ok()["top"][0].clone();
     assert!(class["name"].as_str().unwrap().contains("cat"), "{class}");
     let found = server.get("/api/v1/models/built-in/classes?query=tab").ok();

@@ -1,13 +1,14 @@
 // A field that searches the network's classes (the combobox pattern of the ARIA Authoring Practices), and the chosen ones as chips.
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { api, type ClassName, type ScoredClass } from "../api";
+import { api } from "../api";
+import type { ClassInfo, ClassScore } from "../api-types";
 import { percent } from "../arrays";
 import { useJob } from "../hooks";
 import { sentence } from "./error-note";
 import { useFloating } from "./floating";
 
-const names = new Map<string, ClassName>();
+const names = new Map<string, ClassInfo>();
 
 /** The names of classes by index, which are looked up where the page has not met them. */
 export function useClassNames(model: string | undefined, indices: readonly number[]): (index: number) => string {
@@ -27,14 +28,14 @@ export function useClassNames(model: string | undefined, indices: readonly numbe
     return (index) => names.get(`${model}:${index}`)?.name ?? `class ${index}`;
 }
 
-export function remember(model: string | undefined, classes: readonly ClassName[]): void {
+export function remember(model: string | undefined, classes: readonly ClassInfo[]): void {
     for (const entry of classes) names.set(`${model}:${entry.index}`, entry);
 }
 
 interface SearchProps {
     readonly model: string | undefined;
     readonly label: string;
-    readonly onPick: (picked: ClassName) => void;
+    readonly onPick: (picked: ClassInfo) => void;
 }
 
 export function ClassSearch({ model, label, onPick }: SearchProps) {
@@ -66,7 +67,7 @@ export function ClassSearch({ model, label, onPick }: SearchProps) {
         setOpen(false);
         setAwaited(false);
     };
-    const pick = (entry: ClassName | undefined) => {
+    const pick = (entry: ClassInfo | undefined) => {
         if (!entry) return;
         remember(model, [entry]);
         onPick(entry);
@@ -149,7 +150,7 @@ interface PickerProps {
     readonly label?: string;
     readonly selected: readonly number[];
     /** The network's own best classes, offered beside the chosen ones. */
-    readonly top?: readonly ScoredClass[];
+    readonly top?: readonly ClassScore[];
     readonly isSingle?: boolean;
     readonly most?: number;
     /** `picked` is the class that was searched for, or whose chip was pressed. */

@@ -1,8 +1,10 @@
 // The last lines of every view: how to get the same from the command line, and the link that restores the view.
 
 import { useState } from "preact/hooks";
-import type { ModelEntry } from "../api";
+import type { ModelInfo } from "../api-types";
+import { useCurrent } from "../current";
 import { link, useRoute } from "../route";
+import { nameOfFile } from "../uploads";
 
 async function copy(text: string): Promise<boolean> {
     try {
@@ -34,14 +36,25 @@ function CopyButton({ text, label }: { readonly text: () => string; readonly lab
 }
 
 /** How the command line is told of a model that is not its own. */
-export function flagged(model: ModelEntry | undefined): readonly string[] {
+export function flagged(model: ModelInfo | undefined): readonly string[] {
     const flag = model?.flag;
     if (!flag) return [];
-    return [`-m ${/^[\w./=,:@-]+$/.test(flag) ? flag : `'${flag.replaceAll("'", "'\\''")}'`}`];
+    return [`-m ${word(flag)}`];
 }
 
-export function CommandLine({ command }: { readonly command: string | undefined }) {
+/** A word as a shell reads it. */
+const word = (text: string): string => (/^[\w./=,:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+/** The command with the file's name where the server, which knows the content alone, says PHOTOGRAPH. A name must not pass for a flag. */
+export function named(command: string, file: string | undefined): string {
+    if (file === undefined) return command;
+    return command.replace(/^(deepinside [\w-]+) PHOTOGRAPH(?= |$)/gm, (_, start: string) => `${start} ${word(file.startsWith("-") ? `./${file}` : file)}`);
+}
+
+export function CommandLine({ command: said }: { readonly command: string | undefined }) {
     useRoute();
+    const { photographId } = useCurrent();
+    const command = said && named(said, nameOfFile(photographId));
     return (
         <footer class="command-line">
             <div class="command-line-row">

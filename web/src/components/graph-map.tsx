@@ -2,11 +2,11 @@
 // magnify, Enter opens.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Graph } from "../api";
+import type { GraphAnswer } from "../api-types";
 import { BLOCK_HEIGHT, BLOCK_WIDTH, type Block, type Layout } from "../graph-layout";
 
 interface GraphMapProps {
-    readonly graph: Graph;
+    readonly graph: GraphAnswer;
     readonly layout: Layout;
     readonly chosen: string;
     readonly onChoose: (value: string) => void;

@@ -1,7 +1,8 @@
 // What the network looks at in what the camera sees, as it moves.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api, type Model, type ScoredClass } from "../api";
+import { api, type OpenModel } from "../api";
+import type { ClassScore } from "../api-types";
 import { cameraProblem, middle, openCamera, runCamera } from "../camera";
 import { paint, type ColourMap, COLOUR_MAPS } from "../colour-maps";
 import { useIsThere } from "../connection";
@@ -13,7 +14,7 @@ import { ErrorNote, isAbort } from "./error-note";
 import { ScoreBars } from "./score-bars";
 
 interface LiveCameraProps {
-    readonly model: Model | undefined;
+    readonly model: OpenModel | undefined;
     readonly onClose: () => void;
     readonly onTake: (file: Blob) => Promise<void>;
 }
@@ -38,7 +39,7 @@ export function LiveCamera({ model, onClose, onTake }: LiveCameraProps) {
     const [size, setSize] = useState<readonly [number, number]>([4, 3]);
     const [problem, setProblem] = useState<string>();
     const [attempt, setAttempt] = useState(0);
-    const [top, setTop] = useState<readonly ScoredClass[]>([]);
+    const [top, setTop] = useState<readonly ClassScore[]>([]);
     const [pace, setPace] = useState<Pace>();
     const isThere = useIsThere();
     // The loop reads what is set now, without beginning anew.

@@ -2,7 +2,8 @@
 
 import { useMemo } from "preact/hooks";
 import type { Box } from "../api";
-import { decodeMap, npy, percent, quantile, rank, readable, sizes, sorted, type EncodedArray, type NumberMap, type Range } from "../arrays";
+import { decodeMap, npy, percent, quantile, rank, readable, sizes, sorted, type NumberMap, type Range } from "../arrays";
+import type { Numbers } from "../api-types";
 import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
 import { download, downloadCanvas } from "../download";
 import { leavesOut, paintHatch } from "../hatch";
@@ -33,7 +34,7 @@ export interface ShownMap {
     readonly sizes: Float32Array;
 }
 
-export function shownMap(title: string, map: EncodedArray, isSigned: boolean): ShownMap {
+export function shownMap(title: string, map: Numbers, isSigned: boolean): ShownMap {
     const numbers = decodeMap(map);
     return { title, numbers, isSigned, ascending: sorted(numbers.data), sizes: sizes(numbers.data) };
 }

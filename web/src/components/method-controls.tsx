@@ -1,7 +1,7 @@
 // The controls of a method, made from what the server's table says of its parameters: this page knows no method by name.
 
 import { useId } from "preact/hooks";
-import type { MethodParameter } from "../api";
+import type { MethodParameter } from "../api-types";
 import { Select, Slider, Toggle } from "./controls";
 
 /** Parameters by name, as they are written on a command line; what is left out has its default. */

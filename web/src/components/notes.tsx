@@ -1,6 +1,6 @@
 // What must be said about a result, below it.
 
-import type { ScoredClass } from "../api";
+import type { ClassScore } from "../api-types";
 import { firstName } from "../label-places";
 
 /** Sentences of the server, such as about a backward rule in this network. */
@@ -17,7 +17,7 @@ export function Notes({ notes }: { readonly notes: readonly string[] | undefined
 }
 
 /** That the class is the one of the model's own crop, where the parts that were looked at would have chosen another. */
-export function OtherChoice({ other, parts }: { readonly other: ScoredClass | null | undefined; readonly parts: string }) {
+export function OtherChoice({ other, parts }: { readonly other: ClassScore | null | undefined; readonly parts: string }) {
     if (!other) return null;
     return (
         <p class="notice">

@@ -1,12 +1,12 @@
 // The best classes as bars of their probability, with the unnormalised score that saliency differentiates.
 
-import type { ScoredClass } from "../api";
+import type { ClassScore } from "../api-types";
 import { percent } from "../arrays";
 
 interface ScoreBarsProps {
-    readonly top: readonly ScoredClass[];
+    readonly top: readonly ClassScore[];
     /** Where a class leads, if anywhere. */
-    readonly address?: (entry: ScoredClass) => string;
+    readonly address?: (entry: ClassScore) => string;
     /** Whether bars glide to their new lengths. Each step of that lays the page out anew, which a camera has no time for. */
     readonly moves?: boolean;
 }

@@ -1,7 +1,7 @@
 // One channel of one value: where it is active, what in the photograph it depends on, its filter, and the picture it likes best.
 
 import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
-import { api, type Box } from "../api";
+import { api, word, type Box } from "../api";
 import { decode, decodeMap, extent, extremes, plane, quantile, readable, sizes, type NumberArray } from "../arrays";
 import { Ascent } from "../ascent";
 import { paint as paintMap, paintSigned } from "../colour-maps";
@@ -49,7 +49,7 @@ export function UnitPanel(props: UnitPanelProps) {
     }, [channel]);
     const unit = useJob(JSON.stringify([modelId, photograph.id, value, channel, rule, position]), (signal) =>
         withPhotograph(photograph.id, () =>
-            api.unit({ model: modelId, photograph: photograph.id, value, channel, rule, ...(position ? { position } : {}) }, signal),
+            api.unit({ model: modelId, photograph: photograph.id, value, channel, rule: word(rule), ...(position ? { position } : {}) }, signal),
         ),
     );
     const result = unit.result;

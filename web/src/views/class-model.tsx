@@ -1,7 +1,8 @@
 // The picture that maximises the score of a class (Simonyan, Vedaldi and Zisserman 2013, §2), as it grows.
 
 import { useEffect, useReducer, useState } from "preact/hooks";
-import { api, type Objective } from "../api";
+import { api } from "../api";
+import type { ObjectiveRequest } from "../api-types";
 import { percent, readable } from "../arrays";
 import { Ascent } from "../ascent";
 import { ClassPicker, useClassNames } from "../components/class-picker";
@@ -83,7 +84,7 @@ export function ClassModelView() {
     const classIndex = settings.classes[0] ?? Math.min(FIRST_CLASS, (model?.classes ?? 1000) - 1);
     const nameOf = useClassNames(model?.id, [classIndex]);
     const isUnit = settings.value !== "";
-    const objective: Objective = isUnit ? { value: settings.value, ...(settings.channel >= 0 ? { channel: settings.channel } : {}) } : { class: classIndex };
+    const objective: ObjectiveRequest = isUnit ? { value: settings.value, ...(settings.channel >= 0 ? { channel: settings.channel } : {}) } : { class: classIndex };
     const subject = isUnit ? `${settings.value}${settings.channel >= 0 ? `, channel ${settings.channel}` : ""}` : nameOf(classIndex);
 
     const wanted = JSON.stringify([modelId, objective, settings.recipe, settings.seed]);
@@ -188,7 +189,7 @@ export function ClassModelView() {
                             {ascent ? `step ${frame?.iteration ?? 0} of ${length}${isOver || !length ? "" : ` · ${percent(Math.min((ascent.last?.iteration ?? 0) / length, 1))}`}` : `${length} steps`}
                             {ascent?.state === "running" && isThere && ascent.framesPerSecond >= 1.5 ? ` · ${ascent.framesPerSecond.toFixed(0)} pictures per second` : ""}
                         </p>
-                        <Curve label={isUnit ? "Activation" : "Score"} points={frames.flatMap(({ iteration, value }) => (value === null ? [] : [{ x: iteration, y: value }]))} length={length} marked={shownFrame?.iteration} turns={ascent?.turns.map(({ iteration }) => iteration) ?? []} onPick={(x) => frames.length && setPlace(x)} />
+                        <Curve label={isUnit ? "Activation" : "Score"} points={frames.flatMap(({ iteration, value }) => (typeof value === "number" ? [{ x: iteration, y: value }] : []))} length={length} marked={shownFrame?.iteration} turns={ascent?.turns.map(({ iteration }) => iteration) ?? []} onPick={(x) => frames.length && setPlace(x)} />
                         {frames.some(({ probability }) => typeof probability === "number") && (
                             <Curve label="Probability" points={frames.flatMap(({ iteration, probability }) => (typeof probability === "number" ? [{ x: iteration, y: probability }] : []))} length={length} marked={shownFrame?.iteration} onPick={(x) => setPlace(x)} />
                         )}
@@ -269,7 +270,7 @@ export function ClassModelView() {
                 {ascent && ascent.turns.length > 0 && (
                     <p class="notice">
                         Changed on the way:{" "}
-                        {ascent.turns.map(({ iteration, changes: made }) => `after step ${iteration} ${Object.entries(made).map(([name, value]) => `${name.replaceAll("_", " ")} ${readable(value)}`).join(", ")}`).join("; ")}.
+                        {ascent.turns.map(({ iteration, changes: made }) => `after step ${iteration} ${Object.entries(made).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? readable(value) : String(value)}`).join(", ")}`).join("; ")}.
                     </p>
                 )}
                 {ascent && ascent.notes.length > 0 && (

@@ -1,20 +1,22 @@
 // Methods beside each other, for several classes, and what can be said of them in numbers.
 
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { api, type Box, type Method } from "../api";
-import { decodeMap, quantile, sizes, type NumberMap } from "../arrays";
-import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
+import { useMemo } from "preact/hooks";
+import { api } from "../api";
+import type { NamedMethod } from "../api-types";
+import { decodeMap, quantile, sizes } from "../arrays";
+import { COLOUR_MAPS, type ColourMap } from "../colour-maps";
+import { CellPicture, drawCell, type Cell } from "../components/cell-picture";
 import { ClassPicker, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
 import { Busy, Group, Select, Toggle } from "../components/controls";
 import { ErrorNote } from "../components/error-note";
 import { Notes } from "../components/notes";
 import { PhotographStrip } from "../components/photograph-strip";
+import { MEASURED, MeasuredCards } from "../components/measured-cards";
 import { JobWorking } from "../components/working";
 import { useCurrent } from "../current";
 import { download, downloadCanvas, fileName } from "../download";
 import { useJob, type ShownPhotograph } from "../hooks";
-import { leavesOut, paintHatch } from "../hatch";
 import { firstName } from "../label-places";
 import { marks, type Marks } from "../report-card";
 import { address, change, useSettings } from "../route";
@@ -23,7 +25,7 @@ import { withPhotograph } from "../uploads";
 interface Offer {
     readonly id: string;
     readonly title: string;
-    readonly method: Method;
+    readonly method: NamedMethod;
     /** The settings of the view Saliency that give the same map. */
     readonly saliency: Readonly<Record<string, string>>;
 }
@@ -37,13 +39,14 @@ const OFFERS: readonly Offer[] = [
     { id: "guided-ten", title: "Guided, ten crops", method: { name: "guided-ten", rule: "guided", crops: "ten" }, saliency: { rule: "guided", crops: "ten" } },
 ];
 
-const DEFAULTS = { classes: [] as readonly number[], methods: "gradient,deconvnet,guided", colours: "inferno", over: false };
+const DEFAULTS = { classes: [] as readonly number[], methods: "gradient,deconvnet,guided", measured: "", colours: "inferno", over: false };
 const BRIGHTEST = 0.995;
 
 export function CompareView() {
     const { modelId, model, photographId, photograph } = useCurrent();
     const [settings, set] = useSettings(DEFAULTS);
     const wanted = new Set(settings.methods.split(","));
+    const measured = new Set(settings.measured.split(" ").filter(Boolean));
     const offers = OFFERS.filter(({ id }) => wanted.has(id));
     const best = useJob(photographId ? JSON.stringify([modelId, photographId]) : undefined, (signal) =>
         withPhotograph(photographId, () => api.classify({ model: modelId, photograph: photographId, top: 5 }, signal)),
@@ -130,6 +133,7 @@ export function CompareView() {
                     </div>
                 )}
                 {card && shown && <ReportCard card={card} titles={shown.rows.map(({ title }) => title)} first={shown.rows[0]?.title ?? ""} />}
+                <MeasuredCards wanted={settings.measured} target={classes[0]} colours={colours} isOver={settings.over} />
             </section>
             <aside class="panel" aria-label="Settings">
                 <PhotographStrip chosen={photographId} onChoose={(id) => change({ photograph: id })} />
@@ -145,6 +149,20 @@ export function CompareView() {
                 </Group>
                 <Group title="Classes">
                     <ClassPicker model={model?.id} most={5} selected={classes} top={top} onChange={(chosen) => set({ classes: chosen })} />
+                </Group>
+                <Group title="Measured methods" isOpen={settings.measured !== ""}>
+                    <p class="hint">Whether a map deserves belief: what happens when the pixels that it marks are deleted and inserted, and when the weights are randomised. It takes a while.</p>
+                    {MEASURED.map(({ name, title, asked }) => (
+                        <Toggle
+                            key={name}
+                            label={title}
+                            isOn={measured.has(asked)}
+                            onChange={(isOn) => set({ measured: MEASURED.map((offer) => offer.asked).filter((other) => (other === asked ? isOn : measured.has(other))).join(" ") })}
+                        />
+                    ))}
+                    <button type="button" class="button button-small" onClick={() => set({ measured: measured.size ? "" : MEASURED.filter(({ isQuick }) => isQuick).map(({ asked }) => asked).join(" ") })}>
+                        {measured.size ? "Measure none" : "Measure the quick ones"}
+                    </button>
                 </Group>
                 <Group title="Display">
                     <Select label="Colours" value={colours} options={COLOUR_MAPS.filter((name) => name !== "blue-white-red").map((name) => [name, name] as const)} onChange={(name) => set({ colours: name })} />
@@ -171,43 +189,6 @@ export function CompareView() {
             <CommandLine command={answer.result?.reply.command} />
         </div>
     );
-}
-
-interface Cell {
-    readonly map: NumberMap;
-    readonly region: readonly [number, number, number, number];
-    readonly seen: readonly Box[];
-    readonly high: number;
-}
-
-/** A map in the frame of the photograph, so that all of them show the same places. */
-function CellPicture({ photograph, cell, colours, isOver }: { readonly photograph: ShownPhotograph; readonly cell: Cell; readonly colours: ColourMap; readonly isOver: boolean }) {
-    const canvas = useRef<HTMLCanvasElement>(null);
-    useLayoutEffect(() => {
-        if (!canvas.current) return;
-        const scale = 320 / Math.max(photograph.width, photograph.height);
-        [canvas.current.width, canvas.current.height] = [photograph.width * scale, photograph.height * scale];
-        const context = canvas.current.getContext("2d");
-        if (context) drawCell(context, photograph, cell, colours, isOver, 0, 0, canvas.current.width, canvas.current.height);
-    }, [photograph, cell, colours, isOver]);
-    return <canvas ref={canvas} class="matrix-map" aria-hidden="true" />;
-}
-
-function drawCell(context: CanvasRenderingContext2D, photograph: ShownPhotograph, cell: Cell, colours: ColourMap, isOver: boolean, x: number, y: number, width: number, height: number): void {
-    const layer = document.createElement("canvas");
-    paintMap(layer, cell.map, { colours, range: { low: 0, high: cell.high }, fades: isOver });
-    if (isOver) {
-        context.filter = "brightness(0.55) saturate(0.55)";
-        context.drawImage(photograph.image, x, y, width, height);
-        context.filter = "none";
-    }
-    const [left, top, right, bottom] = cell.region;
-    const [across, down] = [width / photograph.width, height / photograph.height];
-    context.drawImage(layer, x + left * across, y + top * down, (right - left) * across, (bottom - top) * down);
-    if (!leavesOut(cell.seen, photograph.width, photograph.height)) return;
-    const hatch = document.createElement("canvas");
-    paintHatch(hatch, cell.seen, photograph.width, photograph.height, [width, height]);
-    context.drawImage(hatch, x, y, width, height);
 }
 
 const COLUMNS: readonly (readonly [title: string, hint: string, mark: (marks: Marks) => number | undefined])[] = [

@@ -2,7 +2,7 @@
 // Vedaldi and Zisserman 2013).
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api } from "../api";
+import { api, word } from "../api";
 import { channels, decode } from "../arrays";
 import { ChannelGrid } from "../components/channel-grid";
 import { ClassPicker } from "../components/class-picker";
@@ -47,7 +47,7 @@ export function LayersView() {
     const key = value && photographId && graph.result ? JSON.stringify([modelId, photographId, value, classIndex, settings.rule]) : undefined;
     const layer = useJob(key, (signal) =>
         withPhotograph(photographId, () =>
-            api.layer({ model: modelId, photograph: photographId, value, rule: settings.rule, ...(classIndex !== undefined ? { class: classIndex } : {}) }, signal),
+            api.layer({ model: modelId, photograph: photographId, value, rule: word(settings.rule), ...(classIndex !== undefined ? { class: classIndex } : {}) }, signal),
         ),
     );
     const numbers = useMemo(() => (layer.result ? { activations: channels(decode(layer.result.activations)), gradients: channels(decode(layer.result.gradients)) } : undefined), [layer.result]);

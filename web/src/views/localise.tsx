@@ -1,7 +1,8 @@
 // Where the object is, from saliency alone (Simonyan, Vedaldi and Zisserman 2013, §3.2).
 
 import { useMemo, useState } from "preact/hooks";
-import { api, type Localisation } from "../api";
+import { api, word } from "../api";
+import type { Localised, MethodName } from "../api-types";
 import { decode, decodeMap, npy, percent, plane, quantile, rank, readable, sizes, sorted } from "../arrays";
 import { paint as paintMap } from "../colour-maps";
 import { ClassPicker, remember } from "../components/class-picker";
@@ -60,7 +61,7 @@ export function LocaliseView() {
     const isCut = CUTS.has(settings.method);
     const asked = {
         ...(settings.classes.length ? { classes: settings.classes } : { top: settings.top }),
-        method: settings.method,
+        method: word<MethodName>(settings.method),
         ...(isCut ? { foreground_quantile: settings.foreground, background_quantile: settings.background } : {}),
         ...(isCut && settings.refinements >= 0 ? { refinements: settings.refinements } : {}),
     };
@@ -262,7 +263,7 @@ export function LocaliseView() {
     );
 }
 
-const NONE: Localisation["objects"] = [];
+const NONE: Localised["objects"] = [];
 
 /** The width of a text in letters of size 1, as it is written over the photograph. */
 function textWidth(text: string): number {

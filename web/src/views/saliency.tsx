@@ -1,7 +1,8 @@
 // Which pixels the scores of classes depend on (Simonyan, Vedaldi and Zisserman 2013, §3.1).
 
 import { useMemo } from "preact/hooks";
-import { api } from "../api";
+import { api, word } from "../api";
+import type { CropChoice, RuleChoice } from "../api-types";
 import { percent } from "../arrays";
 import { ClassPicker, ClassSearch, useClassNames } from "../components/class-picker";
 import { CommandLine } from "../components/command-line";
@@ -62,8 +63,8 @@ export function SaliencyView() {
                         ...(isReadable
                             ? { readable: true }
                             : {
-                                  rule: settings.rule,
-                                  ...(settings.crops ? { crops: settings.crops } : {}),
+                                  rule: word<RuleChoice>(settings.rule),
+                                  ...(settings.crops ? { crops: word<CropChoice>(settings.crops) } : {}),
                                   ...(settings.samples ? { smooth_grad: { samples: settings.samples, noise: settings.noise } } : {}),
                                   ...(settings.smoothing ? { smoothing: settings.smoothing } : {}),
                                   ...(isSigned ? { signed: true } : {}),
