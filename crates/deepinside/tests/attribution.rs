@@ -339,9 +339,9 @@ fn samples_end_where_they_are_enough() {
         let few = attribute(&mut runner, name, &with(&[&format!("samples={}", stated.used)])).unwrap();
         assert_eq!((few.values, few.standard_error), (found.values, found.standard_error), "{name}");
 
-        let never = attribute(&mut runner, name, &with(&["samples=200", "until=0.000001"])).unwrap();
+        let never = attribute(&mut runner, name, &with(&["samples=200", "until=1e-15"])).unwrap();
         let stated = never.samples.unwrap();
-        assert!(stated.used == 200 && stated.error > 1e-6, "{name}: {stated:?}");
+        assert!(stated.used == 200 && stated.error > 1e-15, "{name}: {stated:?}");
         assert!(never.notes.iter().any(|note| note.contains("not enough")), "{name}: {:?}", never.notes);
     }
 }
