@@ -28,6 +28,7 @@ mod masks;
 pub mod methods;
 pub mod metrics;
 mod parameter;
+mod passed;
 mod patches;
 mod presets;
 pub mod report;
@@ -43,8 +44,9 @@ pub use self::cost::Passes;
 pub use self::enough::Samples;
 pub use self::methods::{METHODS, USUAL_DEVIATION, method};
 pub use self::parameter::{Choices, Default, Given, Kind, Parameter, Values};
+pub use self::passed::Passed;
 pub use self::presets::{PRESET, PRESETS, Preset, presets_of};
-pub use self::runner::{Pass, Passed, Runner};
+pub use self::runner::{Pass, Runner};
 use crate::{Error, Model, Result, Target};
 
 /// A way to attribute.

@@ -77,7 +77,7 @@ pub enum EngineError {
     /// A value was asked for which the plan was not told to keep.
     #[error("the {what} of '{value}' was not asked for when the plan was made")]
     NotObserved {
-        /// "activation", "gradient" or "backward pass".
+        /// "activation", "maxima", "gradient" or "backward pass".
         what: &'static str,
         /// The value's name.
         value: String,

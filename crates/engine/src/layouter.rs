@@ -189,11 +189,7 @@ impl<'a> Layouter<'a> {
                 written[result] = Some(*own);
             }
         }
-        for value in &self.options.activations {
-            if let Some(&tensor) = self.program.of_value.get(value) {
-                kept[tensor] = true;
-            }
-        }
+        self.observed().into_iter().for_each(|tensor| kept[tensor] = true);
         kept
     }
 
@@ -252,7 +248,7 @@ impl<'a> Layouter<'a> {
                 }
             }
         }
-        let observed = self.tensors(&self.options.activations);
+        let observed = self.observed();
         let mut request = |tensor: TensorId| {
             if tensors[tensor].constant.is_some() {
                 return None;
@@ -303,6 +299,13 @@ impl<'a> Layouter<'a> {
             Some((allocator.request(self.extent(tensor, is_whole), lives), is_whole))
         };
         uses.into_iter().enumerate().map(&mut request).collect()
+    }
+
+    /// The tensors that are read after a forward pass.
+    fn observed(&self) -> HashSet<TensorId> {
+        let mut observed = self.tensors(&self.options.activations);
+        observed.extend(self.program.maxima.values());
+        observed
     }
 
     /// The tensors of values.

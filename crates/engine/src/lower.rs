@@ -4,6 +4,7 @@
 //! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
 
 mod affine;
+mod channel_maxima;
 mod rectifier;
 mod transposed;
 mod view;
@@ -59,6 +60,8 @@ pub(crate) struct Program {
     pub runs: Vec<usize>,
     /// The tensor of each value that is an input or computed.
     pub of_value: HashMap<ValueId, TensorId>,
+    /// The tensor with the maxima of the channels of a value.
+    pub maxima: HashMap<ValueId, TensorId>,
 }
 
 impl Program {
@@ -82,6 +85,8 @@ pub(crate) struct LowerOptions<'a> {
     pub instructions: Instructions,
     /// How exactly kernels compute.
     pub precision: Precision,
+    /// Values of whose channels the maxima are taken.
+    pub maxima: &'a [ValueId],
     /// Stops the lowering.
     pub interrupt: &'a Interrupt,
 }
@@ -109,6 +114,7 @@ pub(crate) fn lower(
             steps: Vec::new(),
             runs: stages.runs.clone(),
             of_value: HashMap::new(),
+            maxima: HashMap::new(),
         },
         views: HashMap::new(),
         turned: HashSet::new(),
@@ -133,6 +139,7 @@ pub(crate) fn lower(
             }
         }
     }
+    lowerer.add_channel_maxima(options.maxima);
     Ok(lowerer.program)
 }
 

@@ -33,6 +33,10 @@ pub enum Precision {
 pub struct PlanOptions {
     /// The values whose activations can be read after a forward pass.
     pub activations: Vec<ValueId>,
+    /// The values of whose channels the largest number and its first position can be read after a forward pass. That takes a look at
+    /// each number while it is in the caches, and no memory for the value as a whole. Values have axes for pictures, channels and at least
+    /// one more, and are computed by the network.
+    pub maxima: Vec<ValueId>,
     /// The values whose gradients can be read after a backward pass. The pass stops at the deepest of them; with none, no
     /// backward pass is planned.
     pub gradients: Vec<ValueId>,
@@ -59,6 +63,7 @@ impl Default for PlanOptions {
     fn default() -> Self {
         Self {
             activations: Vec::new(),
+            maxima: Vec::new(),
             gradients: Vec::new(),
             targets: Vec::new(),
             rule: BackwardRule::Gradient,
@@ -133,8 +138,8 @@ impl Plan {
     }
 
     fn packed(graph: &Graph, options: &PlanOptions) -> Result<Self, EngineError> {
-        let observed = options.activations.iter().chain(&options.gradients).chain(&options.targets);
-        let keep: Keep = observed.copied().collect();
+        let observed = [&options.activations, &options.maxima, &options.gradients, &options.targets];
+        let keep: Keep = observed.into_iter().flatten().copied().collect();
         let graph = remove_dead_code(graph.clone().with_outputs(&[]), &keep);
         let graph = fold_batch_normalization(remove_identity(graph, &keep), &keep);
         let graph = fuse_normalizations(fuse_activations(graph, &keep), &keep);
@@ -147,6 +152,7 @@ impl Plan {
             rule: options.rule,
             instructions: options.instructions,
             precision: options.precision,
+            maxima: &options.maxima,
             interrupt: &options.interrupt,
         };
         let limit = options.memory_limit;

@@ -204,6 +204,18 @@ impl Session {
         Ok(self.in_c_order(tensor, numbers))
     }
 
+    /// The maxima of a value's channels in the last forward pass: for each picture and channel the largest number and its position among
+    /// the channel's, counted in C order, of equal ones the first. NaN where one of the channel's numbers is not finite.
+    ///
+    /// # Errors
+    /// When the plan was not told to take them.
+    pub fn maxima(&self, value: ValueId) -> Result<&[f32], EngineError> {
+        let tensor = self.plan.program.maxima.get(&value);
+        let tensor = *tensor.ok_or_else(|| self.not_observed("maxima", value))?;
+        let array = self.plan.memory.data[tensor];
+        Ok(array.map_or(&[][..], |array| &self.memory.slots[array.slot][..self.elements(tensor)]))
+    }
+
     /// The gradient of the last backward pass's targets with respect to a value, in C order of its shape; zeros where
     /// nothing flows back to it.
     ///

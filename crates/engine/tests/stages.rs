@@ -197,3 +197,57 @@ fn the_number_of_threads_changes_no_bit_of_a_batch_in_stages() {
         assert!(run(threads) == expected, "{threads} threads");
     }
 }
+
+/// Maxima are taken within stages of several runs, of what lies in a part of a concatenation and of what is read further on; they are
+/// those of the activations, and looking changes no score.
+#[test]
+fn maxima_of_channels_are_those_of_activations() {
+    let graph = network();
+    let scores = graph.find("scores").unwrap();
+    let looked_at: Vec<ValueId> = graph
+        .nodes()
+        .iter()
+        .flat_map(|node| &node.outputs)
+        .copied()
+        .filter(|&value| graph.value(value).shape.rank() == 4)
+        .collect();
+    let input = noise(BATCH * 3 * 160 * 160, 5);
+    let run = |options: PlanOptions| {
+        let plan = Plan::new(&graph, &options).unwrap();
+        let mut session = Session::new(Arc::new(plan), Threads::new(3).unwrap()).unwrap();
+        session.forward(&[(graph.inputs()[0], &input)]).unwrap();
+        session
+    };
+    let plain = run(PlanOptions { activations: vec![scores], ..PlanOptions::default() });
+    for alone in [true, false] {
+        let layers: Vec<Vec<ValueId>> = match alone {
+            true => looked_at.iter().map(|&value| vec![value]).collect(),
+            false => vec![looked_at.clone()],
+        };
+        for layers in layers {
+            let found = run(PlanOptions {
+                activations: vec![scores],
+                maxima: layers.clone(),
+                ..PlanOptions::default()
+            });
+            assert_eq!(found.activation(scores).unwrap(), plain.activation(scores).unwrap());
+            let all = run(PlanOptions { activations: layers.clone(), ..PlanOptions::default() });
+            for value in layers {
+                let extents = graph.value(value).shape.extents();
+                let positions = extents[2] * extents[3];
+                let expected = all
+                    .activation(value)
+                    .unwrap()
+                    .chunks(positions)
+                    .flat_map(|numbers| {
+                        let largest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                        let at = numbers.iter().position(|&number| number == largest).unwrap();
+                        [largest, at as f32]
+                    })
+                    .collect::<Vec<f32>>();
+                assert_eq!(found.maxima(value).unwrap(), expected, "{}", graph.value(value).name);
+            }
+        }
+    }
+    assert!(plain.maxima(looked_at[0]).unwrap_err().to_string().contains("maxima"));
+}

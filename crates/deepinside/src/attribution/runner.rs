@@ -12,11 +12,11 @@ use deepinside_graph::{Graph, Interrupt, ValueId};
 use deepinside_vision::Photograph;
 use rayon::prelude::*;
 
-use crate::attribution::Method;
 use crate::attribution::cost::expect_time;
+use crate::attribution::{Method, Passed};
 use crate::classify::Classification;
-use crate::target::{Evaluated, Term, shape_of};
-use crate::{Error, Model, Result, Scores, Target, expect_finite, first_not_finite};
+use crate::target::{Evaluated, Term};
+use crate::{Error, Model, Result, Scores, Target, first_not_finite};
 
 /// What is read from the network in a pass, and how it goes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Pass {
     pub from: Option<ValueId>,
     /// The values whose activations are read.
     pub activations: Vec<ValueId>,
+    /// The values of whose channels the largest number and its place are read.
+    pub maxima: Vec<ValueId>,
     /// The values whose gradients are read; without one, nothing goes back.
     pub gradients: Vec<ValueId>,
     /// Whether of the scores only the classes are computed that the target names, where that saves time: for many inputs of which
@@ -86,80 +88,6 @@ struct Worker {
     /// What went forward last.
     last: Option<Vec<f32>>,
     forward_passes: usize,
-}
-
-/// What a pass computed for one picture.
-pub struct Passed<'a> {
-    /// The target's number.
-    pub number: f64,
-    model: &'a Model,
-    session: &'a Session,
-}
-
-impl Passed<'_> {
-    /// The activation of a value of the pass, without the batch axis.
-    ///
-    /// # Errors
-    /// When the pass does not read it.
-    pub fn activation(&self, value: ValueId) -> Result<Array> {
-        let numbers = self.session.activation(value)?;
-        expect_finite(|| format!("the activations of '{}'", self.model.graph.value(value).name), &numbers)?;
-        Ok(Array::new(shape_of(self.model, value), numbers)?)
-    }
-
-    /// The numbers of a value of the pass in C order, with all of its axes: the first one need not be that of pictures.
-    ///
-    /// # Errors
-    /// When the pass does not read it.
-    pub fn numbers(&self, value: ValueId) -> Result<Vec<f32>> {
-        let numbers = self.session.activation(value)?;
-        expect_finite(|| format!("the activations of '{}'", self.model.graph.value(value).name), &numbers)?;
-        Ok(numbers)
-    }
-
-    /// The gradient of the target with respect to a value of the pass, without the batch axis.
-    ///
-    /// # Errors
-    /// When the pass does not read it.
-    pub fn gradient(&self, value: ValueId) -> Result<Array> {
-        let numbers = self.session.gradient(value)?;
-        expect_finite(|| format!("the gradients at '{}'", self.model.graph.value(value).name), &numbers)?;
-        Ok(Array::new(shape_of(self.model, value), numbers)?)
-    }
-
-    /// The gradient with respect to the input, `C × H × W`.
-    ///
-    /// # Errors
-    /// When the pass does not read it.
-    pub fn input_gradient(&self) -> Result<Array> {
-        self.gradient(self.model.input)
-    }
-
-    /// The activation of a value of the pass as channels × rows × columns of the picture, with tokens put back on their grid (see
-    /// [`crate::grid`]); `C × 1 × 1` where the value has no positions.
-    ///
-    /// # Errors
-    /// When the pass does not read it.
-    pub fn activation_maps(&self, value: ValueId) -> Result<Array> {
-        self.model.laid_out(value, self.activation(value)?.into_data())
-    }
-
-    /// The gradient of the target with respect to a value of the pass, laid out as [`Passed::activation_maps`].
-    ///
-    /// # Errors
-    /// When the pass does not read it.
-    pub fn gradient_maps(&self, value: ValueId) -> Result<Array> {
-        self.model.laid_out(value, self.gradient(value)?.into_data())
-    }
-
-    /// The class scores; passes read them where the target is made of them.
-    ///
-    /// # Errors
-    /// When the pass does not read them, or they are not finite.
-    pub fn scores(&self) -> Result<Scores> {
-        let score = &self.model.score;
-        Scores::read(score, &self.session.activation(score.value)?, &self.session.activation(score.output)?)
-    }
 }
 
 /// Inputs by their positions, so that no more of them are in memory than are worked on.
@@ -401,7 +329,7 @@ impl Runner {
                         if is_backward {
                             interrupt.count_step();
                         }
-                        read(&Passed { number, model, session: &worker.session })
+                        read(&Passed::new(number, model, &worker.session))
                     };
                     targets.iter().map(one).collect::<Result<Vec<T>>>()
                 };
@@ -451,6 +379,7 @@ impl Runner {
                 |known: &[ValueId], wanted: &[ValueId]| wanted.iter().all(|value| known.contains(value));
             let forward = known.pass.from == pass.from
                 && reads(&known.pass.activations, &pass.activations)
+                && reads(&known.pass.maxima, &pass.maxima)
                 && reads(&known.targets, &targets);
             match pass.gradients.is_empty() {
                 // A pass that keeps what its way back needs also goes forward, but many do so faster without.
@@ -472,6 +401,7 @@ impl Runner {
                 }
                 let options = PlanOptions {
                     activations,
+                    maxima: pass.maxima.clone(),
                     gradients: pass.gradients.clone(),
                     targets: targets.clone(),
                     rule: pass.rule,
@@ -482,7 +412,7 @@ impl Runner {
                 let (session, beside) = match pass.from {
                     None => (self.model.session_of(graph, &options, &self.threads)?, false),
                     Some(layer) => {
-                        let read = [&options.activations[..], &options.gradients].concat();
+                        let read = [&options.activations[..], &options.maxima, &options.gradients].concat();
                         let graph = cut_at(graph.clone(), layer, &read);
                         let session = self.model.session_of(&graph, &options, &self.threads)?;
                         (session, graph.inputs().contains(&self.model.input))

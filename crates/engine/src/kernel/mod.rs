@@ -19,6 +19,7 @@ pub(crate) mod batch_normalization;
 pub(crate) mod binary;
 mod broadcast;
 pub(crate) mod chain;
+pub(crate) mod channel_maxima;
 mod col2im;
 pub(crate) mod concat;
 pub(crate) mod convert;

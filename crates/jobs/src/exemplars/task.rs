@@ -1,15 +1,21 @@
 //! The largest activation of every unit in one photograph.
+//!
+//! Looking at all layers must cost little beside computing them. So the engine takes the maxima of channels while a layer's numbers are in
+//! the caches, and what is joined to a larger layer is looked at there: copying it out would also keep convolutions from writing it in
+//! place.
+
+mod sources;
 
 use std::sync::Arc;
 
-use deepinside::attribution::{Pass, Runner};
+use deepinside::attribution::{Pass, Passed, Runner};
 use deepinside::files::Array;
 use deepinside::graph::ValueId;
-use deepinside::grid::Grid;
 use deepinside::vision::{Crop, Photograph};
-use deepinside::{Model, Result, Target, Threads};
+use deepinside::{Error, Model, Result, Target, Threads};
 use serde_json::{Map, Value};
 
+use self::sources::{Source, sources};
 use crate::task::{Found, OwnWorker, Task, Worker};
 
 /// Looks at layers.
@@ -29,25 +35,43 @@ pub struct Looked {
     pub units: usize,
     /// The rows and columns of its positions.
     pub positions: [usize; 2],
-    /// How its numbers lie; none where they have no places or lie so anyway.
-    grid: Option<Grid>,
+    /// Where its maxima come from.
+    source: Source,
 }
 
 impl Maxima {
     pub fn new(model: Arc<Model>, values: Vec<ValueId>, crop: Crop) -> Result<Self> {
-        let looked = |value: ValueId| {
+        let sources = sources(&model, &values);
+        let looked = |(value, source): (ValueId, Source)| {
             let known = model.graph.value(value);
-            let (units, positions, grid) = match model.grid(value) {
+            let (units, positions) = match model.grid(value) {
                 Ok(grid) => {
                     let [channels, rows, columns] = grid.extents();
-                    (channels, [rows, columns], Some(grid).filter(|grid| !grid.is_plain()))
+                    (channels, [rows, columns])
                 }
-                Err(_) => (known.shape.elements(), [1, 1], None),
+                Err(_) => (known.shape.elements(), [1, 1]),
             };
-            Looked { value, name: known.name.clone(), units, positions, grid }
+            Looked { value, name: known.name.clone(), units, positions, source }
         };
-        let layers = values.into_iter().map(looked).collect();
+        let layers = values.into_iter().zip(sources).map(looked).collect();
         Ok(Self { model, crop, layers })
+    }
+
+    /// The maxima of all layers; none where a number of one of them is not finite.
+    fn read(&self, passed: &Passed<'_>) -> Result<Option<Vec<f32>>> {
+        let mut maxima = Vec::new();
+        for layer in &self.layers {
+            match &layer.source {
+                Source::Maxima { of, first } => {
+                    maxima.extend(&passed.maxima(*of)?[2 * first..2 * (first + layer.units)]);
+                }
+                Source::Numbers => add(passed.activation(layer.value)?.data(), layer, &mut maxima),
+                Source::Grid(grid) => {
+                    add(grid.fold(passed.activation(layer.value)?.data())?.data(), layer, &mut maxima);
+                }
+            }
+        }
+        Ok(maxima.iter().all(|number| !number.is_nan()).then_some(maxima))
     }
 }
 
@@ -91,21 +115,36 @@ impl<'t> Worker<'t> for Own<'t> {
     fn work(&mut self, photograph: &Photograph, _target: Option<&str>, _draws: bool) -> Result<Found> {
         let task = self.task;
         let input = task.model.input_of(photograph, task.crop)?;
-        let values = task.layers.iter().map(|layer| layer.value).collect();
-        let pass = Pass { activations: values, ..Pass::forward() };
-        let maxima = self.runner.one(&pass, &Target::class(0), input.data(), |passed| {
-            let mut maxima = Vec::new();
-            for layer in &task.layers {
-                let activation = passed.activation(layer.value)?;
-                match &layer.grid {
-                    Some(grid) => add(grid.fold(activation.data())?.data(), layer, &mut maxima),
-                    None => add(activation.data(), layer, &mut maxima),
-                }
-            }
-            Ok(maxima)
-        })?;
+        let maxima = task.layers.iter().filter_map(|layer| match layer.source {
+            Source::Maxima { of, .. } => Some(of),
+            Source::Numbers | Source::Grid(_) => None,
+        });
+        let read = task.layers.iter().filter(|layer| !matches!(layer.source, Source::Maxima { .. }));
+        let pass = Pass {
+            activations: read.map(|layer| layer.value).collect(),
+            maxima: maxima.collect(),
+            ..Pass::forward()
+        };
+        let found = self.runner.one(&pass, &Target::class(0), input.data(), |passed| task.read(passed))?;
+        let maxima = match found {
+            Some(maxima) => maxima,
+            None => return Err(self.not_finite(input.data())),
+        };
         let map = Array::new([maxima.len() / 2, 2], maxima)?;
         Ok(Found { map: Some(map), ..Found::default() })
+    }
+}
+
+impl Own<'_> {
+    /// What is to be said where numbers of a layer are not finite: found by reading all of them.
+    fn not_finite(&mut self, input: &[f32]) -> Error {
+        let layers = &self.task.layers;
+        let pass = Pass { activations: layers.iter().map(|layer| layer.value).collect(), ..Pass::forward() };
+        let all = |passed: &Passed<'_>| {
+            layers.iter().try_for_each(|layer| passed.activation(layer.value).map(drop))
+        };
+        let unknown = || Error::Option("the activations of a layer are not finite".to_owned());
+        self.runner.one(&pass, &Target::class(0), input, all).err().unwrap_or_else(unknown)
     }
 }
 
@@ -113,7 +152,8 @@ impl<'t> Worker<'t> for Own<'t> {
 fn add(numbers: &[f32], layer: &Looked, maxima: &mut Vec<f32>) {
     let positions = layer.positions[0] * layer.positions[1];
     for unit in numbers.chunks_exact(positions.max(1)) {
-        let largest = largest(unit);
+        // Zero has two signs, of which the larger one is meant.
+        let largest = largest(unit) + 0.0;
         let position = unit.iter().position(|&number| number == largest).unwrap_or_default();
         maxima.extend([largest, position as f32]);
     }

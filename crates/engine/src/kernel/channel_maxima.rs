@@ -1,0 +1,245 @@
+//! The largest number of every channel, and where it first stands: what is kept of a layer that many pictures are compared by. It is
+//! taken as soon as the layer is computed, while its numbers are in the caches and as they lie there.
+
+use deepinside_graph::Shape;
+
+use super::parallel::{GRAIN, for_each_piece};
+use super::{Backward, Forward, Kernel, Needs};
+use crate::Layout;
+
+/// How many channels that lie side by side are compared at a time. Their maxima, positions and magnitudes are then in registers:
+/// twelve of the sixteen that a processor with 256-bit vectors has.
+const BLOCK: usize = 32;
+
+/// The exponent of numbers that are not finite.
+const NOT_FINITE: u32 = 0x7f80_0000;
+
+/// Makes the kernel for a value of at least three axes; its result has for each picture and channel a maximum and its position among
+/// the channel's, counted in C order. The maximum is NaN where one of the channel's numbers is not finite, and never `-0.0`.
+pub(crate) fn kernel(shape: &Shape, layout: Layout) -> Box<dyn Kernel> {
+    let extents = shape.extents();
+    let (pictures, channels) = (extents[0], extents[1]);
+    let positions = extents[2..].iter().product();
+    let is_plain = layout.equivalent(Layout::Plain, shape);
+    Box::new(ChannelMaxima { pictures, channels, positions, is_plain })
+}
+
+struct ChannelMaxima {
+    pictures: usize,
+    channels: usize,
+    positions: usize,
+    is_plain: bool,
+}
+
+impl Kernel for ChannelMaxima {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn forward(&self, context: Forward<'_, '_>) {
+        let (x, result) = (context.operands[0], &mut *context.results[0]);
+        // Whole blocks, so that no split makes one narrower.
+        let channels = (GRAIN / self.positions.max(1)).next_multiple_of(BLOCK).max(BLOCK);
+        for picture in 0..self.pictures {
+            let own = self.channels * self.positions;
+            let x = &x[picture * own..(picture + 1) * own];
+            let result = &mut result[2 * picture * self.channels..2 * (picture + 1) * self.channels];
+            for_each_piece(
+                result,
+                2 * channels,
+                #[inline(always)]
+                |start, piece| match self.is_plain {
+                    true => self.plain(x, start / 2, piece),
+                    false => self.channels_last(x, start / 2, piece),
+                },
+            );
+        }
+    }
+
+    /// Nothing goes back: which numbers are largest is read, and not differentiated.
+    fn backward(&self, context: Backward<'_, '_>) {
+        if let Some(gradient) = context.operand_gradients[0].as_deref_mut() {
+            gradient.fill(0.0);
+        }
+    }
+}
+
+impl ChannelMaxima {
+    /// Of channels that lie one after another.
+    #[inline(always)]
+    fn plain(&self, x: &[f32], first: usize, piece: &mut [f32]) {
+        for (own, found) in piece.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            let numbers = &x[(first + own) * self.positions..][..self.positions];
+            let (chunks, rest) = numbers.as_chunks::<BLOCK>();
+            let mut lanes = Lanes::<BLOCK>::new();
+            for (chunk, numbers) in chunks.iter().enumerate() {
+                lanes.take(numbers, (chunk * BLOCK) as f32, 1.0);
+            }
+            let mut last = Lanes::<1>::new();
+            for (at, &number) in rest.iter().enumerate() {
+                last.take(&[number], (chunks.len() * BLOCK + at) as f32, 0.0);
+            }
+            let all = (0..BLOCK).map(|lane| lanes.of(lane)).chain([last.of(0)]);
+            *found = all.reduce(earlier).unwrap_or_default();
+        }
+    }
+
+    /// Of channels that lie side by side.
+    #[inline(always)]
+    fn channels_last(&self, x: &[f32], first: usize, piece: &mut [f32]) {
+        let found = piece.as_chunks_mut::<2>().0;
+        let (blocks, rest) = found.as_chunks_mut::<BLOCK>();
+        for (block, found) in blocks.iter_mut().enumerate() {
+            self.block(x, first + block * BLOCK, found);
+        }
+        let first = first + blocks.len() * BLOCK;
+        let (blocks, rest) = rest.as_chunks_mut::<8>();
+        for (block, found) in blocks.iter_mut().enumerate() {
+            self.block(x, first + block * 8, found);
+        }
+        let first = first + blocks.len() * 8;
+        for (own, found) in rest.iter_mut().enumerate() {
+            self.block(x, first + own, std::array::from_mut(found));
+        }
+    }
+
+    #[inline(always)]
+    fn block<const COUNT: usize>(&self, x: &[f32], first: usize, found: &mut [[f32; 2]; COUNT]) {
+        let mut lanes = Lanes::<COUNT>::new();
+        for (position, numbers) in x.chunks_exact(self.channels).enumerate() {
+            if let Some(numbers) = numbers[first..].first_chunk::<COUNT>() {
+                lanes.take(numbers, position as f32, 0.0);
+            }
+        }
+        for (lane, found) in found.iter_mut().enumerate() {
+            *found = lanes.of(lane);
+        }
+    }
+}
+
+/// Maxima that are searched side by side.
+struct Lanes<const COUNT: usize> {
+    largest: [f32; COUNT],
+    /// Whole numbers below 2²⁴, of which single precision has all.
+    position: [f32; COUNT],
+    /// The bits of the largest magnitude: of positive numbers the order is that of their bits, and those that are not finite come last.
+    magnitude: [u32; COUNT],
+}
+
+impl<const COUNT: usize> Lanes<COUNT> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { largest: [f32::NEG_INFINITY; COUNT], position: [0.0; COUNT], magnitude: [0; COUNT] }
+    }
+
+    /// Takes a number in each lane, which stands at `position`, and `step` further in each lane than in the one before.
+    #[inline(always)]
+    fn take(&mut self, numbers: &[f32; COUNT], position: f32, step: f32) {
+        for lane in 0..COUNT {
+            let number = numbers[lane];
+            let is_larger = number > self.largest[lane];
+            self.largest[lane] = if is_larger { number } else { self.largest[lane] };
+            let own = position + step * lane as f32;
+            self.position[lane] = if is_larger { own } else { self.position[lane] };
+            self.magnitude[lane] = self.magnitude[lane].max(number.to_bits() & !(1 << 31));
+        }
+    }
+
+    #[inline(always)]
+    fn of(&self, lane: usize) -> [f32; 2] {
+        match self.magnitude[lane] < NOT_FINITE {
+            // Zero has two signs, of which the larger one is meant.
+            true => [self.largest[lane] + 0.0, self.position[lane]],
+            false => [f32::NAN, 0.0],
+        }
+    }
+}
+
+/// The larger of two maxima, of equal ones the earlier; NaN where one of them is.
+#[inline(always)]
+fn earlier(one: [f32; 2], other: [f32; 2]) -> [f32; 2] {
+    if one[0].is_nan() || other[0].is_nan() {
+        return [f32::NAN, 0.0];
+    }
+    let is_better = other[0] > one[0] || other[0] == one[0] && other[1] < one[1];
+    if is_better { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Array, to_memory};
+    use super::*;
+
+    /// What the kernel finds, and what the definition says, number by number.
+    fn both(x: &Array, layout: Layout) -> (Vec<f32>, Vec<f32>) {
+        let extents = x.shape.extents();
+        let (rows, positions) = (extents[0] * extents[1], extents[2..].iter().product::<usize>());
+        let memory = to_memory(&x.shape, layout, &x.numbers);
+        let mut found = vec![f32::INFINITY; 2 * rows];
+        kernel(&x.shape, layout).forward(Forward {
+            operands: &[&memory],
+            results: &mut [&mut found],
+            numbers: &mut [],
+            positions: &mut [],
+            workspace: &mut [],
+        });
+        let mut expected = Vec::new();
+        for numbers in x.numbers.chunks(positions) {
+            let mut best = 0;
+            for position in 1..positions {
+                if numbers[position] > numbers[best] {
+                    best = position;
+                }
+            }
+            match numbers.iter().all(|number| number.is_finite()) {
+                true => expected.extend([numbers[best], best as f32]),
+                false => expected.extend([f32::NAN, 0.0]),
+            }
+        }
+        (found, expected)
+    }
+
+    fn same(found: &[f32], expected: &[f32]) -> bool {
+        // By bits, but for the sign of zero, which `-0.0 > 0.0` does not tell either.
+        found.len() == expected.len()
+            && found
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| a.to_bits() == (b + 0.0).to_bits() || a.is_nan() && b.is_nan())
+    }
+
+    #[test]
+    fn maxima_are_those_of_the_definition_in_every_shape_and_layout() {
+        let shapes: [&[usize]; 8] = [
+            &[1, 1, 2],
+            &[1, 5, 7],
+            &[2, 8, 3, 3],
+            &[1, 33, 5, 7],
+            &[3, 47, 1, 2],
+            &[1, 64, 55, 55],
+            &[2, 130, 19, 23],
+            &[1, 3, 200, 333],
+        ];
+        for extents in shapes {
+            let mut x = Array::noise(extents, 71);
+            // Few different numbers, so that many are equal: the first counts.
+            for grain in [1e6, 4.0] {
+                x.numbers.iter_mut().for_each(|number| *number = (*number * grain).round() / grain);
+                for layout in [Layout::Plain, Layout::ChannelsLast] {
+                    let (found, expected) = both(&x, layout);
+                    assert!(same(&found, &expected), "{extents:?} {layout:?} {grain}");
+                }
+            }
+            for (number, at) in [(f32::NAN, 0), (f32::NEG_INFINITY, 3), (f32::INFINITY, 1), (-f32::NAN, 2)] {
+                let mut x = Array::noise(extents, 72);
+                let at = at * 17 % x.numbers.len();
+                x.numbers[at] = number;
+                for layout in [Layout::Plain, Layout::ChannelsLast] {
+                    let (found, expected) = both(&x, layout);
+                    assert!(same(&found, &expected), "{extents:?} {layout:?} {number}");
+                    assert!(found.iter().any(|number| number.is_nan()));
+                }
+            }
+        }
+    }
+}
