@@ -53,7 +53,7 @@ fn a_job_that_is_killed_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path());
     let path = |name: &str| folder.path().join(name);
-    for format in ["png", "webdataset"] {
+    for format in ["png", "webdataset", "zarr"] {
         let arguments = |out: &str| {
             let out = path(out).to_string_lossy().into_owned();
             ["batch", "explain", &photos, "--out", &out, "--format", format, "--rows-per-file", "7"]

@@ -191,6 +191,8 @@ struct Job {
     collected: Vec<(Row, Option<Data>)>,
     /// Their bytes, where they have no files of their own.
     waiting: Option<File>,
+    /// What is known to describe the results of all rows.
+    description: Option<String>,
 }
 
 impl Job {
@@ -240,6 +242,7 @@ impl Job {
             done,
             collected: Vec::new(),
             waiting: None,
+            description: None,
         };
         job.recover(lines)?;
         Ok(job)
@@ -249,9 +252,8 @@ impl Job {
     fn recover(&mut self, lines: Vec<Line>) -> Result<()> {
         durable::remove_unfinished(&self.out)?;
         let Some(&part) = self.open.last() else { return Ok(()) };
-        let folder = self.out.join(Format::folder(part));
-        if self.format.has_files() && folder.is_dir() {
-            durable::remove_unfinished(&folder)?;
+        for folder in self.format.unfinished_folders(part, self.parts.rows(part)) {
+            durable::remove_unfinished_below(&self.out.join(folder))?;
         }
         // What another part left where the job was killed between writing it and removing its bytes.
         for entry in std::fs::read_dir(&self.out).map_err(io(&self.out))? {
@@ -269,13 +271,13 @@ impl Job {
             let Entry::Row { row, data, .. } = &line.entry else { continue };
             // The next row of this part, in the file that such a row has: a journal names no other.
             let is_next = rows.next() == Some(row.row)
-                && row.file.as_ref().is_none_or(|file| *file == self.format.file(part, row.row, &row.key));
+                && row.file.as_ref().is_none_or(|file| *file == self.format.file(part, row));
             let is_right = match (data, &row.file) {
                 _ if !is_next => false,
                 (None, _) => true,
                 (Some(data), Some(file)) => {
                     let path = self.out.join(file);
-                    expect_no_link(&path)?;
+                    self.expect_no_links(file)?;
                     std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == data.bytes)
                         && std::fs::read(&path).is_ok_and(|bytes| data.is_of(&bytes))
                 }
@@ -302,6 +304,35 @@ impl Job {
         self.finish_part()
     }
 
+    /// Expects neither a file of the results nor a folder on the way to it to be a link.
+    fn expect_no_links(&self, file: &str) -> Result<()> {
+        let inside = Path::new(file).ancestors().filter(|path| *path != Path::new(""));
+        inside.into_iter().try_for_each(|path| expect_no_link(&self.out.join(path)))
+    }
+
+    /// Writes what describes the results of all rows, and expects a row to be as that says.
+    fn expect_same_description(&mut self, row: &Row) -> Result<()> {
+        let Some((name, content)) = self.format.description(self.parts.rows, row) else { return Ok(()) };
+        if self.description.as_ref() == Some(&content) {
+            return Ok(());
+        }
+        let path = self.out.join(name);
+        self.expect_no_links(name)?;
+        if path.exists() && std::fs::read(&path).map_err(io(&path))? != content.as_bytes() {
+            return Err(Error::Option(format!(
+                "row {}, {}: its map has the shape {:?}, and that of another photograph has another, which one array does \
+                 not hold; write npy, parquet or webdataset",
+                row.row, row.key, row.shape
+            )));
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io(folder))?;
+        }
+        durable::write(&path, |stream| stream.write_all(content.as_bytes()).map_err(io(&path)))?;
+        self.description = Some(content);
+        Ok(())
+    }
+
     fn waiting_path(&self, part: u64) -> PathBuf {
         self.out.join(format!("part-{part:05}.{WAITING}"))
     }
@@ -315,12 +346,14 @@ impl Job {
         let known = data.as_ref().map(|bytes| Data { bytes: bytes.len() as u64, sha256: sha256(bytes) });
         if let Some(bytes) = &data {
             if self.format.has_files() {
-                let file = self.format.file(part, row.row, &row.key);
-                let folder = self.out.join(Format::folder(part));
-                std::fs::create_dir_all(&folder).map_err(io(&folder))?;
-                [&folder, &self.out.join(&file)].into_iter().try_for_each(|path| expect_no_link(path))?;
-                durable::write_soon(&self.out.join(&file), bytes)?;
+                let file = self.format.file(part, &row);
+                self.expect_no_links(&file)?;
+                let path = self.out.join(&file);
+                let folder = path.parent().unwrap_or(&self.out);
+                std::fs::create_dir_all(folder).map_err(io(folder))?;
                 row.file = Some(file);
+                self.expect_same_description(&row)?;
+                durable::write_soon(&path, bytes)?;
             } else {
                 let path = self.waiting_path(part);
                 if self.waiting.is_none() {
@@ -347,11 +380,15 @@ impl Job {
         }
         let path = self.out.join(self.format.part(part));
         if self.format.has_files() {
-            let folder = self.out.join(Format::folder(part));
-            std::fs::create_dir_all(&folder).map_err(io(&folder))?;
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(io(folder))?;
+            }
+            let mut folders = BTreeSet::new();
             for file in self.collected.iter().filter_map(|(row, _)| row.file.as_ref()) {
                 durable::sync_file(&self.out.join(file))?;
+                folders.extend(Path::new(file).ancestors().skip(1));
             }
+            folders.into_iter().try_for_each(|folder| durable::sync_folder(&self.out.join(folder)))?;
         }
         let waiting = self.waiting_path(part);
         let mut stream = match self.waiting.take() {

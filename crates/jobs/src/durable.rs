@@ -79,6 +79,23 @@ pub fn remove_unfinished(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The same in a folder, where it exists, and where it holds nothing but folders in those.
+///
+/// # Errors
+/// As [`remove_unfinished`].
+pub fn remove_unfinished_below(folder: &Path) -> Result<()> {
+    if !folder.is_dir() || folder.is_symlink() {
+        return Ok(());
+    }
+    remove_unfinished(folder)?;
+    let entries: std::io::Result<Vec<_>> = std::fs::read_dir(folder).map_err(io(folder))?.collect();
+    match &entries.map_err(io(folder))?[..] {
+        // As deep as an array has axes.
+        [only] if only.file_type().is_ok_and(|kind| kind.is_dir()) => remove_unfinished_below(&only.path()),
+        _ => Ok(()),
+    }
+}
+
 /// The SHA-256 of bytes, in hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))

@@ -2,12 +2,13 @@
 //!
 //! Shards compute whole parts, so that merging copies files and changes none; the journals are joined in the order of the parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use deepinside::{Error, Result};
 use serde_json::{Map, Value};
 
+use crate::Row;
 use crate::batch::{JOURNAL, Parts, Shard};
 use crate::durable::{self, io};
 use crate::journal::{self, Entry, Journal, Line, differences};
@@ -77,7 +78,7 @@ pub fn merge(shards: &[PathBuf], out: &Path) -> Result<u64> {
         let Some((from, lines)) = shard else {
             return Err(Error::Option(format!("no shard has part {part}; is one of them unfinished?")));
         };
-        copy(from, out, format, part)?;
+        copy(from, out, format, part, &lines, parts)?;
         entries.push((part, lines));
     }
     // Only now is it a job's folder.
@@ -138,27 +139,50 @@ fn format(out: &Path, settings: &Map<String, Value>) -> Result<Format> {
 }
 
 /// Copies the files of a part: by names that this program gives, whatever a journal says.
-fn copy(from: &Path, to: &Path, format: Format, part: u64) -> Result<()> {
-    let copy = |name: &str| -> Result<()> {
-        let (from, to) = (from.join(name), to.join(name));
-        if !std::fs::symlink_metadata(&from).map_err(io(&from))?.is_file() {
+fn copy(from: &Path, to: &Path, format: Format, part: u64, lines: &[Entry], parts: Parts) -> Result<()> {
+    let mut folders = BTreeSet::new();
+    let mut copy = |name: &str| -> Result<()> {
+        let (source, target) = (from.join(name), to.join(name));
+        let links = Path::new(name).ancestors().skip(1).any(|folder| from.join(folder).is_symlink());
+        if links || !std::fs::symlink_metadata(&source).map_err(io(&source))?.is_file() {
             return Err(Error::Option(format!(
                 "{} is no file of a job: a link, a folder or a device",
-                from.display()
+                source.display()
             )));
         }
-        std::fs::copy(&from, &to).map_err(io(&from))?;
-        durable::sync_file(&to)
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder).map_err(io(folder))?;
+        }
+        std::fs::copy(&source, &target).map_err(io(&source))?;
+        folders.extend(Path::new(name).ancestors().skip(1).map(|folder| to.join(folder)));
+        durable::sync_file(&target)
     };
-    if !format.has_files() {
-        return copy(&format.part(part));
+    let mut described = None;
+    for (place, line) in lines.iter().enumerate() {
+        let Entry::Row { row, .. } = line else { continue };
+        if let (true, Some(_)) = (format.has_files(), &row.file) {
+            // The rows of a part are those of its places.
+            let own = Row { row: parts.rows(part).start + place as u64, ..row.as_ref().clone() };
+            copy(&format.file(part, &own))?;
+        }
+        described = described.or(format.description(parts.rows, row));
     }
-    let folder = from.join(Format::folder(part));
-    let target = to.join(Format::folder(part));
-    std::fs::create_dir(&target).map_err(io(&target))?;
-    for entry in std::fs::read_dir(&folder).map_err(io(&folder))? {
-        let name = entry.map_err(io(&folder))?.file_name();
-        copy(&format!("{}/{}", Format::folder(part), name.to_string_lossy()))?;
+    copy(&format.part(part))?;
+    if let Some((name, content)) = described {
+        let (own, target) = (from.join(name), to.join(name));
+        let is_there = target.exists();
+        let same = |path: &Path| -> Result<bool> {
+            Ok(std::fs::read(path).map_err(io(path))? == content.as_bytes())
+        };
+        if !same(&own)? || is_there && !same(&target)? {
+            return Err(Error::Option(format!(
+                "{} describes other arrays than those of the other shards",
+                own.display()
+            )));
+        }
+        if !is_there {
+            copy(name)?;
+        }
     }
-    durable::sync_folder(&target)
+    folders.iter().try_for_each(|folder| durable::sync_folder(folder))
 }

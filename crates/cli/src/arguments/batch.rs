@@ -36,8 +36,8 @@ pub struct JobArguments {
     /// The folder of the results. A job that was stopped goes on there when it is given again.
     #[arg(short, long, value_name = "FOLDER")]
     pub out: PathBuf,
-    /// How results are written: jsonl (rows alone), png or jpeg (a picture for each row), npy (an array for each row), parquet or
-    /// webdataset (rows with their arrays).
+    /// How results are written: jsonl (rows alone), png or jpeg (a picture for each row), npy (an array for each row), zarr (one
+    /// array of all rows), parquet or webdataset (rows with their arrays).
     #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     pub format: Format,
     /// How many rows the results have in each of their files or folders; shards have whole ones.

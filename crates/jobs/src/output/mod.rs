@@ -7,8 +7,10 @@
 #[cfg(feature = "parquet")]
 mod parquet;
 mod webdataset;
+mod zarr;
 
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::Path;
 
 use deepinside::file_name::portable;
@@ -37,12 +39,14 @@ pub enum Format {
     Parquet,
     /// Rows as JSON with their maps as `.npy` in WebDataset shards.
     WebDataset,
+    /// Maps or activations as one Zarr array, and rows as JSON.
+    Zarr,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Jsonl, Self::Png, Self::Jpeg, Self::Npy, Self::Parquet, Self::WebDataset];
+    pub const ALL: [Self; 7] =
+        [Self::Jsonl, Self::Png, Self::Jpeg, Self::Npy, Self::Parquet, Self::WebDataset, Self::Zarr];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -53,6 +57,7 @@ impl Format {
             Self::Npy => "npy",
             Self::Parquet => "parquet",
             Self::WebDataset => "webdataset",
+            Self::Zarr => "zarr",
         }
     }
 
@@ -66,7 +71,7 @@ impl Format {
         };
         match self {
             Self::Png | Self::Jpeg if !task.has_picture() => refused("pictures", "jsonl, npy or parquet"),
-            Self::Npy if !task.has_map() => refused("arrays", "jsonl or parquet"),
+            Self::Npy | Self::Zarr if !task.has_map() => refused("arrays", "jsonl or parquet"),
             #[cfg(not(feature = "parquet"))]
             Self::Parquet => Err(no_parquet()),
             _ => Ok(()),
@@ -80,7 +85,7 @@ impl Format {
 
     /// Whether each row has a file of its own.
     pub fn has_files(self) -> bool {
-        matches!(self, Self::Png | Self::Jpeg | Self::Npy)
+        matches!(self, Self::Png | Self::Jpeg | Self::Npy | Self::Zarr)
     }
 
     /// What belongs to a row, as bytes; completes the row with what is known of them.
@@ -103,7 +108,7 @@ impl Format {
                     Some(bytes)
                 }
             },
-            Self::Parquet => {
+            Self::Parquet | Self::Zarr => {
                 let map = found.map.as_ref();
                 map.map(|map| map.data().iter().flat_map(|number| number.to_le_bytes()).collect())
             }
@@ -111,7 +116,11 @@ impl Format {
     }
 
     /// The name of a row's own file within the results.
-    pub fn file(self, part: u64, row: u64, key: &str) -> String {
+    pub fn file(self, part: u64, row: &Row) -> String {
+        let (Row { key, shape, .. }, row) = (row, row.row);
+        if self == Self::Zarr {
+            return zarr::chunk(row, shape);
+        }
         let ending = if self == Self::Jpeg { "jpg" } else { self.name() };
         let name = key.rsplit(['/', '\\']).next().unwrap_or_default();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -127,9 +136,25 @@ impl Format {
     pub fn part(self, part: u64) -> String {
         match self {
             Self::Png | Self::Jpeg | Self::Npy => format!("{}/rows.jsonl", Self::folder(part)),
-            Self::Jsonl => format!("part-{part:05}.jsonl"),
+            Self::Jsonl | Self::Zarr => format!("part-{part:05}.jsonl"),
             Self::Parquet => format!("part-{part:05}.parquet"),
             Self::WebDataset => format!("part-{part:05}.tar"),
+        }
+    }
+
+    /// What describes the results of all rows: the name of its file, and its content. None where there is no such file, or `row`, one
+    /// of so many, has nothing that belongs to it.
+    pub fn description(self, photographs: u64, row: &Row) -> Option<(&'static str, String)> {
+        let is_described = self == Self::Zarr && row.file.is_some();
+        is_described.then(|| (zarr::METADATA, zarr::metadata(photographs, &row.shape)))
+    }
+
+    /// The folders in which, or below which, unfinished files of these rows of a part may lie.
+    pub fn unfinished_folders(self, part: u64, rows: Range<u64>) -> Vec<String> {
+        match self {
+            Self::Png | Self::Jpeg | Self::Npy => vec![Self::folder(part)],
+            Self::Zarr => rows.map(|row| zarr::chunk(row, &[])).chain([zarr::FOLDER.to_owned()]).collect(),
+            Self::Jsonl | Self::Parquet | Self::WebDataset => Vec::new(),
         }
     }
 
@@ -141,7 +166,7 @@ impl Format {
         data: &mut dyn FnMut(usize) -> Result<Option<Vec<u8>>>,
     ) -> Result<()> {
         match self {
-            Self::Jsonl | Self::Png | Self::Jpeg | Self::Npy => durable::write(path, |stream| {
+            Self::Jsonl | Self::Png | Self::Jpeg | Self::Npy | Self::Zarr => durable::write(path, |stream| {
                 rows.iter().try_for_each(|row| writeln!(stream, "{}", json(row)?).map_err(io(path)))
             }),
             Self::WebDataset => webdataset::write(path, rows, data),
@@ -185,7 +210,7 @@ mod tests {
 
     #[test]
     fn keys_do_not_become_paths() {
-        let file = |key: &str| Format::Png.file(3, 12, key);
+        let file = |key: &str| Format::Png.file(3, &Row { row: 12, key: key.to_owned(), ..Row::default() });
         assert_eq!(file("a/cat.jpg"), "part-00003/00000012-cat.png");
         for key in ["../../etc/passwd", "/etc/passwd", "..", "a/..", "\\\\host\\passwd", "C:\\x\0.png", ""] {
             let file = file(key);
