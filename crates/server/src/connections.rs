@@ -2,7 +2,8 @@
 //!
 //! Clients that open connections and never finish a request, or never read an answer, must not keep others out. So where
 //! the bound is reached, the connection that has waited longest for a request is closed; browsers open another when they
-//! need one. Where all have requests, one makes room whose client has been waited for longest: for the rest of a body, or for
+//! need one. One of which not a byte has come goes before one of which some have: however many connections are opened and left alone,
+//! they make room for each other, and a client that asks keeps its place until it is heard. Where all have requests, one makes room whose client has been waited for longest: for the rest of a body, or for
 //! taking what it is sent. Connections whose answer is being computed are never closed for others.
 //!
 //! A connection that makes room is answered first, with 503, unless it was answered before and only kept for later requests: its
@@ -11,19 +12,21 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
+use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// For how long a client in the middle of a request is waited for before it may have to make room.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often those that wait for a place look whether a client has been waited for long enough.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// All open connections.
 pub struct Connections {
@@ -52,10 +55,32 @@ struct Activity {
     waits_since: AtomicU64,
     /// Whether a request was answered.
     was_answered: AtomicBool,
+    /// Whether some of a request was read that is not being answered yet.
+    has_begun: AtomicBool,
+    /// The connection itself, to see whether something has come that was not read yet.
+    stream: Weak<TcpStream>,
     /// Whether it has to make room.
     leaves: AtomicBool,
     /// Told when it has to.
     leave: Notify,
+}
+
+impl Activity {
+    fn is_idle(&self) -> bool {
+        self.answering.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether not a byte of a next request has come.
+    fn is_silent(&self) -> bool {
+        let has_come = || {
+            let stream = self.stream.upgrade();
+            stream.is_some_and(|stream| {
+                let peeked = SockRef::from(&*stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
+                peeked.is_ok_and(|count| count > 0)
+            })
+        };
+        self.is_idle() && !self.has_begun.load(Ordering::Acquire) && !has_come()
+    }
 }
 
 impl Open {
@@ -77,11 +102,11 @@ impl Connections {
     }
 
     /// Takes a place for a new connection. Where none is free and none can be made free, waits for one.
-    pub async fn enter(self: &Arc<Self>) -> Place {
+    pub async fn enter(self: &Arc<Self>, stream: &Arc<TcpStream>) -> Place {
         loop {
             // Asked for before looking, so that no change is missed between the two.
             let changed = self.changed.notified();
-            if let Some(place) = self.try_enter() {
+            if let Some(place) = self.try_enter(Arc::downgrade(stream)) {
                 return place;
             }
             // Nothing tells of a client that has now been waited for long enough.
@@ -89,12 +114,12 @@ impl Connections {
         }
     }
 
-    fn try_enter(self: &Arc<Self>) -> Option<Place> {
+    fn try_enter(self: &Arc<Self>, stream: Weak<TcpStream>) -> Option<Place> {
         let mut open = self.open();
         if open.connections.len() >= self.bound && !self.close_one(&mut open) {
             return None;
         }
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::new(Activity { stream, ..Activity::default() });
         open.append(&activity);
         Some(Place { connections: Arc::clone(self), activity })
     }
@@ -105,8 +130,10 @@ impl Connections {
     }
 
     fn close_one(&self, open: &mut Open) -> bool {
-        let is_idle = |activity: &Activity| activity.answering.load(Ordering::Acquire) == 0;
-        let idle = open.connections.iter().find(|(_, activity)| is_idle(activity)).map(|(number, _)| *number);
+        let first = |is_wanted: fn(&Activity) -> bool| {
+            open.connections.iter().find(|(_, activity)| is_wanted(activity)).map(|(number, _)| *number)
+        };
+        let idle = first(Activity::is_silent).or_else(|| first(Activity::is_idle));
         let longest = idle.or_else(|| self.waited_for_longest(open));
         match longest.and_then(|number| open.connections.remove(&number)) {
             Some(activity) => {
@@ -184,6 +211,11 @@ impl Requests {
         self.activity.answering.load(Ordering::Acquire) > 0
     }
 
+    /// Says that some of a request was read.
+    pub fn begun(&self) {
+        self.activity.has_begun.store(true, Ordering::Release);
+    }
+
     /// Whether the client is waited for, in the middle of a request.
     pub fn set_waiting(&self, waits: bool) {
         let since = &self.activity.waits_since;
@@ -222,6 +254,7 @@ impl Drop for Answering {
         {
             let mut open = connections.open();
             activity.was_answered.store(true, Ordering::Release);
+            activity.has_begun.store(false, Ordering::Release);
             activity.answering.fetch_sub(1, Ordering::AcqRel);
             // It waits from now on.
             if open.remove(activity) {
@@ -299,9 +332,10 @@ mod tests {
     #[test]
     fn the_one_answered_last_has_waited_least() {
         let connections = Connections::new(2);
-        let (first, second) = (connections.try_enter().unwrap(), connections.try_enter().unwrap());
+        let (first, second) =
+            (connections.try_enter(Weak::new()).unwrap(), connections.try_enter(Weak::new()).unwrap());
         drop(first.requests().begin());
-        let third = connections.try_enter().unwrap();
+        let third = connections.try_enter(Weak::new()).unwrap();
         let still_open = |place: &Place| {
             connections.open().connections.values().any(|open| Arc::ptr_eq(open, &place.activity))
         };
@@ -313,19 +347,37 @@ mod tests {
     #[test]
     fn the_first_that_waits_makes_room_and_one_that_is_answered_stays() {
         let connections = Connections::new(2);
-        let answered = connections.try_enter().unwrap();
+        let answered = connections.try_enter(Weak::new()).unwrap();
         let answering = answered.requests().begin();
-        let waiting = connections.try_enter().unwrap();
-        let third = connections.try_enter().unwrap();
+        let waiting = connections.try_enter(Weak::new()).unwrap();
+        let third = connections.try_enter(Weak::new()).unwrap();
         let still_open = |place: &Place| {
             connections.open().connections.values().any(|open| Arc::ptr_eq(open, &place.activity))
         };
         assert_eq!([&answered, &waiting, &third].map(still_open), [true, false, true]);
         let of_third = third.requests().begin();
-        assert!(connections.try_enter().is_none());
+        assert!(connections.try_enter(Weak::new()).is_none());
         drop(of_third);
-        assert!(connections.try_enter().is_some());
+        assert!(connections.try_enter(Weak::new()).is_some());
         drop((answering, waiting, third));
-        assert!(connections.try_enter().is_some());
+        assert!(connections.try_enter(Weak::new()).is_some());
+    }
+    #[test]
+    fn one_that_has_begun_to_ask_stays_before_those_that_say_nothing() {
+        let connections = Connections::new(3);
+        let asks = connections.try_enter(Weak::new()).unwrap();
+        asks.requests().begun();
+        let mut others: Vec<Place> = Vec::new();
+        for _ in 0..20 {
+            others.push(connections.try_enter(Weak::new()).unwrap());
+        }
+        let is_open = |place: &Place| {
+            connections.open().connections.values().any(|open| Arc::ptr_eq(open, &place.activity))
+        };
+        assert!(is_open(&asks) && is_open(&others[19]) && is_open(&others[18]) && !is_open(&others[17]));
+        // Where all have begun, the first of them makes room.
+        others.iter().for_each(|other| other.requests().begun());
+        let last = connections.try_enter(Weak::new()).unwrap();
+        assert!(!is_open(&asks) && is_open(&last));
     }
 }

@@ -70,7 +70,11 @@ impl AsyncRead for Lingering {
         let before = buffer.filled().len();
         let read = read_some(&self.stream, context, buffer);
         if !self.requests.is_answering() {
-            self.heads.append(&buffer.filled()[before..]);
+            let come = &buffer.filled()[before..];
+            if !come.is_empty() {
+                self.requests.begun();
+            }
+            self.heads.append(come);
         }
         read
     }

@@ -43,7 +43,9 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
         let accepted = async {
             let (stream, client) = listener.accept().await?;
             // While all others are being answered, further ones wait in the system's own queue.
-            Ok::<_, std::io::Error>((stream, client, connections.enter().await))
+            let stream = Arc::new(stream);
+            let place = connections.enter(&stream).await;
+            Ok::<_, std::io::Error>((stream, client, place))
         };
         let accepted = tokio::select! {
             biased;
@@ -60,7 +62,6 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
                 continue;
             }
         };
-        let stream = Arc::new(stream);
         let connection = connection(Arc::clone(&stream), client, router.clone(), place.requests(), &shared);
         tokio::spawn(attend(graceful.watch(connection), stream, place, Arc::clone(&leaving)));
     }
