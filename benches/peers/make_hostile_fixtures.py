@@ -42,6 +42,22 @@ def network(path, kernel, activation=("Relu",), names=("conv", "activation"), cl
     onnx.save(model, path)
 
 
+def many_classes(path):
+    """Saves one whose result says the same number of 134 million classes."""
+    nodes = [
+        helper.make_node("ReduceMean", ["picture"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Expand", ["mean", "shape"], ["scores"], name="scores"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 16, 16])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1 << 27])],
+        [numpy_helper.from_array(np.array([1, 1 << 27]), "shape")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+
+
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     kernel = np.random.RandomState(1).randn(4, 3, 3, 3).astype(np.float32)
@@ -53,6 +69,9 @@ def main(folder):
     # The slope of a root at zero is infinite, and that times the kernel's zeros NaN; the scores are zero.
     network(folder / "infinite_gradient.onnx", 0 * kernel, ("Abs", "Sqrt"))
     network(folder / "names.onnx", kernel, names=(ESCAPES, "../../../../" + "x" * 300))
+    # Longer than what a line of a table is padded to.
+    network(folder / "long_name.onnx", kernel, names=("y" * 70_000, "activation"))
+    many_classes(folder / "many_classes.onnx")
     (folder / "labels.txt").write_text("\n".join([
         "=cmd|' /C calc'!A0", "\x1b]0;title\x07\x1b[31mred", "<b>bold</b>", "a|b`c*d_e[f](g)", "\u202egpj.exe",
         "@SUM(1)", "+1", "-1+2", "\ttab", "plain",

@@ -93,3 +93,12 @@ fn a_network_of_very_many_results_is_asked_for_its_score() {
     let told = refused(folder.path(), &["info", "-m", "n.prototxt"]);
     assert!(told.contains("20000 results that may be its scores; name the score with --score"), "{told}");
 }
+
+/// Two hundred bytes with a score of 134 million classes took minutes and gigabytes, for each class has a name and a rank.
+#[test]
+fn a_network_of_very_many_classes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = fixtures().join("hostile/many_classes.onnx").to_string_lossy().into_owned();
+    let sentence = refused(folder.path(), &["info", "-m", &network]);
+    assert!(sentence.contains("'scores' has 134217728 classes"), "{sentence}");
+}

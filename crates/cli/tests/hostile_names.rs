@@ -136,3 +136,21 @@ fn file_names_that_are_no_text_work() {
     }
     assert!(folder.path().join("r.npy").exists());
 }
+
+/// A layer with a name of 70,000 letters ended `graph`, `check` and `compare --table` with a panic, and each line was as long as it.
+#[test]
+fn long_names_do_not_make_every_line_long() {
+    let folder = folder_with_a_photograph();
+    let network = hostile("long_name.onnx");
+    let commands: [&[&str]; 3] = [
+        &["graph", "--format", "table"],
+        &["check", "a.png", "--table"],
+        &["compare", "a.png", "--class", "1", "--table"],
+    ];
+    for command in commands {
+        let output = run(folder.path(), &[command, &["-m", &network]].concat());
+        assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+        let out = stdout(&output);
+        assert!(out.lines().filter(|line| line.len() > 1000).count() <= 4, "{command:?}");
+    }
+}

@@ -27,6 +27,14 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| is_printable(character) || matches!(character, '\n' | '\t'))
 }
 
+/// How many characters wide a column of a table is that holds these texts. Longer ones stick out: beside a name of a megabyte each row
+/// would take one, and Rust's formatting pads to no more than 65,535 characters.
+pub fn column<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    const WIDEST: usize = 160;
+    let widths = texts.into_iter().map(|text| text.chars().count());
+    widths.max().unwrap_or_default().min(WIDEST)
+}
+
 /// JSON in which characters that are not printable are written as `\uXXXX`. Outside strings there is none.
 pub fn json(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_printable) {

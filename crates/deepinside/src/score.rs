@@ -16,6 +16,9 @@ pub(crate) use self::appearance::Appearance;
 use self::normaliser::{Found, normaliser_behind, normaliser_of};
 use crate::{Error, Result};
 
+/// The most classes. The largest list in use has 21,843; each class takes a name and a place in every ranking.
+const MOST_CLASSES: usize = 1 << 20;
+
 /// How a network's output relates to its class scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalisation {
@@ -101,6 +104,13 @@ impl Score {
         };
         let mut score = Self { value, output, classes: 0, normalisation, notes, chosen, appearance };
         score.give_class_axis(graph)?;
+        if score.classes > MOST_CLASSES {
+            return Err(Error::Model(format!(
+                "its score '{}' has {} classes, and networks of at most {MOST_CLASSES} are read; --score names another value",
+                graph.value(score.value).name,
+                score.classes
+            )));
+        }
         if score.classes == 1 && question.names == Some(2) {
             score.split_in_two(graph)?;
         }

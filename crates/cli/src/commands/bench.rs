@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use deepinside::Threads;
 use deepinside::benchmark::{Benchmark, BenchmarkOptions, Spread, benchmark};
 use deepinside::files::npy;
+use deepinside::printable;
 use serde::Serialize;
 
 use crate::arguments::{BenchArguments, PrecisionChoice};
@@ -126,7 +126,7 @@ fn print(result: &Result<'_>) -> Outcome {
     if result.nodes.is_empty() {
         return Ok(());
     }
-    let width = result.nodes.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    let width = printable::column(result.nodes.iter().map(|row| &*row.name));
     output::line("");
     output::line(format_args!(
         "{:<width$}  forward ms  backward ms  GFLOP/s  GB/s  of the roofline",

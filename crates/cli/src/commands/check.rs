@@ -1,6 +1,7 @@
 //! `deepinside check`.
 
 use deepinside::check::{Report, Verdict, check};
+use deepinside::printable;
 use serde::Serialize;
 
 use crate::arguments::CheckArguments;
@@ -50,7 +51,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
 fn print(result: &Result<'_>, table: bool) {
     let report = &result.report;
     if table {
-        let width = report.operators.iter().map(|operator| operator.name.chars().count()).max().unwrap_or(0);
+        let width = printable::column(report.operators.iter().map(|operator| operator.name.as_str()));
         for operator in &report.operators {
             let mark = if operator.agrees() { ' ' } else { '✗' };
             output::line(format_args!(

@@ -315,7 +315,7 @@ fn table_of(operators: &[ComparedOperator]) -> String {
             so_far(row.so_far[1]),
         ]);
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| printable::column(lines.iter().map(|line| &*line[column]));
     let widths: [usize; 6] = std::array::from_fn(width);
     let mut text = String::new();
     for line in &lines {

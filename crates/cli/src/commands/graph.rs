@@ -107,9 +107,8 @@ fn table(graph: &Graph, rows: &[Row]) -> String {
         counted(graph.parameters() as u64),
         counted(total),
     ]);
-    let widths: Vec<usize> = (0..5)
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> =
+        (0..5).map(|column| printable::column(lines.iter().map(|line| line[column].as_str()))).collect();
     let padded = |line: &[String; 5]| {
         let [name, operator, shape, parameters, operations] = line;
         format!(
