@@ -3,12 +3,14 @@ goes on ends with the files of an undisturbed one.
 
     python3 benches/kill_at_random.py target/release/deepinside [KILLS [COMMAND…]]
 
-COMMAND is a name of COMMANDS; without one, all take turns. BATCH_PHOTOGRAPHS=500 in the environment makes the batches that long. Needs NumPy and Pillow. A kill *hits a write* where the temporary file of an unfinished result is left, or some of the results are there
-and not all of them. Moments are drawn from the time in which the undisturbed run wrote, so that most kills fall into it.
+COMMAND is a name of COMMANDS; without one, all take turns. Batches are of 500 small photographs by a small network of the tests. Each is
+also killed in every one of four shards, which are then merged, and run on a disk that is full at half of its results, which is enlarged
+afterwards (a tmpfs, where this user may mount one). Needs NumPy and Pillow. A kill *hits a write* where the temporary file of an unfinished
+result is left, or some of the results are there and not all of them. Moments are drawn from the time in which the undisturbed run wrote, so
+that most kills fall into it.
 """
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -38,11 +40,14 @@ def ground_truth(folder):
     (folder / "truth.json").write_text(json.dumps(entries))
 
 
-BATCH_PHOTOGRAPHS = int(os.environ.get("BATCH_PHOTOGRAPHS", "40"))
+BATCH_PHOTOGRAPHS = 500
+BATCH_SIZE = (96, 72)
+NETWORK = ROOT / "crates" / "cli" / "tests" / "fixtures" / "onnx" / "shuffle" / "model.onnx"
+SHARDS = 4
 
 
 def batch(task, form):
-    return ["batch", *task, "../photographs", "--out", "out", "--format", form, "--rows-per-file", "15"]
+    return ["batch", *task, "../photographs", "-m", str(NETWORK), "--out", "out", "--format", form, "--rows-per-file", "60"]
 
 
 COMMANDS = {
@@ -56,12 +61,62 @@ COMMANDS = {
     "batch-explain-jpeg": batch(["explain"], "jpeg"),
     "batch-explain-npy": batch(["explain"], "npy"),
     "batch-explain-webdataset": batch(["explain"], "webdataset"),
+    "batch-explain-zarr": batch(["explain"], "zarr"),
     "batch-explain-parquet": batch(["explain"], "parquet"),
 }
 
 
-def start(program, name, folder):
-    return subprocess.Popen([program, *COMMANDS[name]], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def start(program, name, folder, more=()):
+    command = [program, *COMMANDS[name], *more]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def differing(expected, folder):
+    found = {path.relative_to(folder): comparable(path) for path in results(folder)[0]}
+    return sorted(str(path) for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
+
+
+def killed_in_shards(program, name, home, whole, expected, generator):
+    """Kills each shard once, lets it go on, and merges them; the faults that were found."""
+    folders = []
+    for index in range(SHARDS):
+        folder = home / f"shard-{index}"
+        folder.mkdir()
+        child = start(program, name, folder, ["--shard", f"{index}/{SHARDS}"])
+        time.sleep(generator.uniform(0, whole / SHARDS))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        if start(program, name, folder, ["--shard", f"{index}/{SHARDS}"]).wait() != 0:
+            return [f"shard {index} does not go on"]
+        folders.append(folder)
+    merged = home / "merged"
+    merged.mkdir()
+    merge = [program, "batch", "merge", *(str(folder / "out") for folder in folders), "--out", "out"]
+    if subprocess.run(merge, cwd=merged, capture_output=True).returncode != 0:
+        return ["shards cannot be merged"]
+    faults = [f"merged shards differ: {other}" for other in differing(expected, merged)]
+    for folder in [*folders, merged]:
+        shutil.rmtree(folder)
+    return faults
+
+
+def on_a_full_disk(program, name, home, expected, size):
+    """Runs on a disk with half of the space that is needed, then on one with enough; the faults, or None where no disk can be mounted."""
+    disk = home / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={max(size // 2, 1 << 16)}", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode != 0:
+        return None
+    try:
+        if start(program, name, disk).wait() == 0:
+            return ["a full disk is no failure"]
+        subprocess.run(["mount", "-o", f"remount,size={8 * size + (64 << 20)}", str(disk)], check=True)
+        if start(program, name, disk).wait() != 0:
+            return ["does not go on after a full disk"]
+        return [f"after a full disk differs: {other}" for other in differing(expected, disk)]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+        disk.rmdir()
 
 
 def results(folder):
@@ -115,8 +170,8 @@ def main():
             if name.startswith("batch"):
                 (home / "photographs").mkdir()
                 for number in range(BATCH_PHOTOGRAPHS):
-                    photograph(number).save(home / "photographs" / f"{number}.jpg", quality=90)
-                (home / "photographs" / "7-broken.jpg").write_bytes(b"\xff\xd8 broken")
+                    photograph(number, BATCH_SIZE).save(home / "photographs" / f"{number:03}.jpg", quality=90)
+                (home / "photographs" / "007-broken.jpg").write_bytes(b"\xff\xd8 broken")
             undisturbed = home / "undisturbed"
             undisturbed.mkdir()
             ground_truth(undisturbed)
@@ -156,13 +211,20 @@ def main():
                 if name.startswith("batch") and any(path.suffix == ".part" or path.suffix == ".waiting" for path in results(folder)[1]):
                     faults += 1
                     print(f"{name}: leaves temporary files behind")
-                found = {path.relative_to(folder): comparable(path) for path in results(folder)[0]}
-                if found != expected:
+                if other := differing(expected, folder):
                     faults += 1
-                    other = [str(path) for path in expected.keys() | found.keys() if expected.get(path) != found.get(path)]
-                    print(f"{name}: differs from an undisturbed run: {', '.join(sorted(other))}")
+                    print(f"{name}: differs from an undisturbed run: {', '.join(other)}")
                 shutil.rmtree(folder)
-            print(f"{name}: {kills // len(names)} kills between {0.97 * since:.2f} and {whole:.2f} s, {hits} of them hit a write")
+            print(f"{name}: {kills // len(names)} kills between {0.97 * since:.2f} and {whole:.2f} s, {hits} of them hit a write", flush=True)
+            if name.startswith("batch"):
+                found = killed_in_shards(program, name, home, whole, expected, generator)
+                size = sum(path.stat().st_size for path in (undisturbed / "out").rglob("*") if path.is_file())
+                full = on_a_full_disk(program, name, home, expected, size)
+                for fault in found + (full or []):
+                    faults += 1
+                    print(f"{name}: {fault}")
+                told = "no disk can be mounted, so none was full" if full is None else "one full disk"
+                print(f"{name}: {SHARDS} shards killed and merged; {told}", flush=True)
     print("no fault" if faults == 0 else f"{faults} faults")
     sys.exit(faults > 0)
 

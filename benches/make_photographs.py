@@ -1,6 +1,6 @@
 """Makes photographs for measuring: JPEG files of 500 × 375 pixels with structure of all sizes, as ImageNet's have.
 
-    python3 benches/make_photographs.py FOLDER COUNT
+    python3 benches/make_photographs.py FOLDER COUNT [WIDTH HEIGHT]
 
 Needs NumPy and Pillow. The same number gives the same files.
 """
@@ -14,25 +14,26 @@ from PIL import Image
 SIZE = (500, 375)
 
 
-def photograph(number):
+def photograph(number, size=SIZE):
     """Coloured noise at six scales, the coarse ones strongest: the spectrum of natural pictures falls in the same way."""
     generator = np.random.default_rng(number)
-    total = np.zeros((SIZE[1], SIZE[0], 3), np.float32)
+    total = np.zeros((size[1], size[0], 3), np.float32)
     for octave in range(6):
         cells = (4 << octave, 3 << octave)
         noise = generator.integers(0, 256, (cells[1], cells[0], 3), dtype=np.uint8)
-        total += np.asarray(Image.fromarray(noise).resize(SIZE, Image.Resampling.BICUBIC), np.float32) / 2**octave
+        total += np.asarray(Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC), np.float32) / 2**octave
     low, high = total.min(), total.max()
     return Image.fromarray(((total - low) * (255 / (high - low))).astype(np.uint8))
 
 
 def main():
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
+    size = (int(sys.argv[3]), int(sys.argv[4])) if len(sys.argv) > 4 else SIZE
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = folder / f"{number:06}.jpg"
         if not path.exists():
-            photograph(number).save(path, quality=90)
+            photograph(number, size).save(path, quality=90)
 
 
 if __name__ == "__main__":
