@@ -100,5 +100,5 @@ fn a_network_of_very_many_classes_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let network = fixtures().join("hostile/many_classes.onnx").to_string_lossy().into_owned();
     let sentence = refused(folder.path(), &["info", "-m", &network]);
-    assert!(sentence.contains("'scores' has 134217728 classes"), "{sentence}");
+    assert!(sentence.contains("has 134217728 classes"), "{sentence}");
 }
