@@ -126,7 +126,7 @@ fn print(result: &Result<'_>) -> Outcome {
     if result.nodes.is_empty() {
         return Ok(());
     }
-    let width = printable::column(result.nodes.iter().map(|row| &*row.name));
+    let width = printable::column(result.nodes.iter().map(|row| row.name));
     output::line("");
     output::line(format_args!(
         "{:<width$}  forward ms  backward ms  GFLOP/s  GB/s  of the roofline",
