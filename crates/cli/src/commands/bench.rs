@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deepinside::benchmark::{Benchmark, BenchmarkOptions, Spread, benchmark};
 use deepinside::files::npy;
-use deepinside::printable;
+use deepinside::{Threads, printable};
 use serde::Serialize;
 
 use crate::arguments::{BenchArguments, PrecisionChoice};
