@@ -30,6 +30,9 @@ impl Samples {
     /// In a sentence.
     pub(super) fn sentence(&self) -> String {
         let [error, until] = [self.error, self.until].map(|share| format!("{:.3} %", 100.0 * share));
+        if self.error == f64::INFINITY {
+            return format!("all {} samples were not enough to know a standard error", self.used);
+        }
         match self.error <= self.until {
             true => format!(
                 "{} of {} samples were enough: the largest standard error is {error} of the largest value, {until} were asked for",

@@ -58,7 +58,7 @@ pub(super) struct LeastSquares<'a> {
 /// The coefficients of a fit, and how far they would vary with other samples.
 pub(super) struct Fit {
     pub coefficients: Vec<f64>,
-    /// Row-major; none where there are no more rows than coefficients.
+    /// Row-major; none where there are not twice as many groups of rows as coefficients.
     pub covariance: Option<Vec<f64>>,
 }
 
@@ -95,7 +95,8 @@ impl LeastSquares<'_> {
         let factor = Factor::of(a, size)?;
         let coefficients = factor.solve(b);
         let groups = self.y.len().div_ceil(together);
-        if groups <= size {
+        // Of hardly more rows than coefficients a fit leaves no residuals, whatever the errors are.
+        if groups < 2 * size {
             return Ok(Fit { coefficients, covariance: None });
         }
         let (mut middle, mut sum) = (vec![0.0; size * size], vec![0.0; size]);

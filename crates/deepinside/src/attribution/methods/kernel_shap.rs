@@ -183,7 +183,7 @@ impl Method for KernelShap {
             "captum" => as_captum(&choices[..numbers.len()], numbers),
             _ => complete(&choices[..numbers.len()], numbers, ends, kernel == "shapley", together),
         };
-        let mut rounds = Rounds::new(values, 2 * count, choices.len());
+        let mut rounds = Rounds::new(values, 4 * count, choices.len());
         let (mut numbers, mut samples) = (Vec::with_capacity(choices.len()), None);
         while let Some(round) = rounds.next() {
             numbers.extend(runner.numbers(target, round.len(), &|sample| chosen(round.start + sample))?);

@@ -113,7 +113,7 @@ impl Method for Lime {
         let rows: Vec<f64> = rows.collect();
         let mut ridge = vec![values.number(RIDGE.name).unwrap_or(1.0); count];
         ridge.push(0.0);
-        let mut rounds = Rounds::new(values, 2 * count, choices.len());
+        let mut rounds = Rounds::new(values, 4 * count, choices.len());
         let (mut numbers, mut samples) = (Vec::with_capacity(choices.len()), None);
         let fit = |numbers: &[f64]| {
             let (x, weights) = (&rows[..numbers.len() * (count + 1)], &weights[..numbers.len()]);
