@@ -1,4 +1,4 @@
-"""How much memory a job over very many photographs takes, and whether that grows: a number of docs/scale.md.
+"""How much memory a job over very many photographs takes, and whether that grows.
 
     python3 benches/memory.py target/release/deepinside FOLDER [COUNT…]
 
