@@ -598,7 +598,7 @@ def compare(name, made, folder, binary):
     expected = dict(zip(results, session.run(results, fed)))
     worst, compared = 0.0, []
     for result in results:
-        file = out / f"data_{result.replace('/', '*')}.npy"
+        file = out / f"data_{result.replace('/', '__')}.npy"
         files = [file] if file.exists() else list(out.glob(f"data_{re.sub('[^A-Za-z0-9._-]', '*', result)}.npy"))
         if not files or expected[result].dtype.kind != "f":
             line.setdefault("not compared", []).append(result)
@@ -625,6 +625,8 @@ def compare(name, made, folder, binary):
         computed = dict(zip(names, computed if isinstance(computed, tuple) else (computed,)))
         pick(computed, made.target).backward()
         found, wanted = np.load(raw).squeeze(), tensors[image].grad.numpy().squeeze()
+        if wanted.shape[-1] == 3 and found.shape[0] == 3:  # Gradients have their channels first, whatever the network reads.
+            wanted = wanted.transpose(2, 0, 1)
         if found.shape != wanted.shape:
             return {**line, "not explained": f"shapes {found.shape} and {wanted.shape}"}
         line["gradient"] = relative(found, wanted)

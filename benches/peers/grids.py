@@ -1,6 +1,6 @@
 """Grad-CAM of transformers and others, at their published sizes and with random weights, beside pytorch-grad-cam's.
 
-    python benches/peers/grids.py [NAME]... [--cache FOLDER] [--binary target/release/deepinside] [--write docs/grids.md]
+    python benches/peers/grids.py [NAME]... [--cache FOLDER] [--binary target/release/deepinside]
 
 Each network is exported by both exporters of PyTorch. The map of one module is computed by pytorch-grad-cam with the reshape that its users
 give by hand, and by `deepinside explain --method grad-cam --layer VALUE --set positive=false --raw`, where VALUE is found as the last value of
@@ -9,11 +9,13 @@ The layer that is taken without `--layer` is named by its module, and compared w
 """
 
 import argparse
+import json
 import logging
 import pathlib
 import re
 import subprocess
 import tempfile
+import traceback
 import warnings
 
 import numpy as np
@@ -34,7 +36,9 @@ def tokens(leading=0, rows=None):
 
 
 def channels_last(value):
-    """Swin's: rows × columns × channels."""
+    """Swin's: rows × columns × channels, or the same as tokens of a square."""
+    if value.dim() == 3:
+        return tokens(0)(value)
     return value.permute(0, 3, 1, 2)
 
 
@@ -77,16 +81,16 @@ SMALL = dict(hidden_size=96, num_hidden_layers=4, num_attention_heads=3, interme
 NETWORKS = {
     "ViT": (timm_model("vit_tiny_patch16_224"), 224, "blocks.11.norm1", tokens(1)),
     "ViT (torchvision)": (torchvision_model("vit_b_32"), 224, "encoder.layers.encoder_layer_11.ln_1", tokens(1)),
-    "ViT (transformers)": (transformers_model("ViTForImageClassification", "ViTConfig", **SMALL), 224,
+    "ViT (transformers)": (transformers_model("ViTForImageClassification", "ViTConfig", num_labels=10, **SMALL), 224,
                            "model.vit.layers.3.layernorm_before", tokens(1)),
     "DeiT": (timm_model("deit_tiny_patch16_224"), 224, "blocks.11.norm1", tokens(1)),
     "DeiT, distilled": (timm_model("deit_tiny_distilled_patch16_224"), 224, "blocks.11.norm1", tokens(2)),
     "DINOv2": (timm_model("vit_small_patch14_dinov2", img_size=224, num_classes=10), 224, "blocks.11.norm1", tokens(1)),
     "DINOv2 with registers": (timm_model("vit_small_patch14_reg4_dinov2", img_size=224, num_classes=10), 224, "blocks.11.norm1", tokens(5)),
-    "DINOv2 (transformers)": (transformers_model("Dinov2ForImageClassification", "Dinov2Config", image_size=224, hidden_size=96,
+    "DINOv2 (transformers)": (transformers_model("Dinov2ForImageClassification", "Dinov2Config", num_labels=10, image_size=224, hidden_size=96,
                                                  num_hidden_layers=4, num_attention_heads=3), 224, "model.dinov2.layers.3.norm1", tokens(1)),
     "BEiT": (timm_model("beit_base_patch16_224", embed_dim=192, num_heads=3, depth=6), 224, "blocks.5.norm1", tokens(1)),
-    "BEiT (transformers)": (transformers_model("BeitForImageClassification", "BeitConfig", **SMALL), 224,
+    "BEiT (transformers)": (transformers_model("BeitForImageClassification", "BeitConfig", num_labels=10, **SMALL), 224,
                             "model.beit.layers.3.layernorm_before", tokens(1)),
     "CLIP's image tower": (transformers_model("CLIPVisionModelWithProjection", "CLIPVisionConfig", patch_size=32, projection_dim=32, **SMALL),
                            224, "model.vision_model.encoder.layers.3.layer_norm1", tokens(1)),
@@ -98,7 +102,7 @@ NETWORKS = {
     "Swin": (timm_model("swin_tiny_patch4_window7_224"), 224, "layers.3.blocks.1.norm1", channels_last),
     "Swin, stage 2": (timm_model("swin_tiny_patch4_window7_224"), 224, "layers.1.blocks.1.norm2", channels_last),
     "Swin (torchvision)": (torchvision_model("swin_t"), 224, "norm", channels_last),
-    "Swin (transformers)": (transformers_model("SwinForImageClassification", "SwinConfig", embed_dim=24, depths=[2, 2, 2, 2]), 224,
+    "Swin (transformers)": (transformers_model("SwinForImageClassification", "SwinConfig", num_labels=10, embed_dim=24, depths=[2, 2, 2, 2]), 224,
                             "model.swin.layernorm", tokens(0)),
     "SwinV2": (timm_model("swinv2_tiny_window8_256"), 256, "layers.3.blocks.1.norm1", channels_last),
     "SwinV2 (torchvision)": (torchvision_model("swin_v2_t"), 256, "features.7.1.norm1", channels_last),
@@ -155,8 +159,10 @@ def peer(model, module, reshape, picture):
     import torch
 
     cam = cam_class()(model=model, target_layers=[model.get_submodule(module)], reshape_transform=reshape)
-    with cam:
+    try:  # Not `with`: its end passes over some errors.
         return np.asarray(cam(input_tensor=torch.tensor(picture), targets=[Target()])[0], dtype=np.float64)
+    finally:
+        cam.activations_and_grads.release()
 
 
 def outputs_of_modules(model, picture):
@@ -192,15 +198,17 @@ def all_values(file, picture, folder):
 
 
 def same(value, output):
-    return value.shape == output.shape and float(np.abs(value - output).max()) <= 1e-4 * max(float(np.abs(output).max()), 1e-30)
+    return value is not None and value.shape == output.shape and float(np.abs(value - output).max()) <= 1e-4 * max(float(np.abs(output).max()), 1e-30)
 
 
 def explain(binary, file, folder, *more, target):
     raw = folder / "raw.npy"
     command = [binary, "explain", "-m", file, "--array", folder / "picture.npy", "--raw", raw, "--method", "grad-cam", "--set", "positive=false",
-               f"--target={target}", *more]
+               f"--target={target}", "--json", *more]
     ended = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    return (np.load(raw).squeeze(), ended.stdout + ended.stderr) if ended.returncode == 0 else (None, ended.stderr.strip())
+    if ended.returncode:
+        return None, ended.stderr.strip()
+    return np.load(raw).squeeze(), json.loads(ended.stdout.splitlines()[-1]).get("layer")
 
 
 def compare(name, exporter, binary, folder):
@@ -232,11 +240,9 @@ def compare(name, exporter, binary, folder):
     found, said = explain(binary, file, folder, target=target)
     if found is None:
         return {**line, "default refused": said}
-    # The default layer is named by what is said of the map.
-    named = [value for value in sorted(values, key=len, reverse=True) if value in said]
-    line["default"] = named[0] if named else said[-300:]
-    if named:
-        modules = [name for name in outputs if same(values[named[0]], outputs[name])]
+    line["default"] = said
+    if values.get(said) is not None:
+        modules = [name for name in outputs if same(values[said], outputs[name])]
         line["default module"] = modules[-1] if modules else "–"
         if modules:
             shape = outputs[modules[-1]].shape
@@ -253,14 +259,12 @@ def main():
     parser.add_argument("--prepare", action="store_true", help="only export")
     parser.add_argument("--exporter", action="append", default=[])
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/deepinside")
-    parser.add_argument("--write", type=pathlib.Path)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     import torch
 
     torch.set_num_threads(1)
-    lines = []
     for name in NETWORKS:
         if arguments.names and not any(name.startswith(part) for part in arguments.names):
             continue
@@ -273,9 +277,8 @@ def main():
                 try:
                     line = compare(name, exporter, None if arguments.prepare else arguments.binary, folder)
                 except Exception as error:
-                    line = {"name": name, "exporter": exporter, "refused": f"(script) {type(error).__name__}: {str(error)[:300]}"}
+                    line = {"name": name, "exporter": exporter, "refused": f"(script) {type(error).__name__}: {str(error)[:300]} {traceback.extract_tb(error.__traceback__)[-1].lineno}"}
                 print(line or f"{name} {exporter}", flush=True)
-                lines.append(line)
 
 
 if __name__ == "__main__":

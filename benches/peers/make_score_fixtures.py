@@ -113,3 +113,64 @@ sigma = np.array([[0.25, 0.5, 1, 2, -1, 0]], np.float32)
 np.save(FOLDER / "sigma.npy", sigma)
 make("further_input", [node("Mul", ["s", "sigma"], ["scaled"]), node("Softmax", ["scaled"], ["q"], axis=1)],
      [("q", FLOAT, [1, CLASSES])], "q", further={"sigma": sigma})
+
+
+def make_detector():
+    """As torchvision's detectors are exported: each class's scores above a threshold, and the choice among their boxes in a branch. The
+    boxes and the scores before all that are what ONNX Runtime computes."""
+    name, places = "thresholded_detector", 16
+    tensors = {"w": random.normal(0, 0.3, (7, 3, 4, 4)).astype(np.float32), "boxes shape": np.array([places, 4], np.int64),
+               "scores shape": np.array([places, 3], np.int64), "most": np.array(5, np.int64), "overlap": np.array(0.5, np.float32),
+               "threshold": np.array(0.3, np.float32), "three": np.array([0, 1, 2], np.int64), "two": np.array([1, 2], np.int64),
+               "none": np.array(0, np.int64), "ends": np.array([4, 3], np.int64), "axis": np.array([1], np.int64), "axes": np.array([0, 1], np.int64)}
+    body = [
+        node("Conv", ["image", "w"], ["map"], strides=[4, 4]),
+        node("Transpose", ["map"], ["last"], perm=[0, 2, 3, 1]),
+        node("Split", ["last", "ends"], ["raw boxes", "raw scores"], axis=3),
+        node("Reshape", ["raw boxes", "boxes shape"], ["boxes"]),
+        node("Reshape", ["raw scores", "scores shape"], ["logits"]),
+        node("Softmax", ["logits"], ["scores"], axis=1),
+    ]
+    parts = {"boxes": [], "scores": []}
+    for label in (1, 2):
+        tensors[f"label {label}"] = np.array(label, np.int64)
+        body += [
+            node("Gather", ["scores", f"label {label}"], [f"scores {label}"], axis=1),
+            node("Greater", [f"scores {label}", "threshold"], [f"high {label}"]),
+            node("NonZero", [f"high {label}"], [f"places {label}"]),
+            node("Transpose", [f"places {label}"], [f"rows {label}"]),
+            node("GatherND", [f"scores {label}", f"rows {label}"], [f"kept scores {label}"]),
+            node("GatherND", ["boxes", f"rows {label}"], [f"kept boxes {label}"]),
+        ]
+        parts["boxes"].append(f"kept boxes {label}")
+        parts["scores"].append(f"kept scores {label}")
+    body += [node("Concat", parts["boxes"], ["kept boxes"], axis=0), node("Concat", parts["scores"], ["kept scores"], axis=0)]
+    branch = lambda nodes, result: helper.make_graph(nodes, result, [], [helper.make_tensor_value_info(result, WHOLE, [None])])
+    choice = branch([node("Unsqueeze", ["kept boxes", "first axis"], ["some boxes"]), node("Unsqueeze", ["kept scores", "axes"], ["some scores"]),
+                     node("NonMaxSuppression", ["some boxes", "some scores", "most", "overlap"], ["places"]),
+                     node("Gather", ["places", "column"], ["chosen"], axis=1)], "chosen")
+    empty = branch([node("Constant", [], ["nothing"], value=numpy_helper.from_array(np.zeros(0, np.int64)))], "nothing")
+    tensors |= {"first axis": np.array([0], np.int64), "column": np.array(2, np.int64)}
+    body += [
+        node("Size", ["kept scores"], ["count"]), node("Greater", ["count", "none"], ["any"]),
+        node("If", ["any"], ["which"], then_branch=choice, else_branch=empty),
+        node("Gather", ["kept boxes", "which"], ["result boxes"]), node("Gather", ["kept scores", "which"], ["result scores"]),
+    ]
+    used = {key for one in [*body, *choice.node] for key in one.input}
+    graph = helper.make_graph(
+        body, name, [helper.make_tensor_value_info("image", FLOAT, (1, 3, SIDE, SIDE))],
+        [helper.make_tensor_value_info("result boxes", FLOAT, [None, 4]), helper.make_tensor_value_info("result scores", FLOAT, [None])],
+        [numpy_helper.from_array(value, key) for key, value in tensors.items() if key in used])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    watched = onnx.ModelProto.FromString(model.SerializeToString())
+    watched.graph.output.extend(helper.make_tensor_value_info(key, FLOAT, None) for key in ("boxes", "scores"))
+    # Some boxes are chosen and some dropped.
+    results = onnxruntime.InferenceSession(watched.SerializeToString()).run(None, {"image": PICTURE})
+    assert 0 < len(results[1]) < 2 * places
+    onnx.save(model, FOLDER / f"{name}.onnx")
+    np.save(FOLDER / f"{name}-boxes.npy", results[2])
+    np.save(FOLDER / f"{name}.npy", results[3])
+
+
+make_detector()

@@ -64,9 +64,10 @@ WRITTEN_OUT = """## What is written in other operators first
   `BiasGelu`, `FastGelu`, `QuickGelu`, `BiasSplitGelu`, `BiasAdd`, `SkipLayerNormalization`, `SkipSimplifiedLayerNormalization`,
   `SimplifiedLayerNormalization`, `GroupNorm`, `SkipGroupNorm`, `NhwcConv`, `NhwcMaxPool`, `Attention`, `MultiHeadAttention` (also packed),
   `QAttention`, `RotaryEmbedding`. Files saved at its default level, `all`, have their filters laid out for one machine (`com.microsoft.nchwc`)
-  and do not say how: they are refused, with the level to save them at.
+  and do not say in blocks of how many channels (8 or 16): they are refused, with the level to save them at.
 - `MatMulNBits` (2, 4 or 8 bits) and `MatMulBnb4`, of published variants of 4 bits: their weights are unpacked while the file is read.
-- `NonMaxSuppression` and what depends on it are left out: the boxes and scores that it reads become results.
+- `NonMaxSuppression`, also in a branch, and what depends on it are left out: the boxes and scores that it reads become results. Where boxes below
+  a threshold are dropped before (`NonZero`, as torchvision's detectors do), that is left out with it.
 
 Loops, sequences, optional values, recurrent layers, text and random numbers are refused by name.
 

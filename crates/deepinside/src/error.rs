@@ -68,6 +68,17 @@ pub enum Error {
     /// The model was not given in a form that can be opened.
     #[error("{0}")]
     Model(String),
+    /// The network reads something beside the picture, and nothing gives it.
+    #[error(
+        "the network also reads input '{name}' ({shape}), which a photograph cannot fill; give it with --input {name}=FILE.npy, or one \
+         number for all of it with --input {name}=0"
+    )]
+    FurtherInput {
+        /// The input's name.
+        name: String,
+        /// Its shape, as text.
+        shape: String,
+    },
     /// No class has that name.
     #[error("no class is called '{asked}'{}", suggestions(.nearest))]
     UnknownClass {

@@ -190,6 +190,7 @@ impl Model {
             asked: settings.score.as_deref(),
             names: labels.as_ref().or(told.labels.as_ref().map(|(labels, _)| labels)).map(Labels::len),
             picture: Some([extents_of_input[2], extents_of_input[3]]),
+            is_detector: network.is_detector,
         };
         let score = Score::find(&mut graph, &question)?;
         let origin =

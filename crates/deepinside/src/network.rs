@@ -44,6 +44,8 @@ pub(crate) struct Network {
     pub warnings: Vec<String>,
     /// Whether the file leaves the size of its pictures open.
     pub open_size: bool,
+    /// Whether its results are a detector's boxes and scores, the choice among which was left out.
+    pub is_detector: bool,
     /// Further files that hold its weights.
     pub external_files: Vec<PathBuf>,
     /// What an ONNX file says about itself, as pairs of key and value.
@@ -193,6 +195,7 @@ pub(crate) fn import_onnx(
         warnings: imported.warnings,
         graph,
         open_size,
+        is_detector: model.is_detector(),
         external_files: model.external_files(),
         metadata: model.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         transform: None,
@@ -246,6 +249,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
             .collect(),
         graph: imported.graph,
         open_size: false,
+        is_detector: false,
         external_files: Vec::new(),
         metadata: Vec::new(),
         transform,
@@ -370,12 +374,8 @@ pub(crate) fn image_input(graph: &Graph) -> Result<ValueId> {
     })?;
     let consumers = graph.consumers();
     if let Some(&other) = others().find(|value| !consumers[value.index()].is_empty()) {
-        let name = &graph.value(other).name;
-        return Err(Error::Model(format!(
-            "the network also reads input '{name}' ({}), which a photograph cannot fill; give it with --input {name}=FILE.npy, or one \
-             number for all of it with --input {name}=0",
-            graph.value(other).shape
-        )));
+        let shape = graph.value(other).shape.to_string();
+        return Err(Error::FurtherInput { name: graph.value(other).name.clone(), shape });
     }
     Ok(input)
 }

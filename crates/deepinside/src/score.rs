@@ -58,6 +58,8 @@ pub(crate) struct ScoreQuestion<'a> {
     pub names: Option<usize>,
     /// Height and width of the network's pictures.
     pub picture: Option<[usize; 2]>,
+    /// Whether its results are a detector's boxes and their scores, whatever they look like.
+    pub is_detector: bool,
 }
 
 impl Score {

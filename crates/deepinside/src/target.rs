@@ -125,7 +125,7 @@ impl Target {
     /// * a class: its index, synset or name, as in `281` or `tabby`;
     /// * `p(CLASS)`, its probability;
     /// * `VALUE[INDEX]`, the mean of some elements of a value of the network, by NumPy's indices without the batch axis, as
-    ///   in `map[15, 20:40, :]`; `mean(…)` says so and `sum(…)` takes the sum. A value's name alone means all of it;
+    ///   in `map[15, 20:40, :]` (where the first axis is one of boxes or windows, all axes count); `mean(…)` says so and `sum(…)` takes the sum. A value's name alone means all of it;
     /// * `cos(VALUE, ARRAY)` and `dot(VALUE, ARRAY)`, its similarity to an array of its shape.
     ///
     /// A name in double quotes is literal. `array` finds arrays by the names that the text gives them.
@@ -311,9 +311,13 @@ fn probability(model: &Model, class: usize, elements: &[f32], positions: usize) 
     (probability, derivatives.collect())
 }
 
-/// A value's extents without the batch axis.
+/// A value's extents without the batch axis. The network is one for one picture, so a first axis that is longer is none of pictures but
+/// of boxes or windows, and stays.
 pub(crate) fn shape_of(model: &Model, value: ValueId) -> &[usize] {
-    model.graph.value(value).shape.extents().get(1..).unwrap_or_default()
+    match model.graph.value(value).shape.extents() {
+        [1, rest @ ..] => rest,
+        all => all,
+    }
 }
 
 fn expect_shape(model: &Model, value: ValueId, array: &Array) -> Result<()> {

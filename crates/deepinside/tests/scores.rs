@@ -205,3 +205,33 @@ fn caffe_networks_take_inputs_beside_the_picture_too() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+/// It was refused for boxes below a threshold (`NonZero`), then read with its boxes as classes; and a target named elements of the first
+/// box alone, whose axis was taken for that of pictures.
+#[test]
+fn a_detector_that_drops_boxes_below_a_threshold_is_read_and_has_no_classes() {
+    let model = open("thresholded_detector", Settings::default());
+    assert!(model.warnings.iter().any(|warning| warning.contains("(scores, boxes)")), "{:?}", model.warnings);
+    let refused = model.expect_classes().unwrap_err().to_string();
+    assert!(refused.contains("a detector's boxes"), "{refused}");
+    let mut runner = Runner::new(Arc::new(model.clone()), Threads::new(1).unwrap());
+    let input = picture();
+    let input = Array::new([3, 16, 16], input.data().to_vec()).unwrap();
+    let target =
+        |text: &str| Target::parse(text, &model, &|name| npy::read(name).map_err(Into::into)).unwrap();
+    for (value, file) in [("boxes", "thresholded_detector-boxes.npy"), ("scores", "thresholded_detector.npy")]
+    {
+        let expected = npy::read(fixture(file)).unwrap();
+        let &[places, numbers] = expected.shape() else { panic!("{:?}", expected.shape()) };
+        let elements = (0..places).flat_map(|place| (0..numbers).map(move |number| (place, number)));
+        let found: Vec<f32> = elements
+            .map(|(place, number)| {
+                runner.number(&input, &target(&format!("{value}[{place},{number}]"))).unwrap() as f32
+            })
+            .collect();
+        expect_near(value, &found, expected.data());
+        let sum = runner.number(&input, &target(&format!("sum({value})"))).unwrap();
+        let of_all: f32 = expected.data().iter().sum();
+        assert!((sum as f32 - of_all).abs() < 1e-4, "{value}: {sum} is not {of_all}");
+    }
+}

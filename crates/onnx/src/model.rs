@@ -20,7 +20,7 @@ pub struct Model {
     /// The bytes of its own file.
     size: u64,
     /// What was left out of the graph, in a sentence.
-    pub(crate) left_out: Option<String>,
+    pub(crate) left_out: Option<detection::LeftOut>,
 }
 
 /// What the file says about one of the network's inputs.
@@ -72,6 +72,11 @@ impl Model {
     /// The program that wrote the file, as "pytorch 2.5.0"; empty where the file does not say.
     pub fn producer(&self) -> String {
         format!("{} {}", self.proto.producer_name, self.proto.producer_version).trim().to_owned()
+    }
+
+    /// Whether the file is a detector's of whose results none is left: all depend on the choice among its boxes, which is left out.
+    pub fn is_detector(&self) -> bool {
+        self.left_out.as_ref().is_some_and(|left_out| left_out.are_all_results)
     }
 
     /// What else the file says about itself, as pairs of key and value.

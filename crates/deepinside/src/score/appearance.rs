@@ -31,6 +31,9 @@ impl Appearance {
         let certain = |what: String| {
             Some(Self { sentence: format!("{found}: {what}, not class scores; {REMEDY}"), is_certain: true })
         };
+        if question.is_detector {
+            return certain("it is one of a detector's boxes or scores of boxes".to_owned());
+        }
         let long = extents.iter().skip(1).filter(|&&extent| extent != 1).count();
         match *extents {
             [_, first, second] if long == 2 => certain(boxes_or_tokens(graph, [first, second], question.picture)),
