@@ -177,7 +177,13 @@ impl Model {
                 "the weights must be constant, but '{name}' is an input of the network beside the picture; export them into the file, or give them with --input"
             )));
         }
-        graph = graph.with_batch(1)?;
+        let pictures = graph.inputs().first().and_then(|&input| graph.value(input).shape.extent(0));
+        graph = graph.with_batch(1).map_err(|error| match pictures {
+            Some(pictures) if pictures > 1 => Error::Model(format!(
+                "the file is for {pictures} pictures at a time, which cannot be changed to one ({error}); export it for one picture, or with an open batch"
+            )),
+            _ => error.into(),
+        })?;
         if let Some(last) = channels_last_input(&graph) {
             let name = graph.value(last).name.clone();
             graph = channels_first(graph, last)?.0;

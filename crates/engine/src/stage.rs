@@ -47,6 +47,10 @@ impl Stages {
         for node_runs in runs {
             if stages.runs.last() != Some(&node_runs) {
                 let Ok(part) = graph.clone().with_batch(batch / node_runs) else { return whole };
+                // Constants that had to be made for a part are not in the whole.
+                if part.values().len() != graph.values().len() {
+                    return whole;
+                }
                 stages.graphs.push(part);
                 stages.runs.push(node_runs);
             }

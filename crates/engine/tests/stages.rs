@@ -251,3 +251,42 @@ fn maxima_of_channels_are_those_of_activations() {
     }
     assert!(plain.maxima(looked_at[0]).unwrap_err().to_string().contains("maxima"));
 }
+
+/// Tokens behind a class token that is written out once for every picture of the batch, also where fewer pictures are computed at a
+/// time.
+#[test]
+fn a_constant_written_out_for_the_batch_is_cut_with_it() {
+    let mut b = GraphBuilder::new("tokens");
+    let x = b.input("x", Shape::new([1, 400, 256]).unwrap()).unwrap();
+    let token = constant(&mut b, "token", &[1, 1, 256], 1.0, 0.0);
+    let tokens = b.node("tokens", Concat { axis: 1 }, &[token, x], &["tokens"]).unwrap()[0];
+    let places = constant(&mut b, "places", &[1, 401, 256], 1.0, 0.0);
+    let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
+    let placed = b.node("placed", sum, &[tokens, places], &["placed"]).unwrap()[0];
+    let result = b.node("result", Unary::Tanh, &[placed], &["result"]).unwrap()[0];
+    let single = b.finish(&[result]);
+    let batch = single.clone().with_batch(BATCH).unwrap();
+    let numbers = noise(BATCH * 400 * 256, 7);
+    let options = PlanOptions {
+        activations: vec![result],
+        gradients: vec![x],
+        targets: vec![result],
+        ..PlanOptions::default()
+    };
+    let (mut whole, mut alone) = (session(&batch, &options), session(&single, &options));
+    whole.forward(&[(x, &numbers)]).unwrap();
+    let weights = noise(BATCH * 401 * 256, 8);
+    whole.backward(&[(result, &Target::Dense(weights.clone()))]).unwrap();
+    let (results, gradients) = (whole.activation(result).unwrap(), whole.gradient(x).unwrap());
+    let pictures = numbers.chunks_exact(400 * 256).zip(weights.chunks_exact(401 * 256));
+    for (picture, (own, weights)) in pictures.enumerate() {
+        alone.forward(&[(x, own)]).unwrap();
+        alone.backward(&[(result, &Target::Dense(weights.to_vec()))]).unwrap();
+        assert_eq!(
+            results[picture * 401 * 256..][..401 * 256],
+            alone.activation(result).unwrap(),
+            "{picture}"
+        );
+        assert_eq!(gradients[picture * 400 * 256..][..400 * 256], alone.gradient(x).unwrap(), "{picture}");
+    }
+}

@@ -210,53 +210,6 @@ impl Graph {
         Ok(())
     }
 
-    /// The same network for another number of pictures: the first extent of every input becomes `batch`.
-    ///
-    /// # Errors
-    /// When an input is a scalar, or a layer fixes the batch size (a reshape to constant extents does).
-    pub fn with_batch(mut self, batch: usize) -> Result<Self, GraphError> {
-        self.drop_whole_ranges();
-        let before = self.leading_extents();
-        for &input in &self.inputs {
-            let value = &mut self.values[input.0];
-            value.shape = value
-                .shape
-                .with_extent(0, batch)
-                .map_err(|cause| GraphError::Value { value: value.name.clone(), cause })?;
-        }
-        self.infer_shapes()?;
-        // A layer that fits both batches may still have kept the pictures of the old one only.
-        for (&output, (before, now)) in
-            self.outputs.iter().zip(before.into_iter().zip(self.leading_extents()))
-        {
-            if now == before && before.is_some_and(|before| before < batch) {
-                let value = self.value(output);
-                let cause = Inconsistency::new("first extent", batch, &value.shape);
-                return Err(GraphError::Value { value: value.name.clone(), cause });
-            }
-        }
-        Ok(self)
-    }
-
-    /// The first extent of every result that is computed.
-    fn leading_extents(&self) -> Vec<Option<usize>> {
-        let leading = |&output: &ValueId| {
-            let value = self.value(output);
-            matches!(value.origin, Origin::Computed).then(|| value.shape.extents().first().copied())?
-        };
-        self.outputs.iter().map(leading).collect()
-    }
-
-    /// A range that keeps the whole of an axis says nothing; written down, it would cut off the pictures that a larger batch adds.
-    fn drop_whole_ranges(&mut self) {
-        for node in &mut self.nodes {
-            if let Op::Slice(slice) = &mut node.op {
-                let shape = &self.values[node.inputs[0].0].shape;
-                slice.ranges.retain(|range| range.start > 0 || range.size != shape.extents()[range.axis]);
-            }
-        }
-    }
-
     /// The same network with other numbers for a constant.
     ///
     /// # Errors
@@ -327,32 +280,4 @@ pub(crate) fn infer(node: &Node, inputs: &[&Shape]) -> Result<Vec<Shape>, GraphE
         return Err(failed(Inconsistency::new("number of outputs", shapes.len(), node.outputs.len())));
     }
     Ok(shapes)
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::op::{AxisRange, Slice};
-    use crate::{Graph, GraphBuilder, Shape};
-
-    fn slice(pictures: usize, ranges: Vec<AxisRange>) -> Graph {
-        let mut builder = GraphBuilder::new("slice");
-        let input = builder.input("x", Shape::new([pictures, 3, 5]).unwrap()).unwrap();
-        let outputs = builder.node("cut", Slice { ranges }, &[input], &["y"]).unwrap();
-        builder.finish(&outputs)
-    }
-
-    #[test]
-    fn a_slice_that_keeps_all_pictures_keeps_those_of_a_larger_batch() {
-        let ranges = vec![AxisRange { axis: 0, start: 0, size: 1 }, AxisRange { axis: 2, start: 1, size: 2 }];
-        let batched = slice(1, ranges).with_batch(4).unwrap();
-        let [output] = batched.outputs() else { panic!("one result") };
-        assert_eq!(batched.value(*output).shape.extents(), [4, 3, 2]);
-    }
-
-    #[test]
-    fn a_result_with_fewer_pictures_than_the_batch_is_refused() {
-        let ranges = vec![AxisRange { axis: 0, start: 0, size: 2 }];
-        let error = slice(3, ranges).with_batch(4).unwrap_err().to_string();
-        assert!(error.contains("'y'") && error.contains("first extent"), "{error}");
-    }
 }

@@ -14,6 +14,7 @@
 //! [`ValueId`] means the same before and after.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod budget;
 mod builder;
 mod constant;

@@ -8,6 +8,7 @@ use super::col2im::Col2im;
 use super::depthwise::{Depthwise, Reading};
 use super::gather::{Finish, Gather};
 use super::geometry::{Field, Geometry};
+use super::merge_groups::{Groups, merge_groups};
 use super::panels::Addend;
 use super::parallel::{GRAIN, copy, for_each_piece};
 use super::slab::Source;
@@ -87,39 +88,45 @@ pub(super) fn lower_by(
     let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
     let (batch, instructions) = (input.shape.extents()[0], lowering.instructions);
-    let finish = Finish { bias, activation };
-    let way = way(&geometry, batch);
-    let adjoint = || -> Box<dyn Pass> {
-        match way {
+    let parts = merge_groups(geometry, &filters, instructions.lanes());
+    let ways: Vec<Way> = parts.iter().map(|part| way(&part.geometry, batch)).collect();
+    let adjoint = |(part, way): (&Groups<'_>, &Way)| -> Box<dyn Pass> {
+        let (geometry, filters) = (&part.geometry, &part.filters[..]);
+        match *way {
             Way::Depthwise(reading) => {
-                Box::new(Depthwise::adjoint(instructions, reading, &geometry, batch, &filters))
+                Box::new(Depthwise::adjoint(instructions, reading, geometry, batch, filters))
             }
-            Way::Winograd(tile) => {
-                Box::new(Winograd::adjoint(instructions, tile, &geometry, batch, &filters))
-            }
-            Way::Direct if Col2im::fits(&geometry) => {
-                Box::new(Col2im::adjoint(instructions, &geometry, batch, &filters))
+            Way::Winograd(tile) => Box::new(Winograd::adjoint(instructions, tile, geometry, batch, filters)),
+            Way::Direct if Col2im::fits(geometry) => {
+                Box::new(Col2im::adjoint(instructions, geometry, batch, filters))
             }
             Way::Direct => {
-                Box::new(Gather::adjoint(instructions, &geometry, batch, &filters, Finish::default()))
+                Box::new(Gather::adjoint(instructions, geometry, batch, filters, Finish::default()))
             }
         }
     };
-    let backward = backward.then(adjoint);
-    let forward: Box<dyn Pass> = match way {
-        Way::Depthwise(reading) => {
-            Box::new(Depthwise::correlation(instructions, reading, &geometry, batch, &filters, finish))
+    let correlation = |(part, way): (&Groups<'_>, &Way)| -> Box<dyn Pass> {
+        let (geometry, filters) = (&part.geometry, &part.filters[..]);
+        let bias = bias.as_ref().map(|bias| bias[part.outputs.clone()].to_vec());
+        let finish = Finish { bias, activation };
+        match *way {
+            Way::Depthwise(reading) => {
+                Box::new(Depthwise::correlation(instructions, reading, geometry, batch, filters, finish))
+            }
+            Way::Winograd(tile) => {
+                Box::new(Winograd::correlation(instructions, tile, geometry, batch, filters, finish))
+            }
+            Way::Direct => Box::new(Gather::correlation(instructions, geometry, batch, filters, finish)),
         }
-        Way::Winograd(tile) => {
-            Box::new(Winograd::correlation(instructions, tile, &geometry, batch, &filters, finish))
-        }
-        Way::Direct => Box::new(Gather::correlation(instructions, &geometry, batch, &filters, finish)),
     };
+    let each = || parts.iter().zip(&ways);
+    let backward = backward.then(|| one_after_the_other(each().map(adjoint).collect()));
+    let forward = one_after_the_other(each().map(correlation).collect());
     if adds && !forward.adds() {
         return Err(Inconsistency::new(
             "convolution that adds",
             "a direct one, or Winograd's",
-            format!("{way:?}"),
+            format!("{ways:?}"),
         ));
     }
     Ok(Box::new(ConvolutionKernel { forward, backward, gate: activation.filter(|_| !is_open), adds }))
@@ -170,6 +177,33 @@ pub(super) trait Pass: Send + Sync {
 
     /// Computes the result for the whole batch, on top of an addend.
     fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], workspace: &mut [f32]);
+}
+
+/// Passes that write different channels of one result.
+struct OneAfterTheOther(Vec<Box<dyn Pass>>);
+
+/// All of these passes, as one.
+fn one_after_the_other(mut passes: Vec<Box<dyn Pass>>) -> Box<dyn Pass> {
+    match passes.len() {
+        1 => passes.remove(0),
+        _ => Box::new(OneAfterTheOther(passes)),
+    }
+}
+
+impl Pass for OneAfterTheOther {
+    fn workspace(&self) -> usize {
+        self.0.iter().map(|pass| pass.workspace()).max().unwrap_or(0)
+    }
+
+    fn adds(&self) -> bool {
+        self.0.iter().all(|pass| pass.adds())
+    }
+
+    fn run(&self, source: Source<'_>, addend: Addend<'_>, result: &mut [f32], workspace: &mut [f32]) {
+        for pass in &self.0 {
+            pass.run(source, addend, result, &mut workspace[..pass.workspace()]);
+        }
+    }
 }
 
 impl Pass for Winograd {

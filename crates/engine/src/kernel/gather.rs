@@ -138,7 +138,8 @@ impl Gather {
         let element = |group: usize, source: usize, result: usize, tap: usize| {
             filters[((group * source_channels + source) * result_channels + result) * volume + tap]
         };
-        let narrow = result_channels < NARROW && groups == 1;
+        // The phases of a row are put down as one piece, between which nothing of other channels may lie.
+        let narrow = result_channels < NARROW && groups == 1 && large.is_whole();
         let repeats = if narrow { best_repeats(&geometry) } else { [1; 3] };
         let phases = repeated_adjoint_taps(&geometry, repeats);
         let step: [usize; 3] = std::array::from_fn(|axis| stride[axis] * repeats[axis]);

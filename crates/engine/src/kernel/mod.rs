@@ -39,6 +39,7 @@ pub(crate) mod local_response_normalization;
 pub(crate) mod log_softmax;
 pub(crate) mod matrix_product;
 pub(crate) mod mean_variance_normalization;
+mod merge_groups;
 pub(crate) mod pad;
 pub(crate) mod panels;
 pub(crate) mod parallel;

@@ -40,6 +40,9 @@ pub(in crate::kernel) fn settings() -> Vec<Setting> {
         setting("wide result, stride 2", &[8, 7], [20, 3], 1, square(3, 2, 1, 1)),
         setting("groups", &[6, 6], [4, 6], 2, square(3, 1, 1, 1)),
         setting("groups with stride", &[9, 8], [4, 6], 2, square(3, 2, 1, 2)),
+        setting("groups narrower than a vector", &[5, 6], [24, 24], 6, square(3, 1, 1, 1)),
+        setting("narrow groups, some left over", &[6, 5], [40, 40], 5, square(3, 1, 1, 1)),
+        setting("groups narrower than a vector, with stride", &[8, 7], [16, 32], 8, square(3, 2, 1, 1)),
         setting("depthwise", &[6, 7], [5, 5], 5, square(3, 1, 1, 1)),
         setting("depthwise, wide", &[5, 23], [19, 19], 19, square(5, 1, 1, 2)),
         setting("depthwise with stride", &[9, 22], [9, 9], 9, square(3, 2, 1, 1)),
@@ -55,7 +58,7 @@ pub(in crate::kernel) fn settings() -> Vec<Setting> {
             window(&[2, 3, 3], &[1, 2, 1], &[1, 1, 2], &[0, 1, 2], &[1, 1, 2]),
         ),
         setting("for Winograd", &[7, 9], [8, 16], 1, square(3, 1, 1, 1)),
-        setting("for Winograd, in groups", &[6, 5], [16, 16], 2, square(3, 1, 1, 1)),
+        setting("for Winograd, in groups", &[6, 5], [32, 32], 2, square(3, 1, 1, 1)),
         setting("for Winograd, without padding", &[8, 7], [8, 8], 1, square(3, 1, 1, 0)),
         setting(
             "for Winograd, padding of all sizes",
@@ -226,6 +229,9 @@ fn large_images_equal_the_definition_both_ways() {
     let settings = [
         ("depthwise", [2, 40, 40, 50], 40, 40, 3, 1),
         ("depthwise with stride", [2, 40, 40, 51], 40, 40, 5, 2),
+        ("narrow groups", [2, 40, 30, 31], 40, 5, 3, 1),
+        ("narrow groups, some left over", [1, 72, 30, 29], 72, 9, 3, 1),
+        ("narrow groups with stride", [2, 24, 41, 40], 24, 3, 3, 2),
         ("few channels", [1, 3, 60, 49], 20, 1, 3, 1),
         ("few channels with stride", [2, 3, 71, 60], 9, 1, 7, 3),
         ("one channel", [17, 1, 20, 21], 5, 1, 5, 4),
