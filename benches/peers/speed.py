@@ -25,6 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def export(model, pictures, path):
+    # Its fused attention, which it takes where no gradient is wanted, has no ONNX operator.
+    torch.backends.mha.set_fastpath_enabled(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (pictures,), str(path), dynamo=False, opset_version=17, input_names=["images"], output_names=["scores"])
