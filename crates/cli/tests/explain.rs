@@ -4,7 +4,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use deepinside::files::npy;
+use deepinside::files::{Array, npy};
 use support::{deepinside, json};
 
 fn fixture(name: &str) -> String {
@@ -34,6 +34,30 @@ fn an_array_is_explained_as_the_network_reads_it() {
         assert!(error <= 1e-5 * largest, "{flags:?}: {error}");
         std::fs::remove_file(&raw).unwrap();
     }
+}
+
+/// Networks from Keras read such arrays, and other tools hand them over: it was refused for its number of elements.
+#[test]
+fn an_array_whose_channels_come_last_is_read_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let [turned, raw] = ["turned.npy", "raw.npy"].map(|name| folder.path().join(name));
+    let array = npy::read(fixture("x.npy")).unwrap();
+    let &[channels, height, width] = array.shape().last_chunk().unwrap();
+    let places = height * width;
+    let numbers = (0..places).flat_map(|place| (0..channels).map(move |channel| channel * places + place));
+    let numbers: Vec<f32> = numbers.map(|position| array.data()[position]).collect();
+    npy::write(&turned, &Array::new([1, height, width, channels], numbers).unwrap()).unwrap();
+    let (turned, target) = (turned.to_string_lossy(), raw.to_string_lossy());
+    let model = fixture("residual.onnx");
+    let done = deepinside([
+        "explain", "-m", &model, "--array", &turned, "--target", "2", "--method", "gradient", "--raw",
+        &target,
+    ]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let (found, expected) = (npy::read(&raw).unwrap(), npy::read(fixture("00.npy")).unwrap());
+    let largest = expected.data().iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+    let error = found.data().iter().zip(expected.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(found.data().len() == expected.data().len() && error <= 1e-5 * largest, "{error}");
 }
 
 #[test]

@@ -106,6 +106,27 @@ fn an_operator_that_is_not_known_is_named() {
     }
 }
 
+/// It was refused, so that nothing told what else the network needs to be opened.
+#[test]
+fn a_network_with_two_inputs_is_described_without_the_second() {
+    let network =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../deepinside/tests/fixtures/scores/further_input.onnx");
+    let output = deepinside(["info", "-m", &text(&network)]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(said.contains("input image 1×3×16×16"), "{said}");
+    assert!(said.contains("input sigma 1×6") && said.contains("--input sigma=FILE.npy"), "{said}");
+    let given = stdout(&deepinside(["info", "-m", &text(&network), "--input", "sigma=0.5"]));
+    assert!(!given.contains("sigma=FILE.npy"), "{given}");
+    // What computes needs numbers.
+    let refused = deepinside(["layers", "../../examples/cat.png", "-m", &text(&network)]);
+    assert!(
+        !refused.status.success() && stderr(&refused).contains("--input sigma=0"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
 #[test]
 fn weights_beside_an_onnx_file_are_refused() {
     let model = fixtures().join("onnx/residual/model.onnx");

@@ -1,16 +1,21 @@
 //! `deepinside info`.
 
-use deepinside::{Assumption, Model};
+use std::sync::Arc;
+
+use deepinside::{Assumption, Error, FurtherInput, Model};
 use serde::Serialize;
 
 use crate::arguments::InfoArguments;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output;
 
 #[derive(Serialize)]
 struct Result<'a> {
     name: &'a str,
     input: Value,
+    /// Inputs beside the picture that nothing gives: zeros stood in for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further_inputs: Vec<Further>,
     score: Value,
     classes: usize,
     parameters: usize,
@@ -26,6 +31,12 @@ struct Value {
 }
 
 #[derive(Serialize)]
+struct Further {
+    name: String,
+    shape: String,
+}
+
+#[derive(Serialize)]
 struct Choice<'a> {
     what: &'a str,
     value: &'a str,
@@ -33,7 +44,7 @@ struct Choice<'a> {
 }
 
 pub fn run(arguments: &InfoArguments) -> Outcome {
-    let model = super::open(&arguments.model, false)?;
+    let (model, further_inputs) = open(arguments)?;
     let graph = &model.graph;
     let value = |id| {
         let value: &deepinside::graph::Value = graph.value(id);
@@ -42,6 +53,7 @@ pub fn run(arguments: &InfoArguments) -> Outcome {
     let result = Result {
         name: &model.name,
         input: value(model.input),
+        further_inputs,
         score: value(model.score.value),
         classes: model.score.classes,
         layers: graph.nodes().len(),
@@ -50,6 +62,23 @@ pub fn run(arguments: &InfoArguments) -> Outcome {
         warnings: model.warnings.iter().cloned().chain(model.suspicions()).collect(),
     };
     if arguments.run.json { output::json(&result) } else { print(&model, &result) }
+}
+
+/// The model, and its inputs beside the picture that nothing gives. It is described all the same, with zeros in their place.
+fn open(arguments: &InfoArguments) -> Outcome<(Arc<Model>, Vec<Further>)> {
+    let mut settings = arguments.model.settings(false);
+    let mut further: Vec<Further> = Vec::new();
+    loop {
+        match super::open_named(arguments.model.model.as_deref(), settings.clone()) {
+            Err(Failure::Library(Error::FurtherInput { name, shape }))
+                if further.iter().all(|known| known.name != name) =>
+            {
+                settings.further_inputs.push((name.clone(), FurtherInput::Number(0.0)));
+                further.push(Further { name, shape });
+            }
+            opened => return Ok((opened?, further)),
+        }
+    }
 }
 
 fn choice(assumption: &Assumption) -> Choice<'_> {
@@ -66,6 +95,12 @@ fn print(model: &Model, result: &Result<'_>) -> Outcome {
         result.name, result.layers, result.parameters, result.classes
     ));
     output::line(format_args!("input {} {}", result.input.name, shape(&result.input)));
+    for Further { name, shape } in &result.further_inputs {
+        output::line(format_args!(
+            "input {name} {shape}, which a photograph cannot fill and nothing gives: described here with zeros; give it with --input \
+             {name}=FILE.npy, or one number for all of it with --input {name}=0"
+        ));
+    }
     output::line(format_args!("score {} {}", result.score.name, shape(&result.score)));
     output::line("");
     for Assumption { what, value, source, .. } in &model.assumptions {

@@ -42,20 +42,27 @@ pub fn named_array(name: &str) -> deepinside::Result<Array> {
     Ok(npy::read(name)?)
 }
 
-/// An array as the network reads it, without a batch axis.
+/// An array as the network reads it, without a batch axis, channels first.
 pub fn read_array(path: &Path) -> Outcome<Array> {
     let array = read_recorded(path)?;
-    let shape = match *array.shape() {
-        [channels, height, width] | [1, channels, height, width] => [channels, height, width],
+    let (first, second, third) = match *array.shape() {
+        [first, second, third] | [1, first, second, third] => (first, second, third),
         _ => {
             return Err(Failure::Message(format!(
-                "{}: expected an array of C × H × W or 1 × C × H × W numbers, found shape {:?}",
+                "{}: expected an array of C × H × W or 1 × C × H × W numbers (or H × W × C, with 1 or 3 channels), found shape {:?}",
                 path.display(),
                 array.shape()
             )));
         }
     };
-    Ok(Array::new(shape, array.data().to_vec())?)
+    // A network reads one channel or three, so these can only be channels that come last.
+    if matches!(third, 1 | 3) && !matches!(first, 1 | 3) {
+        let places = first * second;
+        let numbers = (0..third).flat_map(|channel| (0..places).map(move |place| place * third + channel));
+        let numbers: Vec<f32> = numbers.map(|position| array.data()[position]).collect();
+        return Ok(Array::new([third, first, second], numbers)?);
+    }
+    Ok(Array::new([first, second, third], array.data().to_vec())?)
 }
 
 /// The arrays of a folder, by their names without the ending.
