@@ -88,7 +88,7 @@ NETWORKS = {
     "DINOv2": (timm_model("vit_small_patch14_dinov2", img_size=224, num_classes=10), 224, "blocks.11.norm1", tokens(1)),
     "DINOv2 with registers": (timm_model("vit_small_patch14_reg4_dinov2", img_size=224, num_classes=10), 224, "blocks.11.norm1", tokens(5)),
     "DINOv2 (transformers)": (transformers_model("Dinov2ForImageClassification", "Dinov2Config", num_labels=10, image_size=224, hidden_size=96,
-                                                 num_hidden_layers=4, num_attention_heads=3), 224, "model.dinov2.layers.3.norm1", tokens(1)),
+                                                 num_hidden_layers=4, num_attention_heads=3), 224, "model.dinov2.layernorm", tokens(1)),
     "BEiT": (timm_model("beit_base_patch16_224", embed_dim=192, num_heads=3, depth=6), 224, "blocks.5.norm1", tokens(1)),
     "BEiT (transformers)": (transformers_model("BeitForImageClassification", "BeitConfig", num_labels=10, **SMALL), 224,
                             "model.beit.layers.3.layernorm_before", tokens(1)),
