@@ -265,6 +265,47 @@ export interface ExampleInfo {
     readonly name: string;
 }
 
+/** A photograph that excites a unit. */
+export interface ExemplarInfo {
+    /** The unit's largest activation in it. */
+    readonly activation: number;
+    /** The name of its file. */
+    readonly photograph: string;
+    /** Row and column of the activation in the channel's map. */
+    readonly position: readonly [number, number];
+    /** What it depends on; null where the photograph cannot be read any more. */
+    readonly seen?: SeenInfo | null;
+}
+
+/** What the photographs of a data set say of a unit. */
+export interface ExemplarsAnswer {
+    /** In how many of them the unit's largest activation is above zero. */
+    readonly active: number;
+    /** The photographs with the largest activations, largest first. */
+    readonly exemplars: readonly ExemplarInfo[];
+    /**
+     * How many photographs have a largest activation of at least 2ᵏ and below 2ᵏ⁺¹: k, and their number. Those that are not above zero are
+     * left out.
+     */
+    readonly histogram: readonly PowerOfTwo[];
+    /** The mean of its largest activations. */
+    readonly mean: number;
+    /** How many photographs were looked at. */
+    readonly photographs: number;
+    /** How long it took, excluding queue time. */
+    readonly seconds: number;
+}
+
+/** Which unit. */
+export interface ExemplarsRequest {
+    /** Its channel. */
+    readonly channel: number;
+    /** The model; the default one by default. */
+    readonly model?: string | null;
+    /** A value among the model's `exemplar_layers`. */
+    readonly value: string;
+}
+
 /** Filters. */
 export interface Filters {
     /** Filters × channels × height × width, red first. */
@@ -482,6 +523,8 @@ export interface ModelForm {
 export interface ModelInfo {
     /** How many classes it knows. */
     readonly classes?: number | null;
+    /** The values of whose units exemplars are known. */
+    readonly exemplar_layers: readonly string[];
     /** What `-m` takes for it on the command line; null for the built-in one. */
     readonly flag?: string | null;
     /** What requests call it. */
@@ -566,6 +609,14 @@ export interface PhotographInfo {
 
 /** Left, top, right, bottom, in pixels of a photograph. */
 export type Place = readonly [number, number, number, number];
+
+/** A bar of a histogram. */
+export interface PowerOfTwo {
+    /** k of at least 2ᵏ and below 2ᵏ⁺¹. */
+    readonly exponent: number;
+    /** How many photographs. */
+    readonly photographs: number;
+}
 
 /** Numbers of a recipe, see `docs/methods/class-model.md`. What is left out stays as it is. */
 export interface RecipeChanges {
@@ -764,6 +815,16 @@ export interface SaliencyRequest {
     readonly smoothing?: number;
 }
 
+/** What an activation depends on. */
+export interface SeenInfo {
+    /** Left, top, right and bottom in the network's input: outside, the gradient of the activation is zero. */
+    readonly bounds: readonly [number, number, number, number];
+    /** The magnitude of the activation's gradient over it, likewise. */
+    readonly map: string;
+    /** What the network reads there: a square JPEG file as a data URL. */
+    readonly picture: string;
+}
+
 /** SmoothGrad (Smilkov and others 2017): the mean gradient over noisy copies. */
 export interface SmoothGrad {
     /** The deviation of the noise, as a share of the input's range. */
@@ -857,6 +918,7 @@ export interface Operations {
     readonly "post /classify": { readonly body: ClassifyRequest; readonly answer: Classified };
     readonly "post /compare": { readonly body: CompareRequest; readonly answer: Comparison };
     readonly "get /examples": { readonly body: undefined; readonly answer: readonly ExampleInfo[] };
+    readonly "post /exemplars": { readonly body: ExemplarsRequest; readonly answer: ExemplarsAnswer };
     readonly "get /jobs/{name}": { readonly body: undefined; readonly answer: JobInfo };
     readonly "post /layers": { readonly body: LayersRequest; readonly answer: LayerAnswer };
     readonly "post /localise": { readonly body: LocaliseRequest; readonly answer: Localised };

@@ -129,6 +129,7 @@ export const api = {
     localise: (body: Body<"post /localise">, signal?: AbortSignal) => send("post /localise", body, signal),
     layer: (body: Body<"post /layers">, signal?: AbortSignal) => send("post /layers", body, signal),
     unit: (body: Body<"post /unit">, signal?: AbortSignal) => send("post /unit", body, signal),
+    exemplars: (body: Body<"post /exemplars">, signal?: AbortSignal) => send("post /exemplars", body, signal),
     compare: (body: Body<"post /compare">, signal?: AbortSignal) => send("post /compare", body, signal),
     report: (body: Body<"post /reports">, signal?: AbortSignal) => send("post /reports", body, signal),
     ascend: (body: Body<"post /class-models">) => send("post /class-models", body),

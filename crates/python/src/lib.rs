@@ -7,6 +7,7 @@ mod arrays;
 mod batch;
 mod class_models;
 mod errors;
+mod exemplars;
 mod methods;
 mod model;
 mod page;
@@ -33,6 +34,8 @@ mod _native {
     use super::command_line;
     #[pymodule_export]
     use super::errors::UnsupportedOperator;
+    #[pymodule_export]
+    use super::exemplars::{NativeExemplars, exemplars};
     #[pymodule_export]
     use super::methods::{methods, metrics};
     #[pymodule_export]

@@ -46,7 +46,12 @@ pub fn serve(
     let server = Server::bind(ServerOptions {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         any_port: false,
-        models: vec![ModelSource { id, origin: Origin::Open(Arc::clone(&model.model)), flag }],
+        models: vec![ModelSource {
+            id,
+            origin: Origin::Open(Arc::clone(&model.model)),
+            flag,
+            exemplars: None,
+        }],
         hosts,
         frame_ancestors,
         heeds_signals: false,

@@ -200,3 +200,60 @@ def test_a_cluster_that_loses_a_machine_writes_what_one_machine_writes(ray, mode
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+def test_exemplars_are_those_of_numpy(model, photographs, tmp_path):
+    """All units of all layers against sorting the maxima of all activations; crops and maps against gradients of the same element."""
+    found = model.exemplars(photographs, tmp_path / "out", top=3)
+    assert found.photographs == 9 and list(found.failed) == [str(photographs / "2-broken.jpg")]
+    keys = sorted(str(path) for path in photographs.iterdir() if "broken" not in path.name)
+    # Photographs with the same pixels excite units equally, and the first then comes first.
+    arrays = {key: model.prepare(key) for key in keys}
+    activations = {key: model.forward(array, list(found.layers)) for key, array in arrays.items()}
+    compared = 0
+    for layer, count in found.layers.items():
+        maxima = np.stack([activations[key][layer].reshape(count, -1).max(1) for key in keys])
+        places = np.stack([activations[key][layer].reshape(count, -1).argmax(1) for key in keys])
+        for index in range(count):
+            unit = found.unit(layer, index)
+            order = sorted(range(len(keys)), key=lambda row: (-maxima[row, index], row))[:3]
+            shape = activations[keys[0]][layer].shape
+            expected = [(maxima[row, index], keys[row], divmod(int(places[row, index]), shape[-1]) if len(shape) > 1 else (0, 0)) for row in order]
+            assert [(own.activation, own.photograph, tuple(own.position)) for own in unit.exemplars] == expected, (layer, index)
+            assert unit.photographs == len(keys) and unit.active == (maxima[:, index] > 0).sum() == sum(unit.histogram.values())
+            assert np.isclose(unit.mean, maxima[:, index].mean(dtype=np.float64), rtol=0, atol=1e-6)
+            compared += 1
+    assert compared > 1000
+    layer = "_bn0.relu6"
+    best = found.unit(layer, 3).exemplars[0]
+    row, column = best.position
+    (gradient,) = model.backward(arrays[best.photograph], f"{layer}[3,{row},{column}]").values()
+    map_ = np.abs(gradient).max(0)
+    left, top, right, bottom = best.bounds
+    assert np.array_equal(best.map, map_[top:bottom, left:right]) and best.map.max() > 0
+    map_[top:bottom, left:right] = 0
+    assert map_.max() == 0
+    assert best.crop.shape == best.overlay.shape == (*best.map.shape, 3) and best.crop.dtype == np.uint8
+    # What is done is opened; another job's folder is refused.
+    again = model.exemplars(photographs, tmp_path / "out", top=3)
+    assert again.unit(layer, 3) == found.unit(layer, 3)
+    with pytest.raises(ValueError, match="other settings"):
+        model.exemplars(photographs, tmp_path / "out", top=4)
+    with pytest.raises(ValueError, match="units 0 to"):
+        found.unit(layer, 10**6)
+
+
+def test_zarr_has_a_chunk_a_photograph(model, photographs, tmp_path):
+    zarr = pytest.importorskip("zarr", minversion="3", reason="zarr is not installed: what is written as Zarr is not read")
+    model.batch("explain", photographs, tmp_path / "out", format="zarr", method="gradient", rows_per_file=4)
+    array = zarr.open_array(str(tmp_path / "out" / "maps"), mode="r")
+    rows = [json.loads(line) for path in sorted((tmp_path / "out").glob("part-*.jsonl")) for line in path.read_text().splitlines()]
+    assert array.shape == (9, *rows[0]["shape"]) and array.dtype == np.float32
+    for row in rows:
+        if row.get("error"):
+            assert np.isnan(array[row["row"]]).all()
+        else:
+            assert np.array_equal(array[row["row"]], model.explain(row["key"], "gradient").map)
+    # Maps of each photograph's own size are no array.
+    with pytest.raises(ValueError, match="one array does not hold"):
+        model.batch("localise", photographs, tmp_path / "boxes", format="zarr", method="grad-cam")

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deepinside::Model;
+use deepinside_jobs::exemplars::Gallery;
 
 use crate::trial::Trial;
 
@@ -31,6 +32,8 @@ pub struct ModelSource {
     pub origin: Origin,
     /// What `-m` takes for it on the command line; none for the built-in one.
     pub flag: Option<String>,
+    /// The photographs that excite its units most, where a job found them.
+    pub exemplars: Option<Arc<Gallery>>,
 }
 
 /// What a server is started with.

@@ -53,6 +53,7 @@ fn it_lists_the_api_and_every_address_is_answered() {
         "post /attributions",
         "post /localise",
         "post /layers",
+        "post /exemplars",
         "post /unit",
         "post /reports",
         "post /compare",
@@ -147,11 +148,36 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
+/// What a job finds of two photographs in a layer of the built-in network.
+#[cfg(feature = "builtin-model")]
+fn gallery(folder: &std::path::Path) -> deepinside_jobs::exemplars::Gallery {
+    use deepinside_jobs::exemplars::{ExemplarOptions, Gallery, run};
+    use deepinside_jobs::input::{InputOptions, Inputs, Selection};
+    let model = std::sync::Arc::new(deepinside::Model::built_in(deepinside::Settings::default()).unwrap());
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let names = ["cat.png", "coffee.png"].map(|name| examples.join(name).into_os_string());
+    let inputs =
+        Inputs::gather(&names, &InputOptions::default(), Selection::default(), &mut std::io::empty());
+    let inputs = inputs.unwrap();
+    let options = ExemplarOptions {
+        out: folder.to_owned(),
+        layers: vec!["_bn0.relu6".to_owned()],
+        top: 2,
+        crop: None,
+        shard: None,
+        workers: 1,
+    };
+    run(&model, &inputs, &options, &deepinside::Interrupt::default(), &mut |_| {}).unwrap();
+    Gallery::open(&model, folder, inputs).unwrap()
+}
+
 #[cfg(feature = "builtin-model")]
 #[test]
 fn its_examples_work_with_the_built_in_network() {
     use deepinside_server::{ModelSource, Origin, ServerOptions};
-    let built_in = ModelSource { id: "built-in".to_owned(), origin: Origin::BuiltIn, flag: None };
+    let folder = tempfile::tempdir().unwrap();
+    let exemplars = Some(std::sync::Arc::new(gallery(folder.path())));
+    let built_in = ModelSource { id: "built-in".to_owned(), origin: Origin::BuiltIn, flag: None, exemplars };
     let server = Running::with(ServerOptions { models: vec![built_in], threads: 0, ..support::options() });
     let document = server.get("/api/v1/openapi.json").ok();
     let mut tried = 0;
@@ -165,7 +191,28 @@ fn its_examples_work_with_the_built_in_network() {
         let reply = server.post(&path, example);
         assert!((200..300).contains(&reply.status), "{method} {path} {example}: {}", reply.text());
     }
-    assert_eq!(tried, 9);
+    assert_eq!(tried, 10);
+    let known = server.get("/api/v1/models/built-in").ok()["exemplar_layers"].clone();
+    assert_eq!(known, json!(["_bn0.relu6"]));
+    let unit = server.post("/api/v1/exemplars", &json!({"value": "_bn0.relu6", "channel": 3})).ok();
+    assert_eq!(unit["photographs"], 2);
+    let exemplars = unit["exemplars"].as_array().unwrap();
+    let names: std::collections::BTreeSet<&str> =
+        exemplars.iter().map(|exemplar| exemplar["photograph"].as_str().unwrap()).collect();
+    // Names without the folders of this machine.
+    assert_eq!(names, ["cat.png", "coffee.png"].into());
+    assert!(exemplars[0]["activation"].as_f64() >= exemplars[1]["activation"].as_f64());
+    for exemplar in exemplars {
+        for picture in ["picture", "map"] {
+            let url = exemplar["seen"][picture].as_str().unwrap();
+            assert!(url.starts_with("data:image/jpeg;base64,/9j/"), "{url:.60}");
+        }
+    }
+    for (value, channel) in [("_bn0.relu6", 32), ("_bn1.relu6", 0), ("nothing", 0)] {
+        server
+            .post("/api/v1/exemplars", &json!({"value": value, "channel": channel}))
+            .refused(404, "not_found");
+    }
     let class = server.post("/api/v1/classify", &json!({"photograph": "example-cat"})).ok()["top"][0].clone();
     assert!(class["name"].as_str().unwrap().contains("cat"), "{class}");
     let found = server.get("/api/v1/models/built-in/classes?query=tab").ok();

@@ -11,6 +11,7 @@ import { RULES } from "../methods";
 import { address } from "../route";
 import { Busy, Segments } from "./controls";
 import { ErrorNote } from "./error-note";
+import { Exemplars } from "./exemplars";
 import { symmetric } from "./map-canvas";
 import { Notes } from "./notes";
 import { Stage } from "./stage";
@@ -32,6 +33,8 @@ interface UnitPanelProps {
     readonly activations: NumberArray;
     readonly gradients: NumberArray;
     readonly hasFilters: boolean;
+    /** Whether exemplars of this value's units are known. */
+    readonly hasExemplars: boolean;
     /** Whether the reader chose the channel here, and did not come with a link to it. */
     readonly isChosenHere: boolean;
     readonly onRule: (rule: string) => void;
@@ -109,6 +112,7 @@ export function UnitPanel(props: UnitPanelProps) {
                     </p>
                 </>
             )}
+            {props.hasExemplars && <Exemplars modelId={modelId} value={value} channel={channel} />}
             <OwnModel modelId={modelId} value={value} channel={channel} />
         </section>
     );

@@ -120,6 +120,7 @@ export function LayersView() {
                         activations={numbers.activations}
                         gradients={numbers.gradients}
                         hasFilters={about?.has_filters ?? false}
+                        hasExemplars={model?.exemplar_layers.includes(value) ?? false}
                         isChosenHere={isChosenHere.current}
                         onRule={(unit) => set({ unit })}
                         onCommand={setUnitCommand}

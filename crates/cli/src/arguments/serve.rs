@@ -1,5 +1,6 @@
 //! The flags of `serve`.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -25,6 +26,13 @@ pub struct ServeArguments {
     /// A name of this machine that browsers may use besides localhost and addresses in numbers. May be given several times.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// What `deepinside exemplars` found of the first model: the page shows it beside that model's units.
+    #[arg(long, value_name = "FOLDER", requires = "photographs")]
+    pub exemplars: Option<PathBuf>,
+    /// The photographs that --exemplars are of, as they were given to `deepinside exemplars`: folders, lists, shards. May be given several
+    /// times.
+    #[arg(long, value_name = "INPUT", requires = "exemplars")]
+    pub photographs: Vec<OsString>,
     /// Let the page upload models (.onnx).
     #[arg(long)]
     pub allow_model_upload: bool,

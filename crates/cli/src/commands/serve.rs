@@ -3,10 +3,14 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use deepinside::Settings;
 use deepinside_catalogue::{Catalogue, Found, Store};
+use deepinside_jobs::exemplars::Gallery;
+use deepinside_jobs::input::{InputOptions, Inputs, Selection};
 use deepinside_server::{
     Limits, ModelSource, Origin, Server, ServerOptions, Trial, free_id, id_of, new_token, open_for_trial,
 };
@@ -28,10 +32,14 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
         (port, other) => port.or(other),
     };
     let limits = &arguments.limits;
+    let mut models = models(&arguments.models)?;
+    if let (Some(folder), Some(first)) = (&arguments.exemplars, models.first_mut()) {
+        first.exemplars = Some(Arc::new(gallery(&first.origin, folder, &arguments.photographs)?));
+    }
     let options = ServerOptions {
         address: SocketAddr::new(ip, asked.unwrap_or(PORT)),
         any_port: asked.is_none(),
-        models: models(&arguments.models)?,
+        models,
         hosts: arguments.hosts.clone(),
         frame_ancestors: Vec::new(),
         heeds_signals: true,
@@ -59,6 +67,19 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
         progress::note("note: no browser could be started; open the address above yourself");
     }
     server.run().map_err(told)
+}
+
+/// What a job found of a model's units, with the photographs that it looked at.
+fn gallery(origin: &Origin, folder: &Path, photographs: &[OsString]) -> Outcome<Gallery> {
+    // As the server opens it: exemplars are of a network with its choices about pictures.
+    let path = match origin {
+        Origin::Path(path) => Some(path.as_path()),
+        _ => None,
+    };
+    let model = super::open_named(path, Settings::default())?;
+    let standard_input = &mut std::io::stdin().lock();
+    let inputs = Inputs::gather(photographs, &InputOptions::default(), Selection::default(), standard_input)?;
+    Ok(Gallery::open(&model, folder, inputs)?)
 }
 
 /// The word that tells this program to try a model; no command, so that it stands in no help.
@@ -135,7 +156,7 @@ fn models(named: &[std::path::PathBuf]) -> Outcome<Vec<ModelSource>> {
             return;
         }
         let id = free_id(id, |id| models.iter().any(|model| model.id == id));
-        models.push(ModelSource { id, origin, flag });
+        models.push(ModelSource { id, origin, flag, exemplars: None });
     };
     let has_own = cfg!(feature = "builtin-model");
     for path in named {

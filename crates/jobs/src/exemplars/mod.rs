@@ -4,6 +4,8 @@
 //! them. What is kept does not depend on the order of the photographs nor on the number of workers, sums included, so that the
 //! exemplars of shards can be merged and are then those of the whole. Memory grows with the number of units and not of photographs.
 
+mod gallery;
+mod seen;
 mod task;
 mod unit;
 
@@ -20,6 +22,8 @@ use deepinside::{Error, Interrupt, Model, Result, layers};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub use self::gallery::Gallery;
+pub use self::seen::{Seen, TILE, seen};
 use self::task::Maxima;
 pub use self::unit::{Best, Unit};
 use crate::batch::{Progress, Shard};

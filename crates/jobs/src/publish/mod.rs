@@ -18,7 +18,7 @@ mod outline;
 mod pages;
 mod photographs;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -129,26 +129,10 @@ impl<'a> Site<'a> {
         }
         let site = Self { model: Arc::clone(model), options, layers, inputs };
         if let (Some(folder), Some(inputs)) = (&options.exemplars, inputs) {
-            site.expect_same_photographs(&Exemplars::read(&folder.join(EXEMPLARS))?, folder, inputs)?;
+            Exemplars::read(&folder.join(EXEMPLARS))?.expect_of(&site.model, inputs, folder)?;
         }
         site.expect_own()?;
         Ok(site)
-    }
-
-    /// Exemplars name photographs by their rows, so that they must be of the same list.
-    fn expect_same_photographs(&self, found: &Exemplars, folder: &Path, inputs: &Inputs) -> Result<()> {
-        let refused =
-            |what: &str| Err(Error::Option(format!("{}: the exemplars are {what}", folder.display())));
-        if found.job.get("list") != Some(&inputs.digest().into()) {
-            return refused("of other photographs than those that are named");
-        }
-        if found.job.get("model") != Some(&identity(&self.model)?) {
-            return refused("of another network, or of other choices about its pictures");
-        }
-        if found.done < inputs.items.len() as u64 {
-            return refused("not finished; run that job again first");
-        }
-        Ok(())
     }
 
     fn settings(&self) -> Result<Map<String, Value>> {

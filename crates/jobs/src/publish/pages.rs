@@ -9,7 +9,7 @@ use super::outline::{Layer, class_page, class_picture, thumbnail};
 use super::photographs::{OfClass, Photographs};
 use super::{Site, drawings};
 use crate::durable;
-use crate::exemplars::Unit;
+use crate::exemplars::{TILE, Unit};
 
 /// The style of all pages, and the search.
 const FILES: [(&str, &str); 2] =
@@ -219,7 +219,7 @@ impl Writer<'_> {
             if count > 0 {
                 let text =
                     format!("The photographs that excite unit {unit} of {} most, and where", layer.name);
-                let size = [count * drawings::TILE, 2 * drawings::TILE];
+                let size = [count * TILE, 2 * TILE];
                 let drawing = picture(&format!("../{}", layer.drawing(unit)), &text, size, "");
                 parts.push(Markup::element("div", &[("class", "strip")], &[drawing]));
             }

@@ -11,7 +11,7 @@ use deepinside::{Error, Interrupt, Result, Threads};
 use super::{Site, Step, drawings, outline};
 use crate::batch::{self, BatchOptions};
 use crate::durable::{self, io};
-use crate::exemplars::{Exemplars, Unit};
+use crate::exemplars::{Exemplars, Unit, seen};
 use crate::input::{Inputs, Reader};
 use crate::output::Format;
 use crate::task::Classify;
@@ -113,7 +113,7 @@ impl Photographs {
             for best in wanted.unit.best.iter().take(site.options.top) {
                 let photograph = photograph_of(site, inputs, reader, best.row)?;
                 let input = site.model.input_of(&photograph, site.model.crop)?;
-                tiles.push(drawings::exemplar(runner, wanted.layer, wanted.number, best.place, &input)?);
+                tiles.push(seen(runner, wanted.layer.value, wanted.number, best.place, &input)?.tiles()?);
             }
             durable::write_soon(&file(wanted), &drawings::sheet(&tiles)?)
         };

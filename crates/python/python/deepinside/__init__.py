@@ -10,6 +10,7 @@ Every method of :func:`methods` explains a *target*: a class, its probability, a
 (``"map[15,:,:]"``). Arrays are NumPy's; nothing else is needed.
 """
 
+from ._exemplars import Exemplar, Exemplars, Unit
 from ._model import Model
 from ._native import UnsupportedOperator, methods, metrics
 from ._openers import builtin, from_keras, from_timm, from_torch
@@ -17,6 +18,6 @@ from ._page import Page
 from ._results import Attribution, ClassModel, ClassModelFrame, Layer, Localisation, Prediction
 
 __all__ = [
-    "Attribution", "ClassModel", "ClassModelFrame", "Layer", "Localisation", "Model", "Page", "Prediction", "UnsupportedOperator", "builtin",
-    "from_keras", "from_timm", "from_torch", "methods", "metrics",
+    "Attribution", "ClassModel", "ClassModelFrame", "Exemplar", "Exemplars", "Layer", "Localisation", "Model", "Page", "Prediction", "Unit",
+    "UnsupportedOperator", "builtin", "from_keras", "from_timm", "from_torch", "methods", "metrics",
 ]

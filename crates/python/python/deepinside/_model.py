@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Iterable, Sequence
 import numpy as np
 
 from . import _native
+from ._exemplars import Exemplars
+from ._exemplars import find as find_exemplars
 from ._images import as_file, photograph, split
 from ._opened import OpenedNetwork
 from ._parameters import as_parameter
@@ -414,7 +416,7 @@ class Model(OpenedNetwork):
         out : path
             The folder of the results.
         format : str
-            "parquet", "webdataset", "npy", "png", "jpeg" or "jsonl".
+            "parquet", "webdataset", "zarr", "npy", "png", "jpeg" or "jsonl".
         shard : (int, int), optional
             Index and count: only this of several shards.
         target_column : str, optional
@@ -441,6 +443,48 @@ class Model(OpenedNetwork):
         }
         given = {name.replace("_", "-"): as_parameter(value) for name, value in parameters.items() if value is not None}
         return self._native.batch(task, settings, given, [] if layer is None else [layer])
+
+    def exemplars(
+        self,
+        inputs: Any,
+        out: str | os.PathLike[str],
+        *,
+        layers: str | Iterable[str] | None = None,
+        top: int = 16,
+        crop: str | None = None,
+        limit: int | None = None,
+        sample: int | None = None,
+        column: str | None = None,
+        root: str | os.PathLike[str] | None = None,
+        threads: int = 0,
+    ) -> Exemplars:
+        """Finds the photographs that excite each unit most: what `deepinside exemplars` does. What was stopped goes on when it is called
+        again, and what is done is only opened.
+
+        Parameters
+        ----------
+        inputs : path or list of paths
+            As in :meth:`batch`.
+        out : path
+            The folder of what is found.
+        layers : str or list of str, optional
+            Names of layers; without one, all that :meth:`layers` shows.
+        top : int
+            How many photographs are kept for each unit.
+
+        Returns
+        -------
+        Exemplars
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or the folder holds what another job found.
+        """
+        settings = {
+            "top": top, "crop": crop, "limit": limit, "sample": sample, "column": column, "root": root, "threads": threads,
+        }
+        return find_exemplars(self._native, inputs, out, layers, settings)
 
     def metric(
         self, name: str, image: Any, target: Any, attribution: Any, method: str = "gradient",

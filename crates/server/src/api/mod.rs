@@ -11,6 +11,7 @@ mod classify;
 mod command_line;
 mod compare;
 mod events;
+mod exemplars;
 mod graph;
 mod jobs;
 mod layers;
@@ -84,6 +85,7 @@ fn documented() -> OpenApiRouter<SharedState> {
             .routes(routes!(localise::localise))
             .routes(routes!(layers::layers))
             .routes(routes!(layers::unit))
+            .routes(routes!(exemplars::exemplars))
             .routes(routes!(compare::compare))
             .routes(routes!(reports::reports))
             .routes(routes!(graph::graph))

@@ -34,6 +34,8 @@ pub struct ModelInfo {
     classes: Option<usize>,
     /// The value that holds the unnormalised class scores.
     score_value: Option<String>,
+    /// The values of whose units exemplars are known.
+    exemplar_layers: Vec<String>,
     /// What was assumed about it, and what is suspicious, in whole sentences.
     notes: Vec<String>,
     /// Why it cannot be opened, where that was tried.
@@ -77,6 +79,10 @@ impl ModelInfo {
             }),
             classes: model.map(|model| model.score.classes),
             score_value: model.map(|model| model.graph.value(model.score.value).name.clone()),
+            exemplar_layers: match &entry.source.exemplars {
+                Some(gallery) => gallery.found().layers.iter().map(|layer| layer.name.clone()).collect(),
+                None => Vec::new(),
+            },
             notes: model.map(notes).unwrap_or_default(),
             problem,
         }

@@ -19,7 +19,8 @@ pub fn residual() -> ModelSource {
 
 pub fn source(id: &str, fixture: &str) -> ModelSource {
     let path = fixtures().join(fixture);
-    ModelSource { id: id.to_owned(), flag: Some(path.display().to_string()), origin: Origin::Path(path) }
+    let flag = Some(path.display().to_string());
+    ModelSource { id: id.to_owned(), flag, origin: Origin::Path(path), exemplars: None }
 }
 
 pub fn fixtures() -> PathBuf {
