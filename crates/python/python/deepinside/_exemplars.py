@@ -58,7 +58,8 @@ class Exemplar:
     def map(self) -> np.ndarray:
         """How much the activation depends on each pixel of the crop: the largest magnitude of its gradient among the channels, height ×
         width, float32."""
-        return self._look()["map"]
+        found: np.ndarray = self._look()["map"]
+        return found
 
     @property
     def overlay(self) -> np.ndarray:
