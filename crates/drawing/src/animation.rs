@@ -46,8 +46,8 @@ impl AnimationFormat {
 /// hundredths of a second), the last ten times as long. The file appears whole or not at all.
 ///
 /// # Errors
-/// [`files::Error::Empty`] without pictures, [`Error::Parameter`] when they differ in size or the duration is out of its range,
-/// [`files::Error::Write`].
+/// [`deepinside_files::Error::Empty`] without pictures, [`Error::Parameter`] when they differ in size or the duration is out of its range,
+/// [`deepinside_files::Error::Write`].
 pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], milliseconds: u32) -> Result<()> {
     check(pictures, milliseconds)?;
     Ok(whole_file::write(path, |stream| {
@@ -59,7 +59,7 @@ pub fn write(path: &Path, format: AnimationFormat, pictures: &[Picture], millise
 /// work.
 ///
 /// # Errors
-/// As [`write()`], and those of `before`, as [`files::Error::Write`] to `memory`.
+/// As [`write()`], and those of `before`, as [`deepinside_files::Error::Write`] to `memory`.
 pub fn to_bytes(
     format: AnimationFormat,
     pictures: &[Picture],

@@ -24,7 +24,7 @@ pub fn as_photograph(blob: &Array, transformer: &Transformer) -> Result<Picture>
 /// give [`ChannelOrder::Rgb`] to see its colours. A constant blob is black.
 ///
 /// # Errors
-/// [`files::Error::Shape`] unless the blob is channels × height × width (leading axes of extent 1 are looked through),
+/// [`deepinside_files::Error::Shape`] unless the blob is channels × height × width (leading axes of extent 1 are looked through),
 /// [`Error::Channels`] when `order` has another number of channels, [`Error::NotFinite`] for NaN and infinities.
 pub fn stretched(blob: &Array, order: ChannelOrder) -> Result<Picture> {
     let normalised = normalise::normalise(blob, Scaling::MinimumMaximum)?;

@@ -67,7 +67,7 @@ impl ColourMap {
     /// Scale the values first with [`normalise`](crate::normalise).
     ///
     /// # Errors
-    /// [`files::Error::Shape`] unless the array is a map, [`Error::PictureTooLarge`].
+    /// [`deepinside_files::Error::Shape`] unless the array is a map, [`Error::PictureTooLarge`].
     pub fn apply(self, map: &Array) -> Result<Picture> {
         let (height, width) = map.rows_and_columns("a colour map")?;
         Picture::new(width, height, map.data().iter().flat_map(|&value| self.colour(value)).collect())

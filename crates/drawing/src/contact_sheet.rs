@@ -45,7 +45,7 @@ impl ContactSheet {
     /// Draws the sheet on white.
     ///
     /// # Errors
-    /// [`files::Error::Empty`] without tiles, [`Error::Parameter`] for no columns or cells under 16 pixels,
+    /// [`deepinside_files::Error::Empty`] without tiles, [`Error::Parameter`] for no columns or cells under 16 pixels,
     /// [`Error::PictureTooLarge`].
     pub fn render(&self) -> Result<Picture> {
         if self.tiles.is_empty() {

@@ -117,7 +117,7 @@ impl Figure {
     /// Draws the figure on white.
     ///
     /// # Errors
-    /// [`files::Error::Empty`] without panels, [`Error::Parameter`] for axes smaller than 32 pixels,
+    /// [`deepinside_files::Error::Empty`] without panels, [`Error::Parameter`] for axes smaller than 32 pixels,
     /// [`Error::PictureTooLarge`].
     pub fn render(&self) -> Result<Picture> {
         if self.panels.is_empty() {

@@ -16,7 +16,7 @@ use crate::normalise::{self, Scaling};
 /// A constant array gives zeros, where the Python original divides by zero.
 ///
 /// # Errors
-/// [`files::Error::Shape`] for other ranks, [`Error::NotFinite`] when a value is NaN or infinite (normalise such arrays
+/// [`deepinside_files::Error::Shape`] for other ranks, [`Error::NotFinite`] when a value is NaN or infinite (normalise such arrays
 /// first and use [`tile`]), [`Error::PictureTooLarge`] beyond 2³⁰ values.
 pub fn vis_square(data: &Array, padding: usize, pad_value: f32) -> Result<Array> {
     check_rank(data)?;

@@ -21,7 +21,7 @@ pub enum Opacity {
 /// [`into_photograph_frame`](deepinside_vision::frame::into_photograph_frame).
 ///
 /// # Errors
-/// [`files::Error::Shape`] unless `map` is a map, [`Error::Parameter`] for an opacity outside `[0, 1]`, [`Error::Channels`] for
+/// [`deepinside_files::Error::Shape`] unless `map` is a map, [`Error::Parameter`] for an opacity outside `[0, 1]`, [`Error::Channels`] for
 /// another photograph.
 pub fn overlay(
     photograph: &Photograph,

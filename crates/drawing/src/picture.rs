@@ -30,7 +30,7 @@ impl Picture {
     /// A picture over `rgb`, which has three bytes for each of `width` × `height` pixels, row after row.
     ///
     /// # Errors
-    /// [`files::Error::Empty`], [`Error::PictureTooLarge`] and [`files::Error::ElementCount`].
+    /// [`deepinside_files::Error::Empty`], [`Error::PictureTooLarge`] and [`deepinside_files::Error::ElementCount`].
     pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self> {
         let expected = Self::byte_count(width, height)?;
         if rgb.len() != expected {
@@ -47,7 +47,7 @@ impl Picture {
     /// A picture of one colour.
     ///
     /// # Errors
-    /// [`files::Error::Empty`] and [`Error::PictureTooLarge`].
+    /// [`deepinside_files::Error::Empty`] and [`Error::PictureTooLarge`].
     pub fn filled(width: usize, height: usize, colour: Rgb) -> Result<Self> {
         let rgb = colour.repeat(Self::byte_count(width, height)? / 3);
         Ok(Self { width, height, rgb })
@@ -148,7 +148,7 @@ impl Picture {
     /// The picture enlarged by a whole factor: every pixel becomes a square of one colour, none is blurred.
     ///
     /// # Errors
-    /// [`files::Error::Empty`] for factor 0, [`Error::PictureTooLarge`].
+    /// [`deepinside_files::Error::Empty`] for factor 0, [`Error::PictureTooLarge`].
     pub fn magnified(&self, factor: usize) -> Result<Picture> {
         let width = self.width.saturating_mul(factor);
         let bytes = Self::byte_count(width, self.height.saturating_mul(factor))?;
@@ -167,7 +167,7 @@ impl Picture {
     /// The PNG file of this picture, in memory.
     ///
     /// # Errors
-    /// [`files::Error::WriteStream`] should the encoder fail.
+    /// [`deepinside_files::Error::WriteStream`] should the encoder fail.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.encode(&mut bytes).map_err(|source| files::Error::WriteStream { source })?;
@@ -177,7 +177,7 @@ impl Picture {
     /// The JPEG file of this picture, in memory; `quality` is 1 to 100.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for another quality, [`files::Error::WriteStream`] should the encoder fail, as it does beyond 65,535 pixels a
+    /// [`Error::Parameter`] for another quality, [`deepinside_files::Error::WriteStream`] should the encoder fail, as it does beyond 65,535 pixels a
     /// side.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>> {
         if !(1..=100).contains(&quality) {
@@ -194,7 +194,7 @@ impl Picture {
     /// Writes a PNG file, which appears whole or not at all.
     ///
     /// # Errors
-    /// [`files::Error::Write`].
+    /// [`deepinside_files::Error::Write`].
     pub fn write_png(&self, path: impl AsRef<Path>) -> Result<()> {
         Ok(whole_file::write(path.as_ref(), |stream| self.encode(stream))?)
     }

@@ -19,7 +19,7 @@ const SUMS: f64 = 10.0;
 /// is reflected, edge pixels included, as SciPy's `gaussian_filter` does by default.
 ///
 /// # Errors
-/// [`files::Error::Shape`] unless it is a map; [`Error::Parameter`] for a deviation that is negative or not finite.
+/// [`deepinside_files::Error::Shape`] unless it is a map; [`Error::Parameter`] for a deviation that is negative or not finite.
 pub fn gaussian(map: &Array, deviation: f64) -> Result<Array> {
     let &[height, width] = map.shape() else {
         return Err(files::Error::Shape {

@@ -234,7 +234,7 @@ pub fn oversample(photograph: &Photograph, crop_size: [usize; 2]) -> Result<Vec<
 /// `image_size` (height, width), cut, and each crop is preprocessed. The array is crops × channels × height × width.
 ///
 /// # Errors
-/// [`files::Error::Empty`] without any crop, [`Error::CropTooLarge`], and those of [`Transformer::preprocess`].
+/// [`deepinside_files::Error::Empty`] without any crop, [`Error::CropTooLarge`], and those of [`Transformer::preprocess`].
 pub fn classifier_inputs(
     photograph: &Photograph,
     image_size: [usize; 2],

@@ -12,7 +12,7 @@ use crate::{Error, Result, resize};
 /// The edges of the region are rounded to whole pixels of the photograph, and the region is cut off at its border.
 ///
 /// # Errors
-/// [`files::Error::Shape`] unless `map` is a map; [`Error::Parameter`] when the region is not within `[0, 1]`.
+/// [`deepinside_files::Error::Shape`] unless `map` is a map; [`Error::Parameter`] when the region is not within `[0, 1]`.
 pub fn into_photograph_frame(
     map: &Array,
     region: Region,

@@ -187,7 +187,7 @@ impl Photograph {
     /// A photograph over `data`, which is height × width × channels in C order.
     ///
     /// # Errors
-    /// [`files::Error::Empty`], [`files::Error::ElementCount`], and [`Error::NotFinite`] when a value is NaN or infinite.
+    /// [`deepinside_files::Error::Empty`], [`deepinside_files::Error::ElementCount`], and [`Error::NotFinite`] when a value is NaN or infinite.
     pub fn new(height: usize, width: usize, channels: usize, data: Vec<f32>) -> Result<Self> {
         let shape = vec![height, width, channels];
         if shape.contains(&0) {
@@ -207,7 +207,7 @@ impl Photograph {
     /// A photograph of 8-bit samples (255ths), height × width × channels in C order, such as a camera's frame.
     ///
     /// # Errors
-    /// [`files::Error::Empty`] and [`files::Error::ElementCount`].
+    /// [`deepinside_files::Error::Empty`] and [`deepinside_files::Error::ElementCount`].
     pub fn from_samples(height: usize, width: usize, channels: usize, samples: Vec<u8>) -> Result<Self> {
         let shape = vec![height, width, channels];
         if shape.contains(&0) {
@@ -322,7 +322,7 @@ pub fn load(path: impl AsRef<Path>, colour: Colour) -> Result<Photograph> {
 /// Loads a photograph from a JPEG, PNG, WebP, TIFF, GIF, BMP or PNM file, whatever its name ends in.
 ///
 /// # Errors
-/// [`files::Error::Read`] and [`files::Error::FileTooLong`] for the file, [`Error::UnknownPictureFormat`], [`Error::Decode`],
+/// [`deepinside_files::Error::Read`] and [`deepinside_files::Error::FileTooLong`] for the file, [`Error::UnknownPictureFormat`], [`Error::Decode`],
 /// [`Error::TruncatedJpeg`] and [`Error::UnmarkedCmyk`] for its content, and [`Error::TooManyPixels`].
 pub fn load_with(path: impl AsRef<Path>, colour: Colour, options: LoadOptions) -> Result<Photograph> {
     let path = path.as_ref();

@@ -58,7 +58,7 @@ impl Mean {
     /// The mean pixel of a mean image: the average of each channel of channels × height × width.
     ///
     /// # Errors
-    /// [`files::Error::Shape`] unless the array is channels × height × width.
+    /// [`deepinside_files::Error::Shape`] unless the array is channels × height × width.
     pub fn pixel_of_image(image: &Array) -> Result<Mean> {
         let &[_, rows, columns] = image.shape_at_rank(3) else { return Err(mean_shape(image)) };
         let average =
@@ -148,7 +148,7 @@ impl Transformer {
     /// # Errors
     /// [`Error::Channels`] when the photograph does not have the network's number of channels (load it with the
     /// fitting [`Colour`]) or the mean has another; [`Error::Parameter`] for a scale that is zero or not
-    /// finite; [`files::Error::Shape`] for a mean image of another rank; [`Error::NotFinite`] for a mean with NaN.
+    /// finite; [`deepinside_files::Error::Shape`] for a mean image of another rank; [`Error::NotFinite`] for a mean with NaN.
     pub fn preprocess(&self, photograph: &Photograph) -> Result<Array> {
         self.prepare()?.preprocess(photograph)
     }
@@ -158,7 +158,7 @@ impl Transformer {
     /// [`class_model`](crate::class_model) for a displayable picture.
     ///
     /// # Errors
-    /// As [`Transformer::preprocess`]; [`files::Error::Shape`] for a blob of another rank, or of another size than the
+    /// As [`Transformer::preprocess`]; [`deepinside_files::Error::Shape`] for a blob of another rank, or of another size than the
     /// input when the mean is an image.
     pub fn deprocess(&self, blob: &Array) -> Result<Photograph> {
         let prepared = self.prepare()?;

@@ -43,7 +43,7 @@ const OUTPUT_LIMIT: usize = 1 << 30;
 /// Pillow's mode F. A constant picture stays constant, borders included.
 ///
 /// # Errors
-/// [`files::Error::Empty`] when an extent is zero, [`Error::PictureTooLarge`] beyond 2³⁰ values.
+/// [`deepinside_files::Error::Empty`] when an extent is zero, [`Error::PictureTooLarge`] beyond 2³⁰ values.
 pub fn resize_image(
     photograph: &Photograph,
     height: usize,
@@ -79,7 +79,7 @@ pub fn resize_image(
 /// This is what `Transformer.set_mean` does to a mean image of another size.
 ///
 /// # Errors
-/// [`files::Error::Shape`] unless the array is channels × height × width (a leading axis of extent 1 is looked through),
+/// [`deepinside_files::Error::Shape`] unless the array is channels × height × width (a leading axis of extent 1 is looked through),
 /// otherwise as [`resize_image`].
 pub fn resize_blob(blob: &Array, height: usize, width: usize, interpolation: Interpolation) -> Result<Array> {
     let &[channels, rows, columns] = blob.shape_at_rank(3) else {
@@ -96,7 +96,7 @@ pub fn resize_blob(blob: &Array, height: usize, width: usize, interpolation: Int
 /// before it shrinks so that no bright spot is lost.
 ///
 /// # Errors
-/// [`files::Error::Shape`] unless the array is a map, otherwise as [`resize_image`].
+/// [`deepinside_files::Error::Shape`] unless the array is a map, otherwise as [`resize_image`].
 pub fn resize_map(map: &Array, height: usize, width: usize) -> Result<Array> {
     let (rows, columns) = map.rows_and_columns("resizing a map")?;
     Ok(Array::new([height, width], shrink(map.data(), [rows, columns, 1], [height, width])?)?)
@@ -193,7 +193,7 @@ pub(crate) fn resize_values<T: Sample>(
 }
 
 /// # Errors
-/// [`files::Error::Empty`] and [`Error::PictureTooLarge`].
+/// [`deepinside_files::Error::Empty`] and [`Error::PictureTooLarge`].
 fn check_extents([_, columns, channels]: [usize; 3], [height, width]: [usize; 2]) -> Result<()> {
     if height == 0 || width == 0 {
         return Err(files::Error::Empty { what: "a resized picture", shape: vec![height, width] }.into());
