@@ -155,7 +155,7 @@ impl Transformer {
 
     /// The photograph that a blob of channels × height × width shows, of the blob's own size unless the mean is an
     /// image. Leading axes of extent 1 are looked through. Values may lie outside `[0, 1]`: see
-    /// [`class_model`](crate::class_model) for a displayable picture.
+    /// `deepinside_drawing::class_model` for a displayable picture.
     ///
     /// # Errors
     /// As [`Transformer::preprocess`]; [`deepinside_files::Error::Shape`] for a blob of another rank, or of another size than the
