@@ -1,9 +1,9 @@
 //! One network for another number of pictures.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::graph::infer;
-use crate::op::Extent;
+use crate::op::{Concat, Extent};
 use crate::{Graph, GraphError, Inconsistency, Op, Origin, Shape, Value, ValueId, Weights};
 
 impl Graph {
@@ -63,6 +63,7 @@ impl Graph {
     /// follow what they are joined or combined with.
     fn infer_shapes_of_batch(&mut self, before: &[Shape]) -> Result<(), GraphError> {
         let mut followers = HashMap::new();
+        let mut interleaved = HashSet::new();
         for position in 0..self.nodes.len() {
             for (operand, shape) in self.constants_that_follow(position, before) {
                 let constant = self.nodes[position].inputs[operand];
@@ -73,7 +74,11 @@ impl Graph {
                 followers.insert((constant, shape), follower);
                 self.nodes[position].inputs[operand] = follower;
             }
-            self.follow_with_reshape(position, before);
+            if self.interleaves(position, before, &interleaved) {
+                interleaved.extend(&self.nodes[position].outputs);
+            } else {
+                self.follow_with_reshape(position, before);
+            }
             let node = &self.nodes[position];
             let shapes: Vec<&Shape> = node.inputs.iter().map(|input| &self.values[input.0].shape).collect();
             let inferred = infer(node, &shapes)?;
@@ -82,6 +87,25 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// Whether pictures may stand anywhere but one after the other along the first axis of a node's results: where they did not to begin
+    /// with, where a reshape merges axes before theirs with theirs, and where they are repeated or joined along their own.
+    fn interleaves(&self, position: usize, before: &[Shape], interleaved: &HashSet<ValueId>) -> bool {
+        let node = &self.nodes[position];
+        // Axes of extent one before theirs change nothing.
+        let leads = |input: &ValueId| {
+            let Some(old) = before.get(input.0) else { return true };
+            let mut pairs = old.extents().iter().zip(self.values[input.0].shape.extents());
+            pairs.position(|(old, new)| old != new).is_none_or(|axis| old.product(0..axis) == 1)
+        };
+        node.inputs.iter().any(|input| interleaved.contains(input))
+            || match node.op {
+                Op::Reshape(_) => !node.inputs.iter().all(leads),
+                Op::Concat(Concat { axis }) => axis == 0,
+                Op::Tile(_) => true,
+                _ => false,
+            }
     }
 
     /// A reshape keeps the order of its elements, so where those of several pictures came one picture after the other, they still do,
@@ -163,15 +187,8 @@ impl Graph {
         };
         let first = first_along(old, shape, &numbers).ok_or_else(differs).map_err(failed)?;
         let weights = Weights::from_f32(shape.clone(), &first).map_err(failed)?;
-        if self
-            .nodes
-            .iter()
-            .flat_map(|node| &node.inputs)
-            .chain(&self.outputs)
-            .filter(|read| **read == constant)
-            .count()
-            == 1
-        {
+        let read = self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs);
+        if read.filter(|&&read| read == constant).count() == 1 {
             let value = &mut self.values[constant.0];
             (value.shape, value.origin) = (shape.clone(), Origin::Constant(weights));
             return Ok(constant);
@@ -217,7 +234,7 @@ fn first_along(old: &Shape, new: &Shape, numbers: &[f32]) -> Option<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::op::{AxisRange, Concat, Eltwise, Extent, Reshape, Slice};
+    use crate::op::{AxisRange, Concat, Eltwise, Extent, Reshape, Slice, Transpose};
     use crate::{Graph, GraphBuilder, GraphError, Shape, Weights};
 
     fn slice(pictures: usize, ranges: Vec<AxisRange>) -> Graph {
@@ -282,6 +299,21 @@ mod tests {
         assert_eq!(reshaped(4, 6).unwrap(), [12, 3, 5]);
         // Of one picture the extent may as well mean something else.
         assert!(reshaped(1, 4).is_err());
+    }
+
+    /// Windows in front of their pictures, `windows × pictures`, merged and taken apart again: neither extent is the number of pictures.
+    #[test]
+    fn a_first_extent_of_windows_that_come_before_their_pictures_does_not_follow() {
+        let mut builder = GraphBuilder::new("windows");
+        let input = builder.input("x", Shape::new([4, 8, 5]).unwrap()).unwrap();
+        let turn = Transpose { permutation: vec![1, 0, 2] };
+        let turned = builder.node("turn", turn, &[input], &["turned"]).unwrap()[0];
+        let merged = builder.node("merge", Reshape::flatten(3, 0, 2), &[turned], &["merged"]).unwrap()[0];
+        let extents = vec![Extent::Fixed(8), Extent::Fixed(4), Extent::Fixed(5)];
+        let outputs = builder.node("apart", Reshape { extents }, &[merged], &["y"]).unwrap();
+        // Two windows of four pictures have as many elements as eight of one, and are others.
+        let error = builder.finish(&outputs).with_batch(1).unwrap_err().to_string();
+        assert!(error.contains("'apart'"), "{error}");
     }
 
     #[test]
