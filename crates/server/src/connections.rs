@@ -2,8 +2,9 @@
 //!
 //! Clients that open connections and never finish a request, or never read an answer, must not keep others out. So where
 //! the bound is reached, the connection that has waited longest for a request is closed; browsers open another when they
-//! need one. One of which not a byte has come goes before one of which some have: however many connections are opened and left alone,
-//! they make room for each other, and a client that asks keeps its place until it is heard. Where all have requests, one makes room whose client has been waited for longest: for the rest of a body, or for
+//! need one. One of which not a byte has come goes before one of which some have: however many connections are opened and left
+//! alone, they make room for each other, and a client that asks keeps its place until it is heard. Where all have requests, one
+//! makes room whose client has been waited for longest: for the rest of a body, or for
 //! taking what it is sent. Connections whose answer is being computed are never closed for others.
 //!
 //! A connection that makes room is answered first, with 503, unless it was answered before and only kept for later requests: its
