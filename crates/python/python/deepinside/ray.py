@@ -63,12 +63,16 @@ class _Each(ABC):
         rows = []
         for image, target in zip(batch[self.column], targets):
             try:
-                target = target.item() if isinstance(target, np.generic) else target
-                rows.append({**self.columns(_image(image), target), "error": ""})
+                rows.append({**self.columns(_image(image), _plain(target)), "error": ""})
             except (OSError, RuntimeError, TypeError, ValueError) as error:
                 rows.append({**self.empty(), "error": str(error)})
         kept = {name: values for name, values in batch.items() if name != self.column}
         return {**kept, **{name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else {})}}
+
+
+def _plain(target: Any) -> Any:
+    """A target as Python has it: NumPy's numbers and strings are none that a model takes."""
+    return target.item() if isinstance(target, np.generic) else target
 
 
 class Explain(_Each):
@@ -95,11 +99,12 @@ class Explain(_Each):
         return {"map": found.map, "target": found.target, "number": found.number}
 
     def empty(self) -> dict[str, Any]:
-        if self._shape is None:
+        shape = self._shape
+        if shape is None:
             # What a map's extents are depends on method and layer, and on no image.
             black = np.zeros(self.model.input_shape, np.float32)
-            self._shape = self.model.explain(black, self.method, 0, layer=self.layer, **self.parameters).map.shape
-        return {"map": np.full(self._shape, np.nan, np.float32), "target": "", "number": np.nan}
+            shape = self._shape = self.model.explain(black, self.method, 0, layer=self.layer, **self.parameters).map.shape
+        return {"map": np.full(shape, np.nan, np.float32), "target": "", "number": np.nan}
 
 
 class Classify(_Each):
