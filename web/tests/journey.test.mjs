@@ -79,7 +79,7 @@ test("any of the thousand classes is found and placed", async () => {
 });
 
 test("saliency: values are read, the view is restored by its link, maps are saved", async () => {
-    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-cat&classes=281,285");
+    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-cat&map=paper&classes=281,285");
     await page.locator(".multiple").nth(1).waitFor();
     await settled(page);
     // By pointer and by keyboard.
@@ -117,7 +117,7 @@ test("saliency: values are read, the view is restored by its link, maps are save
 });
 
 test("saliency: a signed view is blue and red, and copies of the command and the link are taken", async () => {
-    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-cat");
+    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-cat&map=paper");
     await settled(page);
     await page.getByText("Signed gradient").click();
     await page.getByRole("radio", { name: "Beside" }).check();
@@ -308,12 +308,12 @@ test("compare: methods and classes, and a report card", async () => {
     assert.match(download.suggestedFilename(), /^compare-.*\.png$/);
     await page.locator(".matrix td a").last().click();
     await settled(page);
-    assert.match(page.url(), /#\/saliency\?.*rule=guided/);
+    assert.match(page.url(), /#\/saliency\?.*map=paper.*rule=guided/);
     await close();
 });
 
 test("a computation that is no longer wanted is cancelled", async () => {
-    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-coffee");
+    const { page, close } = await openPage(browser, server.url, "#/saliency?photograph=example-coffee&map=paper");
     await settled(page);
     const failed = [];
     page.on("requestfailed", (request) => failed.push(new URL(request.url()).pathname));

@@ -21,7 +21,7 @@ after(async () => {
 const SMALL = { width: 640, height: 520 };
 
 const STABLE = [
-    ["saliency-over", "#/saliency?model=built-in&photograph=example-cat&classes=285", ".stage-frame"],
+    ["saliency-over", "#/saliency?model=built-in&photograph=example-cat&map=paper&classes=285", ".stage-frame"],
     ["saliency-wipe", "#/saliency?model=built-in&photograph=example-cat&classes=285&layout=wipe&crops=ten&colours=viridis&divider=0.4", ".stage-frame"],
     ["saliency-signed", "#/saliency?model=built-in&photograph=example-coffee&classes=967&layout=wipe&signed=1&divider=0", ".stage-frame"],
     ["localise-seeds", "#/localise?model=built-in&photograph=example-cat&classes=285&method=paper&show=markers&boxes=0", ".stage-frame"],

@@ -18,7 +18,7 @@ const text = (page, selector) => page.locator(selector).first().textContent();
 const share = (page) => page.locator("progress").evaluateAll(([bar]) => (bar?.hasAttribute("value") ? bar.value : -1));
 
 test("a map of many passes: its share grows, it is cancelled, and made after all", async () => {
-    const { page, close } = await openPage(browser, server.url, "#/saliency?model=built-in&photograph=example-cat");
+    const { page, close } = await openPage(browser, server.url, "#/saliency?model=built-in&photograph=example-cat&map=paper");
     await settled(page);
     await page.getByLabel("SmoothGrad copies").fill("50");
     await page.getByLabel("Crops").selectOption("ten");

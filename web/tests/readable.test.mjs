@@ -13,17 +13,27 @@ after(async () => {
     await server?.stop();
 });
 
-test("the readable map is a choice, says how it is made, and hides the settings that are not its own", async () => {
+test("the readable map comes first, says how it is made, and hides the settings that are not its own", async () => {
     const { page, close } = await openPage(browser, server.url, "#/saliency?model=built-in&photograph=example-cat&classes=282");
     await settled(page);
-    assert.ok(await page.getByLabel("Rectifiers on the way back").isVisible());
-    await page.locator("label.segment", { hasText: "Readable" }).click();
     await page.getByText("and not the paper's map").waitFor();
-    await settled(page);
     assert.equal(await page.getByLabel("Rectifiers on the way back").count(), 0);
-    assert.match(page.url(), /map=readable/);
     // All of the photograph is seen.
     assert.equal(await page.locator(".stage-hatch").count(), 0);
+    await page.locator("label.segment", { hasText: "The gradient" }).click();
+    await page.getByLabel("Rectifiers on the way back").waitFor();
+    assert.match(page.url(), /map=paper/);
+    await close();
+});
+
+test("a link that says how the gradient's map is made shows that one, and keeps it when it is changed back", async () => {
+    const { page, close } = await openPage(browser, server.url, "#/saliency?model=built-in&photograph=example-cat&classes=282&rule=guided");
+    await settled(page);
+    const rule = page.getByLabel("Rectifiers on the way back");
+    assert.equal(await rule.inputValue(), "guided");
+    await rule.selectOption("gradient");
+    await settled(page);
+    assert.ok(await rule.isVisible());
     await close();
 });
 

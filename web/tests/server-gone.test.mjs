@@ -71,7 +71,7 @@ test("a class model that is paused pauses at its step again", { skip: SKIP }, as
 });
 
 test("a photograph of the reader's own, and a map that was on its way", { skip: SKIP }, async () => {
-    const { page, close } = await openPage(browser, server.url, "#/saliency?model=built-in", { expected });
+    const { page, close } = await openPage(browser, server.url, "#/saliency?model=built-in&map=paper", { expected });
     await settled(page);
     // Another name for another content, since examples are there on every server.
     const buffer = Buffer.concat([await readFile(CAT), Buffer.from([1])]);

@@ -118,7 +118,7 @@ export function CompareView() {
                                             return (
                                                 <td key={index}>
                                                     {cell && (
-                                                        <a href={address("saliency", { classes: String(index), ...offer.saliency })} aria-label={`${offer.title} for ${nameOf(index)}: open in Saliency`}>
+                                                        <a href={address("saliency", { classes: String(index), map: "paper", ...offer.saliency })} aria-label={`${offer.title} for ${nameOf(index)}: open in Saliency`}>
                                                             <CellPicture photograph={photograph.result!} cell={cell} colours={colours} isOver={settings.over} />
                                                         </a>
                                                     )}

@@ -24,7 +24,7 @@ const DEFAULTS = {
     classes: [] as readonly number[],
     shown: 0,
     minus: -1,
-    map: "paper",
+    map: "",
     rule: "gradient",
     crops: "",
     samples: 0,
@@ -35,9 +35,16 @@ const DEFAULTS = {
 };
 
 const MAPS: readonly Option[] = [
-    ["paper", "The gradient"],
     ["readable", "Readable"],
+    ["paper", "The gradient"],
 ];
+
+/** Which of the two maps: the readable one, as the program's figure ends with, unless a link says how the gradient's is to be made. */
+function mapOf({ map, rule, crops, samples, smoothing, signed }: Pick<typeof DEFAULTS, "map" | "rule" | "crops" | "samples" | "smoothing" | "signed">): string {
+    if (map) return map;
+    const isOfGradient = rule !== DEFAULTS.rule || crops !== DEFAULTS.crops || samples > 0 || smoothing > 0 || signed;
+    return isOfGradient ? "paper" : "readable";
+}
 
 const READABLE = "Guided backpropagation times LayerCAM of the last layer, the mean of four noisy copies of the whole photograph, smoothed a little: easier to read than the gradient, and not the paper's map.";
 
@@ -45,7 +52,9 @@ export function SaliencyView() {
     const { modelId, model, photographId, photograph } = useCurrent();
     const [settings, set] = useSettings(DEFAULTS);
     // Maps that are averaged in the photograph's own frame have no sign.
-    const isReadable = settings.map === "readable";
+    const shownAs = mapOf(settings);
+    const isReadable = shownAs === "readable";
+    const setGradient = (made: Partial<typeof DEFAULTS>) => set({ map: "paper", ...made });
     const isAveraged = isReadable || settings.crops === "ten" || settings.samples > 0 || settings.smoothing > 0;
     const isSigned = settings.signed && !isAveraged;
     const asked = isReadable ? { classes: settings.classes, minus: settings.minus, readable: true } : { classes: settings.classes, minus: settings.minus, rule: settings.rule, crops: settings.crops, samples: settings.samples, noise: settings.samples ? settings.noise : 0, smoothing: settings.smoothing, signed: isSigned };
@@ -139,14 +148,14 @@ export function SaliencyView() {
                     {settings.minus >= 0 && <p class="hint">What speaks for the class and against {nameOf(settings.minus)}.</p>}
                 </Group>
                 <Group title="Method">
-                    <Segments label="Map" value={settings.map} options={MAPS} onChange={(map) => set({ map })} />
+                    <Segments label="Map" value={shownAs} options={MAPS} onChange={(map) => set({ map })} />
                     {isReadable ? <p class="hint">{READABLE}</p> : <>
-                    <Select label="Rectifiers on the way back" value={settings.rule} options={RULES} onChange={(rule) => set({ rule })} />
-                    <Select label="Crops" value={settings.crops} options={CROPS} onChange={(crops) => set({ crops })} />
-                    <Slider label="SmoothGrad copies" value={settings.samples} minimum={0} maximum={50} step={5} show={(value) => (value ? String(value) : "none")} onChange={(samples) => set({ samples })} />
-                    {settings.samples > 0 && <Slider label="Their noise" value={settings.noise} minimum={0.02} maximum={0.5} show={percent} onChange={(noise) => set({ noise })} />}
-                    <Slider label="Smoothing" value={settings.smoothing} minimum={0} maximum={0.05} step={0.0025} show={(value) => (value ? `${(value * 100).toFixed(2)} %` : "none")} onChange={(smoothing) => set({ smoothing })} />
-                    <Toggle label={isAveraged ? "Signed gradient (of one crop only)" : "Signed gradient"} isOn={isSigned} isDisabled={isAveraged} onChange={(signed) => set({ signed })} />
+                    <Select label="Rectifiers on the way back" value={settings.rule} options={RULES} onChange={(rule) => setGradient({ rule })} />
+                    <Select label="Crops" value={settings.crops} options={CROPS} onChange={(crops) => setGradient({ crops })} />
+                    <Slider label="SmoothGrad copies" value={settings.samples} minimum={0} maximum={50} step={5} show={(value) => (value ? String(value) : "none")} onChange={(samples) => setGradient({ samples })} />
+                    {settings.samples > 0 && <Slider label="Their noise" value={settings.noise} minimum={0.02} maximum={0.5} show={percent} onChange={(noise) => setGradient({ noise })} />}
+                    <Slider label="Smoothing" value={settings.smoothing} minimum={0} maximum={0.05} step={0.0025} show={(value) => (value ? `${(value * 100).toFixed(2)} %` : "none")} onChange={(smoothing) => setGradient({ smoothing })} />
+                    <Toggle label={isAveraged ? "Signed gradient (of one crop only)" : "Signed gradient"} isOn={isSigned} isDisabled={isAveraged} onChange={(signed) => setGradient({ signed })} />
                     </>}
                 </Group>
                 <DisplayControls map={chosen?.shown} display={settings} onChange={set} />
