@@ -4,7 +4,9 @@
 //! conversion (a kernel like any other, with its own backward pass) is put between, once per value.
 
 mod affine;
+mod chains;
 mod channel_maxima;
+mod movement;
 mod rectifier;
 mod transposed;
 mod view;
@@ -16,7 +18,7 @@ use deepinside_graph::pass::Keep;
 use deepinside_graph::{Graph, Inconsistency, Interrupt, Node, NodeId, Op, Shape, ValueId, operations};
 
 use crate::kernel::activation::Activation;
-use crate::kernel::chain::{self, Link};
+use crate::kernel::chain::Link;
 use crate::kernel::convolution::{self, Part, Placing};
 use crate::kernel::mean_variance_normalization::Affine;
 use crate::kernel::{self, Kernel, Lowering, Operand, convert};
@@ -102,6 +104,8 @@ pub(crate) fn lower(
         whole: graph,
         graph,
         stage: 0,
+        stage_of: &stages.of_node,
+        followed: HashSet::new(),
         options,
         consumers: graph.consumers(),
         producers: graph.producers(),
@@ -134,7 +138,7 @@ pub(crate) fn lower(
             lowerer.stage = stages.of_node[index];
             lowerer.graph = &stages.graphs[lowerer.stage];
             let node = &lowerer.graph.nodes()[index];
-            if !lowerer.is_view(node) {
+            if !lowerer.is_view(node) && !lowerer.is_moved(index) {
                 lowerer.node(node)?;
             }
         }
@@ -149,6 +153,10 @@ struct Lowerer<'graph> {
     /// The stage that is lowered, and the network for one of its runs.
     stage: usize,
     graph: &'graph Graph,
+    /// Per node, its stage.
+    stage_of: &'graph [usize],
+    /// Nodes that only move numbers, and have been looked at with those behind them.
+    followed: HashSet<usize>,
     options: LowerOptions<'graph>,
     /// Per value the nodes that read it.
     consumers: Vec<Vec<NodeId>>,
@@ -290,55 +298,6 @@ impl Lowerer<'_> {
             precision: self.options.precision,
             rule: self.options.rule,
             backward: self.options.backward,
-        }
-    }
-
-    /// The kernel of a node together with the one before.
-    fn chain(
-        &self,
-        (first, activation): (NodeId, Option<Activation>),
-        second: Link<'_>,
-        place: Option<Part>,
-    ) -> Result<Box<dyn Kernel>, Inconsistency> {
-        let node = self.graph.node(first);
-        let shapes = self.operand_shapes(node);
-        let lowering = self.lowering(node, &shapes, (self.chain_layout(first), Layout::ChannelsLast));
-        chain::lower(Link { node, lowering: &lowering, activation }, second, place)
-    }
-
-    /// The layout in which a node that is computed with the next one reads its operand.
-    fn chain_layout(&self, first: NodeId) -> Layout {
-        let input = self.graph.node(first).inputs[0];
-        chain::operand_layout(&self.graph.value(input).shape, self.layout_of(input))
-    }
-
-    /// Finds the convolutions whose results no node reads or observes but one that is computed in one kernel with them, where no
-    /// backward pass reads them either.
-    fn find_chains(&mut self) {
-        if self.options.backward {
-            return;
-        }
-        for (index, node) in self.graph.nodes().iter().enumerate() {
-            let shape = |value: ValueId| &self.graph.value(value).shape;
-            let (Some(&input), [output]) = (node.inputs.first(), &node.outputs[..]) else { continue };
-            if self.graph.value(input).weights().is_some()
-                || !chain::can_begin(&node.op, shape(input), shape(*output))
-            {
-                continue;
-            }
-            let rectifier = self.rectifier_behind(node);
-            let result = rectifier.map_or(*output, |(fused, _)| self.graph.node(fused).outputs[0]);
-            let [reader] = self.consumers[result.index()][..] else { continue };
-            let reader = self.graph.node(reader);
-            let Some(id) = self.producers[output.index()] else { continue };
-            if reader.inputs[0] == result
-                && self.is_private(result)
-                && chain::can_end(&reader.op, shape(result), shape(reader.outputs[0]))
-            {
-                self.fused.insert(index);
-                self.fused.extend(rectifier.map(|(fused, _)| fused.index()));
-                self.chains.insert(result, (id, rectifier.map(|(_, activation)| activation)));
-            }
         }
     }
 
@@ -520,7 +479,7 @@ impl Lowerer<'_> {
         Behind { activation, affine, placing, dead_at_zero }: Behind,
     ) -> Result<Box<dyn Kernel>, Inconsistency> {
         match &node.op {
-            Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering),
+            Op::BatchNormalization(op) => kernel::batch_normalization::lower(op, lowering, activation),
             Op::Binary(op) => kernel::binary::lower(op, lowering),
             Op::Col2Im(op) => kernel::im2col::lower_col2im(op, lowering),
             Op::Concat(op) => kernel::concat::lower(op, lowering),

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use deepinside_graph::pass::{
-    Keep, fold_batch_normalization, fuse_activations, fuse_normalizations, remove_dead_code, remove_identity,
+    Keep, average_first, fold_batch_normalization, fuse_activations, fuse_normalizations, remove_dead_code,
+    remove_identity,
 };
 use deepinside_graph::{Graph, Interrupt, Origin, Shape, ValueId};
 
@@ -143,6 +144,7 @@ impl Plan {
         let graph = remove_dead_code(graph.clone().with_outputs(&[]), &keep);
         let graph = fold_batch_normalization(remove_identity(graph, &keep), &keep);
         let graph = fuse_normalizations(fuse_activations(graph, &keep), &keep);
+        let graph = average_first(graph, &keep);
         let has_backward = !options.gradients.is_empty() && !options.targets.is_empty();
         // A small limit of a session's memory says nothing about weights.
         check_weights(&graph, has_backward, options.memory_limit.max(DEFAULT_MEMORY))?;

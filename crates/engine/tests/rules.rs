@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use deepinside_engine::{BackwardRule, Instructions, Plan, PlanOptions, Session, Target, Threads};
-use deepinside_graph::op::{Convolution, Eltwise, InnerProduct, Unary, Window};
+use deepinside_graph::op::{BatchNormalization, Convolution, Eltwise, InnerProduct, Unary, Window};
 use deepinside_graph::{Graph, GraphBuilder, Shape, ValueId, Weights};
 
 use crate::common::noise;
@@ -16,16 +16,18 @@ use crate::common::noise;
 enum Layer {
     /// Kernel side, stride, and whether each channel is by itself.
     Convolution(usize, usize, bool),
+    Normalisation,
     Sum,
 }
 
-const LAYERS: [Layer; 7] = [
+const LAYERS: [Layer; 8] = [
     Layer::Convolution(1, 1, false),
     Layer::Convolution(3, 1, false),
     Layer::Convolution(3, 2, false),
     Layer::Convolution(5, 1, false),
     Layer::Convolution(3, 1, true),
     Layer::Convolution(3, 2, true),
+    Layer::Normalisation,
     Layer::Sum,
 ];
 
@@ -44,6 +46,14 @@ fn network(layer: Layer, rectifier: Unary, channels: usize) -> Graph {
     let mut b = GraphBuilder::new("rectified");
     let x = b.input("x", Shape::new([1, channels, 11, 10]).unwrap()).unwrap();
     let before = match layer {
+        Layer::Normalisation => {
+            // Whole means, and a deviation of two.
+            let mean = weights(&mut b, "mean", &[channels], 5);
+            let four = Weights::filled(Shape::new([channels]).unwrap(), 4.0);
+            let variance = b.constant("variance", four).unwrap();
+            b.node("layer", BatchNormalization { epsilon: 0.0 }, &[x, mean, variance], &["before"]).unwrap()
+                [0]
+        }
         Layer::Sum => {
             let sum = Eltwise::Sum { coefficients: vec![0.5, 0.5] };
             let turned = b.node("turned", Unary::Absolute, &[x], &["turned"]).unwrap()[0];

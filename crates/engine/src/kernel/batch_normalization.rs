@@ -2,19 +2,21 @@
 //!
 //! `y = (x − mean) · factor + shift`, the factor `scale / √(variance + ε)` taken in double precision. The mean is not
 //! folded into the shift: where it is large beside the deviation, the product of both would cancel digits that the
-//! subtraction keeps.
+//! subtraction keeps. A rectifier behind it, which networks have that normalise before they convolve, is computed in the same pass.
 
 use deepinside_graph::Inconsistency;
 use deepinside_graph::op::BatchNormalization;
 
+use super::activation::{Activation, Gate};
 use super::axes::{Spread, expect_same_order};
 use super::parallel::{GRAIN, copy_piece, for_each_piece};
 use super::{Backward, Forward, Kernel, Lowering, Needs};
 
-/// Makes the kernel; all operands but the first must be constant.
+/// Makes the kernel; all operands but the first must be constant, and the activation is of a rectifier behind it.
 pub(crate) fn lower(
     op: &BatchNormalization,
     lowering: &Lowering<'_>,
+    activation: Option<Activation>,
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let input = &lowering.operands[0];
     expect_same_order(input, &lowering.results[0])?;
@@ -48,6 +50,7 @@ pub(crate) fn lower(
         means,
         factors,
         shifts,
+        activation,
     }))
 }
 
@@ -57,11 +60,12 @@ struct BatchNormalizationKernel {
     means: Vec<f32>,
     factors: Vec<f32>,
     shifts: Option<Vec<f32>>,
+    activation: Option<Activation>,
 }
 
 impl Kernel for BatchNormalizationKernel {
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { operands: false, results: self.activation.is_some() }
     }
 
     fn forward(&self, context: Forward<'_, '_>) {
@@ -95,6 +99,9 @@ impl Kernel for BatchNormalizationKernel {
                         |x, shift| *x += shift,
                     );
                 }
+                if let Some(activation) = self.activation {
+                    activation.apply(piece);
+                }
             },
         );
     }
@@ -102,12 +109,16 @@ impl Kernel for BatchNormalizationKernel {
     fn backward(&self, context: Backward<'_, '_>) {
         let Some(target) = context.operand_gradients[0].as_deref_mut() else { return };
         let g = context.result_gradients[0];
+        let gate = Gate::of(self.activation, context.rule, context.results[0]);
         for_each_piece(
             target,
             GRAIN,
             #[inline(always)]
             |start, piece| {
-                copy_piece(&g[start..start + piece.len()], piece);
+                match gate {
+                    Some(gate) => gate.pass(g, start, piece),
+                    None => copy_piece(&g[start..start + piece.len()], piece),
+                }
                 self.channels.zip(
                     start,
                     piece,
@@ -146,7 +157,7 @@ mod tests {
                     let case = Case::new(
                         format!("{shape:?} {op} {affine}"),
                         op,
-                        |lowering| lower(op, lowering),
+                        |lowering| lower(op, lowering, None),
                         operands,
                         move |operands| {
                             let result = operands[0].iter().zip(positions(shape)).map(|(&x, place)| {

@@ -14,7 +14,7 @@
 //!   bits are the same however many there are.
 
 pub(crate) mod activation;
-mod axes;
+pub(crate) mod axes;
 pub(crate) mod batch_normalization;
 pub(crate) mod binary;
 mod broadcast;
@@ -40,6 +40,7 @@ pub(crate) mod log_softmax;
 pub(crate) mod matrix_product;
 pub(crate) mod mean_variance_normalization;
 mod merge_groups;
+pub(crate) mod move_rows;
 pub(crate) mod pad;
 pub(crate) mod panels;
 pub(crate) mod parallel;

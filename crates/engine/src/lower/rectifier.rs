@@ -8,9 +8,13 @@ use crate::BackwardRule;
 use crate::kernel::activation::Activation;
 
 impl Lowerer<'_> {
-    /// The rectifier that is the only one to read the result of a convolution or a sum, where that result is not observed.
+    /// The rectifier that is the only one to read the result of a convolution, a normalisation with stored statistics or a sum, where that
+    /// result is not observed.
     pub(super) fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
-        let (Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op else { return None };
+        let (Op::BatchNormalization(_) | Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op
+        else {
+            return None;
+        };
         // Under a rule that no fused gate knows each rectifier has a kernel of its own.
         self.options.rule.asks()?;
         let result = node.outputs[0];

@@ -3,6 +3,7 @@
 //! A pass never renumbers values, and it keeps every value that the caller wants to observe ([`Keep`]); with all values
 //! kept every pass is the identity.
 
+mod average_first;
 mod batch_axis;
 mod bind_inputs;
 mod channels_first;
@@ -19,6 +20,7 @@ mod replace_nodes;
 
 use std::collections::HashSet;
 
+pub use average_first::average_first;
 pub use batch_axis::batch_axis;
 pub use bind_inputs::bind_inputs;
 pub use channels_first::channels_first;
