@@ -260,6 +260,7 @@ def main():
     parser.add_argument("--exporter", action="append", default=[])
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/deepinside")
     arguments = parser.parse_args()
+    arguments.binary = arguments.binary.resolve()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     import torch

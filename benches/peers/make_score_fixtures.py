@@ -174,3 +174,7 @@ def make_detector():
 
 
 make_detector()
+
+# A reader of text: its columns are steps, which come before the pictures.
+make("steps", [node("ReduceMean", ["map"], ["columns"], axes=[2], keepdims=0), node("Transpose", ["columns"], ["y"], perm=[2, 0, 1])],
+     [("y", FLOAT, [SIDE - 2, 1, 8])], "y")

@@ -24,11 +24,11 @@ from onnx import numpy_helper
 EXPECTED = """
 Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast
 CastLike Ceil Celu CenterCropPad Clip Col2Im Compress Concat Constant ConstantOfShape Conv ConvTranspose Cos Cosh
-CumSum DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather
+CumSum DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather
 GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization
-HardSigmoid HardSwish Hardmax Identity If InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less
+HardSigmoid HardSwish Hardmax Identity If InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less
 LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul Max MaxPool MaxUnpool Mean MeanVarianceNormalization Min Mish
-Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 ReduceL2
+Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear RMSNormalization RNN Range Reciprocal ReduceL1 ReduceL2
 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize
 ReverseSequence RotaryEmbedding Round Scatter ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size
 Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK
@@ -66,10 +66,14 @@ WRITTEN_OUT = """## What is written in other operators first
   `QAttention`, `RotaryEmbedding`. Files saved at its default level, `all`, have their filters laid out for one machine (`com.microsoft.nchwc`)
   and do not say in blocks of how many channels (8 or 16): they are refused, with the level to save them at.
 - `MatMulNBits` (2, 4 or 8 bits) and `MatMulBnb4`, of published variants of 4 bits: their weights are unpacked while the file is read.
+- `LSTM`, `GRU` and `RNN`, step by step, in both directions, with peepholes, coupled gates and initial states: about a dozen small nodes a step,
+  whose memory counts in the budget below. Their weights must be constant, all sequences as long as there are steps, and nothing be clipped.
+- `ZipMap`, `ArrayFeatureExtractor` of texts and `LabelEncoder` (`ai.onnx.ml`) at the end of a network, which name classes, are left out; the probabilities
+  that they read become a result, and the names are kept.
 - `NonMaxSuppression`, also in a branch, and what depends on it are left out: the boxes and scores that it reads become results. Where boxes below
   a threshold are dropped before (`NonZero`, as torchvision's detectors do), that is left out with it.
 
-Loops, sequences, optional values, recurrent layers, text and random numbers are refused by name.
+Loops, sequences, optional values, text and random numbers are refused by name.
 
 Of the package's network tests (`benches/peers/onnx_suites.py`; `simple`, `pytorch-converted`, `pytorch-operator`, `light`) 133 pass, none
 gives other numbers, 6 have results that are no numbers, and 10 of `simple` are refused: 8 of sequences, and 2 of the training domain's

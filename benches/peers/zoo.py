@@ -1,16 +1,18 @@
 """Exports real architectures with random weights and compares what `deepinside trace` computes with ONNX Runtime and PyTorch.
 
     python benches/peers/zoo.py [--only PART]... [--limit N] [--results zoo.jsonl] [--binary target/release/deepinside]
+    python benches/peers/zoo.py --exporter keras …    # with tensorflow-cpu, keras, tf2onnx, onnxruntime; PyTorch is not needed
 
 Each architecture of torchvision, timm and transformers is exported by both exporters of PyTorch at operator set 18, twelve of them at 17,
 18, 20 and 23 too; Keras' applications by Keras' own export. A result is one line of JSON: scores against ONNX Runtime's (largest
-difference over the largest score), the gradient of a weighted sum of the scores against PyTorch's in double precision (relative L2), and
-PyTorch's own error in single precision beside it. Architectures with a line are not run again, so that a run of hours can be stopped and
+difference over the largest score), the gradient of a weighted sum of the scores against PyTorch's in double precision (relative L2; Keras'
+applications: TensorFlow's), and the peer's own error in single precision beside it. Architectures with a line are not run again, so that a run of hours can be stopped and
 continued. At the end, or with --report alone, docs/zoo.md is written.
 """
 
 import argparse
 import functools
+import importlib.metadata
 import json
 import logging
 import multiprocessing
@@ -171,27 +173,48 @@ def export_torch(model, picture, exporter, operator_set, file):
         torch.onnx.export(model, (torch.tensor(picture),), str(file), dynamo=False, **options)
 
 
-def export_keras(name, file):
-    # Keras writes ONNX files through the framework that it computes with.
-    os.environ.setdefault("KERAS_BACKEND", "torch")
+def keras_model(name, precision, weights=None):
+    """One of Keras' applications with logits as scores, and with weights as varied as trained ones."""
     import keras
 
-    model = getattr(keras.applications, name.split("/")[1])(weights=None)
-    side = model.input_shape[1]
-    picture = np.random.default_rng(0).uniform(0, 1, (1, side, side, 3)).astype(np.float32)
+    keras.config.set_floatx(precision)
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, name.split("/")[1])(weights=None, classifier_activation=None)
+    generator = np.random.default_rng(1)
+    if weights is None:
+        weights = [variable.numpy() for variable in model.weights]
+        for index, (variable, array) in enumerate(zip(model.weights, weights)):
+            if "variance" in variable.path:
+                weights[index] = array * (1 + 0.2 * generator.random(array.shape))
+            elif array.ndim < 2:
+                weights[index] = array + 0.1 * generator.standard_normal(array.shape)
+    model.set_weights(weights)
+    return model
+
+
+def expected_of_keras(name, file, folder):
+    """Exports one of Keras' applications as Keras does (TensorFlow's through tf2onnx), and writes what TensorFlow computes of it in both
+    precisions. Preparation that the application has inside reads levels of 0 to 255."""
+    import keras
+    import tensorflow
+
+    model = keras_model(name, "float32")
+    weights = model.get_weights()
+    inside = any(isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)) for layer in model.layers)
+    picture = np.random.default_rng(0).uniform(*((0, 255) if inside else (-1, 1)), (1, *model.input_shape[1:])).astype(np.float32)
     model(picture)  # Only a model that has been called can be exported.
     model.export(str(file), format="onnx", verbose=False)
-    return picture
-
-
-def finite_differences(session, input_name, picture, seed, directions=4):
-    """Derivatives of the seed's sum along random directions."""
-    rng = np.random.default_rng(2)
-    for _ in range(directions):
-        direction = rng.standard_normal(picture.shape).astype(np.float32)
-        step = 1e-2 / np.abs(direction).max()
-        ends = [float((session.run(None, {input_name: picture + sign * step * direction})[0] * seed).sum()) for sign in (1, -1)]
-        yield direction, (ends[0] - ends[1]) / (2 * step)
+    arrays = {"picture": picture, "seed": np.random.default_rng(1).standard_normal((1, model.output_shape[-1])).astype(np.float32)}
+    for precision in ("float32", "float64"):
+        if precision == "float64":
+            model = keras_model(name, precision, weights)
+        x = tensorflow.constant(picture.astype(precision))
+        with tensorflow.GradientTape() as tape:
+            tape.watch(x)
+            total = tensorflow.reduce_sum(model(x, training=False) * arrays["seed"].astype(precision))
+        arrays[precision] = tape.gradient(total, x).numpy().astype(np.float64)
+    for kind, array in arrays.items():
+        np.save(folder / f"{kind}.npy", array)
 
 
 def conditioning(name, picture, seed, trials=3):
@@ -265,17 +288,6 @@ def expected(name, folder):
         np.save(folder / f"{kind}.npy", array)
 
 
-def expected_of_file(name, file, folder):
-    """The same of an export whose framework is not asked: derivatives of ONNX Runtime's scores along random directions."""
-    picture = export_keras(name, file)
-    session, names = open_session(file)
-    scores = session.run(names[1:], {names[0]: picture})[0]
-    seed = np.random.default_rng(1).standard_normal(scores.shape).astype(np.float32)
-    directions, slopes = zip(*finite_differences(session, names[0], picture, seed))
-    for kind, array in {"picture": picture, "seed": seed, "directions": np.stack(directions), "slopes": np.array(slopes)}.items():
-        np.save(folder / f"{kind}.npy", array)
-
-
 def open_session(file):
     """An ONNX Runtime session of a file, and the names of its picture and its scores."""
     import onnx
@@ -296,13 +308,13 @@ def prepare(name, exporter, operator_set, folder):
         return None
     try:
         if exporter == "keras":
-            expected_of_file(name, file, folder)
+            expected_of_keras(name, file, folder)
         else:
             expected(name, folder)
             export_torch(spread(build(name)[0]), np.load(folder / "picture.npy"), exporter, operator_set, file)
     except Exception as error:  # What an exporter cannot write is no fault of this program.
         return f"{type(error).__name__}: {error}"[:300]
-    if not np.any(np.load(folder / ("slopes.npy" if exporter == "keras" else "float64.npy"))):
+    if not np.any(np.load(folder / "float64.npy")):
         return "its gradient is zero, so that nothing would be compared"
     session, names = open_session(file)
     np.save(folder / f"{kind}.scores.npy", session.run(names[1:], {names[0]: np.load(folder / "picture.npy")})[0])
@@ -313,6 +325,8 @@ def prepare(name, exporter, operator_set, folder):
 def run(name, exporter, operator_set, binary, folder):
     """One export, as a line of the results; None without a binary, where all that the comparison needs is prepared instead."""
     result = {"name": name, "exporter": exporter, "operator_set": operator_set}
+    if exporter == "keras":  # Run with packages of their own.
+        result["versions"] = versions_of("tensorflow", "tf2onnx")
     kind = f"{exporter}-{operator_set}"
     began = time.monotonic()
     failure = prepare(name, exporter, operator_set, folder)
@@ -322,8 +336,7 @@ def run(name, exporter, operator_set, binary, folder):
         print("prepared", name, kind, f"{time.monotonic() - began:.0f} s", flush=True)
         return None
     input_name, output_name = json.loads((folder / f"{kind}.json").read_text())
-    known = {name: np.load(folder / f"{name}.npy") for name in ("picture", "seed", "float32", "float64", "directions", "slopes")
-             if (folder / f"{name}.npy").exists()}
+    known = {name: np.load(folder / f"{name}.npy") for name in ("picture", "seed", "float32", "float64")}
     scores = np.load(folder / f"{kind}.scores.npy")
     out = folder / "out"
     command = [binary, "trace", "-m", folder / f"{kind}.onnx", "--input", f"{input_name}={folder / 'picture.npy'}", "--seed",
@@ -337,13 +350,10 @@ def run(name, exporter, operator_set, binary, folder):
     found, own = read("data", output_name), read("diff", input_name)
     shutil.rmtree(out)
     result["forward"] = float(np.abs(found - scores).max() / max(np.abs(scores).max(), 1e-30))
-    if "slopes" in known:
-        slopes = np.array([(own * direction).sum() for direction in known["directions"]])
-        return {**result, "slopes": float(np.abs(slopes - known["slopes"]).max() / np.abs(known["slopes"]).max())}
     result |= {"gradient": relative(own, known["float64"]), "peer": relative(known["float32"], known["float64"])}
-    if verdict(result) == "differs":
+    if verdict(result) == "differs" and exporter != "keras":
         result["forward_conditioning"], result["conditioning"] = conditioning(name, known["picture"], known["seed"])
-    if verdict(result) == "differs" and result["forward"] <= 1e-4:
+    if verdict(result) == "differs" and exporter != "keras" and result["forward"] <= 1e-4:
         result["differences"] = steepness(name, known["picture"], known["seed"], own)
     return result
 
@@ -364,12 +374,13 @@ def warm():
 
 def child(jobs, binary, cache, said, pipe):
     """Runs exports of one architecture, and sends each result when it is there."""
-    import torch
-
     os.dup2(said.fileno(), 2)
-    # Here and not in the parent: PyTorch gives up its pool of threads when a process is copied, and the first backward pass of the copy,
-    # which asks for it on another thread, aborts ("Invalid thread pool!").
-    torch.set_num_threads(1)
+    if jobs[0][1] != "keras":
+        import torch
+
+        # Here and not in the parent: PyTorch gives up its pool of threads when a process is copied, and the first backward pass of the
+        # copy, which asks for it on another thread, aborts ("Invalid thread pool!").
+        torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         if cache:
             folder = cache / jobs[0][0].replace("/", "-")
@@ -415,7 +426,7 @@ def isolated(jobs, binary, cache, seconds):
 def verdict(result):
     if "refused" in result or "not_exported" in result:
         return "refused" if "refused" in result else "not exported"
-    is_wrong = result["forward"] > max(1e-4, 3 * result.get("forward_conditioning", 0)) or result.get("slopes", 0) > 5e-2
+    is_wrong = result["forward"] > max(1e-4, 3 * result.get("forward_conditioning", 0))
     # Units near a tie choose differently in any two engines.
     if result.get("differences", 1) < 1e-4:
         return "differs" if is_wrong else "equal"
@@ -423,13 +434,20 @@ def verdict(result):
     return "differs" if is_wrong else "equal"
 
 
-def report(results):
+def versions_of(*packages):
     versions = {}
-    for package in ("torch", "torchvision", "timm", "transformers", "keras", "onnxruntime", "onnx"):
+    for package in packages:
         try:
-            versions[package] = __import__("importlib.metadata").metadata.version(package)
-        except Exception:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
             continue
+    return versions
+
+
+def report(results):
+    versions = versions_of("torch", "torchvision", "timm", "transformers", "keras", "onnxruntime", "onnx")
+    for result in results:
+        versions |= result.get("versions", {})
     counts = {}
     for result in results:
         counts[verdict(result)] = counts.get(verdict(result), 0) + 1
@@ -444,7 +462,7 @@ def report(results):
         f"({len(names)} of {len({name for name, *_ in planned})} architectures), with "
         + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "",
         "Scores are compared with ONNX Runtime's (largest difference over the largest score), the gradient of a random sum of the scores "
-        "with PyTorch's in double precision (relative L2; the peer's own error in single precision beside it). Equal means: scores to 1e-4, "
+        "with PyTorch's (Keras' applications: TensorFlow's) in double precision (relative L2; the peer's own error in single precision beside it). Equal means: scores to 1e-4, "
         "gradient within 1e-4, or three times the peer's error, or three times what either moves by "
         "when weights and the results of layers are rounded otherwise (so marked: ~), since a unit near a tie chooses differently then. Where PyTorch's gradient still "
         "differs, both are compared with central differences of its scores in double precision (=: the distance of ours from them, over its "
@@ -459,7 +477,7 @@ def report(results):
     number = lambda result, key: f"{result[key]:.0e}" if key in result else ""
     for result in sorted(results, key=lambda result: (result["name"], result["exporter"], result["operator_set"])):
         lines.append(f"| {result['name']} | {result['exporter']} | {result['operator_set']} | {verdict(result)} | {number(result, 'forward')}{'~' + number(result, 'forward_conditioning') if result.get('forward', 0) > 1e-4 else ''} "
-                     f"| {number(result, 'gradient') or number(result, 'slopes')} | {number(result, 'peer')}{'~' + number(result, 'conditioning') if 'conditioning' in result else ''}{'=' + number(result, 'differences') if 'differences' in result else ''} |")
+                     f"| {number(result, 'gradient')} | {number(result, 'peer')}{'~' + number(result, 'conditioning') if 'conditioning' in result else ''}{'=' + number(result, 'differences') if 'differences' in result else ''} |")
     said = [result for result in results if "refused" in result or "not_exported" in result]
     if said:
         lines += ["", "## What is refused or cannot be exported", ""]
@@ -483,12 +501,13 @@ def main():
                         help="a folder for exports and what the peers compute of them, which are not made again; exports that are equal are removed")
     parser.add_argument("--seconds", type=float, default=900, help="the longest that one export may take")
     arguments = parser.parse_args()
+    arguments.binary = arguments.binary.resolve()
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     known = [json.loads(line) for line in arguments.results.read_text().splitlines()] if arguments.results.exists() else []
     done = {(result["name"], result["exporter"], result["operator_set"]) for result in known}
     began = time.monotonic()
-    if not arguments.report:
+    if not arguments.report and arguments.exporter != "keras":
         warm()
     waiting = {}
     for job in [] if arguments.report else jobs():

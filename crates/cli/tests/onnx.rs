@@ -133,3 +133,71 @@ fn weights_beside_an_onnx_file_are_refused() {
     let output = deepinside(["info", "-m", &text(&model), "--weights", "other.caffemodel"]);
     assert!(stderr(&output).contains("leave out the weights other.caffemodel"), "{}", stderr(&output));
 }
+
+/// Networks that prepare their pictures themselves, and such whose inputs leave odd extents open: the scores of a photograph are ONNX
+/// Runtime's of its levels. `benches/peers/make_picture_input_fixtures.py` makes the fixtures.
+#[test]
+fn what_a_network_does_to_pictures_itself_is_not_done_before() {
+    let folder = fixtures().join("pictures");
+    let mut faults = Vec::new();
+    for name in [
+        "bytes",
+        "bytes_alone",
+        "bytes_of_open_size",
+        "bytes_without_batch",
+        "signed_bytes",
+        "signed_grey_bytes",
+        "resized_floats",
+        "reversed_floats",
+        "normalised_batch",
+        "open_channels",
+        "open_everything",
+        "no_shape",
+    ] {
+        let picture = match name {
+            "signed_grey_bytes" | "open_channels" | "open_everything" | "no_shape" => "grey.png",
+            _ => "picture.png",
+        };
+        let mut arguments = vec!["classify".to_owned(), text(&folder.join(picture)), "-m".to_owned()];
+        arguments.push(text(&folder.join(format!("{name}.onnx"))));
+        arguments.extend(["--json", "--top", "5"].map(str::to_owned));
+        if ["bytes_of_open_size", "bytes_without_batch", "open_everything", "no_shape"].contains(&name) {
+            arguments.extend(["--input-size", "10x12"].map(str::to_owned));
+        }
+        let output = deepinside(&arguments);
+        if !output.status.success() {
+            faults.push(format!("{name}: {}", stderr(&output)));
+            continue;
+        }
+        let said: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let scores = npy::read(folder.join(format!("{name}.npy"))).unwrap();
+        for class in said["top"].as_array().unwrap() {
+            let expected = f64::from(scores.data()[class["index"].as_u64().unwrap() as usize]);
+            let found = class["score"].as_f64().unwrap();
+            if (found - expected).abs() > 1e-4 * expected.abs().max(1.0) {
+                faults.push(format!("{name}: the score {found} is not {expected}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// As Azure Custom Vision exports: blue, green, red from 0 to 255, which metadata say, and a table of names and probabilities at the end.
+#[test]
+fn a_table_of_names_at_the_end_names_the_classes() {
+    let folder = fixtures().join("pictures");
+    let model = text(&folder.join("custom_vision.onnx"));
+    let output = deepinside(["classify", &text(&folder.join("picture.png")), "-m", &model, "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!(!stderr(&output).contains("assumed"), "{}", stderr(&output));
+    let probabilities = npy::read(folder.join("custom_vision.npy")).unwrap();
+    let top = said["top"].as_array().unwrap();
+    assert_eq!(top.len(), 3);
+    for class in top {
+        let index = class["index"].as_u64().unwrap() as usize;
+        assert_eq!(class["name"], ["an apple", "a \"bee\"", "cat"][index]);
+        let (found, expected) =
+            (class["probability"].as_f64().unwrap(), f64::from(probabilities.data()[index]));
+        assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+    }
+}

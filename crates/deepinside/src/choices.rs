@@ -5,6 +5,7 @@ use std::path::Path;
 use deepinside_files::{Array, npy};
 use deepinside_graph::op::{Eltwise, Unary};
 use deepinside_graph::{Graph, Op, ValueId};
+use deepinside_onnx::Elements;
 use deepinside_vision::{ChannelOrder, Convention, Interpolation, Mean, Transformer};
 
 use crate::labels::Labels;
@@ -102,6 +103,8 @@ pub(crate) struct Origin<'a> {
     pub producer: &'a str,
     /// Whether the file leaves the size of its pictures open.
     pub open_size: bool,
+    /// What the numbers of its picture are.
+    pub elements: Elements,
 }
 
 /// What is usual for networks of one origin: ranges of numbers, mean and scale of three colours, and why.
@@ -157,6 +160,17 @@ impl Usual {
                 ..rgb
             };
         }
+        if origin.elements != Elements::Floats {
+            let signed = origin.elements == Elements::SignedBytes;
+            return Self {
+                raw_scale: 255.0,
+                raw_scale_reason: "the network takes whole numbers",
+                mean: signed
+                    .then_some(([128.0; 3], "the network takes signed bytes, of which −128 is black")),
+                scale_reason: "the network takes whole numbers, and does the rest itself",
+                ..rgb
+            };
+        }
         if let Some(offset) = own_normalisation(graph, input) {
             let large = offset > 4.0;
             return Self {
@@ -202,7 +216,14 @@ fn own_normalisation(graph: &Graph, input: ValueId) -> Option<f32> {
         let mut readers = graph.nodes().iter().filter(|node| node.inputs.contains(&value));
         let (node, None) = (readers.next()?, readers.next()) else { return None };
         match &node.op {
-            Op::Identity(_) | Op::Transpose(_) => value = node.outputs[0],
+            // The same numbers, in another order or size.
+            Op::Identity(_)
+            | Op::Transpose(_)
+            | Op::Reshape(_)
+            | Op::Resample(_)
+            | Op::Slice(_)
+            | Op::Take(_)
+            | Op::Unary(Unary::Round(_) | Unary::Clip { .. }) => value = node.outputs[0],
             Op::Unary(Unary::Power { power: 1.0, scale, shift }) => {
                 return Some((shift / scale).abs().max(1.0 / scale.abs()));
             }
@@ -212,6 +233,12 @@ fn own_normalisation(graph: &Graph, input: ValueId) -> Option<f32> {
                 let largest = numbers.iter().fold(0f32, |largest, number| largest.max(number.abs()));
                 let is_product = matches!(node.op, Op::Eltwise(Eltwise::Product));
                 return Some(if is_product { 1.0 / largest } else { largest });
+            }
+            Op::BatchNormalization(_) => {
+                let mean = graph.value(*node.inputs.get(1)?).weights()?.to_vec();
+                let largest = mean.iter().fold(0f32, |largest, number| largest.max(number.abs()));
+                // That of pixels of 0 to 1, or of pictures that were normalised before, says less.
+                return (largest > 4.0).then_some(largest);
             }
             _ => return None,
         }
@@ -337,8 +364,8 @@ fn mean(
 ) -> Result<Mean> {
     let said_mean = said.input(|input| input.mean.as_ref());
     let mean = match (said_mean.map(|(mean, _)| mean), &usual.mean) {
-        (None, Some((pixel, reason))) if channels == 3 && usual_range => {
-            let pixel = in_order(pixel, order, usual);
+        (None, Some((pixel, reason))) if usual_range && (channels == 3 || usual.normalisation.is_none()) => {
+            let pixel = in_order(&pixel[..channels.min(3)], order, usual);
             assumptions.add("mean", format!("{pixel:?}"), *reason);
             return Ok(Mean::Pixel(pixel));
         }

@@ -7,6 +7,7 @@ use deepinside_files::whole_file;
 use crate::{Error, Result};
 
 pub(crate) mod class_list;
+mod numbered;
 
 /// The thousand classes of the ImageNet challenge (ILSVRC 2012) in their usual order, one `synset TAB names` a line.
 const ILSVRC: &str = include_str!("../assets/ilsvrc2012_classes.tsv");
@@ -38,7 +39,8 @@ impl Labels {
     }
 
     /// Reads a list of one class per line (a name, or a synset and names as in Caffe's `synset_words.txt`), or JSON: a list
-    /// of names, or an object from numbers to names, also under a key such as `id2label` or `names`.
+    /// of names, or an object from numbers to names, also under a key such as `id2label` or `names`; lines that begin with their
+    /// numbers, and the `names` of a YAML file, are read by number.
     ///
     /// # Errors
     /// When the file cannot be read, is neither or names no class.
@@ -49,7 +51,10 @@ impl Labels {
         })?;
         let listed = class_list::read(&text);
         let listed = listed.map_err(|what| Error::Model(format!("{}: {what}", path.display())))?;
-        let labels = listed.unwrap_or_else(|| Self::parse(&text));
+        let labels = listed.unwrap_or_else(|| match numbered::read(&text) {
+            Some(names) => Self::parse(&names.join("\n")),
+            None => Self::parse(&text),
+        });
         if labels.labels.is_empty() {
             return Err(Error::Model(format!(
                 "{}: no class names in the file; one a line is expected",

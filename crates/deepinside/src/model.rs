@@ -199,8 +199,12 @@ impl Model {
             is_detector: network.is_detector,
         };
         let score = Score::find(&mut graph, &question)?;
-        let origin =
-            Origin { format: network.format, producer: &network.producer, open_size: network.open_size };
+        let origin = Origin {
+            format: network.format,
+            producer: &network.producer,
+            open_size: network.open_size,
+            elements: network.elements,
+        };
         told.fit(extents_of_input[1], score.classes, &settings);
         let said = Said { settings: &settings, told: &told };
         let transformer = choices::transformer(&graph, input, &origin, said, &mut assumptions)?;

@@ -8,6 +8,7 @@ use deepinside_caffe::{BlobGradient, CaffeError, ImportError, Location, ReadOpti
 use deepinside_files::bytes::readable;
 use deepinside_files::{Array, whole_file};
 use deepinside_graph::{Budget, Constant, Graph, GraphBuilder, Interrupt, Shape, ValueId, Weights, pass};
+use deepinside_onnx::Elements;
 
 use crate::error::Place;
 use crate::file_kind::FileKind;
@@ -44,6 +45,8 @@ pub(crate) struct Network {
     pub warnings: Vec<String>,
     /// Whether the file leaves the size of its pictures open.
     pub open_size: bool,
+    /// What the numbers of its picture are.
+    pub elements: Elements,
     /// Whether its results are a detector's boxes and scores, the choice among which was left out.
     pub is_detector: bool,
     /// Further files that hold its weights.
@@ -130,6 +133,57 @@ fn is_onnx(path: &Path) -> Result<bool> {
     Ok(count == 1 && first[0] == VERSION_FIELD)
 }
 
+/// What an ONNX file says about the extents of a picture that it takes, some of which it may leave open.
+struct OpenPicture {
+    extents: Vec<Option<usize>>,
+    /// The first axis that is no number of pictures.
+    first: usize,
+    /// The axes of height and width.
+    spatial: [usize; 2],
+}
+
+impl OpenPicture {
+    /// `None` where the input is no picture: of another number of axes, or of three that are not those of the only input. An only input
+    /// about which the file says nothing is taken for pictures.
+    fn of(input: &deepinside_onnx::InputDescription, is_only: bool) -> Option<Self> {
+        let known = |extent: &std::result::Result<i64, String>| {
+            extent.as_ref().ok().and_then(|&extent| usize::try_from(extent).ok())
+        };
+        let extents: Vec<Option<usize>> = match &input.extents {
+            Some(extents) => extents.iter().map(known).collect(),
+            None if is_only => vec![None; 4],
+            None => return None,
+        };
+        let is_colour = |axis: usize| matches!(extents[axis], Some(1 | 3));
+        let first = match extents.len() {
+            4 => 1,
+            // A single picture without an axis for their number.
+            3 if is_only && (is_colour(0) || is_colour(2)) => 0,
+            _ => return None,
+        };
+        let spatial = match !is_colour(first) && is_colour(first + 2) {
+            true => [first, first + 1],
+            false => [first + 1, first + 2],
+        };
+        Some(Self { extents, first, spatial })
+    }
+
+    /// The shape with what is open filled, and with the size where that is asked for.
+    fn shape(&self, size: [usize; 2], resized: bool, channels: Option<usize>) -> Vec<usize> {
+        let extent = |(axis, &extent): (usize, &Option<usize>)| match self
+            .spatial
+            .iter()
+            .position(|&spatial| spatial == axis)
+        {
+            Some(position) if resized => size[position],
+            Some(position) => extent.unwrap_or(size[position]),
+            None if axis < self.first => extent.unwrap_or(1),
+            None => extent.unwrap_or(channels.unwrap_or(3)),
+        };
+        self.extents.iter().enumerate().map(extent).collect()
+    }
+}
+
 /// Turns a decoded ONNX model into a network; what it leaves open about its pictures gets the size that is asked for, or
 /// the usual one.
 pub(crate) fn import_onnx(
@@ -138,26 +192,18 @@ pub(crate) fn import_onnx(
 ) -> std::result::Result<Network, deepinside_onnx::OnnxError> {
     let mut input_shapes = options.input_shapes.clone();
     let mut open_size = false;
-    for input in model.inputs() {
-        if options.known_inputs.contains_key(&input.name) {
-            continue;
-        }
-        let Some([batch, first, second, third]) = input.extents.as_deref() else { continue };
-        let extents = [batch, first, second, third].map(|extent| extent.as_ref().ok().copied());
-        let channels_last = !matches!(extents[1], Some(1 | 3)) && matches!(extents[3], Some(1 | 3));
-        let spatial = if channels_last { [1, 2] } else { [2, 3] };
-        let is_open = spatial.iter().any(|&axis| extents[axis].is_none());
-        if (is_open || options.size.is_some()) && !input_shapes.contains_key(&input.name) {
+    let mut elements = None;
+    let fed: Vec<_> =
+        model.inputs().into_iter().filter(|input| !options.known_inputs.contains_key(&input.name)).collect();
+    for input in &fed {
+        let Some(picture) = OpenPicture::of(input, fed.len() == 1) else { continue };
+        elements.get_or_insert(input.elements);
+        let is_open = picture.spatial.iter().any(|&axis| picture.extents[axis].is_none());
+        let any_open = picture.extents[picture.first..].iter().any(Option::is_none);
+        if (any_open || options.size.is_some()) && !input_shapes.contains_key(&input.name) {
             let size = options.size.or(options.usual_size).unwrap_or(Size::Side(USUAL_SIDE)).extents();
-            let mut shape = extents.map(|extent| extent.and_then(|extent| usize::try_from(extent).ok()));
-            for (axis, side) in spatial.into_iter().zip(size) {
-                if options.size.is_some() || extents[axis].is_none() {
-                    shape[axis] = Some(side);
-                }
-            }
-            let default = [1, 3, 3, 3];
-            let shape = shape.iter().zip(default).map(|(extent, usual)| extent.unwrap_or(usual)).collect();
-            input_shapes.insert(input.name.clone(), shape);
+            input_shapes
+                .insert(input.name.clone(), picture.shape(size, options.size.is_some(), input.channels));
             open_size |= is_open && options.size.is_none();
         }
     }
@@ -195,6 +241,7 @@ pub(crate) fn import_onnx(
         warnings: imported.warnings,
         graph,
         open_size,
+        elements: elements.unwrap_or(Elements::Floats),
         is_detector: model.is_detector(),
         external_files: model.external_files(),
         metadata: model.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
@@ -249,6 +296,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
             .collect(),
         graph: imported.graph,
         open_size: false,
+        elements: Elements::Floats,
         is_detector: false,
         external_files: Vec::new(),
         metadata: Vec::new(),

@@ -1,6 +1,6 @@
 //! What a network's file, and the files that lie beside it, say about its pictures and classes.
 //!
-//! Read are a Caffe description's `transform_param`, Ultralytics' metadata in an ONNX file, the `config.json` and
+//! Read are a Caffe description's `transform_param`, ONNX's own metadata on pictures and Ultralytics' in an ONNX file, the `config.json` and
 //! `preprocessor_config.json` of Hugging Face, timm's `config.json`, and torchvision's names of the same numbers. Files are
 //! read from the network's own folder, or from the one above where that is called `onnx`, as Hugging Face's exporter writes
 //! it, and from nowhere else. A setting wins over all of them, and what the network's own file says over what lies beside it.
@@ -63,6 +63,12 @@ impl Told {
             self.input = unnormalised();
             "the file's metadata: Ultralytics' networks are fed from 0 to 1"
                 .clone_into(&mut self.input_source);
+        }
+        let [order, range] =
+            ["Image.BitmapPixelFormat", "Image.NominalPixelRange"].map(|key| find(key).map(String::as_str));
+        if let Some(input) = of_image_metadata(order, range) {
+            self.input = input;
+            "the file's metadata on pictures (Image.…)".clone_into(&mut self.input_source);
         }
         if let Some(transform) = &network.transform {
             self.read_transform(transform, folder);
@@ -316,6 +322,32 @@ fn unnormalised() -> InputSettings {
         scale: Some(ScaleSetting::All(1.0)),
         ..InputSettings::default()
     }
+}
+
+/// What ONNX's own metadata on pictures say: the order of their channels, and the range of their numbers.
+fn of_image_metadata(order: Option<&str>, range: Option<&str>) -> Option<InputSettings> {
+    let channel_order = match order {
+        Some("Gray8") => Some(ChannelOrder::Grey),
+        Some("Rgb8") => Some(ChannelOrder::Rgb),
+        Some("Bgr8") => Some(ChannelOrder::Bgr),
+        _ => None,
+    };
+    let (raw_scale, mean, scale) = match range {
+        Some("NominalRange_0_255") => (255.0, 0.0, 1.0),
+        Some("Normalized_0_1") => (1.0, 0.0, 1.0),
+        Some("Normalized_1_1") => (255.0, 127.5, 1.0 / 127.5),
+        _ => {
+            return channel_order
+                .map(|order| InputSettings { channel_order: Some(order), ..InputSettings::default() });
+        }
+    };
+    Some(InputSettings {
+        channel_order,
+        raw_scale: Some(raw_scale),
+        mean: Some(MeanSetting::Pixel(vec![mean])),
+        scale: Some(ScaleSetting::All(scale)),
+        ..InputSettings::default()
+    })
 }
 
 /// Mean and scale from mean and deviation.

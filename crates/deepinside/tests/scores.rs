@@ -103,9 +103,12 @@ fn one_score_with_two_names_is_two_classes() {
 
 #[test]
 fn boxes_and_maps_are_no_classes() {
-    for (name, expected) in
-        [("boxes", "boxes of a detector (4 numbers and 4 classes"), ("segmentation", "a map of 16×16")]
-    {
+    for (name, expected) in [
+        ("boxes", "boxes of a detector (4 numbers and 4 classes"),
+        ("segmentation", "a map of 16×16"),
+        // Its single class was taken for a score that is one class.
+        ("steps", "14 steps of a sequence"),
+    ] {
         let model = open(name, Settings::default());
         let message = model.expect_classes().unwrap_err().to_string();
         assert!(message.contains(expected) && message.contains("--score"), "{name}: {message}");

@@ -18,6 +18,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod class_names;
 mod composite;
 mod detection;
 mod error;
@@ -31,4 +32,4 @@ mod tensor;
 
 pub use error::{NodePlace, OnnxError};
 pub use import::{ImportOptions, Imported, import, supported_operators};
-pub use model::{InputDescription, Model};
+pub use model::{Elements, InputDescription, Model};

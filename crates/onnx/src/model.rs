@@ -9,7 +9,7 @@ use mapped_file::MappedFile;
 use prost::Message;
 
 use crate::external::ExternalData;
-use crate::{OnnxError, detection, inline, limits, proto};
+use crate::{OnnxError, class_names, detection, inline, limits, proto};
 
 /// A decoded ONNX model whose weights still lie in their files.
 #[derive(Debug)]
@@ -31,6 +31,21 @@ pub struct InputDescription {
     /// For each axis its extent, or the name under which the file leaves it open (empty where it has none). `None` where
     /// the file says nothing about the shape.
     pub extents: Option<Vec<Result<i64, String>>>,
+    /// What its elements are.
+    pub elements: Elements,
+    /// How many channels the first convolution that reads it takes; `None` where none does, or its filters are not constant.
+    pub channels: Option<usize>,
+}
+
+/// What the elements of an input are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elements {
+    /// Floating-point numbers.
+    Floats,
+    /// Whole numbers, of which a picture's levels are 0 to 255.
+    WholeNumbers,
+    /// Signed bytes, −128 to 127.
+    SignedBytes,
 }
 
 impl Model {
@@ -65,6 +80,11 @@ impl Model {
             return Err(OnnxError::Malformed { what: "it has no graph".to_owned() });
         }
         inline::inline(&mut proto)?;
+        let names = proto.graph.as_mut().and_then(class_names::leave_naming_out).unwrap_or_default();
+        if !names.is_empty() {
+            let value = class_names::as_json(&names);
+            proto.metadata_props.push(proto::Entry { key: "class_names".to_owned(), value });
+        }
         let left_out = proto.graph.as_mut().and_then(detection::leave_selection_out);
         Ok(Self { proto, file, external, size, left_out })
     }
@@ -111,7 +131,7 @@ impl Model {
     /// The inputs that are fed from outside, in the order of the file.
     pub fn inputs(&self) -> Vec<InputDescription> {
         let Some(graph) = &self.proto.graph else { return Vec::new() };
-        self.fed(graph).map(describe).collect()
+        self.fed(graph).map(|input| describe(input, graph)).collect()
     }
 
     /// The inputs of the graph that no initialiser gives: files of the first versions list their weights there too.
@@ -122,7 +142,7 @@ impl Model {
     }
 }
 
-fn describe(input: &proto::ValueInfo) -> InputDescription {
+fn describe(input: &proto::ValueInfo, graph: &proto::Graph) -> InputDescription {
     use proto::dimension::Value;
     let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
     let extents = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| {
@@ -134,5 +154,20 @@ fn describe(input: &proto::ValueInfo) -> InputDescription {
         };
         shape.dim.iter().map(extent).collect()
     });
-    InputDescription { name: input.name.clone(), extents }
+    let elements = match tensor.map_or(1, |tensor| tensor.elem_type) {
+        1 | 10 | 11 | 16 => Elements::Floats,
+        3 => Elements::SignedBytes,
+        _ => Elements::WholeNumbers,
+    };
+    InputDescription { name: input.name.clone(), extents, elements, channels: channels(&input.name, graph) }
+}
+
+/// How many channels the first convolution that reads a tensor takes.
+fn channels(name: &str, graph: &proto::Graph) -> Option<usize> {
+    let reads =
+        |node: &&proto::Node| node.op_type == "Conv" && node.input.first().is_some_and(|first| first == name);
+    let node = graph.node.iter().find(reads)?;
+    let filters = graph.initializer.iter().find(|tensor| Some(&tensor.name) == node.input.get(1))?;
+    let groups = node.attribute.iter().find(|attribute| attribute.name == "group").map_or(1, |group| group.i);
+    usize::try_from(filters.dims.get(1)?.checked_mul(groups)?).ok()
 }

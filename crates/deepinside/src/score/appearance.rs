@@ -35,7 +35,13 @@ impl Appearance {
             return certain("it is one of a detector's boxes or scores of boxes".to_owned());
         }
         let long = extents.iter().skip(1).filter(|&&extent| extent != 1).count();
+        // The network is one for one picture by now.
+        let pictures =
+            graph.inputs().first().and_then(|&input| graph.value(input).shape.extent(0)).unwrap_or(1);
         match *extents {
+            [rows, ref rest @ ..] if rows > pictures && !rest.is_empty() && long > 0 => certain(format!(
+                "it looks like {rows} steps of a sequence (as readers of text give), windows or boxes with numbers of their own"
+            )),
             [_, first, second] if long == 2 => certain(boxes_or_tokens(graph, [first, second], question.picture)),
             [_, channels, height, width] if height * width > 1 => {
                 let heads = raw_heads(graph, channels);
@@ -102,7 +108,8 @@ fn boxes_or_tokens(graph: &Graph, extents: [usize; 2], picture: Option<[usize; 2
                     format!("an objectness and {} classes, or {classes} classes,", classes - 1),
             }
         ),
-        _ => "it looks like the boxes of a detector or the tokens of a transformer".to_owned(),
+        _ => "it looks like the boxes of a detector, the tokens of a transformer or the steps of a sequence"
+            .to_owned(),
     }
 }
 

@@ -500,7 +500,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Counts memory that the graph keeps.
-    fn keep(&mut self, bytes: u64) -> Result<(), Failure> {
+    pub fn keep(&mut self, bytes: u64) -> Result<(), Failure> {
         self.kept.push(self.budget.hold(bytes)?);
         Ok(())
     }
@@ -577,7 +577,7 @@ fn bind(extents: &[Result<i64, String>]) -> Result<Shape, Inconsistency> {
             Err(_) if axis == 0 => Ok(1),
             Err(name) => Err(Inconsistency::new(
                 "shape",
-                "known extents (give them with the input, or the size with --size)",
+                "known extents (give them with the input's numbers)",
                 format!("axis {axis} left open as '{name}'"),
             )),
         })

@@ -27,6 +27,7 @@ mod padding;
 mod pooling;
 mod quantisation;
 mod readers;
+mod recurrent;
 mod reduction;
 mod resize;
 mod rotary;

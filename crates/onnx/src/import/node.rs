@@ -118,6 +118,12 @@ impl<'a> Node<'a> {
         Ok(self.typed(name, 6)?.map(|attribute| attribute.floats.as_slice()))
     }
 
+    /// Words.
+    pub fn texts(&self, name: &'static str) -> Result<Option<Vec<String>>, Failure> {
+        let text = |text: &prost::bytes::Bytes| String::from_utf8_lossy(text).into_owned();
+        Ok(self.typed(name, 8)?.map(|attribute| attribute.strings.iter().map(text).collect()))
+    }
+
     /// Whole numbers.
     pub fn ints(&self, name: &'static str) -> Result<Option<&'a [i64]>, Failure> {
         Ok(self.typed(name, 7)?.map(|attribute| attribute.ints.as_slice()))
@@ -155,6 +161,7 @@ fn type_name(kind: i32) -> String {
         5 => "a graph".to_owned(),
         6 => "numbers".to_owned(),
         7 => "whole numbers".to_owned(),
+        8 => "texts".to_owned(),
         other => format!("type {other}"),
     }
 }

@@ -6,7 +6,7 @@ use super::node::Node;
 use super::{
     activation, arithmetic, attention, axes, bitwise, constant, control, convolution, einsum,
     fully_connected, fused_attention, indexed, join, masks, normalisation, packed_weights, padding, pooling,
-    quantisation, reduction, resize, rotary, sampling, selection, shape, softmax,
+    quantisation, recurrent, reduction, resize, rotary, sampling, selection, shape, softmax,
 };
 
 /// Imports one node.
@@ -64,6 +64,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("EyeLike", masks::import_eye_like),
     ("Flatten", shape::import_flatten),
     ("Floor", activation::import),
+    ("GRU", recurrent::import),
     ("Gather", selection::import_gather),
     ("GatherElements", indexed::import_gather_elements),
     ("GatherND", indexed::import_gather_nd),
@@ -85,6 +86,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("IsInf", activation::import_number_test),
     ("IsNaN", activation::import_number_test),
     ("LRN", normalisation::import_local_response),
+    ("LSTM", recurrent::import),
     ("LayerNormalization", normalisation::import_layer),
     ("LeakyRelu", activation::import),
     ("Less", arithmetic::import_comparison),
@@ -113,6 +115,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("Pow", arithmetic::import_power),
     ("QuantizeLinear", quantisation::import_quantise),
     ("RMSNormalization", normalisation::import_root_mean_square),
+    ("RNN", recurrent::import),
     ("Range", constant::import_range),
     ("Reciprocal", activation::import),
     ("ReduceL1", reduction::import),
@@ -209,7 +212,6 @@ pub(super) fn refusal(operator: &str) -> Option<&'static str> {
         "Optional" | "OptionalGetElement" | "OptionalHasElement" => {
             "optional values are not read; export the network for inputs that are there"
         }
-        "LSTM" | "GRU" | "RNN" => "recurrent layers are not read; networks for pictures rarely have them",
         "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" => {
             "text is not read; a network whose input is a picture is expected"
         }
@@ -244,6 +246,6 @@ mod tests {
     #[test]
     fn a_misspelt_operator_is_guessed() {
         assert_eq!(nearest("ConvTranspse").as_deref(), Some("ConvTranspose"));
-        assert_eq!(nearest("LSTM"), None);
+        assert_eq!(nearest("Scan"), None);
     }
 }
