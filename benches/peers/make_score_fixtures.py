@@ -178,3 +178,11 @@ make_detector()
 # A reader of text: its columns are steps, which come before the pictures.
 make("steps", [node("ReduceMean", ["map"], ["columns"], axes=[2], keepdims=0), node("Transpose", ["columns"], ["y"], perm=[2, 0, 1])],
      [("y", FLOAT, [SIDE - 2, 1, 8])], "y")
+
+# Probabilities that were softmaxed again, and ranks that were taken for classes.
+make("softmax_of_largest", [node("TopK", ["s", "k"], ["best", "i"], axis=1), node("Softmax", ["best"], ["y"], axis=1), node("Softmax", ["s"], ["q"], axis=1)],
+     [("i", WHOLE, [1, 3]), ("y", FLOAT, [1, 3])], "q", {"k": np.array([3], np.int64)})
+make("exponential_of_log", [node("LogSoftmax", ["s"], ["l"], axis=1), node("Exp", ["l"], ["y"])], [("y", FLOAT, [1, CLASSES])], "y")
+make("two_of_one_sigmoid", [node("Gemm", ["p", "one"], ["t"]), node("Sigmoid", ["t"], ["q"]), node("Sub", ["whole", "q"], ["other"]),
+                            node("Concat", ["other", "q"], ["y"], axis=1)], [("y", FLOAT, [1, 2])], "y",
+     {"one": random.normal(0, 1, (8, 1)), "whole": np.array(1.0)})

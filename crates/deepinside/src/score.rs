@@ -185,6 +185,15 @@ fn cut(
             ));
             return (result, result, normalisation);
         };
+        let all = results::whole(graph, producers, scores);
+        if all != scores {
+            notes.push(format!(
+                "'{}' is of the largest scores alone, in their order: the scores are all those before ('{}')",
+                graph.value(result).name,
+                graph.value(all).name
+            ));
+            return (through_reshapes(graph, producers, all), all, Normalisation::None);
+        }
         let what = match (normalisation, is_logarithm) {
             (Normalisation::Sigmoid, _) => "sigmoid",
             (_, true) => "log-softmax",

@@ -58,6 +58,9 @@ fn probabilities_are_the_networks_own_whatever_its_results() {
         ("single_sigmoid", "s"),
         ("single_of_batch", "s"),
         ("unbatched", "s"),
+        ("softmax_of_largest", "s"),
+        ("exponential_of_log", "s"),
+        ("two_of_one_sigmoid", "y"),
     ] {
         let model = open(name, Settings::default());
         assert_eq!(model.graph.value(model.score.value).name, score, "{name}");

@@ -42,6 +42,17 @@ impl Appearance {
             [rows, ref rest @ ..] if rows > pictures && !rest.is_empty() && long > 0 => certain(format!(
                 "it looks like {rows} steps of a sequence (as readers of text give), windows or boxes with numbers of their own"
             )),
+            // Detectors' boxes have other proportions than the picture.
+            [_, height, width]
+                if long == 2
+                    && question.picture.is_some_and(|[rows, columns]| {
+                        height * columns == width * rows && height * FINEST >= rows && height.max(width) >= SMALLEST_MAP
+                    }) =>
+            {
+                certain(format!(
+                    "it looks like a map of {height}×{width} positions (a segmentation, a depth map, a picture)"
+                ))
+            }
             [_, first, second] if long == 2 => certain(boxes_or_tokens(graph, [first, second], question.picture)),
             [_, channels, height, width] if height * width > 1 => {
                 let heads = raw_heads(graph, channels);

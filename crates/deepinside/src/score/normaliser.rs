@@ -64,7 +64,21 @@ fn search(graph: &Graph, producers: &[Option<NodeId>], value: ValueId, depth: us
             (found.scores.is_some() && found.normalisation == Normalisation::Softmax)
                 .then_some(Found { is_direct: false, ..found })
         }
+        // Exponentials of logarithms of probabilities are these probabilities.
+        Op::Unary(Unary::Exponential { inner_scale: 1.0, outer_scale: 1.0 }) => {
+            let found = behind(node.inputs[0])?;
+            found.is_logarithm.then_some(Found { is_logarithm: false, ..found })
+        }
         Op::Unary(Unary::Clip { .. }) => behind(node.inputs[0]).map(indirect),
+        // A probability beside what it leaves to one, as of two classes.
+        Op::Concat(concat) if concat.axis == 1 => {
+            let mut all = node.inputs.iter().map(|&operand| behind(operand));
+            let first = combined(all.next()??);
+            all.all(|other| {
+                other.is_some_and(|other| other.normalisation == first.normalisation && !other.is_logarithm)
+            })
+            .then_some(first)
+        }
         // A sum of one operand and of nothing else, as a small number that keeps a logarithm finite.
         Op::Unary(Unary::Power { power: 1.0, scale, shift }) => {
             let found = behind(node.inputs[0])?;
