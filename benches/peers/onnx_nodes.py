@@ -75,7 +75,7 @@ WRITTEN_OUT = """## What is written in other operators first
 
 Loops, sequences, optional values, text and random numbers are refused by name.
 
-Of the package's network tests (`benches/peers/onnx_suites.py`; `simple`, `pytorch-converted`, `pytorch-operator`, `light`) 133 pass, none
+Of the package's network tests (`benches/peers/onnx_suites.py`, last run on 30 November 2026; `simple`, `pytorch-converted`, `pytorch-operator`, `light`) 133 pass, none
 gives other numbers, 6 have results that are no numbers, and 10 of `simple` are refused: 8 of sequences, and 2 of the training domain's
 `Gradient`. Inputs that settle shapes are constants of a trace.
 """
