@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 HEIGHT, WIDTH = 10, 12
+NAMES = ["an apple", 'a "bee"', "cat"]
 node = helper.make_node
 
 
@@ -86,13 +87,13 @@ def custom_vision(folder, noise, planes):
     """As Azure Custom Vision exports: blue, green, red from 0 to 255, said in metadata; a class's name and a table of probabilities."""
     tensors = {"filters": noise(4, 3, 3, 3) / 100, "matrix": noise(4, 3)}
     nodes = [
-        node("ZipMap", ["probabilities"], ["loss"], domain="ai.onnx.ml", classlabels_strings=["an apple", 'a "bee"', "cat"]),
+        node("ZipMap", ["probabilities"], ["loss"], domain="ai.onnx.ml", classlabels_strings=NAMES),
         node("ArrayFeatureExtractor", ["labels", "likeliest"], ["name"], domain="ai.onnx.ml"), node("Reshape", ["name", "one"], ["classLabel"]),
         node("Conv", ["data", "filters"], ["c"]), node("Relu", ["c"], ["r"]), node("GlobalAveragePool", ["r"], ["p"]), node("Flatten", ["p"], ["f"]),
         node("MatMul", ["f", "matrix"], ["s"]), node("Softmax", ["s"], ["probabilities"], axis=1), node("ArgMax", ["s"], ["likeliest"], axis=1),
     ]
     nodes = [*nodes[3:], *nodes[:3]]
-    text = onnx.TensorProto(name="labels", data_type=TensorProto.STRING, dims=[1, 3], string_data=[b"an apple", b'a "bee"', b"cat"])
+    text = onnx.TensorProto(name="labels", data_type=TensorProto.STRING, dims=[1, 3], string_data=[name.encode() for name in NAMES])
     table = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, None)))
     graph = helper.make_graph(
         nodes, "custom_vision", [helper.make_tensor_value_info("data", TensorProto.FLOAT, ["None", 3, HEIGHT, WIDTH])],
@@ -103,7 +104,7 @@ def custom_vision(folder, noise, planes):
     onnx.save(model, folder / "custom_vision.onnx")
     fed = np.ascontiguousarray(planes[:, ::-1]).astype(np.float32)
     [probabilities] = onnxruntime.InferenceSession(model.SerializeToString()).run(["loss"], {"data": fed})[0]
-    np.save(folder / "custom_vision.npy", np.array(list(probabilities.values()), np.float32))
+    np.save(folder / "custom_vision.npy", np.array([probabilities[name] for name in NAMES], np.float32))
 
 
 if __name__ == "__main__":
