@@ -1,12 +1,10 @@
-//! Any bytes as a file of Caffe weights and as a mean: an error or numbers, never a panic.
+//! Any bytes as a file of Caffe weights and as a mean; what must hold of it is a function that the crate's own tests use, too.
 #![no_main]
 
-use bytes::Bytes;
-use deepinside_caffe::{read_mean_bytes, read_weights_bytes};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
-    let bytes = Bytes::copy_from_slice(data);
-    let _ = read_weights_bytes(bytes.clone());
-    let _ = read_mean_bytes(bytes);
-});
+#[path = "../../crates/caffe/tests/fuzzed/checks.rs"]
+#[allow(dead_code, reason = "each target is one of the checks")]
+mod checks;
+
+fuzz_target!(|data: &[u8]| checks::caffe_weights(data));

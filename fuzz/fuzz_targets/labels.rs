@@ -1,15 +1,10 @@
-//! Any text as a list of classes: every class is found by its own index, and names are shown on one line.
+//! Any text as a list of classes; what must hold of it is a function that the crate's own tests use, too.
 #![no_main]
 
-use deepinside::{Labels, printable};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
-    let labels = Labels::parse(text);
-    for index in 0..labels.len().min(20) {
-        assert_eq!(labels.find(&index.to_string(), labels.len()).ok(), Some(index));
-        let name = labels.get(index).map(|label| label.name.clone()).unwrap_or_default();
-        assert!(printable::one_line(&name).chars().all(printable::is_printable));
-        let _ = labels.search(&name, labels.len(), 5);
-    }
-});
+#[path = "../../crates/deepinside/tests/fuzzed/checks.rs"]
+#[allow(dead_code, reason = "each target is one of the checks")]
+mod checks;
+
+fuzz_target!(|text: &str| checks::labels(text));

@@ -4,6 +4,7 @@
 //! leads elsewhere.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,19 @@ use super::{InputOptions, Item, LARGEST_FILE, Place, expect_room};
 
 /// Adds the photographs of a file.
 pub fn add(path: &Path, options: &InputOptions, items: &mut Vec<Item>) -> Result<()> {
+    guarded(|| try_add(path, options, items)).unwrap_or_else(|| Err(Error::Option(damaged(path))))
+}
+
+/// What is read, or nothing where the format's reader panics, as it does at some damaged files.
+fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(read)).ok()
+}
+
+fn damaged(path: &Path) -> String {
+    format!("{}: it is damaged, or no Parquet file", path.display())
+}
+
+fn try_add(path: &Path, options: &InputOptions, items: &mut Vec<Item>) -> Result<()> {
     let failed = |error: ParquetError| Error::Option(format!("{}: {error}", path.display()));
     let reader = open(path)?;
     let schema = reader.metadata().file_metadata().schema().clone();
@@ -184,6 +198,19 @@ impl Cells {
     /// # Errors
     /// A sentence that says why there are none.
     pub fn read(
+        &mut self,
+        file: &Arc<PathBuf>,
+        column: &str,
+        row: u64,
+    ) -> std::result::Result<Vec<u8>, String> {
+        guarded(|| self.try_read(file, column, row)).unwrap_or_else(|| {
+            // What a panic left half read is not read on.
+            self.open = None;
+            Err(damaged(file))
+        })
+    }
+
+    fn try_read(
         &mut self,
         file: &Arc<PathBuf>,
         column: &str,
