@@ -39,6 +39,7 @@ impl Failure {
     #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub fn report(&self) {
         let text = self.to_string();
+        let text = printable::brief(&text);
         let shown = match self {
             // The parser of such files shows the line that it is about.
             Self::Library(deepinside::Error::ModelFile { .. }) => printable::lines(&text),

@@ -67,5 +67,5 @@ pub fn message(bar: &ProgressBar, text: &str) {
 /// Says something beside the results, on one line.
 #[expect(clippy::print_stderr, reason = "notes go to standard error, beside the results")]
 pub fn note(text: impl std::fmt::Display) {
-    beside(|| eprintln!("{}", printable::one_line(&text.to_string())));
+    beside(|| eprintln!("{}", printable::one_line(&printable::brief(&text.to_string()))));
 }

@@ -27,6 +27,20 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| is_printable(character) || matches!(character, '\n' | '\t'))
 }
 
+/// A sentence that says no more than can be read: names, equations and lists in it are as long as a file's author likes, and what stands
+/// in the middle of a longer one is left out.
+pub fn brief(sentence: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 4000;
+    const END: usize = 300;
+    if sentence.len() <= LONGEST {
+        return Cow::Borrowed(sentence);
+    }
+    let boundary = |near: usize| (0..=near).rev().find(|&at| sentence.is_char_boundary(at)).unwrap_or(0);
+    let (begin, rest) = sentence.split_at(boundary(LONGEST - END));
+    let (middle, end) = rest.split_at(boundary(sentence.len() - END) - begin.len());
+    Cow::Owned(format!("{begin} … ({} characters left out) … {end}", middle.chars().count()))
+}
+
 /// How many characters wide a column of a table is that holds these texts. Longer ones stick out: beside a name of a megabyte each row
 /// would take one, and Rust's formatting pads to no more than 65,535 characters.
 pub fn column<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
@@ -117,6 +131,17 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A picture's kind of five megabytes stood in the sentence that refused it.
+    #[test]
+    fn a_sentence_is_no_longer_than_can_be_read() {
+        assert_eq!(brief("not a picture"), "not a picture");
+        let name = "é".repeat(50_000);
+        let text = brief(&name).into_owned();
+        assert!(text.len() < 4100 && text.starts_with("éé") && text.ends_with("éé"), "{text}");
+        let left_out: usize = text.split(['(', ' ']).find_map(|word| word.parse().ok()).unwrap();
+        assert_eq!(text.matches('é').count() + left_out, 50_000);
+    }
 
     #[test]
     fn nothing_steers_a_terminal_or_reorders_a_line() {

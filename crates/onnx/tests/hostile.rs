@@ -380,6 +380,16 @@ fn an_empty_file_and_text_are_no_models() {
     }
 }
 
+/// Each letter was looked for among all others, and the whole equation told.
+#[test]
+fn equations_without_end_are_refused_in_a_sentence() {
+    let text = "a".repeat(100_000);
+    let equation = [field(1, b"equation"), field(4, text.as_bytes()), number(20, 3)].concat();
+    let parts = [node("Einsum", &["x"], &["y"], &[equation])];
+    refused(&parts, &["an equation of 100000 characters"]);
+    assert!(read(&model(&parts)).unwrap_err().to_string().len() < 300);
+}
+
 /// A model of a function that calls another twice, and so on, whose nodes have this name.
 fn calls(depth: usize, name: &str) -> Vec<u8> {
     let call = |operator: &str, input: &str, output: &str| {

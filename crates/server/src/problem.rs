@@ -24,7 +24,8 @@ pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        let message = deepinside::printable::brief(&message.into()).into_owned();
+        Self { status, code, message, retry_after: None }
     }
 
     /// The request is not even well formed.

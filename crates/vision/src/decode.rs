@@ -16,7 +16,11 @@ pub(crate) fn decode(
     stop: &dyn Fn() -> bool,
 ) -> Result<DynamicImage> {
     if let Some(structure) = JpegStructure::of(bytes) {
-        return jpeg::decode(bytes, structure, origin, options);
+        if stop() {
+            return Err(Error::Stopped);
+        }
+        let decoded = jpeg::decode(bytes, structure, origin, options)?;
+        return if stop() { Err(Error::Stopped) } else { Ok(decoded) };
     }
     if png_rows::is_png(bytes) {
         return png_rows::decode(bytes, origin, options, stop);

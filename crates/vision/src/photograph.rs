@@ -337,8 +337,8 @@ pub fn from_bytes(bytes: &[u8], origin: &str, colour: Colour, options: LoadOptio
     from_bytes_until(bytes, origin, colour, options, &|| false)
 }
 
-/// The same, but gives up when `stop`, which is asked about every hundredth of a second, says so. JPEG files are
-/// bounded by their number of scans and not asked for.
+/// The same, but gives up when `stop`, which is asked about every hundredth of a second, says so. At JPEG files it is asked
+/// before and behind: their decoder takes a whole file and cannot be stopped, and is held to pixels and scans instead.
 ///
 /// # Errors
 /// As [`from_bytes`], and [`Error::Stopped`].

@@ -161,7 +161,8 @@ fn decoding_can_be_stopped() {
         picture.write_to(&mut bytes, image::ImageFormat::Bmp).unwrap();
         bytes.into_inner()
     };
-    for file in [png([4, 4], false, &[], &rows), bitmap] {
+    let jpeg = include_bytes!("fixtures/orientation_6.jpg").to_vec();
+    for file in [png([4, 4], false, &[], &rows), bitmap, jpeg] {
         load(&file).unwrap();
         let stopped =
             photograph::from_bytes_until(&file, "a test", Colour::Rgb, LoadOptions::default(), &|| true);

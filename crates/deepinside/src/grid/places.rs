@@ -16,6 +16,9 @@ const WHOLE: f32 = 0.9;
 /// larger meets one that never was small.
 const NEAR: f32 = 0.3;
 
+/// How many places a value may have, of eight bytes each. A few bytes of a file can ask for very many (padding, resizing).
+pub(super) const MOST: usize = 8 << 20;
+
 /// How far apart two places are at least.
 pub(super) const APART: f32 = 5e-5;
 
@@ -39,14 +42,21 @@ impl Places {
     /// The places of a picture `N × C × H × W`.
     pub fn of_picture(extents: &[usize]) -> Option<Self> {
         let &[_, _, height, width] = extents else { return None };
+        if height.saturating_mul(width) > MOST {
+            return None;
+        }
         let middle = |index: usize, extent: usize| (index as f32 + 0.5) / extent as f32;
         let at = (0..height).flat_map(|y| (0..width).map(move |x| [middle(y, height), middle(x, width)]));
         Some(Self { extents: extents.to_vec(), dense: vec![1, 1, height, width], at: at.collect() })
     }
 
-    /// Places that follow from an index over `dense`.
+    /// Places that follow from an index over `dense`; none where they are too many.
     fn build(extents: Vec<usize>, dense: Vec<usize>, mut place: impl FnMut(&[usize]) -> Place) -> Self {
-        let mut at = Vec::with_capacity(dense.iter().product());
+        let count = dense.iter().product();
+        if count > MOST {
+            return Self::everywhere(&extents, NOWHERE);
+        }
+        let mut at = Vec::with_capacity(count);
         each_index(&dense, |index| at.push(place(index)));
         Self { extents, dense, at: at.into() }
     }
@@ -120,7 +130,9 @@ impl Places {
         }
         // In C order the filled places are already those of the new extents.
         let full = Self::build(self.extents.clone(), filled, |index| self.get(index));
-        debug_assert_eq!(full.at.len(), dense.iter().product::<usize>());
+        if full.at.len() != dense.iter().product::<usize>() {
+            return Self::everywhere(extents, NOWHERE);
+        }
         Self { extents: extents.to_vec(), dense, at: full.at }.compressed()
     }
 
@@ -167,33 +179,34 @@ impl Places {
         if !self.vary(axis) {
             return self.clone().with_extents(&extents);
         }
-        let own = self.dense[axis];
-        let mut line_index = vec![0; extents.len()];
         let mut dense = self.dense.clone();
         dense[axis] = count;
-        Self::build(extents, dense, |index| {
-            line_index.copy_from_slice(index);
-            let mut line = |direction: usize| {
-                between(own, position(index[axis]), |place| {
-                    line_index[axis] = place;
-                    self.get(&line_index)[direction]
-                })
-            };
-            let place = [line(0), line(1)];
-            // One position that is about the whole line is about none of its places.
-            if count > 1 {
-                return place;
+        if dense.iter().product::<usize>() > MOST {
+            return Self::everywhere(&extents, NOWHERE);
+        }
+        let (own, inner) = (self.dense[axis], self.dense[axis + 1..].iter().product::<usize>());
+        let mut at = vec![NOWHERE; dense.iter().product()];
+        // Line by line along the axis, with the places of a line that are known: a border may have very many that are not.
+        let mut known = Vec::with_capacity(own);
+        for (from, to) in self.at.chunks_exact(own * inner).zip(at.chunks_exact_mut(count * inner)) {
+            for (first, direction) in (0..inner).flat_map(|first| [(first, 0), (first, 1)]) {
+                let line = from[first..].iter().step_by(inner).map(|place| place[direction]);
+                known.clear();
+                known.extend(line.enumerate().filter(|(_, number)| !number.is_nan()));
+                let varies = match (known.first(), known.last()) {
+                    (Some(&(0, one)), Some(&(last, other))) => last + 1 == own && (other - one).abs() > APART,
+                    _ => false,
+                };
+                // One position that is about the whole line is about none of its places.
+                if count == 1 && varies {
+                    continue;
+                }
+                for (index, place) in to[first..].iter_mut().step_by(inner).enumerate() {
+                    place[direction] = between(&known, own, position(index));
+                }
             }
-            let mut varies = |direction: usize| {
-                let mut ends = [0, own - 1].map(|end| {
-                    line_index[axis] = end;
-                    self.get(&line_index)[direction]
-                });
-                ends.sort_by(f32::total_cmp);
-                ends[1] - ends[0] > APART
-            };
-            [0, 1].map(|direction| if varies(direction) { f32::NAN } else { place[direction] })
-        })
+        }
+        Self { extents, dense, at: at.into() }
     }
 
     /// A border of numbers about no place.
@@ -288,16 +301,20 @@ impl Places {
                 false => 1,
             })
             .collect();
+        // Where each part ends: a network may join very many.
+        let ends: Vec<usize> = parts
+            .iter()
+            .scan(0, |end, (_, extent)| {
+                *end += extent;
+                Some(*end)
+            })
+            .collect();
         let mut source = vec![0; rank];
         Self::build(extents.to_vec(), dense, |index| {
             source.copy_from_slice(index);
-            for (part, extent) in parts {
-                if source[axis] < *extent {
-                    return part.map_or(NOWHERE, |part| part.get(&source));
-                }
-                source[axis] -= extent;
-            }
-            NOWHERE
+            let number = ends.partition_point(|&end| end <= index[axis]);
+            source[axis] -= if number == 0 { 0 } else { ends[number - 1] };
+            parts.get(number).and_then(|(part, _)| *part).map_or(NOWHERE, |part| part.get(&source))
         })
         .compressed()
     }
@@ -373,30 +390,17 @@ fn middle(places: impl Iterator<Item = f32>) -> f32 {
     (low + high) / 2.0
 }
 
-/// A line of numbers at a position between or beside them: what is not known is left out.
-fn between(count: usize, position: f32, mut number: impl FnMut(usize) -> f32) -> f32 {
+/// A line of `count` numbers, of which some are known, at a position between or beside them.
+fn between(known: &[(usize, f32)], count: usize, position: f32) -> f32 {
     let start = (position.floor().max(0.0) as usize).min(count - 1);
-    let mut known = |mut index: usize, step: isize| loop {
-        let value = number(index);
-        if !value.is_nan() {
-            return Some((index, value));
-        }
-        index = index.checked_add_signed(step).filter(|&index| index < count)?;
-    };
-    let below = known(start, -1);
-    let above = if start + 1 < count { known(start + 1, 1) } else { None };
-    let (one, other) = match (below, above) {
-        (Some(one), Some(other)) => (one, other),
-        // Beside them all: on along the line of the last two.
-        (Some(one), None) => match one.0.checked_sub(1).and_then(|index| known(index, -1)) {
-            Some(other) => (other, one),
-            None => return one.1,
-        },
-        (None, Some(one)) => match (one.0 + 1 < count).then(|| known(one.0 + 1, 1)).flatten() {
-            Some(other) => (one, other),
-            None => return one.1,
-        },
-        (None, None) => return f32::NAN,
+    let behind = known.partition_point(|(index, _)| *index <= start);
+    let (one, other) = match (known, behind) {
+        ([], _) => return f32::NAN,
+        (&[(_, only)], _) => return only,
+        // Beside them all: on along the line of the first or last two.
+        (_, 0) => (known[0], known[1]),
+        (_, behind) if behind == known.len() => (known[behind - 2], known[behind - 1]),
+        (_, behind) => (known[behind - 1], known[behind]),
     };
     let share = (position - one.0 as f32) / (other.0 - one.0) as f32;
     one.1 + share * (other.1 - one.1)
@@ -415,5 +419,50 @@ pub(super) fn each_index(extents: &[usize], mut call: impl FnMut(&[usize])) {
             }
             index[axis] = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A column of a picture of two places, with very many numbers about no place around them.
+    fn bordered(border: usize) -> Places {
+        let two = Places {
+            extents: vec![1, 1, 2, 1],
+            dense: vec![1, 1, 2, 1],
+            at: [[0.25, 0.5], [0.75, 0.5]].into(),
+        };
+        two.padded(&[0, 0, border, 0], &[0, 0, border, 0])
+    }
+
+    /// For each number of a border the whole border was passed over, which took minutes.
+    #[test]
+    fn wide_borders_are_passed_over_once() {
+        let border = 1 << 19;
+        let moved = bordered(border).moved(2, 2 * border + 1, |index| index as f32 + 0.5);
+        assert_eq!(moved.at.len(), 2 * border + 1);
+        assert_eq!(moved.at[border], [0.5, 0.5]);
+        // Beside the two, on along their line.
+        assert_eq!([moved.at[border - 1], moved.at[border + 1]], [[0.0, 0.5], [1.0, 0.5]]);
+    }
+
+    /// For each number of a result all parts before it were passed over.
+    #[test]
+    fn many_parts_are_joined_in_time_that_grows_with_their_number() {
+        let parts = 1 << 19;
+        let part = bordered(0);
+        let joined = Places::joined(&vec![(Some(&part), 2); parts], 2, &[1, 1, 2 * parts, 1]);
+        assert_eq!(joined.at.len(), 2 * parts);
+        assert_eq!(joined.at[2 * parts - 2..], [[0.25, 0.5], [0.75, 0.5]]);
+    }
+
+    #[test]
+    fn more_places_than_are_followed_are_none() {
+        let two = bordered(0);
+        let moved = two.moved(2, MOST + 1, |index| index as f32);
+        assert_eq!((moved.have_any(), moved.extents[2]), (false, MOST + 1));
+        assert!(!two.padded(&[0, 0, MOST, 0], &[0; 4]).have_any());
+        assert!(Places::of_picture(&[1, 3, MOST, 2]).is_none());
     }
 }

@@ -30,6 +30,7 @@ impl Operator for Deconvolution {
         let window = &self.window;
         let spatial = window.check(inputs[0])?;
         let (batch, channels) = (inputs[0].extents()[0], inputs[0].extents()[1]);
+        window.expect_near(channels)?;
         let outputs = inputs[1].extent(1).unwrap_or(0) * self.groups;
         check_groups(self.groups, channels, outputs)?;
         let mut expected = vec![channels, outputs / self.groups];

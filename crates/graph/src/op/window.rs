@@ -49,6 +49,24 @@ impl Window {
         self.dilation[axis] * (self.kernel[axis] - 1) + 1
     }
 
+    /// Expects that what a few neighbouring positions of a convolution see, which is copied with its border, is no giant: windows whose taps
+    /// or steps lie far apart say little in their file, and little comes out of them.
+    pub(crate) fn expect_near(&self, channels: usize) -> Result<(), Inconsistency> {
+        const MOST: usize = 1 << 27;
+        const POSITIONS: usize = 8;
+        let seen = (0..self.axes()).map(|axis| self.reach(axis) + (POSITIONS - 1) * self.stride[axis]);
+        match seen.fold(channels, usize::saturating_mul) {
+            0..=MOST => Ok(()),
+            numbers => Err(Inconsistency::new(
+                "window",
+                format!(
+                    "dilations and strides with which {POSITIONS} positions along each axis see at most {MOST} numbers"
+                ),
+                numbers,
+            )),
+        }
+    }
+
     /// Checks the lists against each other and against an operand of `N × C × spatial…`; returns the spatial extents.
     pub(crate) fn check<'a>(&self, input: &'a Shape) -> Result<&'a [usize], Inconsistency> {
         let axes = self.axes();

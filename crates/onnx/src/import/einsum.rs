@@ -6,12 +6,18 @@ use super::failure::{Failure, inconsistent, unsupported};
 use super::importer::{Importer, Operand};
 use super::node::Node;
 
+/// The longest equation that is looked at, in bytes: two operands and a result of as many axes as there are letters have fewer.
+const LONGEST: usize = 200;
+
 /// An operand and the letters of its axes.
 type Labelled = (Operand, Vec<char>);
 
 pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let equation: String =
         node.text("equation")?.unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
+    if equation.len() > LONGEST {
+        return unsupported(format!("an equation of {} characters", equation.len()));
+    }
     let operands = importer.operands(node)?;
     // Without an arrow the result has the letters that stand once, in alphabetical order.
     let (left, result) = match equation.split_once("->") {
