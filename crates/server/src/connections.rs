@@ -11,6 +11,7 @@
 //! client may be about to send one, and must be told to come again.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -21,13 +22,35 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// For how long a client in the middle of a request is waited for before it may have to make room.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often those that wait for a place look whether a client has been waited for long enough.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A connection's socket with its share of the system's descriptors. It is given back behind the socket's end and not before: one that has
+/// to make room is no connection any more and open for a moment longer.
+pub struct Socket {
+    stream: TcpStream,
+    _descriptor: OwnedSemaphorePermit,
+}
+
+impl Socket {
+    /// A socket that was accepted with this descriptor.
+    pub fn new(stream: TcpStream, descriptor: OwnedSemaphorePermit) -> Arc<Self> {
+        Arc::new(Self { stream, _descriptor: descriptor })
+    }
+}
+
+impl Deref for Socket {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
 
 /// All open connections.
 pub struct Connections {
@@ -59,7 +82,7 @@ struct Activity {
     /// Whether some of a request was read that is not being answered yet.
     has_begun: AtomicBool,
     /// The connection itself, to see whether something has come that was not read yet.
-    stream: Weak<TcpStream>,
+    stream: Weak<Socket>,
     /// Whether it has to make room.
     leaves: AtomicBool,
     /// Told when it has to.
@@ -76,7 +99,7 @@ impl Activity {
         let has_come = || {
             let stream = self.stream.upgrade();
             stream.is_some_and(|stream| {
-                let peeked = SockRef::from(&*stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
+                let peeked = SockRef::from(&**stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
                 peeked.is_ok_and(|count| count > 0)
             })
         };
@@ -103,7 +126,7 @@ impl Connections {
     }
 
     /// Takes a place for a new connection. Where none is free and none can be made free, waits for one.
-    pub async fn enter(self: &Arc<Self>, stream: &Arc<TcpStream>) -> Place {
+    pub async fn enter(self: &Arc<Self>, stream: &Arc<Socket>) -> Place {
         loop {
             // Asked for before looking, so that no change is missed between the two.
             let changed = self.changed.notified();
@@ -115,7 +138,7 @@ impl Connections {
         }
     }
 
-    fn try_enter(self: &Arc<Self>, stream: Weak<TcpStream>) -> Option<Place> {
+    fn try_enter(self: &Arc<Self>, stream: Weak<Socket>) -> Option<Place> {
         let mut open = self.open();
         if open.connections.len() >= self.bound && !self.close_one(&mut open) {
             return None;

@@ -45,7 +45,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub async fn guard(State(shared): State<SharedState>, mut request: Request, next: Next) -> Response {
     if request.extensions().get::<Ambiguous>().is_some() {
         let problem = Problem::malformed(
-            "Content-Length and Transfer-Encoding both say where the body ends; send one of them alone",
+            "where the body ends is said in two ways; send Content-Length, or Transfer-Encoding: chunked, and nothing else of it",
         );
         let mut response = protected(problem.into_response(), &shared);
         // What follows may be the rest of this request or another one.
@@ -136,12 +136,7 @@ async fn slowed(shared: &SharedState, problem: Problem) -> Problem {
 }
 
 fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Given, Refusal> {
-    let names = headers.get_all(header::HOST).iter().count();
-    if names > 1 {
-        let message = format!("the header Host stands {names} times; it says once which server is meant");
-        return Err(Problem::malformed(message).into());
-    }
-    let host = text(headers, &header::HOST)
+    let host = said_once(headers, &header::HOST)?
         .ok_or_else(|| Problem::malformed("the header Host is missing; it says which server is meant"))?;
     if uri.authority().is_some_and(|authority| authority.as_str() != host) {
         return Err(Problem::malformed("the address and the header Host name two servers").into());
@@ -154,14 +149,14 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
     }
     // A browser that follows a link comes from another site, too; a page of this server's may then be shown, and nothing else.
     let is_page = method == Method::GET && !uri.path().starts_with("/api/");
-    let site = text(headers, &HeaderName::from_static("sec-fetch-site")).unwrap_or("none");
+    let site = said_once(headers, &HeaderName::from_static("sec-fetch-site"))?.unwrap_or("none");
     let foreign = |what: &str| {
         Problem::forbidden("origin", format!("requests of other sites are not answered, found {what}"))
     };
     if !is_page && matches!(site, "cross-site" | "same-site") {
         return Err(foreign(&format!("one that is {site}")).into());
     }
-    if let Some(origin) = text(headers, &header::ORIGIN) {
+    if let Some(origin) = said_once(headers, &header::ORIGIN)? {
         let name = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         let is_known = |name: &str| shared.options.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
         if name != Some(host) && !name.is_some_and(is_known) {
@@ -172,7 +167,7 @@ fn admit(shared: &SharedState, method: &Method, uri: &Uri, headers: &HeaderMap) 
     if uri.path() == "/healthz" {
         return Ok(Given::Otherwise);
     }
-    let bearer = text(headers, &header::AUTHORIZATION).and_then(bearer);
+    let bearer = said_once(headers, &header::AUTHORIZATION)?.and_then(bearer);
     let name = cookie_name(host);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookie = cookies.flat_map(|line| line.split(';')).map(str::trim).find_map(|cookie| {
@@ -212,6 +207,20 @@ fn without_token(uri: &Uri) -> Uri {
     let query = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
     // What was an address without a part of its query is one.
     format!("{}{query}", uri.path()).parse().unwrap_or_else(|_| uri.clone())
+}
+
+/// What a header says on which it depends whether a request is let through. Of two, a program in front of this one may have looked at
+/// the other.
+fn said_once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::malformed(format!("the header '{name}' stands more than once")));
+    }
+    let text = value.to_str().map_err(|_| {
+        Problem::malformed(format!("the header '{name}' holds more than the characters of ASCII"))
+    })?;
+    Ok(Some(text))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

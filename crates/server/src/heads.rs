@@ -28,11 +28,16 @@ impl Heads {
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Whether the request of these headers is ambiguous. What was kept of its bytes is forgotten.
+    /// Whether the request of these headers is ambiguous: it has a length beside an encoding, or an encoding that is more than pieces
+    /// (`gzip, chunked`, or one said twice), of which some programs take another part. What was kept of its bytes is forgotten.
     pub fn is_ambiguous(&self, headers: &HeaderMap) -> bool {
         let head = std::mem::take(&mut *lock(&self.0));
-        headers.contains_key(header::TRANSFER_ENCODING)
-            && (headers.contains_key(header::CONTENT_LENGTH) || !is_without_length(&head))
+        let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        let Some(encoding) = encodings.next() else { return false };
+        encodings.next().is_some()
+            || !encoding.as_bytes().eq_ignore_ascii_case(b"chunked")
+            || headers.contains_key(header::CONTENT_LENGTH)
+            || !is_without_length(&head)
     }
 }
 

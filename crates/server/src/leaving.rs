@@ -6,28 +6,29 @@ use std::time::Duration;
 use axum::body::to_bytes;
 use axum::response::IntoResponse as _;
 use socket2::SockRef;
-use tokio::net::TcpStream;
 
+use crate::connections::Socket;
 use crate::problem::Problem;
 
 /// How long a client that was told to leave may take to hear it.
 pub const TIME: Duration = Duration::from_secs(1);
 
-/// How many connections may take that time, where there are so many places. Beyond them each is closed at once.
+/// How many descriptors there are beside those of so many connections: for the next one, and for those that have to make room and take
+/// that time. Beyond them each is closed at once.
 pub fn places(connections: usize) -> usize {
-    (connections / 8).max(1)
+    (connections / 8).max(2)
 }
 
 /// Answers a request that has not come yet, and throws away what comes of it for so long: were the connection closed over it, the
 /// answer would be lost.
-pub async fn refuse(stream: TcpStream, time: Duration) {
+pub async fn refuse(stream: Socket, time: Duration) {
     let answer = answer().await;
     // No answer is on its way, so there is room for one.
     if stream.try_write(&answer).is_err() {
         return;
     }
     let rest = async {
-        SockRef::from(&stream).shutdown(Shutdown::Write)?;
+        SockRef::from(&*stream).shutdown(Shutdown::Write)?;
         let mut scratch = [0; 4096];
         loop {
             stream.readable().await?;

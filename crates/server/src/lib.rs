@@ -136,8 +136,10 @@ impl Server {
     pub fn bind(mut options: ServerOptions) -> Result<Self, ServerError> {
         let limits = &mut options.limits;
         limits.connections = descriptors::affordable(limits.connections)?;
-        // Those that wait for a computation hold their places; requests that are answered at once need some, too.
+        // Those that wait for a computation, and those that send a file, hold their places; so do watchers, with another quarter.
+        // What is left is for requests that are answered at once.
         limits.waiting = limits.waiting.min(limits.connections / 4);
+        limits.uploads_at_once = limits.uploads_at_once.min((limits.connections / 8).max(1));
         if options.models.is_empty() {
             return Err(ServerError::Options(
                 "a server needs at least one model; name one with --model".to_owned(),

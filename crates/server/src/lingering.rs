@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use crate::connections::Requests;
+use crate::connections::{Requests, Socket};
 use crate::heads::Heads;
 
 /// How much is read at once to be thrown away, in bytes.
@@ -30,7 +30,7 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// A connection whose end does not reset it.
 pub struct Lingering {
-    stream: Arc<TcpStream>,
+    stream: Arc<Socket>,
     time: Duration,
     requests: Requests,
     heads: Heads,
@@ -42,7 +42,7 @@ pub struct Lingering {
 
 impl Lingering {
     /// Waits for the client to close for no longer than `time`.
-    pub fn new(stream: Arc<TcpStream>, time: Duration, requests: Requests, heads: Heads) -> Self {
+    pub fn new(stream: Arc<Socket>, time: Duration, requests: Requests, heads: Heads) -> Self {
         Self { stream, time, requests, heads, write_until: None, until: None }
     }
 
@@ -99,7 +99,7 @@ impl AsyncWrite for Lingering {
         let until = match &mut this.until {
             Some(until) => until,
             none => {
-                SockRef::from(&*this.stream).shutdown(Shutdown::Write)?;
+                SockRef::from(&**this.stream).shutdown(Shutdown::Write)?;
                 none.insert(Box::pin(tokio::time::sleep(this.time)))
             }
         };

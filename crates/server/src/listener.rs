@@ -12,11 +12,11 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
-use crate::connections::{Connections, Place, Requests};
+use crate::connections::{Connections, Place, Requests, Socket};
 use crate::heads::{Ambiguous, Heads};
 use crate::leaving;
 use crate::lingering::Lingering;
@@ -33,7 +33,10 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     let connections = Connections::new(shared.options.limits.connections);
     let router = api::router(Arc::clone(&shared));
     let graceful = GracefulShutdown::new();
-    let leaving = Arc::new(Semaphore::new(leaving::places(shared.options.limits.connections)));
+    // The next connection is accepted before another makes room for it, so one of the further descriptors is its own.
+    let bound = shared.options.limits.connections;
+    let leaving = Arc::new(Semaphore::new(leaving::places(bound) - 1));
+    let descriptors = Arc::new(Semaphore::new(bound + leaving::places(bound)));
     let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
     // Made once: a signal that comes before a listener would be lost.
     let mut asked_to_end = std::pin::pin!(async {
@@ -41,9 +44,11 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     });
     loop {
         let accepted = async {
+            // While all others are being answered, further ones wait in the system's own queue. So do they for the moment in which
+            // sockets are closed: were they accepted faster, there would be no descriptor for the next one.
+            let descriptor = Arc::clone(&descriptors).acquire_owned().await.map_err(std::io::Error::other)?;
             let (stream, client) = listener.accept().await?;
-            // While all others are being answered, further ones wait in the system's own queue.
-            let stream = Arc::new(stream);
+            let stream = Socket::new(stream, descriptor);
             let place = connections.enter(&stream).await;
             Ok::<_, std::io::Error>((stream, client, place))
         };
@@ -56,7 +61,7 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
         let (stream, client, place) = match accepted {
             Ok(accepted) => accepted,
             Err(_) => {
-                // Out of file descriptors, or the client was faster. A connection that waits gives its descriptor back.
+                // Something else took the descriptors, or the client was faster. A connection that waits gives its descriptor back.
                 connections.make_room();
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -74,7 +79,7 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
 }
 
 /// Answers a connection until it ends or has to make room for another.
-async fn attend(connection: impl Future, stream: Arc<TcpStream>, place: Place, leaving: Arc<Semaphore>) {
+async fn attend(connection: impl Future, stream: Arc<Socket>, place: Place, leaving: Arc<Semaphore>) {
     let mut connection = Box::pin(connection);
     let requests = place.requests();
     tokio::select! {
@@ -98,7 +103,7 @@ async fn attend(connection: impl Future, stream: Arc<TcpStream>, place: Place, l
 }
 
 fn connection(
-    stream: Arc<TcpStream>,
+    stream: Arc<Socket>,
     client: SocketAddr,
     router: axum::Router,
     requests: Requests,

@@ -205,9 +205,33 @@ fn requests_that_can_be_read_in_two_ways_are_malformed() {
         reply.refused(400, "malformed");
         assert_eq!(reply.header("connection"), Some("close"));
     }
+    for encoding in [
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    ] {
+        ask(&format!("{post}\r\n{encoding}"), "2\r\n{}\r\n0\r\n\r\n").refused(400, "malformed");
+    }
     // Either alone is read.
     for (one, body) in [("Content-Length: 2", "{}"), (encoding, "2\r\n{}\r\n0\r\n\r\n")] {
         let reply = ask(&format!("{post}\r\n{one}\r\nConnection: close"), body);
         assert_eq!(reply.status, 422, "{}", reply.head);
+    }
+}
+
+/// Of two origins the first was looked at, and one that is no text was taken for none.
+#[test]
+fn headers_that_let_requests_through_stand_once_and_are_text() {
+    let token = deepinside_server::new_token().unwrap();
+    let server = Running::with(ServerOptions { token: Some(token.clone()), ..options() });
+    let (ours, bearer) = (format!("http://{}", server.address), format!("Bearer {token}"));
+    for headers in [
+        vec![("Origin", ours.as_str()), ("Origin", "http://evil.example")],
+        vec![("Origin", "http://évil.example")],
+        vec![("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")],
+        vec![("Authorization", "Bearer wrong")],
+    ] {
+        let headers = [headers, vec![("Authorization", bearer.as_str())]].concat();
+        server.send("GET", "/api/v1/models", &headers, b"").refused(400, "malformed");
     }
 }
