@@ -353,6 +353,26 @@ impl HttpBody for Watched {
 mod tests {
     use super::*;
 
+    /// Descriptors were counted as free when their connection had to make room, and accepting ran out of them.
+    #[tokio::test]
+    async fn a_descriptor_is_given_back_behind_the_end_of_its_socket() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let descriptors = Arc::new(tokio::sync::Semaphore::new(1));
+        let descriptor = Arc::clone(&descriptors).acquire_owned().await.unwrap();
+        let socket = Socket::new(listener.accept().await.unwrap().0, descriptor);
+        let connections = Connections::new(1);
+        let place = connections.try_enter(Arc::downgrade(&socket)).unwrap();
+        // It makes room, and is still open.
+        let next = connections.try_enter(Weak::new()).unwrap();
+        drop((place, next));
+        assert_eq!(descriptors.available_permits(), 0);
+        drop(socket);
+        assert_eq!(descriptors.available_permits(), 1);
+        let end = client.readable().await.map(|()| client.try_read(&mut [0]));
+        assert_eq!(end.unwrap().unwrap(), 0);
+    }
+
     #[test]
     fn the_one_answered_last_has_waited_least() {
         let connections = Connections::new(2);

@@ -116,36 +116,6 @@ fn a_client_that_makes_room_is_told_to_come_again() {
     }
 }
 
-/// Sockets that were being closed were counted as closed, so that a crowd took the descriptors of all others: nothing was accepted
-/// for 20 ms at a time, and a page waited behind hundreds of connections.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_crowd_takes_no_more_descriptors_than_there_are_connections_and_a_few() {
-    const CONNECTIONS: usize = 8;
-    const FURTHER: usize = 2;
-    let server = crowded(CONNECTIONS);
-    let mut most = 0;
-    let mut clients = Vec::new();
-    for _ in 0..40 {
-        clients.extend((0..25).map(|_| server.connect()));
-        most = most.max(accepted(server.address.port()));
-    }
-    assert!(most > 0 && most <= CONNECTIONS + FURTHER, "{most} at once");
-    expect_answers(&server);
-}
-
-/// How many sockets of a port the program has open; those that it did not accept yet have no inode.
-#[cfg(target_os = "linux")]
-fn accepted(port: u16) -> usize {
-    const LISTENS: &str = "0A";
-    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let is_accepted = |line: &&str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        fields[1].ends_with(&format!(":{port:04X}")) && fields[3] != LISTENS && fields[9] != "0"
-    };
-    table.lines().skip(1).filter(is_accepted).count()
-}
-
 /// Requests that waited for a computation held all places, and the page was answered when the last of them was.
 #[test]
 fn what_waits_for_a_computation_leaves_places_to_others() {
