@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from typing import Any
 
@@ -18,12 +19,23 @@ def as_array(image: Any) -> np.ndarray | None:
     if hasattr(image, "detach"):  # a torch tensor, perhaps one that requires a gradient
         return np.asarray(image.detach().cpu().numpy())
     if type(image).__module__.startswith("PIL."):
-        return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
+        return _of_pillow(image)
     if hasattr(image, "__array__") or hasattr(image, "__array_interface__"):
         return np.asarray(image)
     if hasattr(image, "__dlpack__"):
         return np.from_dlpack(image)
     return None
+
+
+def _of_pillow(image: Any) -> np.ndarray:
+    """The pixels of a PIL image. Pillow itself would cut off what is above 255 in pictures of more than eight bits."""
+    if image.mode.startswith("I;16"):
+        return np.asarray(np.rint(np.asarray(image, dtype=np.float64) / 257), dtype=np.uint8)
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"a PIL image of mode '{image.mode}' does not say which of its numbers is white; give its file, or uint8 of height × width × channels"
+        )
+    return np.asarray(image if image.mode in ("RGB", "L") else image.convert("RGB"))
 
 
 def split(images: Any) -> tuple[list[Any], bool]:
@@ -112,14 +124,19 @@ def as_input(image: Any, shape: tuple[int, int, int]) -> np.ndarray:
             f"the network reads C × H × W = {shape}, found {array.shape}, which is H × W × C: np.moveaxis(image, -1, 0) turns it; "
             "or give pixels as uint8, height × width × channels"
         )
-    if not np.isfinite(array).all():
-        raise ValueError("the image holds NaN or infinite numbers")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def range_advice(array: np.ndarray, low: float, high: float) -> str | None:
-    """What to say of an input whose numbers are not those of a photograph, which lie between two."""
+def extremes(array: np.ndarray) -> tuple[float, float]:
+    """The least and the largest number of an input, which are finite as all between them are."""
     least, most = float(array.min()), float(array.max())
+    if not (math.isfinite(least) and math.isfinite(most)):
+        raise ValueError("the image holds NaN or infinite numbers")
+    return least, most
+
+
+def range_advice(least: float, most: float, low: float, high: float) -> str | None:
+    """What to say of an input whose numbers, the least and the largest, are not those of a photograph, which lie between `low` and `high`."""
     width = high - low
     scale = "0 to 255" if most > 2 else "0 to 1"
     is_far = least >= 0 and most > high + 2 * width

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Sequence
 
 import numpy as np
 
 from . import _native
 from ._exemplars import Exemplars
 from ._exemplars import find as find_exemplars
-from ._images import as_file, photograph, split
+from ._images import as_array, as_file, photograph, split
 from ._opened import OpenedNetwork
 from ._parameters import as_parameter
 from ._progress import counted
@@ -161,7 +161,7 @@ class Model(OpenedNetwork):
                 "method": method,
                 "target": text,
                 "number": number,
-                "pixels": self._pixels(array),
+                "_pixels": self._shown(array, image),
                 "frame": None if seen is None else self._native.frame(seen, crop),
                 "record": self._record(method, text, given, layers, crop),
             }
@@ -536,9 +536,16 @@ class Model(OpenedNetwork):
             raise ValueError(f"class {index} does not exist: the network has {self._native.class_count} classes")
         return str(index)
 
-    def _pixels(self, array: np.ndarray) -> np.ndarray:
-        height, width, rgb = self._native.shown(array)
-        return np.frombuffer(bytes(rgb), dtype=np.uint8).reshape(height, width, 3)
+    def _shown(self, array: np.ndarray, image: Any) -> Callable[[], np.ndarray]:
+        """Makes the pixels of an input when they are asked for; its numbers are kept where they are the caller's, who may change them."""
+        given = as_array(image)
+        kept = array.copy() if given is not None and np.may_share_memory(given, array) else array
+
+        def pixels() -> np.ndarray:
+            height, width, rgb = self._native.shown(kept)
+            return np.frombuffer(bytes(rgb), dtype=np.uint8).reshape(height, width, 3)
+
+        return pixels
 
     def __repr__(self) -> str:
         return repr(self._native)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _native
-from ._images import as_input, photograph, range_advice
+from ._images import as_input, extremes, photograph, range_advice
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -167,7 +167,8 @@ class OpenedNetwork:
         if found is not None:
             return np.asarray(self._native.prepare(found, crop))
         array = as_input(image, self.input_shape)
-        if advice := range_advice(array, *self._input_range()):
+        least, most = extremes(array)
+        if advice := range_advice(least, most, *self._input_range()):
             warnings.warn(advice, stacklevel=3)
         return array
 

@@ -50,8 +50,19 @@ class Attribution:
     completeness: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
     frame: Box | None = None
-    pixels: np.ndarray | None = None
     record: dict[str, Any] = field(default_factory=dict)
+    _pixels: Any = field(default=None, repr=False)
+
+    @property
+    def pixels(self) -> np.ndarray | None:
+        """What the network saw, height × width × 3, uint8. It is made of the input when it is first asked for."""
+        if callable(self._pixels):
+            self._pixels = self._pixels()
+        pixels: np.ndarray | None = self._pixels
+        return pixels
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pixels": self.pixels}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype, copy=True if copy is None else copy)

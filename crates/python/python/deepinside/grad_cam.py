@@ -3,9 +3,11 @@
     from deepinside.grad_cam import GradCAM
 
     with GradCAM(model=model, target_layers=["layer4"]) as cam:
-        grayscale = cam(input_tensor=inputs, targets=[281])
+        grayscale = cam(input_tensor=inputs, targets=[ClassifierOutputTarget(281)])
 
-Layers are names of the network's values. Maps are scaled and enlarged as that library does it: N × H × W in [0, 1].
+``model`` is a :class:`deepinside.Model` whose layers are names of its values, or a PyTorch module whose layers are parts of it. Maps are
+scaled and enlarged as that library does it: N × H × W in [0, 1]. Targets are that library's ``ClassifierOutputTarget``, or this one's, or
+classes.
 """
 
 from __future__ import annotations
@@ -14,8 +16,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from .captum import _batch, _targets
-from ._model import Model
+from ._peers import Batch, Opened, only
 
 __all__ = [
     "AblationCAM", "ClassifierOutputTarget", "EigenCAM", "EigenGradCAM", "FinerCAM", "GradCAM", "GradCAMElementWise", "GradCAMPlusPlus",
@@ -54,8 +55,10 @@ class _Cam:
     _method = ""
     _parameters: dict[str, Any] = {}
 
-    def __init__(self, model: Model, target_layers: Sequence[str]) -> None:
-        self.model, self.target_layers = model, list(target_layers)
+    def __init__(self, model: Any, target_layers: Sequence[Any], reshape_transform: Any = None) -> None:
+        # Tokens are laid out on their grid by themselves.
+        self._opened = Opened(model)
+        self.model, self.target_layers, self.reshape_transform = model, list(target_layers), reshape_transform
 
     def __enter__(self) -> _Cam:
         return self
@@ -63,18 +66,29 @@ class _Cam:
     def __exit__(self, *_: Any) -> None:
         return None
 
-    def __call__(self, input_tensor: Any, targets: Any = None) -> np.ndarray:
-        batch = _batch(input_tensor)
-        asked = [getattr(target, "category", target) for target in _targets(targets, len(batch))]
+    def __call__(self, input_tensor: Any, targets: Any = None, aug_smooth: bool = False, eigen_smooth: bool = False) -> np.ndarray:
+        only(aug_smooth=(aug_smooth, False), eigen_smooth=(eigen_smooth, False))
+        batch = Batch(input_tensor)
+        asked = [_class_of(target) for target in batch.targets(targets)]
+        model, layers = self._opened.of(batch), [self._opened.layer(layer, batch) for layer in self.target_layers]
         found = []
-        for array, target in zip(batch, asked):
+        for array, target in zip(batch.array, asked):
             maps = []
-            for layer in self.target_layers:
-                own = self.model.explain(array, self._method, target, layer=layer, positive=False, **self._parameters)
+            for layer in layers:
+                own = model.explain(array, self._method, target, layer=layer, positive=False, **self._parameters)
                 map_ = _scaled(np.maximum(own.values.astype(np.float64), 0))
                 maps.append(np.maximum(_enlarged(map_, array.shape[1:]), 0))
             found.append(_scaled(np.mean(maps, axis=0)))
         return np.stack(found).astype(np.float32)
+
+
+def _class_of(target: Any) -> Any:
+    """The class of one of that library's targets, or what was given in its place."""
+    if hasattr(target, "category"):
+        return target.category
+    if callable(target):
+        raise ValueError(f"targets are classes here (ClassifierOutputTarget), found {type(target).__name__}")
+    return target
 
 
 class GradCAM(_Cam):

@@ -15,33 +15,41 @@ import torch
 from ._model import Model
 
 
+def _arrays(inputs: torch.Tensor, model: Model) -> np.ndarray:
+    array = np.ascontiguousarray(inputs.detach().cpu().numpy(), dtype=np.float32)
+    if array.ndim != 4 or array.shape[1:] != model.input_shape or not len(array):
+        raise ValueError(f"the network reads N × C × H × W = N × {' × '.join(map(str, model.input_shape))}, found {tuple(array.shape)}")
+    return array
+
+
 class _Scores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, model: Model) -> torch.Tensor:
         ctx.model = model
         ctx.save_for_backward(inputs)
-        arrays = np.ascontiguousarray(inputs.detach().cpu().numpy(), dtype=np.float32)
-        scores = [model._native.scores(array)[0] for array in arrays]
-        return torch.tensor(scores, dtype=inputs.dtype)
+        scores = np.asarray([model._native.scores(array)[0] for array in _arrays(inputs, model)], dtype=np.float32)
+        return torch.from_numpy(scores).to(device=inputs.device, dtype=inputs.dtype)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (inputs,) = ctx.saved_tensors
-        model, arrays = ctx.model, np.ascontiguousarray(inputs.detach().cpu().numpy(), dtype=np.float32)
+        model = ctx.model
         entry, score = model._native.ends
         shape = model.values[score]
         found = []
-        for array, top in zip(arrays, gradient.detach().cpu().numpy()):
+        for array, top in zip(_arrays(inputs, model), gradient.detach().cpu().numpy()):
             # A class is the mean over the positions of its map.
             positions = int(np.prod(shape[1:], dtype=int))
             weights = np.repeat(np.asarray(top, dtype=np.float32) / positions, positions).reshape(shape)
             _, gradients = model._native.backward(array, f'dot("{score}", top)', {"top": np.ascontiguousarray(weights)}, [entry])
             found.append(gradients[entry])
-        return torch.from_numpy(np.stack(found)).to(inputs.dtype), None
+        return torch.from_numpy(np.stack(found)).to(device=inputs.device, dtype=inputs.dtype), None
 
 
 class Module(torch.nn.Module):
-    """The network's unnormalised scores, with gradients with respect to the input; its weights are frozen."""
+    """The network's unnormalised scores, with gradients with respect to the input; its weights are frozen. Gradients of gradients are
+    refused."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
