@@ -31,7 +31,6 @@ class _Scores(torch.autograd.Function):
         return torch.from_numpy(scores).to(device=inputs.device, dtype=inputs.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (inputs,) = ctx.saved_tensors
         model = ctx.model
@@ -45,6 +44,10 @@ class _Scores(torch.autograd.Function):
             _, gradients = model._native.backward(array, f'dot("{score}", top)', {"top": np.ascontiguousarray(weights)}, [entry])
             found.append(gradients[entry])
         return torch.from_numpy(np.stack(found)).to(device=inputs.device, dtype=inputs.dtype), None
+
+
+# As a decorator it would take the function's types away.
+setattr(_Scores, "backward", staticmethod(torch.autograd.function.once_differentiable(_Scores.backward)))
 
 
 class Module(torch.nn.Module):
