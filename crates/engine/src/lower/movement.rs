@@ -20,7 +20,7 @@ const NODES: usize = 64;
 const ROW: usize = 8;
 
 /// How many rows all values together may have while they are followed.
-const ROWS: usize = 1 << 24;
+const ROWS: usize = 1 << 22;
 
 impl Lowerer<'_> {
     /// Makes one kernel of a node and of those behind it that, as it does, only move numbers of the value that it reads. Says whether it
