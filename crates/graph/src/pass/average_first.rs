@@ -23,7 +23,7 @@ pub fn average_first(mut graph: Graph, keep: &Keep) -> Graph {
         extents.extend(&pool.output);
         let Ok(averaged) = Shape::new(extents) else { continue };
         let is_less = averaged.elements() < shape.elements();
-        if !is_private || !is_mean(pool) || !is_pointwise(convolution) || !is_less {
+        if !is_private || !is_mean(pool, &shape.extents()[2..]) || !is_pointwise(convolution) || !is_less {
             continue;
         }
         let averaged = add(&mut graph, between, averaged);
@@ -36,9 +36,15 @@ pub fn average_first(mut graph: Graph, keep: &Keep) -> Graph {
     graph
 }
 
-/// Whether each result is a mean whose weights add up to one, also at the borders.
-fn is_mean(pool: &Pool) -> bool {
-    let pads = || pool.window.pad_begin.iter().chain(&pool.window.pad_end);
+/// Whether each result is a mean whose weights add up to one, also at the borders: no window lies outside an input of these extents, and
+/// none counts what does.
+fn is_mean(pool: &Pool, extents: &[usize]) -> bool {
+    let window = &pool.window;
+    let last = |axis: usize| (pool.output[axis] - 1) * window.stride[axis];
+    if (0..extents.len()).any(|axis| last(axis) >= extents[axis] + window.pad_begin[axis]) {
+        return false;
+    }
+    let pads = || window.pad_begin.iter().chain(&window.pad_end);
     match pool.kind {
         PoolKind::Average(AverageDivisor::Input) => true,
         PoolKind::Average(AverageDivisor::PaddedInput) => pads().all(|&pad| pad == 0),
@@ -123,6 +129,11 @@ mod tests {
         assert!(is_turned(network(1, padded(AverageDivisor::Input), false)));
         assert!(!is_turned(network(1, padded(AverageDivisor::PaddedInput), false)));
         assert!(!is_turned(network(1, maximum, false)));
+        // A window behind the input is a mean of nothing.
+        let behind = |pool: &mut Pool| {
+            (pool.kind, pool.output) = (PoolKind::Average(AverageDivisor::Input), vec![4, 4])
+        };
+        assert!(!is_turned(network(1, behind, false)));
         assert!(!is_turned(network(3, |_| (), false)));
         assert!(!is_turned(network(1, |_| (), true)));
     }
