@@ -13,8 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-
 import numpy
+
+NETWORKS = ["squeezenet1_1", "resnet50", "mobilenet_v2", "efficientnet_lite0", "deit_tiny", "swin_tiny", "convnext_tiny", "efficientnet_v2_s",
+            "mobilenet_v3_large", "regnet_y_400mf", "densenet121", "vit_b_16", "maxvit_t", "vgg16"]
+"""Of the speed comparison."""
 
 
 def once(side, path):
@@ -40,7 +43,7 @@ def main():
     """Prints a row for every network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("networks", nargs="*")
+    parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--once", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -52,6 +55,7 @@ def main():
     for name in options.networks:
         path = options.folder / f"{name}.onnx"
         if not path.exists():
+            # Not where times are taken: PyTorch in the same process is work of another kind.
             import networks
             import speed
 
