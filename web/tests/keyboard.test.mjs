@@ -41,6 +41,9 @@ test("from the photograph to a map, its values and its settings, without a mouse
     await page.keyboard.press("ArrowDown");
     await until(page, () => page.locator(".readout").textContent(), (said) => /x \d+, y \d+/.test(said), "the readout");
 
+    await tabTo(page, ({ label, type }) => type === "radio" && label === "Readable", "the map");
+    await page.keyboard.press("ArrowRight");
+    await until(page, () => page.url(), (url) => /map=paper/.test(url), "the map in the address");
     await tabTo(page, ({ label, tag }) => tag === "SELECT" && /Rectifiers/.test(label), "the method");
     await page.keyboard.press("ArrowDown");
     await until(page, () => page.url(), (url) => /rule=deconvnet/.test(url), "the method in the address");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openPage, settled, startBrowser, startServer } from "./support.mjs";
+import { openPage, settled, startBrowser, startServer, until } from "./support.mjs";
 
 let server, browser;
 before(async () => {
@@ -22,7 +22,7 @@ test("the readable map comes first, says how it is made, and hides the settings 
     assert.equal(await page.locator(".stage-hatch").count(), 0);
     await page.locator("label.segment", { hasText: "The gradient" }).click();
     await page.getByLabel("Rectifiers on the way back").waitFor();
-    assert.match(page.url(), /map=paper/);
+    await until(page, () => page.url(), (url) => /map=paper/.test(url), "the map in the address");
     await close();
 });
 
