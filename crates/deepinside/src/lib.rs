@@ -59,6 +59,7 @@ pub mod grid;
 mod labels;
 pub mod layers;
 pub mod localise;
+pub mod margin;
 mod model;
 mod network;
 pub mod outline;

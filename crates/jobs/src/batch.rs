@@ -15,6 +15,7 @@ use crate::input::Inputs;
 use crate::journal::{Data, Entry, Journal, Line, Seconds};
 use crate::output::Format;
 use crate::pipeline::{Made, Work};
+use crate::syncing::Syncing;
 use crate::task::{Task, identity};
 
 /// The name of the journal within the results.
@@ -193,6 +194,8 @@ struct Job {
     waiting: Option<File>,
     /// What is known to describe the results of all rows.
     description: Option<String>,
+    /// Brings the rows' own files to the disk while the next ones are made.
+    syncing: Syncing,
 }
 
 impl Job {
@@ -243,6 +246,7 @@ impl Job {
             collected: Vec::new(),
             waiting: None,
             description: None,
+            syncing: Syncing::start(),
         };
         job.recover(lines)?;
         Ok(job)
@@ -293,6 +297,9 @@ impl Job {
                 break;
             }
             length += data.as_ref().filter(|_| row.file.is_none()).map_or(0, |data| data.bytes);
+            if let Some(file) = &row.file {
+                self.syncing.file(self.out.join(file))?;
+            }
             self.collected.push((row.as_ref().clone(), data.clone()));
         }
         drop(stream);
@@ -354,6 +361,7 @@ impl Job {
                 row.file = Some(file);
                 self.expect_same_description(&row)?;
                 durable::write_soon(&path, bytes)?;
+                self.syncing.file(path)?;
             } else {
                 let path = self.waiting_path(part);
                 if self.waiting.is_none() {
@@ -383,9 +391,9 @@ impl Job {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(io(folder))?;
             }
+            self.syncing.wait()?;
             let mut folders = BTreeSet::new();
             for file in self.collected.iter().filter_map(|(row, _)| row.file.as_ref()) {
-                durable::sync_file(&self.out.join(file))?;
                 folders.extend(Path::new(file).ancestors().skip(1));
             }
             folders.into_iter().try_for_each(|folder| durable::sync_folder(&self.out.join(folder)))?;

@@ -30,6 +30,7 @@ mod pipeline;
 pub mod publish;
 pub mod record;
 mod row;
+mod syncing;
 pub mod task;
 
 pub use row::{Bounds, ClassScore, Row};

@@ -124,7 +124,7 @@ fn nothing_that_is_named_is_markup() {
     let folder = tempfile::tempdir().unwrap();
     let (model, inputs) = (model(folder.path()), photographs(folder.path()));
     let made = make(&model, &options(&model, folder.path().join("site")), Some(&inputs));
-    let mut shows_labels = false;
+    let (mut shows_labels, mut shows_margins) = (false, false);
     for (path, bytes) in made.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "html")) {
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(!text.contains("<img src=x") && !text.contains("<b>"), "{}", path.display());
@@ -139,6 +139,7 @@ fn nothing_that_is_named_is_markup() {
             "{}",
             path.display()
         );
+        shows_margins |= text.contains("../pictures/margins/") && text.contains("What speaks for ");
         shows_labels |= text.contains("by their label it is shown by") && text.contains("Taken for");
         // Whatever a page shows or leads to is there.
         for part in text.split(['"']).filter(|part| part.contains(".html") || part.contains(".jpg")) {
@@ -147,7 +148,7 @@ fn nothing_that_is_named_is_markup() {
             assert!(part.contains("&lt;") || target.is_file(), "{} shows {part}", path.display());
         }
     }
-    assert!(shows_labels);
+    assert!(shows_labels && shows_margins);
 }
 
 #[test]

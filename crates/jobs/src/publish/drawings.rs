@@ -2,9 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use deepinside::attribution::Runner;
 use deepinside::class_model::{Recipe, Wish, ascend, picture};
 use deepinside::drawing::Picture;
 use deepinside::files::Array;
+use deepinside::margin::MarginDrawer;
 use deepinside::vision::resize::resize_image;
 use deepinside::vision::{Interpolation, Photograph};
 use deepinside::{Interrupt, Model, Result, Threads};
@@ -44,6 +46,17 @@ pub fn class_model(
 pub fn thumbnail(photograph: &Photograph) -> Result<Vec<u8>> {
     let picture = Picture::from_photograph(&within(photograph, THUMBNAIL)?)?;
     Ok(picture.to_jpeg(QUALITY)?)
+}
+
+/// What speaks for one class and against another in a photograph, as a JPEG file of a thumbnail's size.
+pub fn margin(
+    drawer: &MarginDrawer,
+    runner: &mut Runner,
+    photograph: &Photograph,
+    classes: [usize; 2],
+) -> Result<Vec<u8>> {
+    let [_, margin] = drawer.draw(runner, photograph, classes, THUMBNAIL)?;
+    Ok(margin.to_jpeg(QUALITY)?)
 }
 
 /// A photograph whose longer side is at most so many pixels.

@@ -83,9 +83,14 @@ pub fn thumbnail(row: u64) -> String {
     format!("pictures/photographs/{row:08}.jpg")
 }
 
+/// What in a photograph that is taken for another class speaks for that, and against the class of its label.
+pub fn margin(row: u64) -> String {
+    format!("pictures/margins/{row:08}.jpg")
+}
+
 /// The folders that classes' files lie in.
 pub fn class_folders() -> Vec<String> {
-    vec!["pictures/classes".to_owned(), "pictures/photographs".to_owned()]
+    ["classes", "photographs", "margins"].map(|folder| format!("pictures/{folder}")).to_vec()
 }
 
 /// The layers of these names.

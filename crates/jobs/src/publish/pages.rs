@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use deepinside::{Result, diagram};
 
 use super::markup::{Markup, index, page};
-use super::outline::{Layer, class_page, class_picture, thumbnail};
+use super::outline::{Layer, class_page, class_picture, margin, thumbnail};
 use super::photographs::{OfClass, Photographs};
 use super::{Site, drawings};
 use crate::durable;
@@ -286,9 +286,11 @@ impl Writer<'_> {
             };
             body.push(heading(title));
             body.push(Markup::element("table", &[], &rows.iter().copied().map(line).collect::<Vec<_>>()));
-            let worst: Vec<u64> =
-                rows.iter().filter_map(|(_, rows)| rows.first().copied()).take(SHOWN).collect();
-            body.push(thumbnails(&worst));
+            body.push(quiet(
+                "Below each photograph stands what of it speaks for the class that it is taken for, and against the one of its label.",
+            ));
+            let worst = rows.iter().filter_map(|(_, rows)| rows.first().copied()).take(SHOWN);
+            body.push(grid(worst.map(|row| self.mistake(photographs, row)).collect()));
         }
     }
 
@@ -300,17 +302,38 @@ impl Writer<'_> {
         }
     }
 
+    /// A photograph with what speaks for its mistake.
+    fn mistake(&self, photographs: &Photographs, row: u64) -> Markup {
+        let mut parts = self.parts_of_thumbnail(photographs, row);
+        if let Some([named, label]) = photographs.mistake(row) {
+            let text = format!("What speaks for {} and against {}", self.short(named), self.short(label));
+            let size = self.size_of_thumbnail(photographs, row);
+            parts.insert(1.min(parts.len()), picture(&format!("../{}", margin(row)), &text, size, ""));
+        }
+        Markup::element("figure", &[], &parts)
+    }
+
     fn thumbnail(&self, photographs: &Photographs, row: u64) -> Markup {
-        let Some(found) = photographs.rows.get(row as usize) else { return Markup::default() };
-        let [width, height] = [found.width, found.height].map(|side| f64::from(side.unwrap_or(1)));
+        Markup::element("figure", &[], &self.parts_of_thumbnail(photographs, row))
+    }
+
+    fn size_of_thumbnail(&self, photographs: &Photographs, row: u64) -> [usize; 2] {
+        let found = photographs.rows.get(row as usize);
+        let sides = found.map_or([None, None], |found| [found.width, found.height]);
+        let [width, height] = sides.map(|side| f64::from(side.unwrap_or(1)));
         let scale = drawings::THUMBNAIL as f64 / width.max(height);
-        let size = [width, height].map(|side| ((side * scale.min(1.0)).round() as usize).max(1));
+        [width, height].map(|side| ((side * scale.min(1.0)).round() as usize).max(1))
+    }
+
+    fn parts_of_thumbnail(&self, photographs: &Photographs, row: u64) -> Vec<Markup> {
+        let Some(found) = photographs.rows.get(row as usize) else { return Vec::new() };
+        let size = self.size_of_thumbnail(photographs, row);
         let file = found.key.rsplit(['/', '\\']).next().unwrap_or_default();
         let image = picture(&format!("../{}", thumbnail(row)), file, size, "");
         let text = photographs.named(row).map_or_else(String::new, |named| {
             format!("{:.1} % {}", 100.0 * named.probability, named.name.split(',').next().unwrap_or_default())
         });
-        Markup::element("figure", &[], &[image, quiet(&text), quiet(file)])
+        vec![image, quiet(&text), quiet(file)]
     }
 }
 

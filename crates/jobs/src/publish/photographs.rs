@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
 
 use deepinside::attribution::Runner;
+use deepinside::margin::MarginDrawer;
 use deepinside::vision::photograph::{self, LoadOptions, Photograph};
 use deepinside::{Error, Interrupt, Result, Threads};
 
@@ -61,6 +62,7 @@ impl Photographs {
         let found = Self { rows, exemplars };
         found.draw_exemplars(site, inputs, stop, each)?;
         found.draw_thumbnails(site, inputs, stop, each)?;
+        found.draw_margins(site, inputs, stop, each)?;
         Ok((!stop.is_asked()).then_some(found))
     }
 
@@ -73,6 +75,27 @@ impl Photographs {
     /// The most probable class of a row.
     pub fn named(&self, row: u64) -> Option<&ClassScore> {
         self.rows.get(row as usize)?.classes.first()
+    }
+
+    /// What a row is named, and what its label says otherwise; none where they agree or one is not there.
+    pub fn mistake(&self, row: u64) -> Option<[usize; 2]> {
+        let named = self.named(row)?.index;
+        let label = self.rows.get(row as usize)?.target.as_ref()?.parse::<u32>().ok()?;
+        (label != named).then_some([named as usize, label as usize])
+    }
+
+    /// The rows that pages of published classes show: of all kinds, or the mistakes alone.
+    fn on_pages(&self, site: &Site<'_>, mistakes_alone: bool) -> Vec<u64> {
+        let published = |class: &u32| site.options.classes.contains(&(*class as usize));
+        let first = if mistakes_alone { 2 } else { 0 };
+        let rows: BTreeSet<u64> = self
+            .by_class()
+            .iter()
+            .filter(|(class, _)| published(class))
+            .flat_map(|(_, of)| Self::shown(of, site.options.top).into_iter().skip(first))
+            .flatten()
+            .collect();
+        rows.into_iter().collect()
     }
 
     /// The photographs of each class.
@@ -129,12 +152,7 @@ impl Photographs {
         stop: &Interrupt,
         each: &(dyn Fn(Step<'_>) + Sync),
     ) -> Result<()> {
-        let published = |class: &u32| site.options.classes.contains(&(*class as usize));
-        let classes = self.by_class();
-        let classes = classes.iter().filter(|(class, _)| published(class));
-        let rows: BTreeSet<u64> =
-            classes.flat_map(|(_, of)| Self::shown(of, site.options.top)).flatten().collect();
-        let rows: Vec<u64> = rows.into_iter().collect();
+        let rows = self.on_pages(site, false);
         let file = |row: &u64| site.options.out.join(outline::thumbnail(*row));
         let draw = |row: &u64, reader: &mut Reader| -> Result<()> {
             let photograph = photograph_of(site, inputs, reader, *row)?;
@@ -149,6 +167,32 @@ impl Photographs {
             &|| Ok(Reader::default()),
             &draw,
         )
+    }
+}
+
+impl Photographs {
+    /// What speaks for each mistake that a page shows.
+    fn draw_margins(
+        &self,
+        site: &Site<'_>,
+        inputs: &Inputs,
+        stop: &Interrupt,
+        each: &(dyn Fn(Step<'_>) + Sync),
+    ) -> Result<()> {
+        let rows = self.on_pages(site, true);
+        let mistakes: Vec<(u64, [usize; 2])> =
+            rows.into_iter().filter_map(|row| Some((row, self.mistake(row)?))).collect();
+        let file = |(row, _): &(u64, [usize; 2])| site.options.out.join(outline::margin(*row));
+        let own = || {
+            let runner = Runner::new(Arc::clone(&site.model), Threads::new(1)?);
+            Ok((MarginDrawer::new(&site.model)?, runner, Reader::default()))
+        };
+        let draw = |mistake: &(u64, [usize; 2]),
+                    (drawer, runner, reader): &mut (MarginDrawer, Runner, Reader)| {
+            let photograph = photograph_of(site, inputs, reader, mistake.0)?;
+            durable::write_soon(&file(mistake), &drawings::margin(drawer, runner, &photograph, mistake.1)?)
+        };
+        site.together("margins", &mistakes, &|mistake| file(mistake).exists(), stop, each, &own, &draw)
     }
 }
 

@@ -102,7 +102,9 @@ impl Method for IntegratedGradients {
         for ((sum, &from), &to) in sums.iter_mut().zip(from).zip(to) {
             *sum *= factor(to, from);
         }
-        let difference = runner.number(input, target)? - runner.number(&baseline, target)?;
+        // The input comes last: whoever asks for its number next finds that it has gone forward.
+        let base = runner.number(&baseline, target)?;
+        let difference = runner.number(input, target)? - base;
         let values = Array::new(input.shape(), sums.iter().map(|&sum| sum as f32).collect())?;
         let completeness = Completeness { sum: sums.iter().sum(), difference };
         let completeness = multiplies(&self.values).then_some(completeness);
