@@ -23,8 +23,9 @@ warnings.filterwarnings("ignore")
 
 MISSED = """
 Where a row is MISSED: on three of five inputs our gradients of ResNet-18 are 3.1 to 3.2 × as far from float64 as PyTorch's in float32 (2.1e-06
-against 6.6e-07); on the two others a rectifier flipped. The bar is 3 ×. Convolutions of 3 × 3 go through Winograd's transforms here, which are known to lose
-such a factor; that they are the whole of it was not isolated. Among five inputs, PyTorch with oneDNN and PyTorch without it differed once each by 2.8e-04
+against 6.6e-07); on the two others a rectifier flipped. The bar is 3 ×. It is the order of sums, and not Winograd's transforms: of one convolution of
+3 × 3 over 512 channels of rectified noise, F(4×4) emulated in float32 with the products of each element summed in one chain, as here, is 1.8e-06 off
+float64; in blocks of 128 channels 0.96e-06, of 64 0.72e-06, and with exact sums 0.28e-06 (`benches/winograd_rounding.py`, 2026-11-30; a direct convolution in one chain: 0.86e-06). Among five inputs, PyTorch with oneDNN and PyTorch without it differed once each by 2.8e-04
 to 2.0e-03, where a rectifier's argument lies near zero and the sums' order decides its sign."""
 
 
