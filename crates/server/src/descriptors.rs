@@ -4,10 +4,14 @@ use crate::ServerError;
 #[cfg(unix)]
 use crate::leaving;
 
-/// How many open files a server needs besides its connections: models, photographs and labels while they are read,
-/// and what the program holds by itself.
+/// How many connections may be accepted before the sockets of as many that had to make room are closed. Were it one, a crowd would be
+/// accepted no faster than threads take turns.
+pub const CLOSING: usize = 16;
+
+/// How many open files a server needs besides its connections: those that are being closed, models, photographs and labels while they
+/// are read, and what the program holds by itself.
 #[cfg(unix)]
-const OTHERS: usize = 40;
+const OTHERS: usize = 24 + CLOSING;
 
 /// With how many connections a page still works: a browser opens six.
 #[cfg(unix)]

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use crate::connections::{Connections, Place, Requests, Socket};
+use crate::descriptors::CLOSING;
 use crate::heads::{Ambiguous, Heads};
 use crate::leaving;
 use crate::lingering::Lingering;
@@ -36,7 +37,7 @@ pub async fn serve(listener: std::net::TcpListener, shared: SharedState) -> std:
     // The next connection is accepted before another makes room for it, so one of the further descriptors is its own.
     let bound = shared.options.limits.connections;
     let leaving = Arc::new(Semaphore::new(leaving::places(bound) - 1));
-    let descriptors = Arc::new(Semaphore::new(bound + leaving::places(bound)));
+    let descriptors = Arc::new(Semaphore::new(bound + leaving::places(bound) + CLOSING));
     let keeper = tokio::spawn(keep_tidy(Arc::clone(&shared)));
     // Made once: a signal that comes before a listener would be lost.
     let mut asked_to_end = std::pin::pin!(async {
