@@ -201,7 +201,7 @@ def expected_of_keras(name, file, folder):
     model = keras_model(name, "float32")
     weights = model.get_weights()
     inside = any(isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)) for layer in model.layers)
-    picture = np.random.default_rng(0).uniform(*((0, 255) if inside else (-1, 1)), (1, *model.input_shape[1:])).astype(np.float32)
+    picture = np.random.default_rng(0).uniform(*((0, 255) if inside else (-1, 1)), (1, *(side or 224 for side in model.input_shape[1:]))).astype(np.float32)
     model(picture)  # Only a model that has been called can be exported.
     model.export(str(file), format="onnx", verbose=False)
     arrays = {"picture": picture, "seed": np.random.default_rng(1).standard_normal((1, model.output_shape[-1])).astype(np.float32)}
@@ -326,7 +326,7 @@ def run(name, exporter, operator_set, binary, folder):
     """One export, as a line of the results; None without a binary, where all that the comparison needs is prepared instead."""
     result = {"name": name, "exporter": exporter, "operator_set": operator_set}
     if exporter == "keras":  # Run with packages of their own.
-        result["versions"] = versions_of("tensorflow", "tf2onnx")
+        result["versions"] = versions_of("tensorflow", "tensorflow-cpu", "tf2onnx")
     kind = f"{exporter}-{operator_set}"
     began = time.monotonic()
     failure = prepare(name, exporter, operator_set, folder)
