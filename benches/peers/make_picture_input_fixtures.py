@@ -76,6 +76,7 @@ def main():
     case("reversed_floats", [node("Gather", ["picture", "reverse"], ["first"], axis=1), *resized], ["N", 3, HEIGHT, WIDTH], FLOAT, floats)
     case("normalised_batch", [node("BatchNormalization", ["picture", "one", "zero", "means", "variance"], ["x"])], ["N", 3, HEIGHT, WIDTH], FLOAT, floats)
     custom_vision(folder, noise, planes)
+    mean_as_input(folder, noise)
     # Only the filters tell how many channels there are.
     grey_floats = grey[None, :, :, :1].transpose(0, 3, 1, 2).astype(np.float32) / 255
     case("open_channels", [], ["N", "channels", HEIGHT, WIDTH], FLOAT, grey_floats, "grey filters")
@@ -105,6 +106,16 @@ def custom_vision(folder, noise, planes):
     fed = np.ascontiguousarray(planes[:, ::-1]).astype(np.float32)
     [probabilities] = onnxruntime.InferenceSession(model.SerializeToString()).run(["loss"], {"data": fed})[0]
     np.save(folder / "custom_vision.npy", np.array([probabilities[name] for name in NAMES], np.float32))
+
+
+def mean_as_input(folder, noise):
+    """As Keras exports EfficientNet through tf2onnx: the mean of its normalisation is left as an input, whose axes a picture's could be."""
+    nodes = [node("Sub", ["picture", "mean"], ["centred"]), node("Transpose", ["centred"], ["x"], perm=[0, 3, 1, 2]), node("Conv", ["x", "w"], ["c"]),
+             node("GlobalAveragePool", ["c"], ["p"]), node("Flatten", ["p"], ["scores"])]
+    float_info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    graph = helper.make_graph(nodes, "mean_as_input", [float_info("picture", ["N", HEIGHT, WIDTH, 3]), float_info("mean", [1, 1, 1, 3])],
+                              [float_info("scores", ["N", 4])], [numpy_helper.from_array(noise(4, 3, 3, 3), "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "mean_as_input.onnx")
 
 
 if __name__ == "__main__":

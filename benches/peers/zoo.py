@@ -178,6 +178,7 @@ def keras_model(name, precision, weights=None):
     import keras
 
     keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name.split("/")[1])(weights=None, classifier_activation=None)
     generator = np.random.default_rng(1)

@@ -201,3 +201,17 @@ fn a_table_of_names_at_the_end_names_the_classes() {
         assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
     }
 }
+
+/// As Keras exports EfficientNet: the mean of its normalisation, 1×1×1×3, was taken for the picture.
+#[test]
+fn a_mean_that_is_an_input_is_not_taken_for_the_picture() {
+    let folder = fixtures().join("pictures");
+    let output = deepinside([
+        "classify",
+        &text(&folder.join("picture.png")),
+        "-m",
+        &text(&folder.join("mean_as_input.onnx")),
+    ]);
+    let message = stderr(&output);
+    assert!(!output.status.success() && message.contains("reads input 'mean' (1×1×1×3)"), "{message}");
+}

@@ -453,11 +453,14 @@ fn weights_among_inputs(graph: &Graph) -> Option<&str> {
     Some(&graph.value(*weights).name)
 }
 
-/// The only input, where it takes a picture whose channels come last, as networks from Keras do.
+/// The only input that takes a picture, where its channels come last, as those of networks from Keras do.
 fn channels_last_input(graph: &Graph) -> Option<ValueId> {
-    let &[input] = graph.inputs() else { return None };
-    match *graph.value(input).shape.extents() {
-        [_, first, _, 1 | 3] if !matches!(first, 1 | 3) => Some(input),
-        _ => None,
-    }
+    let extents = |value: ValueId| graph.value(value).shape.extents();
+    let is_last = |value: ValueId| matches!(*extents(value), [_, first, _, 1 | 3] if !matches!(first, 1 | 3));
+    let is_first =
+        |value: ValueId| matches!(*extents(value), [_, 1 | 3, height, width] if height > 1 && width > 1);
+    let mut found = graph.inputs().iter().copied().filter(|&input| is_last(input));
+    let (Some(input), None) = (found.next(), found.next()) else { return None };
+    let alone = graph.inputs().iter().all(|&other| other == input || !is_first(other));
+    alone.then_some(input)
 }

@@ -409,8 +409,12 @@ pub(crate) fn image_input(graph: &Graph) -> Result<ValueId> {
         let shape = &graph.value(**value).shape;
         shape.rank() == 4 && matches!(shape.extents()[1], 1 | 3) && shape.elements() > 0
     };
-    let others = || graph.inputs().iter().filter(|value| !is_image(value));
-    let input = *graph.inputs().iter().find(is_image).ok_or_else(|| {
+    // A mean or a deviation of 1×1×1×3 has the axes of a picture too.
+    let is_large =
+        |value: &&ValueId| graph.value(**value).shape.extents()[2..].iter().all(|&extent| extent > 1);
+    let mut images = graph.inputs().iter().filter(is_image);
+    let large = images.clone().find(is_large);
+    let input = *large.or_else(|| images.next()).ok_or_else(|| {
         let found = graph
             .inputs()
             .iter()
@@ -421,7 +425,11 @@ pub(crate) fn image_input(graph: &Graph) -> Result<ValueId> {
         ))
     })?;
     let consumers = graph.consumers();
-    if let Some(&other) = others().find(|value| !consumers[value.index()].is_empty()) {
+    let mut others = graph
+        .inputs()
+        .iter()
+        .filter(|value| **value != input && !(is_image(value) && is_large(value) == large.is_some()));
+    if let Some(&other) = others.find(|value| !consumers[value.index()].is_empty()) {
         let shape = graph.value(other).shape.to_string();
         return Err(Error::FurtherInput { name: graph.value(other).name.clone(), shape });
     }
