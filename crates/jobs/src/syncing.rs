@@ -74,7 +74,7 @@ fn work(receiver: &Receiver<Message>) {
         match message {
             Message::File(path) if outcome.is_ok() => outcome = sync_file(&path),
             Message::File(_) => {}
-            // Whoever waited may be gone.
+            // The one that waited may be gone.
             Message::Wait(answer) => drop(answer.send(std::mem::replace(&mut outcome, Ok(())))),
         }
     }

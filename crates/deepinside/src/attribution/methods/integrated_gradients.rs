@@ -102,7 +102,7 @@ impl Method for IntegratedGradients {
         for ((sum, &from), &to) in sums.iter_mut().zip(from).zip(to) {
             *sum *= factor(to, from);
         }
-        // The input comes last: whoever asks for its number next finds that it has gone forward.
+        // The input comes last, so that its number can be read next without another pass.
         let base = runner.number(&baseline, target)?;
         let difference = runner.number(input, target)? - base;
         let values = Array::new(input.shape(), sums.iter().map(|&sum| sum as f32).collect())?;
