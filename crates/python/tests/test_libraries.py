@@ -70,7 +70,6 @@ CAPTUM = [
     ("IntegratedGradients", {"multiply_by_inputs": False}, {"n_steps": 16, "baselines": 0.5, "method": "riemann_trapezoid"}),
     ("GuidedBackprop", {}, {}),
     ("Deconvolution", {}, {}),
-    ("DeepLift", {}, {"baselines": BASELINES, "return_convergence_delta": True}),
     ("Occlusion", {}, {"sliding_window_shapes": (3, 4, 4), "strides": (3, 3, 3), "perturbations_per_eval": 4, "baselines": BASELINES}),
     ("FeatureAblation", {}, {"feature_mask": MASK, "perturbations_per_eval": 3}),
     ("LayerGradCam", {"layer": "last"}, {"relu_attributions": True}),
@@ -80,6 +79,22 @@ CAPTUM = [
     ("InternalInfluence", {"layer": "last"}, {"n_steps": 16}),
     ("GuidedGradCam", {"layer": "last"}, {}),
 ]
+
+
+def test_deep_lift_is_captums_where_no_maxima_are_taken_and_adds_up_where_they_are(network, inputs):
+    captum, nn = pytest.importorskip("captum.attr"), torch.nn
+    torch.manual_seed(2)
+    first, last = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 3, padding=1)
+    plain = nn.Sequential(first, nn.ReLU(), last, nn.ReLU(), nn.Flatten(), nn.Linear(12 * 16 * 16, CLASSES)).eval()
+    target = torch.tensor([1, 3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = captum.DeepLift(plain).attribute(inputs.clone(), baselines=BASELINES, target=target)
+        near(own.DeepLift(plain).attribute(inputs, baselines=BASELINES, target=target), theirs)
+        found = own.DeepLift(network).attribute(inputs, baselines=BASELINES, target=target)
+    with torch.no_grad():
+        difference = (network(inputs) - network(BASELINES))[[0, 1], target]
+    near(found.sum((1, 2, 3)), difference)
 
 
 @pytest.mark.parametrize(("name", "made", "called"), CAPTUM)

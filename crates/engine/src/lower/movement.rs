@@ -201,7 +201,7 @@ fn moved(
             vec![read(&results[0], &steps, 0)]
         }
         Op::Slice(op) => {
-            let is_whole = |start: usize, axis: usize| axis + 1 < extents.len() || start % row == 0;
+            let is_whole = |start: usize, axis: usize| axis + 1 < extents.len() || start.is_multiple_of(row);
             if !op.ranges.iter().all(|range| is_whole(range.start, range.axis)) {
                 return None;
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -90,13 +91,17 @@ def _pixels(array: np.ndarray) -> np.ndarray:
         )
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise ValueError(f"pixels (uint8) are height × width × channels, found {array.shape}")
-    return np.ascontiguousarray(array[:, :, :3])
+    # Grey is read as a grey file is.
+    return np.ascontiguousarray(np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[:, :, :3])
 
 
 def photograph(native: Any, image: Any) -> Any:
     """One image as a photograph of the native module; nothing of an array of floats, which is what the network reads already."""
     if isinstance(image, (str, os.PathLike)):
-        return NativePhotograph.from_file(native, os.fspath(image))
+        path = os.fspath(image)
+        if not os.path.exists(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return NativePhotograph.from_file(native, path)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return NativePhotograph.from_bytes(native, bytes(image))
     if isinstance(image, io.IOBase):

@@ -131,7 +131,7 @@ class IntegratedGradients(_FromBaseline):
 
 
 class DeepLift(_FromBaseline):
-    """DeepLIFT with the rescale rule from zero. Unlike Captum's it adds up also where the windows of maxima overlap."""
+    """DeepLIFT with the rescale rule from zero. It adds up also where maxima are taken, as Captum's does not; without maxima both are the same."""
 
     _method = "deep-lift"
 

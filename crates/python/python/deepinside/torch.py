@@ -57,6 +57,8 @@ class Module(torch.nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
+        # It is frozen, and some libraries ask.
+        self.eval()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Scores, N × classes, of N × C × H × W inputs."""
