@@ -154,7 +154,7 @@ def test_ctrl_c_ends_a_long_computation_at_once():
 def test_paths_that_are_no_pictures_get_a_sentence(model, tmp_path):
     with pytest.raises(FileNotFoundError):
         model.explain(tmp_path / "nothing.png", "gradient", 0)
-    with pytest.raises(OSError):
+    with pytest.raises(ValueError, match="it is a folder"):
         model.explain(tmp_path, "gradient", 0)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(ValueError):
