@@ -10,6 +10,7 @@ mod errors;
 mod exemplars;
 mod methods;
 mod model;
+mod opening;
 mod page;
 mod photographs;
 mod waiting;

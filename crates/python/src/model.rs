@@ -14,7 +14,7 @@ use deepinside::graph::ValueId;
 use deepinside::layers::{LayersOptions, layers_of, shown_values};
 use deepinside::vision::Crop;
 use deepinside::vision::frame::into_photograph_frame;
-use deepinside::{BackwardRule, Error, Interrupt, Model, Settings, Size, Target, Threads};
+use deepinside::{BackwardRule, Error, Interrupt, Model, Target, Threads};
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
@@ -22,6 +22,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
 use crate::arrays::{given, taken};
 use crate::batch::{JobSettings, batch};
 use crate::errors::{exception, value_error};
+use crate::opening::Opening;
 use crate::photographs::{NativePhotograph, photograph};
 use crate::waiting::wait;
 
@@ -35,30 +36,6 @@ pub struct NativeModel {
 
 /// A metric's value, its curve, and further numbers by name.
 type Measured = (f64, Option<Vec<f64>>, BTreeMap<&'static str, Vec<f64>>);
-
-/// What can be said about a model when it is opened.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct Opening {
-    weights: Option<PathBuf>,
-    labels: Option<String>,
-    score: Option<String>,
-    size: Option<(usize, usize)>,
-    threads: usize,
-}
-
-impl Opening {
-    fn settings(&self) -> Settings {
-        let mut settings = Settings {
-            weights: self.weights.clone(),
-            labels: self.labels.clone(),
-            score: self.score.clone(),
-            ..Settings::default()
-        };
-        settings.input.size = self.size.map(|(height, width)| Size::Rectangle([height, width]));
-        settings
-    }
-}
 
 impl NativeModel {
     fn new(model: Model, threads: usize) -> PyResult<Self> {
@@ -160,7 +137,7 @@ impl NativeModel {
     /// Opens a network's file or folder.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf, opening: Opening) -> PyResult<Self> {
-        let (settings, interrupt) = (opening.settings(), Interrupt::default());
+        let (settings, interrupt) = (opening.settings()?, Interrupt::default());
         let own = interrupt.clone();
         let model = wait(py, &interrupt, || Model::open_until(&path, settings, &own).map_err(exception))?;
         Self::new(model, opening.threads)
@@ -174,7 +151,7 @@ impl NativeModel {
         name: String,
         opening: Opening,
     ) -> PyResult<Self> {
-        let (settings, interrupt) = (opening.settings(), Interrupt::default());
+        let (settings, interrupt) = (opening.settings()?, Interrupt::default());
         let (bytes, own) = (bytes::Bytes::copy_from_slice(network.as_bytes()), interrupt.clone());
         let model =
             wait(py, &interrupt, || Model::from_onnx_until(bytes, &name, settings, &own).map_err(exception))?;
@@ -184,7 +161,7 @@ impl NativeModel {
     /// Opens the network that is built in.
     #[staticmethod]
     fn builtin(opening: Opening) -> PyResult<Self> {
-        Self::new(Model::built_in(opening.settings()).map_err(exception)?, opening.threads)
+        Self::new(Model::built_in(opening.settings()?).map_err(exception)?, opening.threads)
     }
 
     #[getter]

@@ -267,3 +267,24 @@ def deepinside_explain(model, inputs, targets, **parameters):
     import deepinside.quantus
 
     return deepinside.quantus.explain(model, inputs, targets, **parameters)
+
+
+def test_timm_s_preparation_comes_along():
+    timm = pytest.importorskip("timm")
+    pytest.importorskip("PIL")
+    from PIL import Image
+
+    torch.manual_seed(0)
+    module = timm.create_model("resnet18", pretrained=False, num_classes=CLASSES).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = deepinside.from_timm(module)
+    config = timm.data.resolve_model_data_config(module)
+    transform = timm.data.create_transform(**config, is_training=False)
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 451, 3), dtype=np.uint8)
+    wanted = transform(Image.fromarray(pixels)).numpy()
+    found = model.prepare(pixels)
+    assert found.shape == wanted.shape
+    # A level of 255 is 0.017 here.
+    assert np.abs(found - wanted).max() < 0.02
+    assert len(model.classes) == CLASSES

@@ -104,6 +104,28 @@ def test_a_pickled_result_runs_nothing_of_ours_and_has_its_picture(model, x):
     assert b"NativeModel" not in text and b"_shown" not in text
 
 
+def test_settings_say_what_becomes_of_photographs(x):
+    names = [f"class {index}, it's \"quoted\"" for index in range(5)]
+    mean, scale = [0.5, 0.4, 0.3], [4.0, 5.0, 2.0]
+    model = deepinside.Model(
+        FIXTURES / "residual.onnx", labels=names, raw_scale=1, mean=mean, scale=scale, channel_order="rgb", resize=(16, 16), crop="centre",
+        interpolation="pillow-bilinear",
+    )
+    assert model.classes == names
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    wanted = (np.moveaxis(pixels, -1, 0) / 255 - np.reshape(mean, (3, 1, 1))) * np.reshape(scale, (3, 1, 1))
+    np.testing.assert_allclose(model.prepare(pixels), wanted, atol=1e-5)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.classes == names
+    np.testing.assert_array_equal(again.prepare(pixels), model.prepare(pixels))
+    for settings, part in [
+        ({"meen": mean}, "there are weights, labels"), ({"crop": "middle"}, "crop"), ({"channel_order": "gbr"}, "bgr, rgb or grey"),
+        ({"interpolation": "cubic"}, "interpolation"), ({"resize": (1, 2, 3)}, "resize"), ({"mean": [1, 2]}, "mean"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=part):
+            deepinside.Model(FIXTURES / "residual.onnx", **settings)
+
+
 def test_each_input_has_its_own_baseline_and_segments(model, x):
     batch = np.concatenate([x, -x])
     baselines = np.stack([np.full(x[0].shape, 0.5, np.float32), np.zeros_like(x[0])])

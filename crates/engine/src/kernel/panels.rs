@@ -7,6 +7,8 @@
 
 mod sparse;
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::activation::Activation;
@@ -15,6 +17,10 @@ use crate::simd::{Instructions, LINE, Simd, Work, load_some};
 
 /// The columns of a panel: a cache line.
 pub(crate) const PANEL: usize = LINE;
+
+/// How many terms are summed before their sum is added to that of those before: the rounding of a sum in one chain grows with the root of
+/// its length. A Winograd convolution of 512 channels in one chain is off by 1.8e-6 of its result, of which 0.3e-6 are its transforms'.
+const BLOCK: usize = 64;
 
 /// How many rows ahead a panel's own numbers are asked for, which large ones have in the second-level cache.
 const SOON: usize = 16;
@@ -411,6 +417,9 @@ impl Tiles<'_> {
         let Product { source, pieces, length, panels, range, .. } = &self.product;
         let bias: [S::Vector; V] = std::array::from_fn(|vector| column.bias[vector]);
         let mut sums = [bias; R];
+        // The sums of whole blocks.
+        let mut totals = [[MaybeUninit::<S::Vector>::uninit(); V]; R];
+        let mut blocks = 0;
         let apart = self.apart::<S>();
         for &target in targets {
             let target = self.result.start.wrapping_add(target + (column.panel - range.start) * PANEL);
@@ -418,27 +427,60 @@ impl Tiles<'_> {
                 simd.prefetch(target.wrapping_add(vector * S::LANES));
             }
         }
-        // SAFETY: the rows, their pieces and the panels lie inside their slices.
+        // SAFETY: the rows, their pieces and the panels lie inside their slices; totals are read behind the first block, which writes them.
         unsafe {
             let mut right = panels.numbers.as_ptr().add(column.panel * panels.inner * PANEL);
             let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
+            let (mut remaining, mut room) = (panels.inner, BLOCK);
             for &piece in *pieces {
-                for index in piece..piece + length {
-                    following.ask(simd);
-                    if AHEAD {
-                        next.ask(simd);
-                        for vector in 0..V {
-                            simd.prefetch(right.wrapping_add(vector * apart + SOON * PANEL));
+                let (mut begin, end) = (piece, piece + length);
+                while begin < end {
+                    let stop = end.min(begin + room);
+                    for index in begin..stop {
+                        following.ask(simd);
+                        if AHEAD {
+                            next.ask(simd);
+                            for vector in 0..V {
+                                simd.prefetch(right.wrapping_add(vector * apart + SOON * PANEL));
+                            }
                         }
-                    }
-                    let columns = load_some::<S, V>(simd, right, apart);
-                    for row in 0..R {
-                        let left = simd.splat(*rows[row].add(index));
-                        for vector in 0..V {
-                            sums[row][vector] = simd.multiply_add(left, columns[vector], sums[row][vector]);
+                        let columns = load_some::<S, V>(simd, right, apart);
+                        for row in 0..R {
+                            let left = simd.splat(*rows[row].add(index));
+                            for vector in 0..V {
+                                sums[row][vector] =
+                                    simd.multiply_add(left, columns[vector], sums[row][vector]);
+                            }
                         }
+                        right = right.add(PANEL);
                     }
-                    right = right.add(PANEL);
+                    remaining -= stop - begin;
+                    room -= stop - begin;
+                    begin = stop;
+                    if room == 0 && remaining > 0 {
+                        for row in 0..R {
+                            for vector in 0..V {
+                                let (total, sum) = (&mut totals[row][vector], sums[row][vector]);
+                                // The first block has written every total.
+                                total.write(match blocks {
+                                    0 => sum,
+                                    _ => simd.add(total.assume_init(), sum),
+                                });
+                                sums[row][vector] = simd.splat(0.0);
+                            }
+                        }
+                        blocks += 1;
+                        room = BLOCK;
+                    }
+                }
+            }
+        }
+        if blocks > 0 {
+            for row in 0..R {
+                for vector in 0..V {
+                    // SAFETY: the first block has written every total.
+                    let total = unsafe { totals[row][vector].assume_init() };
+                    sums[row][vector] = simd.add(total, sums[row][vector]);
                 }
             }
         }
@@ -502,78 +544,4 @@ impl Tiles<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernel::testing::Noise;
-
-    /// Every number of rows in a tile, a last panel that is not full, pieces out of order, biases and a rectifier.
-    #[test]
-    fn equals_the_sums_in_double_precision() {
-        let mut noise = Noise::new(3);
-        let (length, pieces) = (5, [40, 0, 17]);
-        for instructions in Instructions::ALL {
-            for (count, columns) in [(1, 1), (2, 16), (3, 17), (4, 40), (5, 33), (13, 48), (45, 64)] {
-                let mut source = noise.numbers(100 + 7 * count);
-                // The first and the last rows are mostly zeros.
-                source[3..20].fill(0.0);
-                let end = source.len();
-                source[end - 12..end - 2].fill(0.0);
-                let inner = length * pieces.len();
-                let right = noise.numbers(inner * columns);
-                let bias = noise.numbers(columns);
-                let panels = Panels::pack(inner, columns, |row, column| right[row * columns + column]);
-                let rows: Vec<usize> = (0..count).map(|row| row * 7 + 3).collect();
-                let stride = columns + 2;
-                let targets: Vec<usize> = (0..count).map(|row| (count - 1 - row) * stride).collect();
-                let addend = noise.numbers(count * stride);
-                for skips_zeros in [false, true] {
-                    let mut result = vec![9.0; count * stride];
-                    let half = panels.count() / 2;
-                    for range in [0..half, half..panels.count()] {
-                        let targets: Vec<usize> =
-                            targets.iter().map(|target| target + range.start * PANEL).collect();
-                        let product = Product {
-                            source: &source,
-                            rows: Places::new(&rows),
-                            pieces: &pieces,
-                            length,
-                            panels: &panels,
-                            range,
-                            targets: Places::new(&targets),
-                            bias: Some(&bias),
-                            addend: Addend::Array(&addend),
-                            activation: Some(Activation { minimum: -0.5, maximum: 1.0 }),
-                            next: Some((&panels, 0)),
-                            skips_zeros,
-                        };
-                        // SAFETY: nothing else runs.
-                        unsafe { product.run(instructions, Shared::new(&mut result)) };
-                    }
-                    for row in 0..count {
-                        for column in 0..stride {
-                            let found = result[targets[row] + column];
-                            if column >= columns {
-                                assert_eq!(found, 9.0, "something beyond the columns was written");
-                                continue;
-                            }
-                            let places =
-                                pieces.iter().flat_map(|piece| piece + rows[row]..piece + rows[row] + length);
-                            let sum: f64 = places
-                                .enumerate()
-                                .map(|(index, at)| {
-                                    f64::from(source[at]) * f64::from(right[index * columns + column])
-                                })
-                                .sum();
-                            let added = f64::from(bias[column]) + f64::from(addend[targets[row] + column]);
-                            let expected = (sum + added).clamp(-0.5, 1.0);
-                            assert!(
-                                (f64::from(found) - expected).abs() < 2e-6,
-                                "{found} instead of {expected}"
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
+import tempfile
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
@@ -28,6 +31,50 @@ def _expect_own_process() -> None:
         )
 
 
+#: What can be said about a network and its photographs, by the names of the native module where they differ.
+_SETTINGS = {
+    "weights": "weights", "labels": "labels", "score": "score", "input_size": "size", "threads": "threads", "resize": "resize",
+    "crop": "crop", "channel_order": "channel_order", "raw_scale": "raw_scale", "mean": "mean", "scale": "scale",
+    "interpolation": "interpolation",
+}
+
+
+def _opening(given: dict[str, Any]) -> dict[str, Any]:
+    """Settings as the native module takes them."""
+    if unknown := set(given) - set(_SETTINGS):
+        raise TypeError(f"no setting is called {', '.join(sorted(unknown))}; there are {', '.join(_SETTINGS)}")
+    opening: dict[str, Any] = {**dict.fromkeys(_SETTINGS.values()), "threads": 0}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name == "weights" or (name == "labels" and isinstance(value, (str, os.PathLike))):
+            value = os.fspath(value)
+        elif name == "labels":
+            value = [str(label) for label in value]
+        elif name in ("mean", "scale"):
+            value = [float(number) for number in np.atleast_1d(np.asarray(value, dtype=np.float64))]
+        elif name == "resize":
+            value = [int(side) for side in np.atleast_1d(np.asarray(value))]
+            if len(value) > 2 or min(value, default=0) < 1:
+                raise ValueError("resize is the shorter side, or height and width, in pixels")
+        opening[_SETTINGS[name]] = value
+    return opening
+
+
+@contextlib.contextmanager
+def _labels_as_a_file(opening: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Names of classes that are given as a list lie in a file while the network is opened."""
+    labels = opening["labels"]
+    if not isinstance(labels, list):
+        yield opening
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "labels.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(labels, file)
+        yield {**opening, "labels": path}
+
+
 class OpenedNetwork:
     """What :class:`deepinside.Model` knows of its network."""
 
@@ -38,18 +85,14 @@ class OpenedNetwork:
         path: str | os.PathLike[str],
         *,
         weights: str | os.PathLike[str] | None = None,
-        labels: str | os.PathLike[str] | None = None,
+        labels: str | os.PathLike[str] | Sequence[str] | None = None,
         score: str | None = None,
         input_size: tuple[int, int] | None = None,
         threads: int = 0,
+        **preparation: Any,
     ) -> None:
-        self._opening = {
-            "weights": None if weights is None else os.fspath(weights),
-            "labels": None if labels is None else os.fspath(labels),
-            "score": score,
-            "size": input_size,
-            "threads": threads,
-        }
+        given = {"weights": weights, "labels": labels, "score": score, "input_size": input_size, "threads": threads, **preparation}
+        self._opening = _opening(given)
         self._path: str | None = os.path.abspath(path)
         self._network: bytes | None = None
         self._open()
@@ -62,10 +105,7 @@ class OpenedNetwork:
     @classmethod
     def _of(cls, path: str | None, network: bytes | None, name: str, settings: dict[str, Any]) -> Self:
         self = cls.__new__(cls)
-        known = {"weights": None, "labels": None, "score": None, "size": settings.pop("input_size", None), "threads": 0}
-        if unknown := set(settings) - set(known):
-            raise TypeError(f"no setting is called {', '.join(sorted(unknown))}")
-        self._opening = {**known, **settings}
+        self._opening = _opening(settings)
         self._path, self._network, self._name = path, network, name
         self._open()
         return self
@@ -73,12 +113,13 @@ class OpenedNetwork:
     def _open(self) -> None:
         _expect_own_process()
         _processes[:] = [os.getpid()]
-        if self._network is not None:
-            self._opened = _native.NativeModel.from_bytes(self._network, self._name, self._opening)
-        elif self._path is not None:
-            self._opened = _native.NativeModel.open(self._path, self._opening)
-        else:
-            self._opened = _native.NativeModel.builtin(self._opening)
+        with _labels_as_a_file(self._opening) as opening:
+            if self._network is not None:
+                self._opened = _native.NativeModel.from_bytes(self._network, self._name, opening)
+            elif self._path is not None:
+                self._opened = _native.NativeModel.open(self._path, opening)
+            else:
+                self._opened = _native.NativeModel.builtin(opening)
 
     @property
     def _native(self) -> _native.NativeModel:

@@ -36,15 +36,42 @@ def from_torch(module: Any, example: Any, *, opset: int = 17, **settings: Any) -
 
 
 def from_timm(name_or_module: Any, **settings: Any) -> Model:
-    """A timm model, by its name (with its trained weights) or as a module. Inputs are given as the model reads them."""
+    """A timm model, by its name (with its trained weights) or as a module, with what its configuration says of photographs: size, mean,
+    deviation, crop, interpolation and, where it has them, the names of its classes. Each can be given as a setting instead."""
     try:
         import timm
         import torch
     except ImportError as error:
         raise ImportError("from_timm needs timm: pip install timm onnx") from error
-    module = timm.create_model(name_or_module, pretrained=True) if isinstance(name_or_module, str) else name_or_module
-    size = timm.data.resolve_model_data_config(module)["input_size"]
-    return from_torch(module, torch.zeros(1, *size), **settings)
+    is_named = isinstance(name_or_module, str)
+    module = timm.create_model(name_or_module, pretrained=True) if is_named else name_or_module
+    config = timm.data.resolve_model_data_config(module)
+    for name, value in _as_timm_prepares(config).items():
+        settings.setdefault(name, value)
+    if "labels" not in settings:
+        settings["labels"] = _names_of_timm(module)
+    return from_torch(module, torch.zeros(1, *config["input_size"]), **settings)
+
+
+def _as_timm_prepares(config: dict[str, Any]) -> dict[str, Any]:
+    """What becomes of photographs by timm's own transform for evaluation."""
+    channels, height, width = config["input_size"]
+    sides = [int(side / config["crop_pct"]) for side in (height, width)]
+    # "center" keeps proportions, and "squash" does not; other modes pad, which the nearest of these two stands for.
+    resize = sides if config.get("crop_mode") == "squash" or height != width else sides[:1]
+    interpolation = {"bicubic": "pillow-bicubic"}.get(config["interpolation"], "pillow-bilinear")
+    return {
+        "raw_scale": 1.0, "mean": config["mean"], "scale": [1 / deviation for deviation in config["std"]], "resize": resize,
+        "crop": "centre", "interpolation": interpolation, "channel_order": "grey" if channels == 1 else "rgb",
+    }
+
+
+def _names_of_timm(module: Any) -> Any:
+    """The names of a module's classes: those that its configuration has, or ImageNet's where it says that it was trained on that."""
+    known = getattr(module, "pretrained_cfg", None) or {}
+    if known.get("label_names"):
+        return list(known["label_names"])
+    return "ilsvrc2012" if known.get("num_classes") == 1000 and getattr(module, "num_classes", None) == 1000 else None
 
 
 def from_keras(model: Any, **settings: Any) -> Model:

@@ -4,17 +4,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use deepinside::attribution::{Choices, Method, Runner, method};
-use deepinside::drawing::normalise::Scaling;
-use deepinside::drawing::{ColourMap, Picture};
+use deepinside::Model;
+use deepinside::attribution::Runner;
+use deepinside::drawing::Picture;
 use deepinside::evaluation::{ClassResult, Confusion, TrueObject, photograph_of};
+use deepinside::margin::MarginDrawer;
 use deepinside::printable::markup;
-use deepinside::saliency_figure::DrawnMap;
-use deepinside::vision::Interpolation;
-use deepinside::vision::frame::into_photograph_frame;
-use deepinside::vision::resize::resize_image;
-use deepinside::vision::unseen::seen_in;
-use deepinside::{Model, Target};
 use serde::Serialize;
 
 use super::html::{SIDE, STYLE};
@@ -74,7 +69,7 @@ pub fn report(
     confusions: &[Confusion],
 ) -> Outcome<String> {
     let model = Arc::clone(runner.model());
-    let mut drawer = Drawer::new(runner)?;
+    let drawer = MarginDrawer::new(&model)?;
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
@@ -114,62 +109,32 @@ pub fn report(
         let mut worst = confusion.results.clone();
         worst.sort_by_key(|&index| (std::cmp::Reverse(results[index].rank), index));
         for index in worst.into_iter().take(PHOTOGRAPHS) {
-            text += &drawer.figure(&objects[index], &results[index])?;
+            text += &figure(runner, &drawer, &objects[index], &results[index])?;
         }
         text += "</div>\n";
     }
     Ok(text + "</body></html>\n")
 }
 
-/// Draws photographs with their margins.
-struct Drawer<'a> {
-    runner: &'a mut Runner,
-    method: Box<dyn Method>,
-    title: &'static str,
-}
-
-impl<'a> Drawer<'a> {
-    fn new(runner: &'a mut Runner) -> Outcome<Self> {
-        let model = runner.model();
-        // The gradient takes the place of class activation maps in networks without layers that have positions.
-        let made = method("layer-cam")?.make(model, &Choices::default());
-        let (method, title) = match made {
-            Ok(made) => (made, method("layer-cam")?.title),
-            Err(_) => (method("gradient")?.make(model, &Choices::default())?, method("gradient")?.title),
-        };
-        Ok(Self { runner, method, title })
-    }
-
-    fn title(&self) -> &'static str {
-        self.title
-    }
-
-    fn figure(&mut self, object: &TrueObject, result: &ClassResult) -> Outcome<String> {
-        let model = Arc::clone(self.runner.model());
-        let photograph = photograph_of(object, &model)?;
-        let input = model.input_of(&photograph, model.crop)?;
-        let target = Target::difference(result.named, object.class_index);
-        let found = self.method.attribute(self.runner, &input, &target)?;
-        let (height, width) = (photograph.height(), photograph.width());
-        let scale = (SIDE as f64 / height.max(width) as f64).min(1.0);
-        let [height, width] = [height, width].map(|side| ((side as f64 * scale).round() as usize).max(1));
-        let small = resize_image(&photograph, height, width, Interpolation::AntiAliased)?;
-        let region = model.region(&photograph, model.crop)?;
-        let map = into_photograph_frame(&found.map()?, region, height, width, 0.0)?;
-        let seen = seen_in(&[region], height, width)?;
-        let margin = DrawnMap::new(&map, &seen, Scaling::Quantile(0.99), ColourMap::Inferno)?.over(&small)?;
-        let file =
-            object.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let image = |picture: &Picture, what: &str| -> Outcome<String> {
-            let png = STANDARD.encode(picture.to_png()?);
-            Ok(format!("<img alt=\"{what}{}\" src=\"data:image/png;base64,{png}\">", markup(&file)))
-        };
-        Ok(format!(
-            "<figure>{}{}<figcaption>{}: {} classes are more probable than the one that is shown</figcaption></figure>\n",
-            image(&Picture::from_photograph(&small)?, "")?,
-            image(&margin, "what speaks for the class that is named in ")?,
-            markup(&file),
-            result.rank
-        ))
-    }
+/// One photograph beside what speaks for the class that is named.
+fn figure(
+    runner: &mut Runner,
+    drawer: &MarginDrawer,
+    object: &TrueObject,
+    result: &ClassResult,
+) -> Outcome<String> {
+    let photograph = photograph_of(object, runner.model())?;
+    let [small, margin] = drawer.draw(runner, &photograph, [result.named, object.class_index], SIDE)?;
+    let file = object.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let image = |picture: &Picture, what: &str| -> Outcome<String> {
+        let png = STANDARD.encode(picture.to_png()?);
+        Ok(format!("<img alt=\"{what}{}\" src=\"data:image/png;base64,{png}\">", markup(&file)))
+    };
+    Ok(format!(
+        "<figure>{}{}<figcaption>{}: {} classes are more probable than the one that is shown</figcaption></figure>\n",
+        image(&small, "")?,
+        image(&margin, "what speaks for the class that is named in ")?,
+        markup(&file),
+        result.rank
+    ))
 }

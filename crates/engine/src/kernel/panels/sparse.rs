@@ -3,7 +3,7 @@
 //! Behind maxima and a rectifier most numbers of a gradient are zero, and the gradient of a class score is zero in all channels but one.
 //! Terms of zero add nothing, so only those lines of the panels are read whose factor is not zero, in the same order as in a tile.
 
-use super::{Column, PANEL, Product, Tiles, strip};
+use super::{BLOCK, Column, PANEL, Product, Tiles, strip};
 use crate::simd::{Simd, load_some};
 
 /// The strips that are summed at a time: their sums, two vectors each, and a factor fill the registers.
@@ -84,7 +84,15 @@ impl Tiles<'_> {
         let apart: [usize; N] =
             std::array::from_fn(|index| if columns[index].width > S::LANES { self.apart::<S>() } else { 0 });
         let mut sums: [[S::Vector; 2]; N] = std::array::from_fn(|index| columns[index].bias);
+        // The sums of the blocks before, as in a tile.
+        let mut totals: Option<[[S::Vector; 2]; N]> = None;
+        let mut block = 0;
         for &(line, number) in active {
+            if line / BLOCK != block {
+                block = line / BLOCK;
+                totals = Some(totals.map_or(sums, |totals| added(simd, totals, sums)));
+                sums = [[simd.splat(0.0); 2]; N];
+            }
             let number = simd.splat(number);
             for index in 0..N {
                 // SAFETY: the strip's panels have such a line: as many as all pieces have numbers.
@@ -93,9 +101,22 @@ impl Tiles<'_> {
                 sums[index][1] = simd.multiply_add(number, line[1], sums[index][1]);
             }
         }
+        let sums = totals.map_or(sums, |totals| added(simd, totals, sums));
         for (sums, column) in sums.into_iter().zip(columns) {
             // SAFETY: as promised.
             unsafe { self.write(simd, column, sums, target) };
         }
     }
+}
+
+/// The sums of vectors, each with its own.
+#[inline(always)]
+fn added<S: Simd, const N: usize>(
+    simd: S,
+    totals: [[S::Vector; 2]; N],
+    sums: [[S::Vector; 2]; N],
+) -> [[S::Vector; 2]; N] {
+    std::array::from_fn(|strip| {
+        std::array::from_fn(|vector| simd.add(totals[strip][vector], sums[strip][vector]))
+    })
 }
