@@ -50,7 +50,11 @@ impl Failure {
             _ => eprintln!("error: {shown}"),
         }
         if let Self::Library(deepinside::Error::Description { path, place: Some(place), .. }) = self {
-            eprint!("{}", snippet(&path.to_string_lossy(), place));
+            let snippet = snippet(&path.to_string_lossy(), place);
+            // A line of a megabyte shows nothing.
+            if snippet.len() <= LONGEST_SNIPPET {
+                eprint!("{snippet}");
+            }
         }
     }
 }
@@ -65,6 +69,9 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+/// The longest snippet that is shown, in bytes.
+const LONGEST_SNIPPET: usize = 4000;
 
 /// The lines around a place, the place underlined.
 fn snippet(path: &str, place: &Place) -> String {
