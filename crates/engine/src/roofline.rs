@@ -60,6 +60,7 @@ fn operations(threads: usize) -> f64 {
                     rows: Places::new(&rows),
                     pieces: &[0],
                     length: INNER,
+                    block: INNER,
                     panels: &panels,
                     range: 0..panels.count(),
                     targets: Places::new(&targets),

@@ -100,7 +100,7 @@ impl Link<'_> {
         let operands = &self.lowering.operands;
         let filters = constant("weights", &operands[1])?;
         let bias = operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
-        Ok((filters, Finish { bias, activation: self.activation }))
+        Ok((filters, Finish { bias, activation: self.activation, ..Finish::default() }))
     }
 }
 

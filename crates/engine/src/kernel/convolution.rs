@@ -8,7 +8,7 @@ use super::col2im::Col2im;
 use super::depthwise::{Depthwise, Reading};
 use super::gather::{Finish, Gather};
 use super::geometry::{Field, Geometry};
-use super::merge_groups::{Groups, merge_groups};
+use super::merge_groups::{Groups, merge_groups, merges_groups};
 use super::panels::Addend;
 use super::parallel::{GRAIN, copy, for_each_piece};
 use super::slab::Source;
@@ -88,6 +88,7 @@ pub(super) fn lower_by(
     let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
     let (batch, instructions) = (input.shape.extents()[0], lowering.instructions);
+    let in_one_chain = merges_groups(&geometry);
     let parts = merge_groups(geometry, &filters, instructions.lanes());
     let ways: Vec<Way> = parts.iter().map(|part| way(&part.geometry, batch)).collect();
     let adjoint = |(part, way): (&Groups<'_>, &Way)| -> Box<dyn Pass> {
@@ -101,14 +102,15 @@ pub(super) fn lower_by(
                 Box::new(Col2im::adjoint(instructions, geometry, batch, filters))
             }
             Way::Direct => {
-                Box::new(Gather::adjoint(instructions, geometry, batch, filters, Finish::default()))
+                let finish = Finish { in_one_chain, ..Finish::default() };
+                Box::new(Gather::adjoint(instructions, geometry, batch, filters, finish))
             }
         }
     };
     let correlation = |(part, way): (&Groups<'_>, &Way)| -> Box<dyn Pass> {
         let (geometry, filters) = (&part.geometry, &part.filters[..]);
         let bias = bias.as_ref().map(|bias| bias[part.outputs.clone()].to_vec());
-        let finish = Finish { bias, activation };
+        let finish = Finish { bias, activation, in_one_chain };
         match *way {
             Way::Depthwise(reading) => {
                 Box::new(Depthwise::correlation(instructions, reading, geometry, batch, filters, finish))

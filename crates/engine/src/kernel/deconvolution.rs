@@ -26,7 +26,13 @@ pub(crate) fn lower(
     let convolution = || Gather::correlation(instructions, &geometry, batch, &filters, Finish::default());
     Ok(Box::new(DeconvolutionKernel {
         backward: backward.then(convolution),
-        forward: Gather::adjoint(instructions, &geometry, batch, &filters, Finish { bias, activation: None }),
+        forward: Gather::adjoint(
+            instructions,
+            &geometry,
+            batch,
+            &filters,
+            Finish { bias, ..Finish::default() },
+        ),
     }))
 }
 

@@ -174,7 +174,7 @@ impl Depthwise {
         batch: usize,
     ) -> Self {
         let finish =
-            Finish { bias: Some(vec![f32::NEG_INFINITY; geometry.small.channels]), activation: None };
+            Finish { bias: Some(vec![f32::NEG_INFINITY; geometry.small.channels]), ..Finish::default() };
         let mut layout = Layout::of_correlation(instructions, geometry, &[], finish);
         layout.reduction = Reduction::Maximum;
         let strips = Strips::new(expansion, &layout, batch);

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use super::activation::Activation;
 use super::geometry::{Field, Geometry, Tap, correlation_taps, positions, repeated_adjoint_taps};
-use super::panels::{Addend, PANEL, Panels, Places, Product, Shared};
+use super::panels::{Addend, BLOCK, PANEL, Panels, Places, Product, Shared};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::Instructions;
@@ -50,6 +50,8 @@ pub(crate) struct Gather {
     result_step: [usize; 3],
     passes: Vec<Pass>,
     activation: Option<Activation>,
+    /// How many terms are summed at a time.
+    block: usize,
     /// The lowest and the highest offset of all taps.
     reach: [[isize; 3]; 2],
     blocks: Vec<Block>,
@@ -100,6 +102,9 @@ pub(crate) struct Finish {
     /// One number per result channel.
     pub bias: Option<Vec<f32>>,
     pub activation: Option<Activation>,
+    /// Whether sums are one chain however long they are, since how many groups are taken together, and with them the zeros between terms,
+    /// depends on the vectors' length.
+    pub in_one_chain: bool,
 }
 
 impl Gather {
@@ -181,6 +186,7 @@ impl Gather {
             result_step,
             reach,
             activation: finish.activation,
+            block: if finish.in_one_chain { usize::MAX } else { BLOCK },
             blocks: Vec::new(),
             units: Vec::new(),
             passes,
@@ -398,6 +404,7 @@ impl Gather {
             rows: Places::new(places),
             pieces,
             length: pass.piece * (self.source.channels / self.groups),
+            block: self.block,
             panels: &pass.filters[unit.group],
             range: unit.panels.clone(),
             targets: Places::new(targets),

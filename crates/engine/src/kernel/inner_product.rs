@@ -88,7 +88,7 @@ pub(crate) fn lower(
     if is_pointwise(op, input.shape, output.shape) {
         super::expect_plain(lowering)?;
         let filters = by_outputs(weights, [inputs, outputs], op.transposed);
-        let finish = Finish { bias, activation };
+        let finish = Finish { bias, activation, ..Finish::default() };
         let extents = [input.shape.product(0..op.axis), inputs, outputs];
         return Ok(super::convolution::pointwise(lowering, extents, &filters, finish, adds));
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::geometry::{Field, Geometry};
+use crate::simd::LINE;
 
 /// Some groups of a convolution, as one that has no others.
 pub(super) struct Groups<'a> {
@@ -13,6 +14,12 @@ pub(super) struct Groups<'a> {
     pub filters: Cow<'a, [f32]>,
     /// Which of the results these are.
     pub outputs: Range<usize>,
+}
+
+/// Whether the longest vectors would merge groups of a convolution.
+pub(super) fn merges_groups(Geometry { large, small, groups, .. }: &Geometry) -> bool {
+    let widest = large.channels.max(small.channels) / groups;
+    *groups > 1 && widest > 1 && 2 * widest <= LINE
 }
 
 /// The same convolution with fewer, larger groups whose filters are zero between channels of different groups, where that takes

@@ -3,7 +3,7 @@
 //! Behind maxima and a rectifier most numbers of a gradient are zero, and the gradient of a class score is zero in all channels but one.
 //! Terms of zero add nothing, so only those lines of the panels are read whose factor is not zero, in the same order as in a tile.
 
-use super::{BLOCK, Column, PANEL, Product, Tiles, strip};
+use super::{Column, PANEL, Product, Tiles, strip};
 use crate::simd::{Simd, load_some};
 
 /// The strips that are summed at a time: their sums, two vectors each, and a factor fill the registers.
@@ -88,8 +88,8 @@ impl Tiles<'_> {
         let mut totals: Option<[[S::Vector; 2]; N]> = None;
         let mut block = 0;
         for &(line, number) in active {
-            if line / BLOCK != block {
-                block = line / BLOCK;
+            if line / self.product.block != block {
+                block = line / self.product.block;
                 totals = Some(totals.map_or(sums, |totals| added(simd, totals, sums)));
                 sums = [[simd.splat(0.0); 2]; N];
             }

@@ -12,7 +12,7 @@ fn equals_the_sums_in_double_precision() {
     // The longer pieces are summed in blocks, one of which has both ends within pieces.
     for (length, pieces) in [(5, [40, 0, 17]), (BLOCK - 1, [300, 0, 140])] {
         for (instructions, (count, columns)) in Instructions::ALL.into_iter().flat_map(cases) {
-            let mut source = noise.numbers(100 + 4 * length + 7 * count);
+            let mut source = noise.numbers(100 + 5 * length + 7 * count);
             // The first and the last rows are mostly zeros.
             source[3..20].fill(0.0);
             let end = source.len();
@@ -36,6 +36,7 @@ fn equals_the_sums_in_double_precision() {
                         rows: Places::new(&rows),
                         pieces: &pieces,
                         length,
+                        block: BLOCK,
                         panels: &panels,
                         range,
                         targets: Places::new(&targets),
@@ -75,6 +76,7 @@ fn equals_the_sums_in_double_precision() {
         }
     }
 }
+
 /// One chain of 2048 terms is off by about 6e-7 here, blocks by 1.7e-7.
 #[test]
 fn long_sums_round_as_those_of_a_block_do() {
@@ -92,6 +94,7 @@ fn long_sums_round_as_those_of_a_block_do() {
             rows: Places::new(&rows),
             pieces: &[0],
             length: inner,
+            block: BLOCK,
             panels: &panels,
             range: 0..panels.count(),
             targets: Places::new(&targets),
