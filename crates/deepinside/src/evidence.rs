@@ -3,8 +3,7 @@
 mod source;
 
 use deepinside_files::Array;
-use deepinside_vision::crops::Region;
-use deepinside_vision::frame::into_photograph_frame;
+use deepinside_vision::frame::Frame;
 use deepinside_vision::{Crop, Photograph, blur, unseen};
 use rayon::prelude::*;
 
@@ -105,7 +104,7 @@ fn gather_seen(
     let mut scores = Vec::new();
     // Per class the logarithm of the product of the maps.
     let mut products = vec![vec![0.0f32; height * width]; classes.len()];
-    let pixels = unseen::seen_in(&seen.regions, height, width)?;
+    let pixels = unseen::seen_in(&seen.frames)?;
     let (mut factors, mut gradients) = (0, Vec::new());
     for (first, source) in sources(runner.model(), options)?.iter().enumerate() {
         let of_input = usize::from(source.reads_input);
@@ -236,7 +235,7 @@ fn framed(
             shape = own.shape().to_vec();
             all.extend_from_slice(own.data());
         }
-        let frame = |map: &Array| into_photograph_frame(map, seen.regions[crop], height, width, 0.0);
+        let frame = |map: &Array| seen.frames[crop].place(map);
         add(&mut counts, frame(&Array::filled(seen.extents(), 1.0)?)?.data());
         threads.run(|| {
             sums.par_iter_mut().zip(maps).try_for_each(|(sums, maps)| {
@@ -266,7 +265,7 @@ struct Seen {
     /// Crops × C × H × W.
     inputs: Array,
     /// Where each crop lies in the photograph.
-    regions: Vec<Region>,
+    frames: Vec<Frame>,
 }
 
 impl Seen {
@@ -274,7 +273,7 @@ impl Seen {
         Ok(Self {
             size: [photograph.height(), photograph.width()],
             inputs: model.inputs(photograph, crops)?,
-            regions: crops.iter().map(|&crop| model.region(photograph, crop)).collect::<Result<_>>()?,
+            frames: crops.iter().map(|&crop| model.frame(photograph, crop)).collect::<Result<_>>()?,
         })
     }
 

@@ -22,9 +22,7 @@ use deepinside_drawing::normalise::Scaling;
 use deepinside_drawing::{ColourMap, Picture};
 use deepinside_engine::Threads;
 use deepinside_files::{Array, npy};
-use deepinside_vision::crops::Region;
-use deepinside_vision::frame::into_photograph_frame;
-use deepinside_vision::unseen::seen_in;
+use deepinside_vision::frame::Frame;
 use deepinside_vision::{Crop, Photograph};
 
 use crate::attribution::{Attribution, Choices, Entry, Given, Method, Runner, method};
@@ -257,10 +255,8 @@ impl Explained<'_> {
     /// When there is no photograph, or the crop does not fit into it.
     pub fn in_photograph(&self, attribution: &Attribution) -> Result<(Array, Vec<bool>)> {
         let (photograph, crop) = self.photograph()?;
-        let (height, width) = (photograph.height(), photograph.width());
-        let region = self.model.region(photograph, crop)?;
-        let framed = into_photograph_frame(&attribution.map()?, region, height, width, 0.0)?;
-        Ok((framed, seen_in(&[region], height, width)?))
+        let frame = self.model.frame(photograph, crop)?;
+        Ok((frame.place(&attribution.map()?)?, frame.seen()?))
     }
 
     /// An attribution's map over its photograph.
@@ -286,8 +282,7 @@ impl Explained<'_> {
     /// When the map holds numbers that are not finite.
     pub fn figure_of(&self, attribution: &Attribution, colours: ColourMap) -> Result<Picture> {
         let read = self.model.transformer.deprocess(&self.input)?;
-        let map =
-            into_photograph_frame(&attribution.map()?, Region::WHOLE, read.height(), read.width(), 0.0)?;
+        let map = Frame::whole(read.height(), read.width()).place(&attribution.map()?)?;
         let title = self.seen.as_ref().map_or("input".to_owned(), |(_, crop)| format!("input ({crop})"));
         let input = Panel::new(title, Picture::from_photograph(&read)?);
         let layer = attribution.layer.map(|layer| format!("of {}", self.model.graph.value(layer).name));

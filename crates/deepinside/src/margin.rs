@@ -2,9 +2,8 @@
 
 use deepinside_drawing::normalise::Scaling;
 use deepinside_drawing::{ColourMap, Picture};
-use deepinside_vision::frame::into_photograph_frame;
+use deepinside_vision::frame::Frame;
 use deepinside_vision::resize::resize_image;
-use deepinside_vision::unseen::seen_in;
 use deepinside_vision::{Interpolation, Photograph};
 
 use crate::attribution::{Choices, Method, Runner, method};
@@ -56,10 +55,14 @@ impl MarginDrawer {
         let scale = (side as f64 / height.max(width) as f64).min(1.0);
         let [height, width] = [height, width].map(|side| ((side as f64 * scale).round() as usize).max(1));
         let small = resize_image(photograph, height, width, Interpolation::AntiAliased)?;
-        let region = model.region(photograph, model.crop)?;
-        let map = into_photograph_frame(&found.map()?, region, height, width, 0.0)?;
-        let seen = seen_in(&[region], height, width)?;
-        let margin = DrawnMap::new(&map, &seen, Scaling::Quantile(0.99), ColourMap::Inferno)?.over(&small)?;
+        let frame = Frame { height, width, ..model.frame(photograph, model.crop)? };
+        let margin = DrawnMap::new(
+            &frame.place(&found.map()?)?,
+            &frame.seen()?,
+            Scaling::Quantile(0.99),
+            ColourMap::Inferno,
+        )?
+        .over(&small)?;
         Ok([Picture::from_photograph(&small)?, margin])
     }
 }

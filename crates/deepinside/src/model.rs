@@ -7,7 +7,7 @@ use deepinside_engine::{Plan, PlanOptions, Session, Threads};
 use deepinside_files::Array;
 use deepinside_graph::pass::{batch_axis, channels_first};
 use deepinside_graph::{Graph, ValueId};
-use deepinside_vision::crops::Region;
+use deepinside_vision::frame::Frame;
 use deepinside_vision::photograph::LoadOptions;
 use deepinside_vision::{Crop, Photograph, Transformer, crops};
 
@@ -358,17 +358,18 @@ impl Model {
         Ok(self.resize.extents([height, width], self.transformer.interpolation.convention()))
     }
 
-    /// Where a crop lies in a photograph, in shares of its sides.
+    /// Where a crop lies in a photograph.
     ///
     /// # Errors
     /// When a crop is larger than the resized photograph, and as [`Model::image_size`].
-    pub fn region(&self, photograph: &Photograph, crop: Crop) -> Result<Region> {
+    pub fn frame(&self, photograph: &Photograph, crop: Crop) -> Result<Frame> {
+        let whole = Frame::whole(photograph.height(), photograph.width());
         if crop == Crop::Whole {
-            return Ok(Region::WHOLE);
+            return Ok(whole);
         }
         let input = [self.transformer.height, self.transformer.width];
         let convention = self.transformer.interpolation.convention();
-        Ok(crop.region(self.image_size(photograph)?, input, convention)?)
+        Ok(Frame { region: crop.region(self.image_size(photograph)?, input, convention)?, ..whole })
     }
 
     /// What the network reads of one crop of a photograph, `C × H × W`.

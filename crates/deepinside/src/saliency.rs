@@ -5,8 +5,6 @@
 //! pixel is the largest magnitude over its channels, `M_ij = max_c |w_ijc|`.
 
 use deepinside_files::Array;
-use deepinside_vision::frame::into_photograph_frame;
-use deepinside_vision::unseen::seen_in;
 use deepinside_vision::{Crop, Photograph};
 
 use crate::attribution::{Pass, Runner, largest_magnitude};
@@ -102,11 +100,9 @@ impl Saliency {
     /// # Errors
     /// When the crop does not fit into the photograph.
     pub fn in_photograph(&self, model: &Model, photograph: &Photograph) -> Result<(Array, Vec<bool>)> {
-        let mut region = model.region(photograph, self.crop)?;
-        region.mirrored = self.is_mirrored;
-        let (height, width) = (photograph.height(), photograph.width());
-        let map = into_photograph_frame(&self.map, region, height, width, 0.0)?;
-        Ok((map, seen_in(&[region], height, width)?))
+        let mut frame = model.frame(photograph, self.crop)?;
+        frame.region.mirrored = self.is_mirrored;
+        Ok((frame.place(&self.map)?, frame.seen()?))
     }
 }
 

@@ -8,7 +8,7 @@ use deepinside_drawing::normalise::{Scaling, normalise};
 use deepinside_drawing::overlay::{Opacity, overlay};
 use deepinside_drawing::{ColourMap, Picture, class_model, grid};
 use deepinside_files::{Array, npy};
-use deepinside_vision::frame::into_photograph_frame;
+use deepinside_vision::frame::Frame;
 use deepinside_vision::{ChannelOrder, Colour, Convention, Crop, photograph};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     .write_png(folder.join("figure.png"))?;
 
     let region = Crop::MirroredCentre.region([256, 256], [227, 227], Convention::Caffe)?;
-    let placed = into_photograph_frame(&map, region, cat.height(), cat.width(), 0.0)?;
+    let placed = Frame { region, height: cat.height(), width: cat.width() }.place(&map)?;
     overlay(&cat, &placed, ColourMap::Jet, Opacity::ByValue(0.7))?.write_png(folder.join("overlay.png"))?;
 
     let ascent = npy::read(fixtures.join("ascent_lr100_it20.npy"))?;

@@ -17,8 +17,8 @@ pub enum Opacity {
 /// Colours a map and lays it over a photograph of one or three channels; the picture has the photograph's size.
 ///
 /// `map` is height × width of any size, values in `[0, 1]` (see [`normalise`](crate::normalise)), and covers the whole
-/// photograph; it is resized bilinearly. A map of one crop is first brought
-/// [`into_photograph_frame`](deepinside_vision::frame::into_photograph_frame).
+/// photograph; it is resized bilinearly. A map of one crop is first put to its place by
+/// [`Frame::place`](deepinside_vision::frame::Frame::place).
 ///
 /// # Errors
 /// [`deepinside_files::Error::Shape`] unless `map` is a map, [`Error::Parameter`] for an opacity outside `[0, 1]`, [`Error::Channels`] for

@@ -13,7 +13,7 @@ use deepinside::files::Array;
 use deepinside::graph::ValueId;
 use deepinside::layers::{LayersOptions, layers_of, shown_values};
 use deepinside::vision::Crop;
-use deepinside::vision::frame::into_photograph_frame;
+use deepinside::vision::frame::Frame;
 use deepinside::{BackwardRule, Error, Interrupt, Model, Target, Threads};
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
@@ -220,11 +220,8 @@ impl NativeModel {
 
     /// Where a crop lies in a photograph: left, top, right, bottom, in its pixels.
     fn frame(&self, photograph: &NativePhotograph, crop: Option<&str>) -> PyResult<(f64, f64, f64, f64)> {
-        let photograph = &photograph.photograph;
-        let (height, width) = (photograph.height() as f64, photograph.width() as f64);
-        let region = self.model.region(photograph, self.crop(crop)?).map_err(exception)?;
-        let (right, bottom) = (region.left + region.width, region.top + region.height);
-        Ok((region.left * width, region.top * height, right * width, bottom * height))
+        let frame = self.model.frame(&photograph.photograph, self.crop(crop)?).map_err(exception)?;
+        Ok(frame.edges().into())
     }
 
     /// The activations and gradients of layers, by name, as maps: those that are asked for, or all that lead to the scores.
@@ -445,9 +442,8 @@ pub fn draw<'py>(
         None => colours.apply(&scaled).map_err(failed)?,
         Some(pixels) => {
             let photograph = photograph(&pixels)?;
-            let whole = deepinside::vision::crops::Region::WHOLE;
-            let framed = into_photograph_frame(&scaled, whole, photograph.height(), photograph.width(), 0.0);
-            overlay(&photograph, &framed.map_err(failed)?, colours, Opacity::Uniform(opacity))
+            let placed = Frame::whole(photograph.height(), photograph.width()).place(&scaled);
+            overlay(&photograph, &placed.map_err(failed)?, colours, Opacity::Uniform(opacity))
                 .map_err(failed)?
         }
     };

@@ -4,23 +4,22 @@
 
 use deepinside_files::Array;
 
-use crate::crops::Region;
-use crate::frame::pixels_of;
+use crate::frame::Frame;
 use crate::{Error, Result};
 
-/// The pixels of a photograph of `height` × `width` that at least one of these regions shows.
+/// The pixels of a photograph that at least one of these frames shows, which are all of that photograph. Empty without frames.
 ///
 /// # Errors
-/// [`Error::Parameter`] when a region is not within `[0, 1]`.
-pub fn seen_in(regions: &[Region], height: usize, width: usize) -> Result<Vec<bool>> {
-    let mut seen = vec![false; height * width];
-    for &region in regions {
-        let part = pixels_of(region, height, width)?;
-        for row in seen.chunks_exact_mut(width.max(1)).take(part.y1).skip(part.y0) {
-            row[part.x0..part.x1].fill(true);
-        }
+/// [`Error::Parameter`] when a region is not within `[0, 1]`, or the frames are of photographs that differ in size.
+pub fn seen_in(frames: &[Frame]) -> Result<Vec<bool>> {
+    let Some((first, others)) = frames.split_first() else { return Ok(Vec::new()) };
+    let mut all = first.seen()?;
+    for frame in others {
+        let seen = frame.seen()?;
+        expect_one_per_pixel(seen.len(), all.len())?;
+        all.iter_mut().zip(seen).for_each(|(all, seen)| *all |= seen);
     }
-    Ok(seen)
+    Ok(all)
 }
 
 /// The share of pixels that were not seen: 0 to 1; 0 of no pixel.
@@ -75,18 +74,21 @@ fn expect_one_per_pixel(found: usize, pixels: usize) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn region(top: f64, left: f64, height: f64, width: f64) -> Region {
-        Region { top, left, height, width, mirrored: false }
+    use crate::crops::Region;
+
+    fn frame(top: f64, left: f64, height: f64, width: f64) -> Frame {
+        Frame { region: Region { top, left, height, width, mirrored: false }, height: 2, width: 4 }
     }
 
     #[test]
     fn regions_cover_the_pixels_that_maps_are_put_on() {
-        let regions = [region(0.0, 0.0, 0.5, 0.5), region(0.5, 0.25, 0.5, 0.5)];
-        let seen = seen_in(&regions, 2, 4).unwrap();
+        let frames = [frame(0.0, 0.0, 0.5, 0.5), frame(0.5, 0.25, 0.5, 0.5)];
+        let seen = seen_in(&frames).unwrap();
         assert_eq!(seen, [true, true, false, false, false, true, true, false]);
         assert_eq!(share(&seen), 0.5);
-        assert_eq!((share(&seen_in(&[Region::WHOLE], 3, 5).unwrap()), share(&[])), (0.0, 0.0));
-        assert!(seen_in(&[region(0.6, 0.0, 0.5, 1.0)], 2, 4).is_err());
+        assert_eq!((share(&seen_in(&[Frame::whole(3, 5)]).unwrap()), share(&[])), (0.0, 0.0));
+        assert!(seen_in(&[frame(0.6, 0.0, 0.5, 1.0)]).is_err());
+        assert!(seen_in(&[Frame::whole(2, 4), Frame::whole(4, 2)]).is_err());
     }
 
     #[test]

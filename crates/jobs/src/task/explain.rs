@@ -8,8 +8,6 @@ use deepinside::drawing::normalise::Scaling;
 use deepinside::drawing::{ColourMap, Picture};
 use deepinside::files::Array;
 use deepinside::saliency_figure::DrawnMap;
-use deepinside::vision::frame::into_photograph_frame;
-use deepinside::vision::unseen::seen_in;
 use deepinside::vision::{Crop, Photograph};
 use deepinside::{Error, Model, Result, Target, Threads};
 use serde_json::{Map, Value};
@@ -170,9 +168,6 @@ fn no_array(name: &str) -> Result<Array> {
 }
 
 fn overlay(model: &Model, photograph: &Photograph, map: &Array, task: &Explain) -> Result<Picture> {
-    let (height, width) = (photograph.height(), photograph.width());
-    let region = model.region(photograph, task.crop)?;
-    let framed = into_photograph_frame(map, region, height, width, 0.0)?;
-    let seen = seen_in(&[region], height, width)?;
-    DrawnMap::new(&framed, &seen, Scaling::Quantile(0.99), task.colours)?.over(photograph)
+    let frame = model.frame(photograph, task.crop)?;
+    DrawnMap::new(&frame.place(map)?, &frame.seen()?, Scaling::Quantile(0.99), task.colours)?.over(photograph)
 }

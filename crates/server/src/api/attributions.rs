@@ -16,7 +16,6 @@ use utoipa::ToSchema;
 
 use super::arrays::array;
 use super::choices::expect_within;
-use super::saliency::region;
 use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
@@ -243,7 +242,7 @@ pub async fn attributions(
         let method = entry.make(model, &choices)?;
         let photograph = subject.photograph()?;
         let crop = crop.unwrap_or(model.crop);
-        let region = region(model, &photograph, crop)?;
+        let region = model.frame(&photograph, crop)?.edges();
         let target = target.as_deref().map(|text| Target::parse(text, model, &of_target)).transpose()?;
         subject.with_runner(|runner| {
             let explained = explain(runner, photograph, crop, (entry, &*method), target.as_ref())?;

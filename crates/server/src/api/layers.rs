@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::{ClassScore, RuleChoice};
-use super::saliency::region;
 use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
@@ -135,7 +134,7 @@ pub async fn layers(
             gradients: Numbers::from(&gradient?),
             class: found.class.into(),
             top: found.top.into_iter().map(Into::into).collect(),
-            region: region(model, &photograph, model.crop)?,
+            region: model.frame(&photograph, model.crop)?.edges(),
             notes: rule_notes(model, request.rule.into(), model.score.value),
             command: command.finish(),
             seconds: subject.seconds(),
@@ -255,7 +254,7 @@ pub async fn unit(
             position,
             map: Numbers::from(&largest_magnitude(&gradient)?),
             picture: in_colours(model, &gradient),
-            region: region(model, &photograph, model.crop)?,
+            region: model.frame(&photograph, model.crop)?.edges(),
             command: command.finish(),
             seconds: subject.seconds(),
         })

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::expect_within;
-use super::saliency::region;
 use super::subject::compute;
 use crate::SharedState;
 use crate::body::JsonBody;
@@ -219,7 +218,7 @@ pub async fn reports(
         let crop = crop.unwrap_or(model.crop);
         let photograph = subject.photograph()?;
         let input = model.input_of(&photograph, crop)?;
-        let region = region(model, &photograph, crop)?;
+        let region = model.frame(&photograph, crop)?.edges();
         let no_file = |name: &str| Err(Error::Option(format!("'{name}': a report's target names no array")));
         let target = target.as_deref().map(|text| Target::parse(text, model, &no_file)).transpose()?;
         subject.with_runner(|runner| {

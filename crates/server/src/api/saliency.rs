@@ -274,7 +274,7 @@ pub fn make_maps(
         ..SaliencyOptions::default()
     };
     let found = subject.with_runner(|runner| Ok(explained(runner, &photograph, &options)?))?;
-    let region = region(model, &photograph, crop)?;
+    let region = model.frame(&photograph, crop)?.edges();
     let (top, other_choice) =
         found.first().map(|one| (one.top.clone(), one.other_choice.clone())).unwrap_or_default();
     let maps = found.into_iter().map(|Saliency { class, map, gradient, .. }| {
@@ -327,7 +327,7 @@ pub fn seen(model: &Model, frame: &Photograph, crops: &[Crop], whole: &Photograp
     let down = whole.height() as f64 / frame.height() as f64;
     let mut seen = Vec::new();
     for &crop in crops {
-        let [left, top, right, bottom] = region(model, frame, crop)?;
+        let [left, top, right, bottom] = model.frame(frame, crop)?.edges();
         let place = [left * across, top * down, right * across, bottom * down];
         // A mirrored crop lies where the other one does.
         if !seen.contains(&place) {
@@ -335,17 +335,6 @@ pub fn seen(model: &Model, frame: &Photograph, crops: &[Crop], whole: &Photograp
         }
     }
     Ok(seen)
-}
-
-/// Where a crop lies in a photograph: left, top, right, bottom, in its pixels.
-///
-/// # Errors
-/// When it does not fit.
-pub fn region(model: &Model, photograph: &Photograph, crop: Crop) -> Answer<[f64; 4]> {
-    let (width, height) = (photograph.width() as f64, photograph.height() as f64);
-    let region = model.region(photograph, crop)?;
-    let (right, bottom) = (region.left + region.width, region.top + region.height);
-    Ok([region.left * width, region.top * height, right * width, bottom * height])
 }
 
 fn sum_over_channels(gradient: &Array) -> Answer<Array> {
