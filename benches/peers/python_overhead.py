@@ -3,8 +3,8 @@
     python3 benches/peers/python_overhead.py SQUEEZENET.onnx --program target/release/deepinside
 
 Needs deepinside, NumPy and onnx. SQUEEZENET.onnx is any export of SqueezeNet 1.1 (`benches/peers/networks.py` makes one). Rounds are interleaved: each
-measures everything once, medians are shown, and the share is of the engine's own time for as many passes, by `deepinside bench`. A machine that does
-anything else meanwhile measures that.
+measures everything once, medians are shown, and the share is of the engine's own time for as many passes, by `deepinside bench`: of sixteen inputs its
+batch of sixteen. A machine that does anything else meanwhile measures that.
 """
 
 import argparse
@@ -60,10 +60,10 @@ def main():
     images = rng.normal(size=(COUNT, *size)).astype(np.float32)
     targets = [int(target) for target in rng.integers(0, len(model.classes), COUNT)]
 
-    def engine():
+    def engine(network, batch=1):
         """The engine's own time of one pass forward and back, in seconds."""
         told = subprocess.run(
-            [arguments.program, "bench", "-m", arguments.network, "--threads", str(arguments.threads), "--json"],
+            [arguments.program, "bench", "-m", network, "--batch", str(batch), "--threads", str(arguments.threads), "--seconds", "0.5", "--json"],
             check=True, capture_output=True, text=True,
         )
         return json.loads(told.stdout)["forward_backward_ms"]["median"] / 1e3
@@ -71,34 +71,39 @@ def main():
     def explain(method, **parameters):
         return lambda: model.explain(images[0], method, targets[0], **parameters)
 
-    # With as many passes as each makes.
+    # With as many passes as each makes of one picture; the first is one of sixteen.
     calls = {
-        "gradient of 16 inputs, one call": (COUNT, lambda: model.explain(images, "gradient", targets)),
+        "gradient of 16 inputs, one call": (None, lambda: model.explain(images, "gradient", targets)),
         "SmoothGrad of 50 copies": (50, explain("smooth-grad", samples=50, deviation=0.15, absolute=True)),
         "integrated gradients of 50 points": (50, explain("integrated-gradients", steps=50)),
     }
     with tempfile.TemporaryDirectory() as folder:
-        small = deepinside.Model(one_layer(folder), threads=arguments.threads)
+        network = one_layer(folder)
+        small = deepinside.Model(network, threads=arguments.threads)
         picture = rng.normal(size=small.input_shape).astype(np.float32)
         for _ in range(20):
             small.explain(picture, "gradient", 0)
-        overhead = statistics.median(seconds(lambda: small.explain(picture, "gradient", 0)) for _ in range(1000))
+        overheads, own_overheads = [], []
+        for _ in range(5):
+            own_overheads.append(engine(network))
+            overheads += [seconds(lambda: small.explain(picture, "gradient", 0)) for _ in range(200)]
     for _, call in calls.values():
         call()
     times = {name: [] for name in calls}
-    passes = []
+    passes, batches = [], []
     for _ in range(arguments.rounds):
-        passes.append(engine())
+        passes.append(engine(arguments.network))
+        batches.append(engine(arguments.network, COUNT))
         for name, (_, call) in calls.items():
             times[name].append(seconds(call))
-    own = statistics.median(passes)
-    print(f"The engine's own pass forward and back: {1e3 * own:.2f} ms ({1e3 * min(passes):.2f} to {1e3 * max(passes):.2f}).\n")
-    print("| call | ms | spread | engine's share |\n|---|---|---|---|")
+    print("| call | ms | spread | the engine's own ms | engine's share |\n|---|---|---|---|---|")
     for name, (count, _) in calls.items():
-        found = times[name]
-        middle = statistics.median(found)
-        print(f"| {name} | {1e3 * middle:.1f} | {1e3 * min(found):.1f} to {1e3 * max(found):.1f} | {count * own / middle:.2f} |")
-    print(f"| one call on a one-layer network of 3 × 227 × 227, median of 1000 | {1e3 * overhead:.3f} | | |")
+        found, own = times[name], [count * one for one in passes] if count else batches
+        middle, engines = statistics.median(found), statistics.median(own)
+        print(f"| {name} | {1e3 * middle:.1f} | {1e3 * min(found):.1f} to {1e3 * max(found):.1f} | {1e3 * engines:.1f} | {engines / middle:.2f} |")
+    overhead, own = statistics.median(overheads), statistics.median(own_overheads)
+    print(f"| one call on a one-layer network of 3 × 227 × 227, median of 1000 | {1e3 * overhead:.2f} | | {1e3 * own:.2f} | {1e3 * (overhead - own):.2f} ms more |")
+    print(f"\nThe engine's own pass forward and back of one picture: {1e3 * statistics.median(passes):.2f} ms ({1e3 * min(passes):.2f} to {1e3 * max(passes):.2f}).")
 
 
 if __name__ == "__main__":

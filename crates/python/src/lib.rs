@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "documented in Python, for its users")]
 
 mod arrays;
+mod attributing;
 mod batch;
 mod class_models;
 mod errors;

@@ -15,11 +15,12 @@ use deepinside::layers::{LayersOptions, layers_of, shown_values};
 use deepinside::vision::Crop;
 use deepinside::vision::frame::Frame;
 use deepinside::{BackwardRule, Error, Interrupt, Model, Target, Threads};
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
+use numpy::{PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArrayMethods as _};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
 
 use crate::arrays::{given, taken};
+use crate::attributing::{Asked, Attributed, Workers};
 use crate::batch::{JobSettings, batch};
 use crate::errors::{exception, value_error};
 use crate::opening::Opening;
@@ -32,6 +33,8 @@ pub struct NativeModel {
     pub model: Arc<Model>,
     pub threads: Threads,
     runner: Mutex<Runner>,
+    /// For batches; locked after the runner.
+    workers: Mutex<Workers>,
 }
 
 /// A metric's value, its curve, and further numbers by name.
@@ -42,7 +45,7 @@ impl NativeModel {
         let model = Arc::new(model);
         let threads = Threads::new(threads).map_err(|error| exception(error.into()))?;
         let runner = Mutex::new(Runner::new(Arc::clone(&model), threads.clone()));
-        Ok(Self { runner, threads, model })
+        Ok(Self { runner, workers: Mutex::default(), threads, model })
     }
 
     /// Computes with the runner while Python goes on.
@@ -69,7 +72,12 @@ impl NativeModel {
 
     /// An input that the network reads: C × H × W.
     fn input(&self, array: &PyReadonlyArrayDyn<'_, f32>) -> PyResult<Array> {
-        let array = taken(array)?;
+        self.numbers(array)?;
+        taken(array)
+    }
+
+    /// The numbers of such an input, where they are.
+    fn numbers<'a>(&self, array: &'a PyReadonlyArrayDyn<'_, f32>) -> PyResult<&'a [f32]> {
         let expected = &self.model.graph.value(self.model.input).shape.extents()[1..];
         if array.shape() != expected {
             return Err(value_error(&format!(
@@ -82,7 +90,7 @@ impl NativeModel {
                 }
             )));
         }
-        Ok(array)
+        array.as_slice().map_err(|_| value_error("the array is not contiguous"))
     }
 }
 
@@ -270,31 +278,40 @@ impl NativeModel {
         Ok((scores.scores, scores.probabilities))
     }
 
-    /// A method's attributions, one for each layer, and the target's number.
+    /// A method's attributions of each input: the target's number and text, and one for each layer. An empty target is the most probable class.
     #[allow(clippy::too_many_arguments, reason = "as a Python function has them")]
     fn attribute<'py>(
         &self,
         py: Python<'py>,
-        input: PyReadonlyArrayDyn<'py, f32>,
+        inputs: Vec<PyReadonlyArrayDyn<'py, f32>>,
         name: &str,
-        asked: &str,
+        targets: Vec<String>,
         arrays: &Bound<'py, PyDict>,
         parameters: &Bound<'py, PyDict>,
         layers: Vec<String>,
-    ) -> PyResult<(f64, String, Bound<'py, PyList>)> {
-        let input = self.input(&input)?;
-        let entry = method(name).map_err(exception)?;
-        let made = entry.make(&self.model, &choices(parameters, layers)?).map_err(exception)?;
-        let target = target(&self.model, asked, arrays)?;
-        let (number, found) = self.compute(py, |runner| {
-            let found = made.attribute_layers(runner, &input, &target)?;
-            Ok((runner.number(&input, &target)?, found))
+    ) -> PyResult<Vec<(f64, String, Bound<'py, PyList>)>> {
+        let chosen = choices(parameters, layers)?;
+        let made = method(name).and_then(|entry| entry.make(&self.model, &chosen)).map_err(exception)?;
+        let target = |text: &String| match text.as_str() {
+            "" => Ok(None),
+            text => target(&self.model, text, arrays).map(Some),
+        };
+        let asked = Asked {
+            method: made.as_ref(),
+            inputs: inputs.iter().map(|input| self.numbers(input)).collect::<PyResult<_>>()?,
+            targets: targets.iter().map(target).collect::<PyResult<_>>()?,
+        };
+        let found = self.compute(py, |runner| {
+            asked.attribute(runner, &mut self.workers.lock().unwrap_or_else(PoisonError::into_inner))
         })?;
-        let results = PyList::empty(py);
-        for attribution in found {
-            results.append(described(py, &self.model, attribution)?)?;
-        }
-        Ok((number, target.text(&self.model), results))
+        let described = |found: Attributed| {
+            let results = PyList::empty(py);
+            for attribution in found.attributions {
+                results.append(described(py, &self.model, attribution)?)?;
+            }
+            Ok((found.number, found.target, results))
+        };
+        found.into_iter().map(described).collect()
     }
 
     /// Runs a job over a data set.

@@ -154,7 +154,9 @@ def test_noise_around_saliency_means_magnitudes(model, x):
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signal")
 def test_ctrl_c_ends_a_long_computation_at_once():
     program = textwrap.dedent(f"""
-        import sys, time, deepinside
+        import signal, deepinside
+        # Where the tests run in the background of a shell, the signal would be ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         model = deepinside.Model({str(FIXTURES / 'residual.onnx')!r})
         print("ready", flush=True)
         try:
@@ -183,3 +185,23 @@ def test_paths_that_are_no_pictures_get_a_sentence(model, tmp_path):
         model.explain(tmp_path / "text.png", "gradient", 0)
     with pytest.raises((ValueError, OSError)):
         deepinside.Model(tmp_path)
+
+
+def test_a_warning_of_an_input_names_the_line_of_the_caller(model):
+    unprepared = np.full((1, 3, *model.input_shape[1:]), 200, dtype=np.float32)
+    with pytest.warns(UserWarning, match="200") as told:
+        model.explain(unprepared, "gradient", 1)
+    assert [os.path.basename(warning.filename) for warning in told] == ["test_newcomers.py"]
+
+
+def test_a_batch_is_its_images_one_after_the_other():
+    # Two rounds of three on a thread each, and one left over.
+    model = deepinside.Model(FIXTURES / "residual.onnx", threads=3)
+    images = np.random.default_rng(0).normal(size=(7, *model.input_shape)).astype(np.float32)
+    for targets in ([1, 0, 1, 1, 0, 0, 1], None):
+        for method in ("gradient", "smooth-grad", "grad-cam"):
+            together = model.explain(images, method, targets)
+            for position, found in enumerate(together):
+                alone = model.explain(images[position], method, None if targets is None else targets[position])
+                assert found.target == alone.target and found.number == alone.number
+                assert np.array_equal(found.values, alone.values)

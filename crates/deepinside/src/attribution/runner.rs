@@ -104,6 +104,18 @@ impl Runner {
     /// # Errors
     /// When there is no memory for it.
     pub fn another(&self, threads: Threads) -> Result<Self> {
+        self.another_with(threads, |_| true)
+    }
+
+    /// The same with only what was prepared for one kind of pass.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn another_for(&self, pass: &Pass, threads: Threads) -> Result<Self> {
+        self.another_with(threads, |known| known.pass == *pass)
+    }
+
+    fn another_with(&self, threads: Threads, is_wanted: impl Fn(&Prepared) -> bool) -> Result<Self> {
         let another = |known: &Prepared| -> Result<Prepared> {
             let plan = known.workers.first().map(|worker| Arc::clone(worker.session.plan()));
             let session = plan.map(|plan| Session::new(plan, threads.clone())).transpose()?;
@@ -116,7 +128,8 @@ impl Runner {
                 workers: worker.into_iter().collect(),
             })
         };
-        let prepared = self.prepared.iter().map(another).collect::<Result<_>>()?;
+        let wanted = self.prepared.iter().filter(|known| is_wanted(known));
+        let prepared = wanted.map(another).collect::<Result<_>>()?;
         Ok(Self { model: Arc::clone(&self.model), threads, prepared, forward_passes: 0 })
     }
 

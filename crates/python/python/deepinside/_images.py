@@ -6,6 +6,7 @@ import errno
 import io
 import math
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -152,3 +153,12 @@ def range_advice(least: float, most: float, low: float, high: float) -> str | No
         f"the input's numbers lie between {least:.3g} and {most:.3g}, as if they went from {scale}; of a photograph this network reads numbers "
         f"between {low:.3g} and {high:.3g}. Give pixels as uint8, which are prepared, or what model.prepare(image) returns"
     )
+
+
+def outside() -> int:
+    """The level of the stack, as `warnings` counts from the caller, of the first function that is not of this package: the user's."""
+    own, level = os.path.dirname(__file__), 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename) == own:
+        frame, level = frame.f_back, level + 1
+    return level

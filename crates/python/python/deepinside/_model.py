@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Sequence
 
@@ -18,6 +19,9 @@ from ._results import Attribution, ClassModel, Layer, Localisation, Prediction
 
 if TYPE_CHECKING:
     from ._page import Page
+
+#: How many bytes of prepared inputs are computed on in one go.
+_TOGETHER = 64 << 20
 
 _VIEWS = ("photograph", "saliency", "methods", "localise", "class-model", "layers", "compare")
 
@@ -150,24 +154,36 @@ class Model(OpenedNetwork):
         given = {name.replace("_", "-"): as_parameter(value) for name, value in parameters.items() if value is not None}
         known = {name: as_parameter(value) for name, value in (arrays or {}).items()}
         found: list[Any] = []
-        for image, own in counted(zip(each, targets), len(each), method, progress):
-            seen = photograph(self._native, image)
-            array = self.prepare(image) if seen is None else self._native.prepare(seen, crop)
-            # The class is what the model says of its own crop, whichever crop is explained.
-            chooses = array if own is not None or seen is None or crop is None else self._native.prepare(seen, None)
-            own = self._target(own, chooses)
-            number, text, results = self._native.attribute(array, method, own, known, given, layers)
-            about: dict[str, Any] = {
-                "method": method,
-                "target": text,
-                "number": number,
-                "_pixels": self._shown(array, image),
-                "frame": None if seen is None else self._native.frame(seen, crop),
-                "record": self._record(method, text, given, layers, crop),
-            }
-            attributions = [Attribution(**about, **result) for result in results]
-            found.append(attributions if len(layers) > 1 else attributions[0])
+        # So many at a time are in memory beside what the caller has.
+        together = max(1, _TOGETHER // 4 // math.prod(self.input_shape))
+        parts = [slice(first, first + together) for first in range(0, len(each), together)]
+        for part in counted(parts, len(parts), method, progress):
+            prepared = [self._prepared(image, own, crop) for image, own in zip(each[part], targets[part])]
+            asked = [own for _, _, own in prepared]
+            attributed = self._native.attribute([array for array, _, _ in prepared], method, asked, known, given, layers)
+            for image, (array, seen, _), (number, text, results) in zip(each[part], prepared, attributed):
+                about: dict[str, Any] = {
+                    "method": method,
+                    "target": text,
+                    "number": number,
+                    "_pixels": self._shown(array, image),
+                    "frame": None if seen is None else self._native.frame(seen, crop),
+                    "record": self._record(method, text, given, layers, crop),
+                }
+                attributions = [Attribution(**about, **result) for result in results]
+                found.append(attributions if len(layers) > 1 else attributions[0])
         return found if is_batch else found[0]
+
+    def _prepared(self, image: Any, target: Any, crop: str | None) -> tuple[np.ndarray, Any, str]:
+        """What the network reads of an image, its photograph where it is one, and its target, empty for the class that is most probable there."""
+        seen = photograph(self._native, image)
+        if seen is None:
+            return self.prepare(image), None, "" if target is None else self._target(target, None)
+        array = self._native.prepare(seen, crop)
+        if target is None and crop is None:
+            return array, seen, ""
+        # The class is what the model says of its own crop, whichever crop is explained.
+        return array, seen, self._target(target, self._native.prepare(seen, None) if target is None else None)
 
     def _record(self, method: str, target: str, given: dict[str, Any], layers: list[str], crop: str | None) -> dict[str, Any]:
         plain = {name: value if isinstance(value, (bool, int, float, str)) else "array" for name, value in given.items()}

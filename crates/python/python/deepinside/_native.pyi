@@ -55,13 +55,13 @@ class NativeModel:
     ) -> dict[str, int]: ...
     def attribute(
         self,
-        input: NDArray[np.float32],
+        inputs: list[NDArray[np.float32]],
         name: str,
-        asked: str,
+        targets: list[str],
         arrays: dict[str, NDArray[np.float32]],
         parameters: dict[str, Any],
         layers: list[str],
-    ) -> tuple[float, str, list[dict[str, Any]]]: ...
+    ) -> list[tuple[float, str, list[dict[str, Any]]]]: ...
     def forward(self, input: NDArray[np.float32], names: list[str]) -> dict[str, NDArray[np.float32]]: ...
     def backward(
         self, input: NDArray[np.float32], asked: str, arrays: dict[str, NDArray[np.float32]], names: list[str]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Sequence
 import numpy as np
 
 from . import _native
-from ._images import as_input, extremes, photograph, range_advice
+from ._images import as_input, extremes, outside, photograph, range_advice
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -210,7 +210,7 @@ class OpenedNetwork:
         array = as_input(image, self.input_shape)
         least, most = extremes(array)
         if advice := range_advice(least, most, *self._input_range()):
-            warnings.warn(advice, stacklevel=3)
+            warnings.warn(advice, stacklevel=outside())
         return array
 
     def _input_range(self) -> tuple[float, float]:
