@@ -15,9 +15,11 @@ pub fn seen_in(frames: &[Frame]) -> Result<Vec<bool>> {
     let Some((first, others)) = frames.split_first() else { return Ok(Vec::new()) };
     let mut all = first.seen()?;
     for frame in others {
-        let seen = frame.seen()?;
-        expect_one_per_pixel(seen.len(), all.len())?;
-        all.iter_mut().zip(seen).for_each(|(all, seen)| *all |= seen);
+        if (frame.height, frame.width) != (first.height, first.width) {
+            let found = format!("{} × {} and {} × {}", first.height, first.width, frame.height, frame.width);
+            return Err(Error::Parameter { name: "the frames' photographs", expected: "of one size", found });
+        }
+        all.iter_mut().zip(frame.seen()?).for_each(|(all, seen)| *all |= seen);
     }
     Ok(all)
 }
