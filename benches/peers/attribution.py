@@ -119,12 +119,6 @@ def command_of(case, folder, made):
     return None
 
 
-# At the zero input every inner window of SqueezeNet's maxima is an exact tie, and close to it many rectifiers are about to switch: which
-# gradient a point there has depends on the last bit of its activations, so rules with such points are compared within what two float32
-# runs of integrated gradients by trapezoids differ there (0.01).
-NEAR_TIES = {("squeezenet", method) for method in ("ig25_pair", "layer_conductance20", "layer_conductance20_textbook")}
-
-
 def scaled(source, target, factor):
     """An array that is kept in few bits, as the numbers it stands for."""
     numpy.save(target, (numpy.load(source).astype(numpy.float64) * factor).astype(numpy.float32))
@@ -248,8 +242,6 @@ def main():
                 channel = re.search(r"channel (\d+)", case["params"])[1]
                 target = f"mean(\"{layer_of(case)}\"[{channel}])"
             bound = max(1e-5, 5 * (case.get("noise_floor_f32") or 0))
-            if (case["net"], case["method"]) in NEAR_TIES:
-                bound = 5e-2
             raw = made / "raw.npy"
             common = ["-m", *network, "--array", array, "--target", target]
             if asked:

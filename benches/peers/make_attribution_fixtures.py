@@ -70,6 +70,20 @@ class Residual(nn.Module):
         return self.end(c.mean((2, 3)))
 
 
+class Ties(nn.Module):
+    """Wide enough filters of 3 × 3 that Winograd's transforms would be used, in front of overlapping maxima: of an input of one colour all
+    inner windows are equal."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True))
+        self.end = nn.Conv2d(32, 4, 3)
+
+    def forward(self, x):
+        return self.end(self.body(x)).mean((2, 3))
+
+
 def rescale(model, x, baseline, target):
     """DeepLIFT's rescale rule by hand. Captum's own values add up to the same here, and differ by up to 7 % of the largest."""
     def layers(x):
@@ -174,6 +188,16 @@ def main():
     found["internal-influence steps=20"] = InternalInfluence(model, model.relus[2]).attribute(x, target=target, n_steps=20)
     found["layer-gradient-x-activation"] = LayerGradientXActivation(model, model.relus[2]).attribute(x, target)
     found["grad-cam-elementwise"] = raw(GradCAMElementWise)
+    torch.manual_seed(8)
+    ties, x = Ties().eval(), torch.randn(1, 3, 41, 49)
+    torch.onnx.export(ties, x, OUT / "ties.onnx", input_names=["x"], opset_version=17, dynamo=False)
+    numpy.save(OUT / "ties_x.npy", x.numpy())
+    ties, x = ties.double(), x.double()
+    zero = Saliency(ties).attribute(0 * x, target, abs=False)
+    numpy.save(OUT / "ties_gradient_at_zero.npy", zero.numpy()[0].astype(numpy.float32))
+    # Both ends count as much as all other points, as in PAIR's saliency.
+    points = [Saliency(ties).attribute(share * x, target, abs=False) for share in numpy.linspace(0, 1, 5)]
+    numpy.save(OUT / "ties_pair.npy", (x * torch.stack(points).mean(0)).numpy()[0].astype(numpy.float32))
     index = []
     for number, (case, array) in enumerate(found.items()):
         array = array.detach().numpy()

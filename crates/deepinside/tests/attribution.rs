@@ -378,3 +378,129 @@ fn standard_errors_are_what_values_vary_by() {
         assert!((0.8..1.25).contains(&ratio), "{name}: values vary by {ratio:.3} of what is stated");
     }
 }
+
+fn largest_error(found: &Array, expected: &Array) -> f32 {
+    assert_eq!(found.data().len(), expected.data().len());
+    let largest = expected.data().iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+    let pairs = found.data().iter().zip(expected.data());
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+}
+
+/// All inner windows of an input of one colour are equal, and the first element of a maximum wins, as in PyTorch: Winograd's transforms rounded
+/// each place of a tile in another way, so that others won, and gradients at black baselines were off by as much as they are large.
+#[test]
+fn of_one_colour_maxima_are_ties_that_the_first_element_wins() {
+    let model = open("attribution/ties.onnx");
+    let x = read("ties_x.npy");
+    let x = Array::new([3, 41, 49], x.data().to_vec()).unwrap();
+    let zero = Array::new(x.shape(), vec![0.0; x.data().len()]).unwrap();
+    for threads in [1, 2] {
+        let mut runner = Runner::new(Arc::clone(&model), Threads::new(threads).unwrap());
+        let mut attribute = |name: &str, pairs: &[&str], input: &Array| {
+            let made = method(name).unwrap().make(&model, &choices(pairs.iter().copied())).unwrap();
+            made.attribute(&mut runner, input, &Target::class(2)).unwrap().values
+        };
+        let error = largest_error(&attribute("gradient", &[], &zero), &read("ties_gradient_at_zero.npy"));
+        assert!(error < 1e-5, "gradient at zero: off by {error} of the largest");
+        let pair = attribute("integrated-gradients", &["steps=5", "quadrature=pair"], &x);
+        let error = largest_error(&pair, &read("ties_pair.npy"));
+        assert!(error < 1e-5, "both ends: off by {error} of the largest");
+    }
+}
+
+/// Rectifiers and maxima swallowed a NaN of the input, and arrays beside it were read as they were: zeros, first baselines or NaN came out.
+#[test]
+fn numbers_that_are_not_finite_are_refused_wherever_they_are_given() {
+    let model = open("attribution/residual.onnx");
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(2).unwrap());
+    let mut broken = input();
+    broken.data_mut()[17] = f32::NAN;
+    let with_nan = |shape: &[usize]| {
+        let mut numbers = vec![0.5; shape.iter().product()];
+        numbers[0] = f32::NAN;
+        Given::Array(Arc::new(Array::new(shape, numbers).unwrap()))
+    };
+    let none = Choices::default();
+    for name in ["gradient", "grad-cam", "occlusion", "smooth-grad"] {
+        let made = method(name).unwrap().make(&model, &none).unwrap();
+        let error = made.attribute(&mut runner, &broken, &Target::class(2)).unwrap_err().to_string();
+        assert!(error.contains("1 of 768 are not finite"), "{name}: {error}");
+    }
+    for (name, parameter, shape) in [
+        ("integrated-gradients", "baseline", &[3, 16, 16][..]),
+        ("smooth-grad", "noise", &[2, 3, 16, 16]),
+        ("rise", "masks", &[2, 16, 16]),
+        ("lime", "masks", &[20, 4]),
+        ("lime", "weights", &[20]),
+        ("feature-ablation", "segments", &[16, 16]),
+        ("expected-gradients", "alphas", &[4]),
+        ("expected-gradients", "indices", &[4]),
+    ] {
+        let given = Choices { given: [(parameter.to_owned(), with_nan(shape))].into(), ..none.clone() };
+        let error = method(name).unwrap().make(&model, &given).unwrap_err().to_string();
+        assert!(error.contains(&format!("'{parameter}'")) && error.contains("not finite"), "{name}: {error}");
+    }
+    let explains = method("gradient").unwrap().make(&model, &none).unwrap();
+    for entry in METRICS {
+        let metric = entry.make(&none).unwrap();
+        let found = metric.measure(&mut runner, &input(), &Target::class(2), &broken, explains.as_ref());
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains("the numbers of the attribution: 1 of 768"), "{}: {error}", entry.name);
+    }
+    for (name, pair) in [("lime", "ridge=inf"), ("smooth-grad", "deviation=inf")] {
+        let error = method(name).unwrap().make(&model, &choices([pair])).unwrap_err().to_string();
+        assert!(error.contains("found 'inf'"), "{error}");
+    }
+}
+
+/// Baseline −1 was baseline 0, and segment 0.4 segment 0.
+#[test]
+fn indices_are_whole_numbers_from_zero_on() {
+    let model = open("attribution/residual.onnx");
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(1).unwrap());
+    let array = |shape: &[usize], number: f32| {
+        Given::Array(Arc::new(Array::new(shape, vec![number; shape.iter().product()]).unwrap()))
+    };
+    for (name, parameter, shape, number) in [
+        ("expected-gradients", "indices", &[4][..], -1.0),
+        ("expected-gradients", "indices", &[4], 0.5),
+        ("shapley-sampling", "permutations", &[1, 1], 0.4),
+    ] {
+        let mut given = Choices::default();
+        given.given.insert(parameter.to_owned(), array(shape, number));
+        match name {
+            "expected-gradients" => given.given.insert("alphas".to_owned(), array(&[4], 0.5)),
+            _ => given.given.insert("segments".to_owned(), array(&[16, 16], 3.0)),
+        };
+        let made = method(name).unwrap().make(&model, &given).unwrap();
+        let error = made.attribute(&mut runner, &input(), &Target::class(2)).unwrap_err().to_string();
+        assert!(error.contains(&format!("'{parameter}' holds whole numbers")), "{name}: {error}");
+    }
+}
+
+/// One share of 1.0000001, as interpolation leaves them, made all masks 255 times smaller.
+#[test]
+fn shares_a_little_above_one_are_no_bytes() {
+    let model = open("attribution/residual.onnx");
+    let mut runner = Runner::new(Arc::clone(&model), Threads::new(1).unwrap());
+    let mut map = |scale: f32, first: f32| {
+        let number = |at: usize| (at * 37 % 6) as f32 * scale / 5.0;
+        let mut numbers: Vec<f32> = (0..4 * 256).map(number).collect();
+        numbers[10] = first;
+        let masks = Given::Array(Arc::new(Array::new([4, 16, 16], numbers).unwrap()));
+        let given = Choices { given: [("masks".to_owned(), masks)].into(), ..Choices::default() };
+        let made = method("rise").unwrap().make(&model, &given).unwrap();
+        made.attribute(&mut runner, &input(), &Target::class(2)).unwrap().values
+    };
+    let expected = map(1.0, 1.0);
+    let error = largest_error(&map(1.0, 1.000_000_1), &expected);
+    assert!(error < 1e-5, "{error}");
+    let error = largest_error(&map(255.0, 255.0), &expected);
+    assert!(error < 1e-5, "{error}");
+}
+
+#[test]
+fn one_copy_has_no_variance_and_says_so() {
+    let found = attribute(&mut runner(1), "var-grad", &choices(["samples=1"])).unwrap();
+    assert!(found.notes[0].contains("one copy alone"), "{:?}", found.notes);
+}

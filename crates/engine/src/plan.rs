@@ -24,6 +24,10 @@ pub enum Precision {
     /// As exactly as single precision sums allow: results within 1e-5 of the largest of their value, usually 2e-6.
     #[default]
     Exact,
+    /// As exact, and every element of a convolution is the sum of its products in one order: equal windows give equal numbers, so that maxima
+    /// over what is equal in exact arithmetic are ties, which the first element wins. Slower: Winograd's transforms, which round each place of a
+    /// tile in another way, are left out.
+    Even,
     /// Faster: the weights of fully connected layers are kept in half precision, where one or two pictures are computed at a time.
     /// Their results are then off by about 2e-4 of the largest.
     Fast,

@@ -21,7 +21,7 @@ use deepinside_files::Array;
 pub(super) use self::statistics::rank_correlation;
 use super::parameter::{Choices, Parameter, Values};
 use super::{Method, Runner};
-use crate::{Error, Result, Target};
+use crate::{Error, Result, Target, expect_finite};
 
 /// A measure of an attribution.
 pub trait Metric: fmt::Debug + Send + Sync {
@@ -79,7 +79,25 @@ impl MetricEntry {
     /// # Errors
     /// When a parameter is unknown or out of its range.
     pub fn make(&self, choices: &Choices) -> Result<Box<dyn Metric>> {
-        (self.make)(&Values::of(self.name, self.parameters, choices)?)
+        Ok(Box::new(Finite((self.make)(&Values::of(self.name, self.parameters, choices)?)?)))
+    }
+}
+
+/// A metric that refuses attributions with numbers that are not finite: sorted they come first or last, whatever they say.
+#[derive(Debug)]
+struct Finite(Box<dyn Metric>);
+
+impl Metric for Finite {
+    fn measure(
+        &self,
+        runner: &mut Runner,
+        input: &Array,
+        target: &Target,
+        map: &Array,
+        method: &dyn Method,
+    ) -> Result<Measure> {
+        expect_finite(|| "the numbers of the attribution".to_owned(), map.data())?;
+        self.0.measure(runner, input, target, map, method)
     }
 }
 

@@ -7,7 +7,7 @@ use deepinside_files::Array;
 use deepinside_graph::ValueId;
 
 use super::Entry;
-use crate::{Error, Model, Result};
+use crate::{Error, Model, Result, expect_finite};
 
 /// One parameter of a method.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -224,6 +224,20 @@ impl Values {
         }
     }
 
+    /// An array of whole numbers from 0 on.
+    ///
+    /// # Errors
+    /// When one is none.
+    pub fn indices(&self, name: &str) -> Result<Option<Vec<usize>>> {
+        let Some(array) = self.array(name) else { return Ok(None) };
+        match array.data().iter().find(|number| number.fract() != 0.0 || **number < 0.0) {
+            Some(found) => {
+                Err(Error::Option(format!("'{name}' holds whole numbers from 0 on, found {found}")))
+            }
+            None => Ok(Some(array.data().iter().map(|&number| number as usize).collect())),
+        }
+    }
+
     /// Numbers.
     pub fn numbers(&self, name: &str) -> Option<Vec<f64>> {
         match self.get(name) {
@@ -281,9 +295,15 @@ impl Parameter {
         let failed =
             |found: &str| Err(Error::Option(format!("'{}' is {}, found {found}", self.name, self.range())));
         let text = match (given, self.kind) {
-            (Given::Arrays(arrays), Kind::Arrays) => return Ok(Value::Arrays(arrays.clone())),
+            (Given::Arrays(arrays), Kind::Arrays) => {
+                for (name, array) in arrays {
+                    expect_finite(|| format!("the numbers of '{name}' in '{}'", self.name), array.data())?;
+                }
+                return Ok(Value::Arrays(arrays.clone()));
+            }
             (Given::Arrays(_), _) => return failed("several arrays"),
             (Given::Array(array), Kind::Array | Kind::Baseline(_) | Kind::Numbers) => {
+                expect_finite(|| format!("the numbers of '{}'", self.name), array.data())?;
                 return Ok(Value::Array(Arc::clone(array)));
             }
             (Given::Array(_), _) => return failed("an array"),
@@ -292,7 +312,9 @@ impl Parameter {
         let quoted = format!("'{text}'");
         match self.kind {
             Kind::Number { least, most } => match text.parse::<f64>() {
-                Ok(number) if (least..=most).contains(&number) => Ok(Value::Number(number)),
+                Ok(number) if number.is_finite() && (least..=most).contains(&number) => {
+                    Ok(Value::Number(number))
+                }
                 _ => failed(&quoted),
             },
             Kind::Whole { least, most } => match text.parse::<usize>() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use deepinside_engine::{BackwardRule, PlanOptions, Session, Target as Top, Threads};
+use deepinside_engine::{BackwardRule, PlanOptions, Precision, Session, Target as Top, Threads};
 use deepinside_files::Array;
 use deepinside_graph::locality::operations_between;
 use deepinside_graph::pass::{cut_at, keep_channels};
@@ -16,7 +16,7 @@ use crate::attribution::cost::expect_time;
 use crate::attribution::{Method, Passed};
 use crate::classify::Classification;
 use crate::target::{Evaluated, Term};
-use crate::{Error, Model, Result, Scores, Target, first_not_finite};
+use crate::{Error, Model, Result, Scores, Target, expect_finite, first_not_finite};
 
 /// What is read from the network in a pass, and how it goes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub struct Pass {
     /// Whether of the scores only the classes are computed that the target names, where that saves time: for many inputs of which
     /// nothing but the target's number is read. [`Passed::scores`] cannot be read then.
     pub classes_alone: bool,
+    /// Whether equal windows of the network's values are sure to have equal numbers ([`Precision::Even`]); an input of one colour gets that
+    /// by itself where a gradient is read.
+    pub keeps_ties: bool,
 }
 
 impl Pass {
@@ -303,8 +306,41 @@ impl Runner {
         self.run(input, pass, std::slice::from_ref(target), count, inputs, read, &mut take)
     }
 
+    /// The first input is looked at: lines begin at a baseline, which most often has one colour. All inner windows of such an input are equal,
+    /// so that every maximum is a tie. Which element wins decides the gradient, and must not be left to rounding.
     #[allow(clippy::too_many_arguments)]
     fn run<T: Send>(
+        &mut self,
+        input: Option<&Array>,
+        pass: &Pass,
+        targets: &[Target],
+        count: usize,
+        inputs: Inputs<'_>,
+        read: &(dyn Fn(&Passed<'_>) -> Result<T> + Sync),
+        take: &mut dyn FnMut(usize, usize, T) -> Result<()>,
+    ) -> Result<()> {
+        let is_asked = pass.from.is_none() && !pass.gradients.is_empty() && !pass.keeps_ties;
+        if !is_asked || count == 0 || !self.has_one_colour(&inputs(0)) {
+            return self.run_prepared(input, pass, targets, count, inputs, read, take);
+        }
+        let even = Pass { keeps_ties: true, ..pass.clone() };
+        self.run_prepared(input, &even, targets, 1, inputs, read, take)?;
+        if count == 1 {
+            return Ok(());
+        }
+        let mut take = |input: usize, target: usize, found: T| take(input + 1, target, found);
+        self.run_prepared(input, pass, targets, count - 1, &|own| inputs(own + 1), read, &mut take)
+    }
+
+    /// Whether each channel of an input is one number.
+    fn has_one_colour(&self, input: &[f32]) -> bool {
+        let extents = self.model.graph.value(self.model.input).shape.extents();
+        let plane: usize = extents.iter().skip(2).product();
+        plane > 1 && input.chunks(plane).all(|channel| channel.iter().all(|&number| number == channel[0]))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn run_prepared<T: Send>(
         &mut self,
         input: Option<&Array>,
         pass: &Pass,
@@ -334,6 +370,9 @@ impl Runner {
                 let work = |(own, worker): (usize, &mut Worker)| {
                     interrupt.check()?;
                     let numbers = inputs(first + own);
+                    if pass.from.is_none() {
+                        expect_finite_input(&numbers)?;
+                    }
                     if worker.forward((enters, numbers), beside)? {
                         interrupt.count_step();
                     }
@@ -391,6 +430,7 @@ impl Runner {
             let reads =
                 |known: &[ValueId], wanted: &[ValueId]| wanted.iter().all(|value| known.contains(value));
             let forward = known.pass.from == pass.from
+                && known.pass.keeps_ties == pass.keeps_ties
                 && reads(&known.pass.activations, &pass.activations)
                 && reads(&known.pass.maxima, &pass.maxima)
                 && reads(&known.targets, &targets);
@@ -418,6 +458,7 @@ impl Runner {
                     gradients: pass.gradients.clone(),
                     targets: targets.clone(),
                     rule: pass.rule,
+                    precision: if pass.keeps_ties { Precision::Even } else { Precision::Exact },
                     ..PlanOptions::default()
                 };
                 let (graph, classes) = alone.unzip();
@@ -457,6 +498,18 @@ impl Runner {
         let alone = keep_channels(self.model.graph.clone(), value, classes)?;
         (cost(&alone) < WORTH * cost(&self.model.graph)).then_some(alone)
     }
+}
+
+/// A rectifier or a maximum may swallow a NaN, so that the scores do not show it.
+fn expect_finite_input(numbers: &[f32]) -> Result<()> {
+    let what = || "the picture as the network reads it".to_owned();
+    expect_finite(what, numbers).map_err(|error| match error {
+        Error::NotFinite { what, nan, infinite, of, .. } => {
+            let origin = Some("look at mean and scale, or at the array that is given".to_owned());
+            Error::NotFinite { what, nan, infinite, of, origin }
+        }
+        other => other,
+    })
 }
 
 /// The classes, in order, whose scores are all that targets are made of.

@@ -14,6 +14,7 @@ use super::parallel::{GRAIN, copy, for_each_piece};
 use super::slab::Source;
 use super::winograd::{Tile, Winograd};
 use super::{Backward, Forward, Kernel, Lowering, Needs, Operand};
+use crate::Precision;
 
 /// Prepares a convolution; its operand and result are channels-last.
 pub(crate) fn lower(
@@ -23,7 +24,11 @@ pub(crate) fn lower(
     placing: Placing,
     backward: bool,
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
-    let best = |geometry: &Geometry, batch| Way::best(geometry, batch, lowering.instructions.lanes());
+    let best = |geometry: &Geometry, batch| match lowering.precision {
+        Precision::Even if Depthwise::fits(geometry) => Way::Depthwise(None),
+        Precision::Even => Way::Direct,
+        Precision::Exact | Precision::Fast => Way::best(geometry, batch, lowering.instructions.lanes()),
+    };
     lower_by(best, op, lowering, activation, placing, backward)
 }
 

@@ -101,8 +101,8 @@ impl Method for ExpectedGradients {
             None => (0..values.whole(SAMPLES.name).unwrap_or(50)).map(|_| random.uniform()).collect(),
         };
         let samples = alphas.len();
-        let indices: Vec<usize> = match values.array(INDICES.name) {
-            Some(indices) => indices.data().iter().map(|&index| index as usize).collect(),
+        let indices: Vec<usize> = match values.indices(INDICES.name)? {
+            Some(indices) => indices,
             None if values.array(ALPHAS.name).is_some() => {
                 (0..samples).map(|sample| sample % baselines.len()).collect()
             }

@@ -93,6 +93,11 @@ impl Method for Lime {
             (-(distance / width).powi(2)).exp()
         };
         let weights: Vec<f64> = match values.array(WEIGHTS.name) {
+            Some(given) if given.data().iter().any(|&weight| weight < 0.0) => {
+                return Err(Error::Option(
+                    "'weights' are numbers of at least 0, found a negative one".to_owned(),
+                ));
+            }
             Some(given) if given.data().len() == choices.len() => {
                 given.data().iter().map(|&weight| f64::from(weight)).collect()
             }

@@ -216,9 +216,12 @@ impl Method for Noisy {
         // One copy, or one pair, says nothing about it.
         let standard_error = (self.summary == Summary::Mean && moments.groups > 1)
             .then(|| Array::new(input.shape(), moments.errors().map(|error| error as f32).collect()));
+        let is_alone = self.summary == Summary::Variance && moments.count == 1;
+        let note = "one copy alone has no variance: the map is zero everywhere, whatever the network does";
         Ok(Attribution {
             standard_error: standard_error.transpose()?,
             samples: enough,
+            notes: is_alone.then(|| note.to_owned()).into_iter().collect(),
             ..Attribution::of_input(Array::new(input.shape(), values)?)
         })
     }

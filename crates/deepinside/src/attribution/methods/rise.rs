@@ -116,9 +116,10 @@ impl Method for Rise {
                         given.shape()
                     )));
                 }
-                let largest = given.data().iter().copied().fold(0.0f32, f32::max);
-                // Whole numbers of bytes stand for shares.
-                let scale = if largest > 1.0 { 1.0 / 255.0 } else { 1.0 };
+                // Whole numbers of bytes stand for shares. Shares that interpolation left a little above 1 are none.
+                let is_above = given.data().iter().any(|&number| number > 1.0);
+                let are_bytes = is_above && given.data().iter().all(|number| number.fract() == 0.0);
+                let scale = if are_bytes { 1.0 / 255.0 } else { 1.0 };
                 (Masks::Given { numbers: given.data(), scale }, given.data().len() / pixels)
             }
             None => {

@@ -55,9 +55,8 @@ impl ShapleySampling {
             };
             return Ok((0..self.values.whole(SAMPLES.name).unwrap_or(10)).map(order).collect());
         };
-        let rows = given.data().chunks_exact(count);
-        let orders: Vec<Vec<usize>> =
-            rows.map(|row| row.iter().map(|&segment| segment as usize).collect()).collect();
+        let segments = self.values.indices(PERMUTATIONS.name)?.unwrap_or_default();
+        let orders: Vec<Vec<usize>> = segments.chunks_exact(count).map(<[usize]>::to_vec).collect();
         let is_order = |order: &Vec<usize>| {
             let mut sorted = order.clone();
             sorted.sort_unstable();

@@ -75,7 +75,8 @@ impl Metric for PixelFlipping {
             numbers.map(|(&own, &rank)| if rank < (step + 1) * each { replacement } else { own }).collect()
         };
         let curve = runner.numbers(target, count.div_ceil(each), &flipped)?;
-        let area: f64 = curve.windows(2).map(|ends| 0.5 * (ends[0] + ends[1])).sum();
+        // An empty sum is −0.
+        let area = curve.windows(2).map(|ends| 0.5 * (ends[0] + ends[1])).fold(0.0, |sum, own| sum + own);
         let value = curve.iter().sum::<f64>() / curve.len() as f64;
         Ok(Measure { value, curve: Some(curve), details: [("area", vec![area])].into() })
     }
