@@ -211,6 +211,10 @@ pub fn report(
             input.shape()[2],
             settings.steps
         ),
+        "Of deletion less is better, of insertion and the difference more. Weights randomised: the rank correlation of the map with that of \
+         the network with random weights in more and more of its layers, from the score down to all of them; a map that shows what the network \
+         has learnt is near 0."
+            .to_owned(),
         format!(
             "Sensitivity is measured of maps that take less than {LONGEST_FOR_SENSITIVITY} s: it needs the map eleven times. Maps that need \
              more than {MOST_FOR_ALL_DEPTHS} passes are compared with those of wholly random weights alone."
@@ -256,6 +260,10 @@ fn card(
         }
         depths => measure("randomisation", &[("depths", depths.to_string())])?.curve,
     };
+    let of_map = |map: &Array| map.data().iter().map(|&number| f64::from(number)).collect::<Vec<f64>>();
+    let own = of_map(&map);
+    let alike: Vec<f64> =
+        controls.iter().map(|control| rank_correlation(&own, &of_map(&control.map))).collect();
     let is_zero = attribution.values.data().iter().all(|&number| number == 0.0);
     let sensitivity = match seconds < LONGEST_FOR_SENSITIVITY && !is_zero {
         true => Some(measure("max-sensitivity", &[])?.value),
@@ -266,7 +274,7 @@ fn card(
     Ok(Card {
         method: entry.name,
         title: entry.title,
-        verdict: verdict(entry.name, &faithfulness, controls, randomised.as_deref()),
+        verdict: verdict(entry.name, &faithfulness, controls, randomised.as_deref(), &alike),
         map,
         faithfulness,
         randomised,
