@@ -59,7 +59,8 @@ pub fn report(
     for note in &found.notes {
         text += &format!("<p>{}</p>\n", markup(note));
     }
-    text += "<div class=\"cards\">\n";
+    text += "<p>Below each map is the measured number while pixels are deleted (red: the sooner it falls, the better) and inserted (blue: the \
+             sooner it rises, the better), from its lowest to its highest.</p>\n<div class=\"cards\">\n";
     for card in &found.cards {
         let notes: Vec<String> = card.notes.iter().map(|note| format!("<br>{}", markup(note))).collect();
         text += &figure(
