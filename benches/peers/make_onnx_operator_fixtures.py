@@ -203,6 +203,20 @@ class Windows(nn.Module):
         return self.last((y + functional.interpolate(torch.sigmoid(pooled) + places / 100, scale_factor=2)).mean((2, 3)))
 
 
+class Resized(nn.Module):
+    """Resized by factors that give no whole sizes, with corners on corners: the last place lies on the last."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3, 1, 1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        x = self.first(x)
+        larger = functional.interpolate(x, scale_factor=1.7, mode="bilinear", align_corners=True)
+        smaller = functional.interpolate(torch.tanh(larger), scale_factor=0.3, mode="bicubic", align_corners=True)
+        return self.last(torch.sigmoid(smaller).amax((2, 3)))
+
+
 def by_hand(folder):
     rng = numpy.random.default_rng(6)
     node = helper.make_node
@@ -237,6 +251,13 @@ def by_hand(folder):
         *narrow("r", "c", "scale_c", "zero_c"), node("GlobalAveragePool", ["r"], ["p"]), node("Flatten", ["p"], ["scores"]),
     ], {"q": rng.integers(-120, 120, (4, 3, 3, 3)).astype(numpy.int8), "qs": numpy.float32(0.01), "scale": numpy.float32(0.03125), "zero": numpy.int8(3), "scale_c": numpy.float32(0.0625), "zero_c": numpy.uint8(0)}), picture)
 
+    # Of converters to the first operator sets; ONNX Runtime still computes them.
+    save(folder, "experimental_operators", made([
+        node("ImageScaler", ["images"], ["i"], scale=0.5, bias=[0.1, -0.2, 0.3]), node("Crop", ["i"], ["k"], border=[1, 0, 0, 2]), convolution_of("k"),
+        node("ScaledTanh", ["c"], ["t"], alpha=2.0, beta=0.5), node("Affine", ["t"], ["a"], alpha=1.5, beta=0.1),
+        node("ReduceMean", ["a"], ["scores"], axes=[2, 3], keepdims=0),
+    ], {"w": filters}, opset=7), picture)
+
     model = made([
         node("Constant", [], ["half"], value_float=0.5), convolution, node("Relu", ["c"], ["r"]), node("Mul", ["r", "half"], ["h"]),
         node("Tanh", ["h"], ["t"]), node("ReduceMax", ["t"], ["scores"], axes=[2, 3], keepdims=0),
@@ -261,6 +282,7 @@ def main():
     exported(folder, "standardised_weights", StandardisedWeights, False, size=16)
     exported(folder, "computed_filters", ComputedFilters, False, size=16, open_batch=False)
     exported(folder, "spatial_transformer_dynamo", SpatialTransformer, True, opset=20, size=16)
+    exported(folder, "resized_by_factors", Resized, False, size=16)
     exported(folder, "windows", Windows, False, opset=18, size=16)
     by_hand(folder)
 

@@ -65,6 +65,7 @@ WRITTEN_OUT = """## What is written in other operators first
   `SimplifiedLayerNormalization`, `GroupNorm`, `SkipGroupNorm`, `NhwcConv`, `NhwcMaxPool`, `Attention`, `MultiHeadAttention` (also packed),
   `QAttention`, `RotaryEmbedding`. Files saved at its default level, `all`, have their filters laid out for one machine (`com.microsoft.nchwc`)
   and do not say in blocks of how many channels (8 or 16): they are refused, with the level to save them at.
+- `ImageScaler`, `Affine`, `ScaledTanh` and `Crop`, which early converters wrote and ONNX dropped.
 - `MatMulNBits` (2, 4 or 8 bits) and `MatMulBnb4`, of published variants of 4 bits: their weights are unpacked while the file is read.
 - `LSTM`, `GRU` and `RNN`, step by step, in both directions, with peepholes, coupled gates and initial states: about a dozen small nodes a step,
   whose memory counts in the budget below. Their weights must be constant, all sequences as long as there are steps, and nothing be clipped.
@@ -72,6 +73,9 @@ WRITTEN_OUT = """## What is written in other operators first
   that they read become a result, and the names are kept.
 - `NonMaxSuppression`, also in a branch, and what depends on it are left out: the boxes and scores that it reads become results. Where boxes below
   a threshold are dropped before (`NonZero`, as torchvision's detectors do), that is left out with it.
+
+`Resize` with corners on corners lays the last place on the last, as ONNX Runtime, PyTorch and exporters do. ONNX's evaluator, by which its operator tests were
+made, divides by the length before that is rounded down; only files that say they are such a test are read so.
 
 Loops, sequences, optional values, text and random numbers are refused by name.
 

@@ -16,6 +16,9 @@ use crate::proto::Tensor;
 pub(crate) struct ExternalData {
     /// The folder of the model; none where the model does not come from a file.
     folder: Option<PathBuf>,
+    /// The folder of the model itself, where its path is a link: caches such as Hugging Face's keep all files of a network in one folder,
+    /// and link them from another.
+    linked: Option<PathBuf>,
     files: RefCell<HashMap<String, Arc<MappedFile>>>,
     /// The bytes of all of them that are stored.
     size: Cell<u64>,
@@ -24,7 +27,9 @@ pub(crate) struct ExternalData {
 impl ExternalData {
     /// Files in the folder of this model.
     pub fn beside(model: &Path) -> Self {
-        Self { folder: model.parent().map(Path::to_owned), ..Self::default() }
+        let linked = model.is_symlink().then(|| model.canonicalize().ok()).flatten();
+        let linked = linked.and_then(|own| own.parent().map(Path::to_owned));
+        Self { folder: model.parent().map(Path::to_owned), linked, ..Self::default() }
     }
 
     /// The data of a tensor: `expected` bytes, and the file in which they lie.
@@ -58,6 +63,12 @@ impl ExternalData {
             )));
         }
         let end = offset.checked_add(length).filter(|&end| end <= file.len()).ok_or_else(|| {
+            if file.bytes().starts_with(b"version https://git-lfs") {
+                return failed(
+                    "which is a Git LFS pointer and not the data themselves; fetch them with `git lfs pull`"
+                        .to_owned(),
+                );
+            }
             failed(format!("which has only {} bytes; {length} are needed from byte {offset} on", file.len()))
         })?;
         Ok((file.bytes().slice(offset..end), file))
@@ -102,7 +113,8 @@ impl ExternalData {
         let cannot = |cause: std::io::Error| format!("which cannot be read: {cause}");
         // A link may still lead out of the folder.
         let (real, home) = (path.canonicalize().map_err(cannot)?, canonical(folder).map_err(cannot)?);
-        if !real.starts_with(home) {
+        let lies_beside = self.linked.is_some() && real.parent() == self.linked.as_deref();
+        if !real.starts_with(home) && !lies_beside {
             return Err("which leads out of the model's own folder".to_owned());
         }
         let file = MappedFile::open(real).map_err(cannot)?;

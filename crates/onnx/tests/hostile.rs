@@ -323,6 +323,8 @@ fn external_data_stay_in_the_folder_of_the_model() {
     for location in ["../secret.bin", absolute.as_str(), "a/../../secret.bin", ""] {
         refused(&external(location, &[]), "no path inside");
     }
+    std::fs::write(inner.join("lfs.bin"), "version https://git-lfs.github.com/spec/v1\n").unwrap();
+    refused(&external("lfs.bin", &[("offset", "100")]), "git lfs pull");
     refused(&external("missing.bin", &[]), "cannot be read");
     refused(&external("short.bin", &[]), "has only 4 bytes");
     refused(&external("short.bin", &[("offset", "18446744073709551615")]), "has only 4 bytes");
@@ -332,6 +334,23 @@ fn external_data_stay_in_the_folder_of_the_model() {
     {
         std::os::unix::fs::symlink(folder.path().join("secret.bin"), inner.join("link.bin")).unwrap();
         refused(&external("link.bin", &[]), "leads out");
+        // Hugging Face's cache: a folder of links to files that lie together elsewhere. They were refused.
+        let [kept, shown] = ["kept", "shown"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&kept).unwrap();
+        std::fs::create_dir(&shown).unwrap();
+        std::fs::write(kept.join("aa"), external("model.onnx_data", &[])).unwrap();
+        std::fs::write(kept.join("bb"), [0; 8]).unwrap();
+        std::os::unix::fs::symlink("../kept/aa", shown.join("model.onnx")).unwrap();
+        std::os::unix::fs::symlink("../kept/bb", shown.join("model.onnx_data")).unwrap();
+        let read = || {
+            Model::open(&shown.join("model.onnx"))
+                .and_then(|model| import(&model, &ImportOptions::default()).map(drop))
+        };
+        read().unwrap();
+        // Elsewhere is still elsewhere.
+        std::fs::remove_file(shown.join("model.onnx_data")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("secret.bin"), shown.join("model.onnx_data")).unwrap();
+        assert!(read().unwrap_err().to_string().contains("leads out"));
     }
 }
 

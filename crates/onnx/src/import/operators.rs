@@ -5,8 +5,8 @@ use super::importer::Importer;
 use super::node::Node;
 use super::{
     activation, arithmetic, attention, axes, bitwise, constant, control, convolution, einsum,
-    fully_connected, fused_attention, indexed, join, masks, normalisation, packed_weights, padding, pooling,
-    quantisation, recurrent, reduction, resize, rotary, sampling, selection, shape, softmax,
+    fully_connected, fused_attention, indexed, join, legacy, masks, normalisation, packed_weights, padding,
+    pooling, quantisation, recurrent, reduction, resize, rotary, sampling, selection, shape, softmax,
 };
 
 /// Imports one node.
@@ -18,6 +18,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("Acos", activation::import),
     ("Acosh", activation::import),
     ("Add", arithmetic::import_sum),
+    ("Affine", legacy::import_scaled),
     ("AffineGrid", sampling::import_affine_grid),
     ("And", arithmetic::import_and),
     ("ArgMax", selection::import_arg),
@@ -49,6 +50,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("ConvTranspose", convolution::import_transposed),
     ("Cos", activation::import),
     ("Cosh", activation::import),
+    ("Crop", legacy::import_crop),
     ("CumSum", sampling::import_cumulative_sum),
     ("DepthToSpace", axes::import_depth_to_space),
     ("DequantizeLinear", quantisation::import_dequantise),
@@ -82,6 +84,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("Hardmax", masks::import_hardmax),
     ("Identity", control::import_identity),
     ("If", control::import_if),
+    ("ImageScaler", legacy::import_image_scaler),
     ("InstanceNormalization", normalisation::import_instance),
     ("IsInf", activation::import_number_test),
     ("IsNaN", activation::import_number_test),
@@ -134,6 +137,7 @@ const OPERATORS: &[(&str, Import)] = &[
     ("ReverseSequence", indexed::import_reverse_sequence),
     ("RotaryEmbedding", rotary::import),
     ("Round", activation::import),
+    ("ScaledTanh", legacy::import_scaled),
     ("Scatter", indexed::import_scatter_elements),
     ("ScatterElements", indexed::import_scatter_elements),
     ("ScatterND", indexed::import_scatter_nd),
