@@ -132,10 +132,15 @@ fn layers_of_forks_that_are_not_read_are_refused_with_the_fork_s_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("net.prototxt");
     let text = r#"input: "data" input_shape { dim: 1 dim: 2 dim: 3 dim: 3 }
-        layer { name: "p" type: "PriorBox" bottom: "data" top: "y" }"#;
+        layer { name: "p" type: "Reorg" bottom: "data" top: "y" }"#;
     std::fs::write(&file, text).unwrap();
     let output = deepinside(["info", "-m", &file.to_string_lossy()]);
     assert!(!output.status.success());
     let said = support::stderr(&output);
-    assert!(said.contains("PriorBox") && said.contains("a fork of Caffe (SSD)"), "{said}");
+    assert!(said.contains("Reorg") && said.contains("a fork of Caffe (YOLO)"), "{said}");
+    let python = r#"input: "data" input_shape { dim: 1 dim: 2 dim: 3 dim: 3 }
+        layer { name: "p" type: "Python" bottom: "data" top: "y" python_param { module: "rpn.proposal_layer" layer: "ProposalLayer" } }"#;
+    std::fs::write(&file, python).unwrap();
+    let said = support::stderr(&deepinside(["info", "-m", &file.to_string_lossy()]));
+    assert!(said.contains("a Python program ('ProposalLayer' of the module 'rpn.proposal_layer')"), "{said}");
 }

@@ -280,6 +280,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
             BlobGradient::Zero => None,
         },
     });
+    let is_detector = imported.is_detector();
     let warnings = imported.warnings.iter().map(|warning| match warning.line {
         0 => warning.message.clone(),
         line => format!("line {line}: {}", warning.message),
@@ -297,7 +298,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
         graph: imported.graph,
         open_size: false,
         elements: Elements::Floats,
-        is_detector: false,
+        is_detector,
         external_files: Vec::new(),
         metadata: Vec::new(),
         transform,

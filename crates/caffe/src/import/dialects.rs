@@ -12,15 +12,18 @@ use super::{error::ImportError, importer::Importer, site::Site};
 
 /// Types that a fork added and that are not read: which, and whose they are.
 const FOREIGN: &[(&str, &str)] = &[
-    ("AnnotatedData", "SSD"),
     ("BilinearInterpolation", "spatial transformer networks"),
+    ("BoxAnnotatorOHEM", "R-FCN"),
+    ("Convolution3D", "C3D"),
     ("Correlation", "FlowNet"),
-    ("DetectionEvaluate", "SSD"),
-    ("DetectionOutput", "SSD"),
+    ("Correlation1D", "DispNet"),
+    ("DeformableConvolution", "deformable convolutional networks"),
+    ("DeformablePSROIPooling", "deformable convolutional networks"),
     ("FlowWarp", "FlowNet"),
-    ("MultiBoxLoss", "SSD"),
+    ("MarginInnerProduct", "SphereFace"),
+    ("PSROIAlign", "Light-Head R-CNN"),
     ("PSROIPooling", "R-FCN"),
-    ("PriorBox", "SSD"),
+    ("Pooling3D", "C3D"),
     ("Proposal", "Faster R-CNN"),
     ("ROIAlign", "Mask R-CNN"),
     ("ROIPooling", "Fast R-CNN"),
@@ -28,9 +31,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("Reorg", "YOLO"),
     ("ReorgYolo", "YOLO"),
     ("Resample", "FlowNet"),
-    ("SmoothL1Loss", "Fast R-CNN"),
     ("SpatialTransformer", "spatial transformer networks"),
-    ("Yolov3DetectionOutput", "YOLO"),
 ];
 
 /// Whose a layer type is that is known and not read.

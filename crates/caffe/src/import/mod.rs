@@ -14,7 +14,7 @@
 //!
 //! # What is left out
 //!
-//! Layers that compare with labels, and labels, with a warning each. A layer of any other type that is not
+//! Layers that compare with labels, and labels, and the choice among a detector's boxes, with a warning each. A layer of any other type that is not
 //! known is an error with its line; nothing that the result depends on is ever skipped.
 //!
 //! # Weights
@@ -120,6 +120,13 @@ pub struct Imported {
     pub unused_weights: Vec<String>,
 }
 
+impl Imported {
+    /// Whether the network ends in a choice among boxes, which was left out: its results are boxes and their scores.
+    pub fn is_detector(&self) -> bool {
+        self.layers.iter().any(|layer| rules::selects_boxes(&layer.kind))
+    }
+}
+
 /// Turns a network into a graph.
 ///
 /// Whether the graph has values for Caffe's Split layers is settled when the description is read
@@ -157,6 +164,15 @@ pub fn import(
 
 fn rule_of(site: Site<'_>) -> Result<&'static Rule, ImportError> {
     let Some(rule) = rules::find(site.kind()) else {
+        if site.kind() == "Python" {
+            let settings = site.parameter().python_param.clone().unwrap_or_default();
+            return Err(site.unsupported(format!(
+                "it is computed by a Python program ('{}' of the module '{}'), which is never run; cut the network off before it, and \
+                 what it reads becomes the result",
+                settings.layer(),
+                settings.module()
+            )));
+        }
         if let Some(fork) = dialects::fork(site.kind()) {
             return Err(site.unsupported(format!(
                 "layers of this type come from a fork of Caffe ({fork}) and are not read"

@@ -27,7 +27,15 @@ pub(super) fn import(importer: &mut Importer<'_>, site: Site<'_>) -> Result<(), 
     } else {
         local(site, &settings, extents)?
     };
-    let mut pool = pool(site, kind, axes, settings.round_mode() == RoundMode::Ceil)?;
+    let rounds_up = match (settings.round_mode, settings.ceil_mode) {
+        (Some(_), Some(ceil_mode)) if ceil_mode != (settings.round_mode() == RoundMode::Ceil) => {
+            let found = format!("ceil_mode: {ceil_mode} and round_mode: {:?}", settings.round_mode());
+            return Err(site.wrong("rounding of the size", "one way", found));
+        }
+        (None, Some(ceil_mode)) => ceil_mode,
+        _ => settings.round_mode() == RoundMode::Ceil,
+    };
+    let mut pool = pool(site, kind, axes, rounds_up)?;
     let outputs = [Output::Top(0), Output::Top(1)];
     pool.with_positions = site.tops().len() == 2;
     importer.node(site, pool, &[input], &outputs[..site.tops().len()]).map(drop)

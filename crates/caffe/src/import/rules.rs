@@ -41,6 +41,11 @@ pub(super) struct Rule {
 const ANY: usize = usize::MAX;
 const LOSS: Role = Role::LeaveOut("it compares with labels, which exist in training only");
 const NEURON: Role = Role::Compute(neuron::import);
+const CHOICE: &str =
+    "it chooses among boxes, of which every picture has another number; what it reads becomes a result";
+const SELECTION: Role = Role::LeaveOut(CHOICE);
+const ANCHORS: Role =
+    Role::LeaveOut("its boxes are the same for every picture, and only place what the detector finds");
 
 /// A row of the table.
 const fn rule(
@@ -57,12 +62,14 @@ const fn rule(
 pub(super) const RULES: &[Rule] = &[
     rule("AbsVal", 1..=1, 1..=1, true, NEURON),
     rule("Accuracy", 0..=ANY, 0..=ANY, false, LOSS),
+    rule("AnnotatedData", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
     rule("ArgMax", 1..=1, 1..=1, false, Role::Compute(arg_max::import)),
     rule("Axpy", 3..=3, 1..=1, false, Role::Compute(dialects::import_axpy)),
     rule("BN", 1..=1, 1..=1, true, Role::Compute(dialects::import_bn)),
     rule("BNLL", 1..=1, 1..=1, true, NEURON),
     rule("BatchNorm", 1..=1, 1..=1, true, Role::Compute(batch_normalization::import)),
     rule("Bias", 1..=2, 1..=1, true, Role::Compute(bias_and_scale::import_bias)),
+    rule("CenterLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Clip", 1..=1, 1..=1, true, NEURON),
     rule("Concat", 1..=ANY, 1..=1, false, Role::Compute(concat::import)),
     rule("ContrastiveLoss", 0..=ANY, 0..=ANY, false, LOSS),
@@ -72,13 +79,17 @@ pub(super) const RULES: &[Rule] = &[
     rule("Data", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
     rule("Deconvolution", 1..=ANY, 1..=ANY, false, Role::Compute(convolution::import)),
     rule("DepthwiseConvolution", 1..=1, 1..=1, false, Role::Compute(convolution::import)),
+    rule("DetectionEvaluate", 0..=ANY, 0..=ANY, false, LOSS),
+    rule("DetectionOutput", 1..=ANY, 0..=ANY, false, SELECTION),
     rule("Dropout", 1..=1, 1..=1, true, Role::Compute(pass_through::import_dropout)),
     rule("DummyData", 0..=0, 1..=ANY, false, Role::Feed(input::import_dummy_data)),
     rule("ELU", 1..=1, 1..=1, true, NEURON),
     rule("Eltwise", 2..=ANY, 1..=1, true, Role::Compute(eltwise::import)),
     rule("EuclideanLoss", 0..=ANY, 0..=ANY, false, LOSS),
+    rule("EvalDetection", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Exp", 1..=1, 1..=1, true, NEURON),
     rule("Flatten", 1..=1, 1..=1, false, Role::Compute(reshape::import_flatten)),
+    rule("FocalLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("HDF5Data", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
     rule("HDF5Output", 0..=ANY, 0..=ANY, false, Role::LeaveOut("it writes files for training tools")),
     rule("HingeLoss", 0..=ANY, 0..=ANY, false, LOSS),
@@ -91,15 +102,19 @@ pub(super) const RULES: &[Rule] = &[
     rule("Log", 1..=1, 1..=1, true, NEURON),
     rule("MVN", 1..=1, 1..=1, true, Role::Compute(mean_variance_normalization::import)),
     rule("MemoryData", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
+    rule("MultiBoxFocalLoss", 0..=ANY, 0..=ANY, false, LOSS),
+    rule("MultiBoxLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("MultinomialLogisticLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Normalize", 1..=1, 1..=1, false, Role::Compute(dialects::import_normalize)),
     rule("PReLU", 1..=1, 1..=1, true, Role::Compute(parametric_relu::import)),
     rule("Permute", 1..=1, 1..=1, false, Role::Compute(dialects::import_permute)),
     rule("Pooling", 1..=1, 1..=2, false, Role::Compute(pooling::import)),
     rule("Power", 1..=1, 1..=1, true, NEURON),
+    rule("PriorBox", 1..=ANY, 1..=1, false, ANCHORS),
     rule("ReLU", 1..=1, 1..=1, true, NEURON),
     rule("ReLU6", 1..=1, 1..=1, true, Role::Compute(dialects::import_relu6)),
     rule("Reduction", 1..=1, 1..=1, false, Role::Compute(reduction::import)),
+    rule("RegionLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Reshape", 1..=1, 1..=1, false, Role::Compute(reshape::import_reshape)),
     rule("SPP", 1..=1, 1..=1, false, Role::Compute(spatial_pyramid::import)),
     rule("Scale", 1..=2, 1..=1, true, Role::Compute(bias_and_scale::import_scale)),
@@ -108,6 +123,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("SigmoidCrossEntropyLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Silence", 1..=ANY, 0..=0, false, Role::Compute(pass_through::import_silence)),
     rule("Slice", 1..=1, 1..=ANY, false, Role::Compute(slice::import)),
+    rule("SmoothL1Loss", 0..=ANY, 0..=ANY, false, LOSS),
+    rule("SmoothL1LossOHEM", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Softmax", 1..=1, 1..=1, true, Role::Compute(softmax::import)),
     rule(
         "SoftmaxWithLoss",
@@ -124,13 +141,21 @@ pub(super) const RULES: &[Rule] = &[
     rule("TanH", 1..=1, 1..=1, true, NEURON),
     rule("Threshold", 1..=1, 1..=1, true, NEURON),
     rule("Tile", 1..=1, 1..=1, false, Role::Compute(tile::import)),
+    rule("TripletLoss", 0..=ANY, 0..=ANY, false, LOSS),
     rule("Upsample", 1..=2, 1..=1, false, Role::Compute(dialects::import_upsample)),
     rule("WindowData", 0..=0, 1..=ANY, false, Role::Feed(input::import_data)),
+    rule("YoloDetectionOutput", 1..=ANY, 0..=ANY, false, SELECTION),
+    rule("Yolov3DetectionOutput", 1..=ANY, 0..=ANY, false, SELECTION),
 ];
 
 /// The rule for a type.
 pub(super) fn find(kind: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.kind == kind)
+}
+
+/// Whether layers of a type choose among a detector's boxes.
+pub(super) fn selects_boxes(kind: &str) -> bool {
+    find(kind).is_some_and(|rule| matches!(rule.role, Role::LeaveOut(reason) if reason == CHOICE))
 }
 
 /// Checks the numbers of inputs and outputs, and that only layers which can do it overwrite their input.

@@ -209,6 +209,54 @@ fn labels_and_losses_are_left_out_and_said() {
     assert!(!value_names(&imported).iter().any(|name| name.starts_with("loss") || name.starts_with("acc")));
 }
 
+/// SSD's end was refused as a fork's, and YOLO's and R-CNN's losses too.
+#[test]
+fn a_detectors_choice_of_boxes_is_left_out_and_what_it_reads_is_a_result() {
+    let text = "layer { name: 'd' type: 'Input' top: 'data' input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
+         layer { name: 'p' type: 'Pooling' bottom: 'data' top: 'p' pooling_param { pool: AVE kernel_size: 2 stride: 2 } }
+         layer { name: 'perm' type: 'Permute' bottom: 'p' top: 'perm' permute_param { order: 0 order: 2 order: 3 order: 1 } }
+         layer { name: 'loc' type: 'Flatten' bottom: 'perm' top: 'loc' }
+         layer { name: 'prior' type: 'PriorBox' bottom: 'p' bottom: 'data' top: 'prior' prior_box_param { min_size: 2 } }
+         layer { name: 'priors' type: 'Concat' bottom: 'prior' top: 'priors' concat_param { axis: 2 } }
+         layer { name: 'conf' type: 'Softmax' bottom: 'perm' top: 'conf' softmax_param { axis: 3 } }
+         layer { name: 'out' type: 'DetectionOutput' bottom: 'loc' bottom: 'conf' bottom: 'priors' top: 'out' }
+         layer { name: 'loss' type: 'MultiBoxLoss' bottom: 'loc' bottom: 'conf' bottom: 'priors' top: 'loss' }";
+    let options = deepinside_caffe::ReadOptions { insert_splits: false, ..Default::default() };
+    let network = deepinside_caffe::read_network(text.as_bytes(), &options).unwrap();
+    let imported =
+        deepinside_caffe::import(&network, None, &deepinside_caffe::ImportOptions::default()).unwrap();
+    assert!(imported.is_detector());
+    let outputs: Vec<&str> =
+        imported.graph.outputs().iter().map(|output| imported.graph.value(*output).name.as_str()).collect();
+    assert_eq!(outputs, ["conf", "loc"]);
+    let left_out: Vec<usize> = imported
+        .warnings
+        .iter()
+        .filter(|warning| warning.message.contains("left out"))
+        .map(|warning| warning.line)
+        .collect();
+    assert_eq!(left_out, [5, 6, 8, 9]);
+}
+
+/// `ceil_mode: false` was ignored with a warning, and the result was one row larger.
+#[test]
+fn pooling_is_rounded_as_forks_say_it() {
+    for (settings, extent) in
+        [("", 7), ("ceil_mode: true", 7), ("ceil_mode: false", 6), ("round_mode: FLOOR", 6)]
+    {
+        let imported = imported(&format!(
+            "layer {{ name: 'd' type: 'Input' top: 'data' input_param {{ shape {{ dim: 1 dim: 3 dim: 14 dim: 14 }} }} }}
+             layer {{ name: 'p' type: 'Pooling' bottom: 'data' top: 'p' pooling_param {{ kernel_size: 3 stride: 2 {settings} }} }}"
+        ));
+        let output = imported.graph.outputs()[0];
+        assert_eq!(imported.graph.value(output).shape.extents(), [1, 3, extent, extent], "{settings}");
+        assert!(imported.warnings.is_empty());
+    }
+    let both = "layer { name: 'd' type: 'Input' top: 'data' input_param { shape { dim: 1 dim: 3 dim: 14 dim: 14 } } }
+         layer { name: 'p' type: 'Pooling' bottom: 'data' top: 'p' pooling_param { kernel_size: 3 ceil_mode: true round_mode: FLOOR } }";
+    assert!(import_text(both, None).unwrap_err().to_string().contains("one way"));
+}
+
 #[test]
 fn a_layer_that_needs_a_label_for_its_result_is_an_error() {
     let text = "layer { name: 'd' type: 'Data' top: 'data' top: 'label' transform_param { crop_size: 8 } }
