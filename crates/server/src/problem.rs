@@ -130,7 +130,11 @@ impl From<deepinside::Error> for Problem {
                 | Vision::DensePicture { .. }
                 | Vision::Files(Files::FileTooLong { .. }),
             ) => Self::too_large(message),
-            deepinside::Error::Vision(Vision::UnknownPictureFormat { .. }) => Self::kind(message),
+            deepinside::Error::Vision(
+                Vision::UnknownPictureFormat { .. }
+                | Vision::UnreadPictureFormat { .. }
+                | Vision::NoPicture { .. },
+            ) => Self::kind(message),
             // Whatever could not be written is the server's own affair, and so is where.
             deepinside::Error::Vision(Vision::Files(Files::Write { .. })) => {
                 Self::internal("the server could not write what was asked for; its log or its disk tells why")

@@ -6,7 +6,9 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::guarded::Guarded;
 use crate::jpeg_structure::JpegStructure;
-use crate::{Colour, Error, GreyWeights, LoadOptions, Photograph, Result, float_tiff, jpeg, png_rows};
+use crate::{
+    Colour, Error, GreyWeights, LoadOptions, Photograph, Result, float_tiff, jpeg, png_rows, unread,
+};
 
 /// Decodes and orients, with every limit checked before the pixels are allocated; `stop` is asked on the way.
 pub(crate) fn decode(
@@ -25,9 +27,7 @@ pub(crate) fn decode(
     if png_rows::is_png(bytes) {
         return png_rows::decode(bytes, origin, options, stop);
     }
-    if let Some(format) = unread_format(bytes) {
-        return Err(Error::UnreadPictureFormat { origin: origin.to_owned(), format });
-    }
+    unread::check(bytes, origin)?;
     if let Some(decoded) = float_tiff::decode(bytes, origin, options, stop)? {
         expect_unit_range(&decoded, origin)?;
         return Ok(decoded);
@@ -65,16 +65,6 @@ pub(crate) fn decode(
     }
     expect_unit_range(&decoded, origin)?;
     Ok(decoded)
-}
-
-/// Formats of telephones and browsers that are known and not decoded.
-fn unread_format(bytes: &[u8]) -> Option<&'static str> {
-    let brand = bytes.get(4..12)?.strip_prefix(b"ftyp")?;
-    match brand {
-        b"avif" | b"avis" => Some("AVIF"),
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some("HEIC"),
-        _ => None,
-    }
 }
 
 /// Floats are from 0 to 1, but for what a filter leaves beyond; numbers like those of bytes are another range.

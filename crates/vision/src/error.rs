@@ -68,6 +68,15 @@ pub enum Error {
         format: &'static str,
     },
 
+    /// A file that is known and no picture.
+    #[error("{origin} is {what}")]
+    NoPicture {
+        /// The file.
+        origin: String,
+        /// What it is, and the remedy.
+        what: &'static str,
+    },
+
     /// A picture of floats holds numbers of another range than 0 to 1.
     #[error(
         "the picture {origin} holds floats up to {most}; they must be from 0 to 1 (divide those of bytes by 255)"

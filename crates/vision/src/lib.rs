@@ -32,6 +32,7 @@ pub mod preprocess;
 pub mod regions;
 pub mod resize;
 pub mod superpixels;
+mod unread;
 pub mod unseen;
 mod vectorised;
 

@@ -134,7 +134,7 @@ fn damaged_files_are_refused_with_the_cause() {
     assert!(refusal(&deep).contains("12 bits per sample"), "{}", refusal(&deep));
     let png = bytes_of("chelsea_decoded.png");
     assert!(refusal(&png[..png.len() / 2]).contains("cannot decode"));
-    assert!(refusal(b"").contains("formats are JPEG"));
+    assert!(refusal(b"").contains("an empty file"));
     assert!(refusal(b"not a picture at all").contains("formats are JPEG"));
     assert!(refusal(b"\x89PNG\r\n\x1a\n").contains("cannot decode"));
     let missing = photograph::load("no/such/picture.jpg", Colour::Rgb).unwrap_err().to_string();
@@ -247,5 +247,32 @@ fn pictures_of_telephones_are_named_with_the_remedy() {
         let message = error.to_string();
         assert!(message.contains(&format!("a.pic is a picture in {format}")), "{message}");
         assert!(message.contains("magick a.pic picture.png"), "{message}");
+    }
+}
+
+/// All were "not a picture that can be read", or a TIFF without a width.
+#[test]
+fn other_formats_and_what_is_no_picture_are_named() {
+    let dicom = [&[0; 128][..], b"DICM\x02\0"].concat();
+    let cases: [(&[u8], &str); 14] = [
+        (b"\xff\x0a\x7a\x3c", "picture in JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "picture in JPEG 2000"),
+        (b"8BPS\0\x01\0\0", "picture in Photoshop's format"),
+        (b"v/1\x01\x02\0\0\0", "picture in OpenEXR"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\x01", "raw format (CR3)"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "raw format (CR2)"),
+        (&dicom, "picture in DICOM"),
+        (b"%PDF-1.7\n", "picture in PDF"),
+        (b"<?xml version=\"1.0\"?>\n<svg xmlns=\"x\"/>", "picture in SVG"),
+        (b"\0\0\0\x18ftypisom\0\0\x02\0", "a film; take pictures out"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"\x93NUMPY\x01\0", "a NumPy array"),
+        (b"", "an empty file"),
+    ];
+    for (bytes, expected) in cases {
+        let error = photograph::from_bytes(bytes, "a.pic", Colour::Rgb, LoadOptions::default()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with("a.pic is ") && message.contains(expected), "{expected}: {message}");
     }
 }
