@@ -186,3 +186,7 @@ make("exponential_of_log", [node("LogSoftmax", ["s"], ["l"], axis=1), node("Exp"
 make("two_of_one_sigmoid", [node("Gemm", ["p", "one"], ["t"]), node("Sigmoid", ["t"], ["q"]), node("Sub", ["whole", "q"], ["other"]),
                             node("Concat", ["other", "q"], ["y"], axis=1)], [("y", FLOAT, [1, 2])], "y",
      {"one": random.normal(0, 1, (8, 1)), "whole": np.array(1.0)})
+make("class_and_confidence",
+     [softmax, node("ArgMax", ["q"], ["class"], axis=1, keepdims=0), node("ReduceMax", ["q"], ["confidence"], axes=[1], keepdims=0)],
+     [("class", WHOLE, [1]), ("confidence", FLOAT, [1])], "q")
+make("percentages", [softmax, node("Mul", ["q", "hundred"], ["y"])], [("y", FLOAT, [1, CLASSES])], "q", {"hundred": np.array(100.0)})

@@ -1,5 +1,9 @@
 //! Files that are no network which is read here: what they are, by their bytes, and how they become one.
 
+mod foreign;
+
+pub(crate) use self::foreign::of_folder;
+
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -27,6 +31,8 @@ pub(crate) enum FileKind {
     WebPage,
     Picture,
     Xml,
+    /// Another program's, with what it is and the remedy.
+    Foreign(&'static str),
     Onnx,
     CaffeWeights,
     CaffeDescription,
@@ -114,6 +120,8 @@ impl FileKind {
             Kind::Picture
         } else if text.starts_with("<?xml") || text.starts_with("<net ") {
             Kind::Xml
+        } else if let Some(what) = foreign::of(bytes, length, name) {
+            Kind::Foreign(what)
         } else if extension == "pb" && begins(b"\x08\x01\x12") {
             Kind::TensorFlowSaved
         } else if is_tensor_flow_graph(bytes) || extension == "pb" && begins(b"\x0a") {
@@ -140,6 +148,7 @@ impl FileKind {
     fn remedy(self, path: &str) -> Option<String> {
         Some(match self {
             Kind::Onnx | Kind::CaffeDescription | Kind::Unknown => return None,
+            Kind::Foreign(what) => what.replace("PATH", path),
             Kind::CaffeWeights => "weights in Caffe's form (.caffemodel); give them with --weights, and with -m the \
                                    description (.prototxt) that belongs to them"
                 .to_owned(),
@@ -223,7 +232,7 @@ impl FileKind {
             Kind::CaffeDescription => {
                 "a network description; give it with -m, and with --weights the .caffemodel".to_owned()
             }
-            Kind::GitLfsPointer | Kind::Compressed | Kind::Zip | Kind::WebPage => {
+            Kind::GitLfsPointer | Kind::Compressed | Kind::Zip | Kind::WebPage | Kind::Foreign(_) => {
                 self.remedy(&shown).unwrap_or_default()
             }
             _ => format!("no Caffe weights (.caffemodel) but {}", self.remedy(&shown).unwrap_or_default()),

@@ -7,7 +7,11 @@ use deepinside_files::whole_file;
 use crate::{Error, Result};
 
 pub(crate) mod class_list;
+mod label_map;
 mod numbered;
+mod python;
+mod table;
+pub(crate) mod text;
 
 /// The thousand classes of the ImageNet challenge (ILSVRC 2012) in their usual order, one `synset TAB names` a line.
 const ILSVRC: &str = include_str!("../assets/ilsvrc2012_classes.tsv");
@@ -39,22 +43,21 @@ impl Labels {
     }
 
     /// Reads a list of one class per line (a name, or a synset and names as in Caffe's `synset_words.txt`), or JSON: a list
-    /// of names, or an object from numbers to names, also under a key such as `id2label` or `names`; lines that begin with their
-    /// numbers, and the `names` of a YAML file, are read by number.
+    /// of names, or an object from numbers to names, also under a key such as `id2label` or `names`; tables, label maps, lines that begin
+    /// or end with their numbers, and the `names` of a YAML file are read by number.
     ///
     /// # Errors
     /// When the file cannot be read, is neither or names no class.
     pub fn read(path: &Path) -> Result<Self> {
         const LARGEST: u64 = 16 << 20;
-        let text = whole_file::read_text(path, LARGEST).map_err(|error| {
+        let bytes = whole_file::read(path, LARGEST).map_err(|error| {
             Error::Model(format!("{error}; a list of class names is text, one name a line"))
         })?;
-        let listed = class_list::read(&text);
-        let listed = listed.map_err(|what| Error::Model(format!("{}: {what}", path.display())))?;
-        let labels = listed.unwrap_or_else(|| match numbered::read(&text) {
-            Some(names) => Self::parse(&names.join("\n")),
-            None => Self::parse(&text),
-        });
+        let failed = |what: &str| Error::Model(format!("{}: {what}", path.display()));
+        let text = text::decode(&bytes).ok_or_else(|| {
+            failed("it is not UTF-8 text, nor UTF-16 with its mark; a list of class names is text, one name a line: save it as UTF-8")
+        })?;
+        let labels = Self::of_text(&text).map_err(|what| failed(&what))?;
         if labels.labels.is_empty() {
             return Err(Error::Model(format!(
                 "{}: no class names in the file; one a line is expected",
@@ -62,6 +65,29 @@ impl Labels {
             )));
         }
         Ok(labels)
+    }
+
+    /// The classes of a text in any of the forms that are read.
+    fn of_text(text: &str) -> std::result::Result<Self, String> {
+        if let Some(listed) = class_list::read(text)? {
+            return Ok(listed);
+        }
+        if let Some(names) = label_map::read(text) {
+            return Ok(Self::parse(&names?.join("\n")));
+        }
+        // Comments before the first name, and all names in one line.
+        let text = text.trim_start_matches('\n');
+        let comments = text.lines().take_while(|line| line.starts_with('#')).count();
+        let text = text.split_inclusive('\n').skip(comments).collect::<String>();
+        if let Some(labels) = table::read(&text) {
+            return Ok(Self::from_list(labels));
+        }
+        let only = text.trim();
+        let names = numbered::read(&text).or_else(|| {
+            let is_listed = !only.contains('\n') && only.matches(',').count() > 1;
+            is_listed.then(|| only.split(',').map(|name| name.trim().to_owned()).collect())
+        });
+        Ok(names.map_or_else(|| Self::parse(&text), |names| Self::parse(&names.join("\n"))))
     }
 
     /// Class `0` first, one a line; empty lines at the end are dropped.

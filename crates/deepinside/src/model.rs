@@ -156,8 +156,13 @@ impl Model {
     fn from_network(network: Network, mut told: Told, path: &Path, settings: Settings) -> Result<Self> {
         let mut assumptions = Assumptions::default();
         for other in &settings.passed_over {
-            let reason =
-                format!("of the folder's formats Caffe comes first; to open {} name it", other.display());
+            let is_onnx = path.extension().is_some_and(|extension| extension == "onnx");
+            let why = if is_onnx {
+                "of several model.onnx is taken"
+            } else {
+                "of the folder's formats Caffe comes first"
+            };
+            let reason = format!("{why}; to open {} name it", other.display());
             assumptions.add("network", path.display().to_string(), reason);
         }
         let mut graph = network.graph;

@@ -7,6 +7,7 @@ use deepinside_files::{Array, npy, whole_file};
 use deepinside_vision::{ChannelOrder, Crop, Interpolation};
 use serde::Deserialize;
 
+use crate::file_kind::of_folder;
 use crate::{Error, Result};
 
 /// Everything that may be said about a model. What is not said is taken from the network or assumed, and then stated in
@@ -308,16 +309,17 @@ impl Settings {
         if description.is_file() {
             return Settings::read(&description);
         }
-        let files = |extension: &str| -> Result<Vec<PathBuf>> {
+        let files = |extension: &str, folder: &Path| -> Result<Vec<PathBuf>> {
             let entries =
-                std::fs::read_dir(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+                std::fs::read_dir(folder).map_err(|source| Error::Io { path: folder.to_owned(), source })?;
             let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
             let mut paths: Vec<PathBuf> =
                 paths.filter(|path| path.extension().is_some_and(|own| own == extension)).collect();
             paths.sort();
             Ok(paths)
         };
-        let (networks, weights, whole) = (files("prototxt")?, files("caffemodel")?, files("onnx")?);
+        let (networks, weights, whole) =
+            (files("prototxt", path)?, files("caffemodel", path)?, files("onnx", path)?);
         match (&networks[..], &weights[..], &whole[..]) {
             ([network], [weights], [] | [_]) => Ok(Settings {
                 network: Some(network.clone()),
@@ -326,6 +328,29 @@ impl Settings {
                 ..Settings::default()
             }),
             ([], [], [network]) => Ok(Settings { network: Some(network.clone()), ..Settings::default() }),
+            // As Hugging Face keeps networks: in a folder of that name, often in several precisions.
+            ([], [], []) if path.join("onnx").is_dir() => {
+                let (mut named, others): (Vec<_>, Vec<_>) = files("onnx", &path.join("onnx"))?
+                    .into_iter()
+                    .partition(|file| file.file_name().is_some_and(|name| name == "model.onnx"));
+                let (network, passed_over) = match (named.pop(), others) {
+                    (Some(network), others) => (network, others),
+                    (None, mut others) if others.len() == 1 => (others.remove(0), others),
+                    (None, others) => {
+                        return Err(Error::Model(format!(
+                            "{}: its folder 'onnx' holds {} networks, and none is called model.onnx; name one of them",
+                            path.display(),
+                            others.len()
+                        )));
+                    }
+                };
+                Ok(Settings { network: Some(network), passed_over, ..Settings::default() })
+            }
+            ([], [], []) if of_folder(path).is_some() => {
+                let shown = path.display().to_string();
+                let what = of_folder(path).unwrap_or_default().replace("PATH", &shown);
+                Err(Error::Model(format!("{shown} is {what}")))
+            }
             _ => Err(Error::Model(format!(
                 "{}: a model folder holds a model.toml, or exactly one .prototxt and one .caffemodel, or one .onnx; \
                  found {}, {} and {}",

@@ -5,6 +5,8 @@
 //! read from the network's own folder, or from the one above where that is called `onnx`, as Hugging Face's exporter writes
 //! it, and from nowhere else. A setting wins over all of them, and what the network's own file says over what lies beside it.
 
+mod image_processor;
+
 use std::path::{Path, PathBuf};
 
 use deepinside_files::whole_file;
@@ -12,7 +14,7 @@ use deepinside_vision::{ChannelOrder, Crop, Interpolation};
 use serde_json::Value;
 
 use crate::Labels;
-use crate::labels::class_list;
+use crate::labels::{class_list, text};
 use crate::network::Network;
 use crate::settings::{InputSettings, MeanSetting, ScaleSetting, Settings, Size};
 
@@ -34,9 +36,6 @@ pub(crate) struct Told {
 /// The longest of these files.
 const LARGEST: u64 = 16 << 20;
 
-/// The shorter side that ConvNeXt's preparation keeps whole: smaller pictures are resized beyond it and cut.
-const UNCUT_SIDE: usize = 384;
-
 impl Told {
     /// Reads what lies beside a network in this folder.
     pub fn beside(folder: &Path) -> Self {
@@ -52,8 +51,27 @@ impl Told {
     /// Reads what the network's own file says; `folder` is where it lies, if it lies in a file.
     pub fn read_inside(&mut self, network: &Network, folder: Option<&Path>) {
         let find = |key: &str| network.metadata.iter().find(|(own, _)| own == key).map(|(_, value)| value);
-        for key in ["names", "id2label", "class_names", "classes", "labels"] {
-            if let Some(Ok(Some(labels))) = find(key).map(|text| class_list::read(text)) {
+        let keys = [
+            "names",
+            "id2label",
+            "class_names",
+            "classes",
+            "labels",
+            "class_labels",
+            "label_names",
+            "categories",
+            "idx_to_class",
+            "label2id",
+        ];
+        for key in keys {
+            // Or several in one line.
+            let listed = |text: &String| match class_list::read(text) {
+                Ok(None) if text.contains([',', '\n']) => Some(Labels::parse(
+                    &text.split([',', '\n']).map(str::trim).collect::<Vec<_>>().join("\n"),
+                )),
+                listed => listed.ok().flatten(),
+            };
+            if let Some(labels) = find(key).and_then(listed) {
                 self.labels = Some((labels, format!("the file's metadata '{key}'")));
                 break;
             }
@@ -61,6 +79,23 @@ impl Told {
         // Ultralytics' networks for classification are fed like all others, pixels from 0 to 1.
         if find("author").is_some_and(|author| author.contains("Ultralytics")) {
             self.input = unnormalised();
+            if find("task").is_some_and(|task| task == "classify") {
+                // The shorter side is resized to the network's, and the middle cut out; they are squeezed where both sides are stated apart.
+                let sides: Vec<usize> = find("imgsz")
+                    .map(|text| {
+                        text.split(|letter: char| !letter.is_ascii_digit())
+                            .filter_map(|n| n.parse().ok())
+                            .collect()
+                    })
+                    .unwrap_or_default();
+                self.input.resize = match sides[..] {
+                    [side] => Some(Size::Side(side)),
+                    [height, width] if height == width => Some(Size::Side(height)),
+                    [height, width] => Some(Size::Rectangle([height, width])),
+                    _ => None,
+                }
+                .filter(|size| within(*size));
+            }
             "the file's metadata: Ultralytics' networks are fed from 0 to 1"
                 .clone_into(&mut self.input_source);
         }
@@ -110,10 +145,11 @@ impl Told {
         if !path.is_file() {
             return;
         }
-        let parsed =
-            whole_file::read_text(path, LARGEST).map_err(|error| error.to_string()).and_then(|text| {
-                serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
-            });
+        let parsed = whole_file::read(path, LARGEST).map_err(|error| error.to_string()).and_then(|bytes| {
+            let text =
+                text::decode(&bytes).ok_or_else(|| format!("{}: it is not UTF-8 text", path.display()))?;
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+        });
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match parsed {
             Ok(value) => {
@@ -131,51 +167,6 @@ impl Told {
             self.input = input;
             source.clone_into(&mut self.input_source);
         }
-    }
-
-    /// Hugging Face's `preprocessor_config.json`.
-    fn read_image_processor(&mut self, value: &Value, source: &str) -> bool {
-        let value = value.get("image_processor").unwrap_or(value);
-        let is_on = |key: &str| value.get(key).and_then(Value::as_bool).unwrap_or(true);
-        let known = ["image_mean", "do_normalize", "rescale_factor", "do_rescale"];
-        if !known.iter().any(|key| value.get(key).is_some()) {
-            return self.read_preset(value, source);
-        }
-        let factor = value.get("rescale_factor").and_then(Value::as_f64).unwrap_or(1.0 / 255.0);
-        let factor = if is_on("do_rescale") { factor } else { 1.0 };
-        let statistics = (numbers(value.get("image_mean")), deviations(value.get("image_std")));
-        let (mean, scale) = match statistics {
-            (Some(mean), Some(deviation)) if is_on("do_normalize") => normalisation(mean, &deviation),
-            _ => (vec![0.0], vec![1.0]),
-        };
-        let mut input = InputSettings {
-            channel_order: Some(ChannelOrder::Rgb),
-            raw_scale: Some((factor * 255.0) as f32),
-            mean: Some(MeanSetting::Pixel(mean)),
-            scale: Some(ScaleSetting::PerChannel(scale)),
-            interpolation: self.interpolation(value.get("resample"), source),
-            ..InputSettings::default()
-        };
-        if is_on("do_resize") {
-            input.resize = value.get("size").and_then(size);
-        }
-        let share = value.get("crop_pct").and_then(Value::as_f64).filter(|share| (0.1..=1.0).contains(share));
-        match (share, input.resize) {
-            (Some(share), Some(Size::Side(side))) if side < UNCUT_SIDE => {
-                input.size = Some(Size::Side(side));
-                input.resize = Some(Size::Side((side as f64 / share) as usize)).filter(|side| within(*side));
-            }
-            (Some(_), Some(Size::Side(side))) => {
-                input.resize = Some(Size::Rectangle([side, side]));
-                input.size = input.resize;
-            }
-            _ => {
-                let crops = value.get("do_center_crop").and_then(Value::as_bool) == Some(true);
-                input.size = if crops { value.get("crop_size").and_then(size) } else { input.resize };
-            }
-        }
-        self.take(input, source);
-        true
     }
 
     /// Hugging Face's and timm's `config.json`: the names of classes, and timm's preparation of pictures.
@@ -209,12 +200,26 @@ impl Told {
             Some(number) => side(number),
             None => None,
         };
-        let timm = value.get("input_size").and_then(|size| side(size.get(2)?));
-        let share = value.get("crop_pct").and_then(Value::as_f64).filter(|share| (0.1..=1.0).contains(share));
-        if let (Some(side), Some(share)) = (timm, share) {
+        if let Some(&[height, width]) = value.get("input_size").and_then(sides).as_ref() {
+            // What timm takes where nothing is said.
+            let share = value.get("crop_pct").map_or(Some(0.875), Value::as_f64);
+            input.interpolation = input
+                .interpolation
+                .or(value.get("interpolation").is_none().then_some(Interpolation::PillowBicubic));
+            let mode = value.get("crop_mode").and_then(Value::as_str);
+            let share = share.filter(|share| (0.1..=1.0).contains(share));
+            let (Some(share), true, false) = (share, height == width, mode == Some("border")) else {
+                self.warnings.push(format!(
+                    "{source} asks for a crop (input_size, crop_pct, crop_mode) that is not made here: photographs are resized to the \
+                     network's size and cut as usual"
+                ));
+                self.take(input, source);
+                return true;
+            };
+            let side = width;
             // timm's own rounding.
             let resized = (side as f64 / share).floor() as usize;
-            let squashes = value.get("crop_mode").and_then(Value::as_str) == Some("squash");
+            let squashes = mode == Some("squash");
             let resized = if squashes { Size::Rectangle([resized, resized]) } else { Size::Side(resized) };
             input.resize = Some(resized).filter(|size| within(*size));
             input.size = Some(Size::Side(side));
@@ -378,6 +383,11 @@ fn size(value: &Value) -> Option<Size> {
         (None, Some(height), Some(width)) => Some(Size::Rectangle([height, width])),
         _ => side(value).map(|side| Size::Rectangle([side, side])),
     }
+}
+
+/// Height and width behind the channels, as timm writes an input's size.
+fn sides(value: &Value) -> Option<[usize; 2]> {
+    Some([side(value.get(1)?)?, side(value.get(2)?)?])
 }
 
 fn side(value: &Value) -> Option<usize> {

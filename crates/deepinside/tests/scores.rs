@@ -61,6 +61,9 @@ fn probabilities_are_the_networks_own_whatever_its_results() {
         ("softmax_of_largest", "s"),
         ("exponential_of_log", "s"),
         ("two_of_one_sigmoid", "y"),
+        // How sure the network is was taken for the logit of one class, and percentages for probabilities.
+        ("class_and_confidence", "s"),
+        ("percentages", "s"),
     ] {
         let model = open(name, Settings::default());
         assert_eq!(model.graph.value(model.score.value).name, score, "{name}");

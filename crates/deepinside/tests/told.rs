@@ -31,14 +31,19 @@ fn source<'a>(model: &'a Model, what: &str) -> &'a str {
 const RESIDUAL: &str = "cli/tests/fixtures/onnx/residual/model.onnx";
 const SIX_CLASSES: &str = "deepinside/tests/fixtures/scores/multi_label.onnx";
 
+/// The upper left 51 × 77 pixels of a cat.
+fn upper_left() -> Photograph {
+    let cat = photograph::load(fixture("vision/tests/fixtures/chelsea_decoded.png"), Colour::Rgb).unwrap();
+    let rows = cat.data().chunks_exact(cat.width() * 3).take(51);
+    let levels = rows.flat_map(|row| &row[..77 * 3]).map(|value| (value * 255.0).round() as u8);
+    Photograph::from_samples(51, 77, 3, levels.collect()).unwrap()
+}
+
 /// The same preparation in three programs' words: all give what torchvision gives, which was made with a resize to 37, a bicubic
 /// filter and a centre crop.
 #[test]
 fn preparation_is_read_from_files_beside_the_network() {
-    let cat = photograph::load(fixture("vision/tests/fixtures/chelsea_decoded.png"), Colour::Rgb).unwrap();
-    let rows = cat.data().chunks_exact(cat.width() * 3).take(51);
-    let levels = rows.flat_map(|row| &row[..77 * 3]).map(|value| (value * 255.0).round() as u8);
-    let picture = Photograph::from_samples(51, 77, 3, levels.collect()).unwrap();
+    let picture = upper_left();
     let expected = npy::read(fixture("vision/tests/fixtures/pillow/input_51x77_bicubic.npy")).unwrap();
     let statistics = r#"[0.485, 0.456, 0.406], "#;
     let deviation = "[0.229, 0.224, 0.225]";
@@ -55,6 +60,25 @@ fn preparation_is_read_from_files_beside_the_network() {
         r#"{{"resize_size": [37], "crop_size": [32], "interpolation": "InterpolationMode.BICUBIC",
             "mean": {statistics} "std": {deviation}}}"#
     );
+    // 37 is 32 / 0.864; timm's usual share and interpolation, where nothing is said, were not taken.
+    for (said, warns) in
+        [("", false), (r#""crop_pct": 0.9, "crop_mode": "border","#, true), (r#""crop_pct": 1.1,"#, true)]
+    {
+        let text =
+            format!(r#"{{"input_size": [3, 32, 32], {said} "mean": {statistics} "std": {deviation}}}"#);
+        let folder = folder(RESIDUAL, &[("config.json", &text)]);
+        let model = open(folder.path(), Settings::default());
+        assert_eq!(
+            model.warnings.iter().any(|warning| warning.contains("a crop (input_size")),
+            warns,
+            "{said}"
+        );
+        let resized =
+            model.assumptions.iter().find(|assumption| assumption.what == "resize before the crop").unwrap();
+        assert!(warns || resized.value == "shorter side to 36", "{said}: {}", resized.value);
+        assert_eq!(warns, resized.source != "config.json beside the network", "{said}: {}", resized.source);
+        assert_eq!(source(&model, "interpolation"), "config.json beside the network", "{said}");
+    }
     for (file, text) in
         [("preprocessor_config.json", &hugging_face), ("config.json", &timm), ("config.json", &torchvision)]
     {
@@ -70,6 +94,76 @@ fn preparation_is_read_from_files_beside_the_network() {
         assert!(model.files.contains(&folder.path().join(file)), "{:?}", model.files);
         assert_eq!(model.guesses(), None, "{text}");
     }
+}
+
+/// What transformers' processors make of a picture by the settings that they save. EfficientNet's second division, MobileViT's swapped
+/// channels, and how LeViT, PoolFormer and Perceiver resize were not followed.
+#[test]
+fn image_processors_are_followed_by_their_type() {
+    let picture = upper_left();
+    let folders = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/processors");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folders).unwrap() {
+        let own = entry.unwrap().path();
+        let settings = std::fs::read_to_string(own.join("preprocessor_config.json")).unwrap();
+        let folder = folder(RESIDUAL, &[("preprocessor_config.json", &settings)]);
+        let model = open(folder.path(), Settings::default());
+        let found = model.inputs(&picture, &[Crop::Centre]).unwrap();
+        let expected = npy::read(own.join("expected.npy")).unwrap();
+        // Two levels of 255 by torchvision's resizing of bytes; Perceiver's cuts before it resizes, so that the crop's edge differs.
+        let is_cut_first = own.ends_with("PerceiverImageProcessor");
+        let levels =
+            2.1 * model.transformer.input_scale.iter().fold(0.0, |most: f32, scale| most.max(*scale)) / 255.0;
+        let differences: Vec<f32> = found
+            .data()
+            .iter()
+            .zip(expected.data())
+            .map(|(found, expected)| (found - expected).abs())
+            .collect();
+        let far = differences
+            .iter()
+            .filter(|difference| **difference > levels * model.transformer.raw_scale)
+            .count();
+        let mean = differences.iter().sum::<f32>() / differences.len() as f32;
+        assert!(
+            far <= if is_cut_first { 800 } else { 0 },
+            "{}: {far} numbers differ, {mean} in the mean",
+            own.display()
+        );
+        assert!(mean < if is_cut_first { 0.05 } else { 0.01 }, "{}: {mean}", own.display());
+        assert!(model.warnings.is_empty(), "{}: {:?}", own.display(), model.warnings);
+        seen += 1;
+    }
+    assert_eq!(seen, 11);
+}
+
+#[test]
+fn what_a_processor_does_besides_is_said() {
+    for (settings, expected) in [
+        (
+            r#""image_processor_type": "DonutImageProcessor", "do_thumbnail": true"#,
+            "do_thumbnail (shrinks pictures",
+        ),
+        (
+            r#""image_processor_type": "TipsyImageProcessorFast""#,
+            "belongs to TipsyImageProcessor, which may do more",
+        ),
+        (r#""feature_extractor_type": "PPLCNetFeatureExtractor""#, "belongs to PPLCNetImageProcessor"),
+    ] {
+        let text =
+            format!(r#"{{{settings}, "do_normalize": true, "image_mean": [0.5], "image_std": [0.5]}}"#);
+        let folder = folder(RESIDUAL, &[("preprocessor_config.json", &text)]);
+        let model = open(folder.path(), Settings::default());
+        assert!(model.warnings.iter().any(|warning| warning.contains(expected)), "{:?}", model.warnings);
+    }
+    // As PowerShell saves it, and known by an old name.
+    let text = r#"{"feature_extractor_type": "ViTFeatureExtractor", "image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}"#;
+    let folder = folder(RESIDUAL, &[]);
+    let bytes: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(folder.path().join("preprocessor_config.json"), bytes).unwrap();
+    let model = open(folder.path(), Settings::default());
+    assert_eq!(model.transformer.input_scale, [4.0; 3]);
+    assert!(model.warnings.is_empty(), "{:?}", model.warnings);
 }
 
 #[test]
@@ -137,11 +231,21 @@ fn class_names_are_found_inside_and_beside_the_network() {
     // As Ultralytics writes it: Python's words for a dictionary.
     let inside = folder(SIX_CLASSES, &[("config.json", r#"{"id2label": {"0": "x"}}"#)]);
     let names = "{0: 'Müller', 1: 'b c', 2: 'd, e', 3: 'f', 4: 'g', 5: 'h'}";
-    with_metadata(inside.path(), &[("author", "Ultralytics"), ("names", names)]);
+    with_metadata(
+        inside.path(),
+        &[("author", "Ultralytics"), ("task", "classify"), ("imgsz", "[16, 16]"), ("names", names)],
+    );
     let model = open(inside.path(), Settings::default());
     in_names(&model);
     assert_eq!(source(&model, "class names"), "the file's metadata 'names'");
+    let listed = folder(SIX_CLASSES, &[]);
+    with_metadata(listed.path(), &[("class_labels", "ant, bee,cat,dog,elk,fox")]);
+    assert_eq!(open(listed.path(), Settings::default()).labels.get(1).unwrap().name, "bee");
     assert_eq!(model.transformer.input_scale, [1.0]);
+    // Pictures were squeezed into the network's square; Ultralytics cuts the middle out of them.
+    let resized =
+        model.assumptions.iter().find(|assumption| assumption.what == "resize before the crop").unwrap();
+    assert_eq!(resized.value, "shorter side to 16");
 }
 
 /// Caffe takes the mean off pixels from 0 to 255 and multiplies by the scale; its grey weights are OpenCV's in training, which

@@ -82,7 +82,8 @@ fn search(graph: &Graph, producers: &[Option<NodeId>], value: ValueId, depth: us
         // A sum of one operand and of nothing else, as a small number that keeps a logarithm finite.
         Op::Unary(Unary::Power { power: 1.0, scale, shift }) => {
             let found = behind(node.inputs[0])?;
-            Some(if *scale == 1.0 && shift.abs() < 1e-3 { indirect(found) } else { combined(found) })
+            // Percentages are probabilities all the same.
+            Some(if *scale > 0.0 && shift.abs() < 1e-3 { indirect(found) } else { combined(found) })
         }
         Op::Pool(pool) if matches!(pool.kind, PoolKind::Average(_)) => behind(node.inputs[0]).map(indirect),
         Op::Reduce(reduce)

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use deepinside_graph::op::{Binary, Rounding, Unary};
+use deepinside_graph::op::{Binary, Reduction, Rounding, Unary};
 use deepinside_graph::{Graph, NodeId, Op, ValueId};
 
 use super::normaliser::normaliser_behind;
@@ -112,6 +112,14 @@ pub(super) fn whole(graph: &Graph, producers: &[Option<NodeId>], result: ValueId
                 let from = &graph.value(value).shape;
                 // Largest over positions of one class are no selection of classes.
                 if top.axis == 0 || from.extents()[top.axis] == 1 {
+                    break;
+                }
+                whole = value;
+            }
+            // How sure a network is of the class that it names beside.
+            Op::Reduce(reduce) if reduce.reduction == Reduction::Maximum => {
+                let from = &graph.value(value).shape;
+                if reduce.axes != [1] || from.rank() != 2 || from.extents()[1] == 1 {
                     break;
                 }
                 whole = value;
