@@ -147,3 +147,27 @@ fn what_is_wanted_twice_or_in_pieces_stays_apart() {
     let turned = network.transpose(a, &[0, 2, 1, 3]);
     check(&network.finish(turned), 4);
 }
+
+/// A function that reads a value before others cut it was taken for one of those, never computed, and ended the program with a panic. Each of
+/// very many readers looked at all of them.
+#[test]
+fn a_reader_that_moves_nothing_is_computed_before_others_that_do() {
+    let (mut network, x) = Network::new();
+    let beside = network.node(Unary::Absolute, &[x]);
+    let rolled = network.rolled(x, 1, 2);
+    let sum = network.node(Eltwise::Sum { coefficients: vec![1.0, 0.5] }, &[rolled, beside]);
+    check(&network.finish(sum), 5);
+    // The same of one that joins what is cut with something else.
+    let (mut network, x) = Network::new();
+    let other = network.node(Unary::Absolute, &[x]);
+    let beside = network.node(Concat { axis: 1 }, &[x, other]);
+    let rolled = network.rolled(x, 1, 2);
+    let joined = network.node(Concat { axis: 1 }, &[rolled, beside]);
+    check(&network.finish(joined), 6);
+    let (mut network, x) = Network::new();
+    let many: Vec<ValueId> = (0..20_000).map(|_| network.node(Unary::Absolute, &[x])).collect();
+    let sum = network.node(Eltwise::Sum { coefficients: vec![1e-3; many.len()] }, &many);
+    let graph = network.finish(sum);
+    Plan::new(&graph, &PlanOptions { activations: graph.outputs().to_vec(), ..PlanOptions::default() })
+        .unwrap();
+}

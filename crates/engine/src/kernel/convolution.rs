@@ -88,17 +88,17 @@ pub(super) fn lower_by(
     backward: bool,
 ) -> Result<Box<dyn Kernel>, Inconsistency> {
     let (input, output) = (&lowering.operands[0], &lowering.results[0]);
-    let mut geometry = geometry(&op.window, op.groups, input.shape, output.shape)?;
+    let geometry = geometry(&op.window, op.groups, input.shape, output.shape)?;
+    let (mut geometry, filters) = geometry.trimmed(constant("weights", &lowering.operands[1])?);
     geometry.small = geometry.small.placed(part);
-    let filters = constant("weights", &lowering.operands[1])?;
     let bias = lowering.operands.get(2).map(|bias| constant("bias", bias)).transpose()?;
     let (batch, instructions) = (input.shape.extents()[0], lowering.instructions);
     let in_one_chain = merges_groups(&geometry);
     let parts = merge_groups(geometry, &filters, instructions.lanes());
     let ways: Vec<Way> = parts.iter().map(|part| way(&part.geometry, batch)).collect();
-    let adjoint = |(part, way): (&Groups<'_>, &Way)| -> Box<dyn Pass> {
+    let adjoint = |(part, way): (&Groups<'_>, &Way)| -> Result<Box<dyn Pass>, Inconsistency> {
         let (geometry, filters) = (&part.geometry, &part.filters[..]);
-        match *way {
+        Ok(match *way {
             Way::Depthwise(reading) => {
                 Box::new(Depthwise::adjoint(instructions, reading, geometry, batch, filters))
             }
@@ -108,27 +108,32 @@ pub(super) fn lower_by(
             }
             Way::Direct => {
                 let finish = Finish { in_one_chain, ..Finish::default() };
-                Box::new(Gather::adjoint(instructions, geometry, batch, filters, finish))
+                Box::new(Gather::adjoint(instructions, geometry, batch, filters, finish).bounded()?)
             }
-        }
+        })
     };
-    let correlation = |(part, way): (&Groups<'_>, &Way)| -> Box<dyn Pass> {
+    let correlation = |(part, way): (&Groups<'_>, &Way)| -> Result<Box<dyn Pass>, Inconsistency> {
         let (geometry, filters) = (&part.geometry, &part.filters[..]);
         let bias = bias.as_ref().map(|bias| bias[part.outputs.clone()].to_vec());
         let finish = Finish { bias, activation, in_one_chain };
-        match *way {
+        Ok(match *way {
             Way::Depthwise(reading) => {
                 Box::new(Depthwise::correlation(instructions, reading, geometry, batch, filters, finish))
             }
             Way::Winograd(tile) => {
                 Box::new(Winograd::correlation(instructions, tile, geometry, batch, filters, finish))
             }
-            Way::Direct => Box::new(Gather::correlation(instructions, geometry, batch, filters, finish)),
-        }
+            Way::Direct => {
+                Box::new(Gather::correlation(instructions, geometry, batch, filters, finish).bounded()?)
+            }
+        })
     };
     let each = || parts.iter().zip(&ways);
-    let backward = backward.then(|| one_after_the_other(each().map(adjoint).collect()));
-    let forward = one_after_the_other(each().map(correlation).collect());
+    let backward = match backward {
+        true => Some(one_after_the_other(each().map(adjoint).collect::<Result<_, _>>()?)),
+        false => None,
+    };
+    let forward = one_after_the_other(each().map(correlation).collect::<Result<_, _>>()?);
     if adds && !forward.adds() {
         return Err(Inconsistency::new(
             "convolution that adds",

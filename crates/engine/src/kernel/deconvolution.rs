@@ -24,15 +24,10 @@ pub(crate) fn lower(
     let batch = input.shape.extents()[0];
     let instructions = lowering.instructions;
     let convolution = || Gather::correlation(instructions, &geometry, batch, &filters, Finish::default());
+    let finish = Finish { bias, ..Finish::default() };
     Ok(Box::new(DeconvolutionKernel {
-        backward: backward.then(convolution),
-        forward: Gather::adjoint(
-            instructions,
-            &geometry,
-            batch,
-            &filters,
-            Finish { bias, ..Finish::default() },
-        ),
+        backward: backward.then(|| convolution().bounded()).transpose()?,
+        forward: Gather::adjoint(instructions, &geometry, batch, &filters, finish).bounded()?,
     }))
 }
 

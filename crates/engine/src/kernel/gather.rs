@@ -16,6 +16,8 @@
 //! ([`copy_box`]). Where the result has few channels (the gradient of an image has three), all phases, and several
 //! neighbouring positions, are computed by one product whose columns are phases × channels, so that the product stays wide.
 
+mod bounds;
+
 use std::cell::RefCell;
 
 use rayon::prelude::*;

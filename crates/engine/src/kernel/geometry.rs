@@ -63,6 +63,46 @@ impl Geometry {
         })
     }
 
+    /// The taps along each axis without those that see nothing but the border wherever the window stands: their products are zeros. Such
+    /// are most taps of a window whose taps lie farther apart than the image is wide, and what lies between them would be copied for
+    /// nothing.
+    fn seeing(&self, axis: usize) -> std::ops::Range<usize> {
+        let Self { large, small, kernel, stride, dilation, pad, .. } = *self;
+        let (begin, end) = (pad[axis], pad[axis] + large.spatial[axis]);
+        let last = small.spatial[axis].saturating_sub(1) * stride[axis];
+        let sees = |tap: &usize| {
+            // The first window whose element is not before the image.
+            let offset = tap * dilation[axis];
+            let first = begin.saturating_sub(offset).next_multiple_of(stride[axis]);
+            first <= last && first + offset < end
+        };
+        // Without the taps before it, the padding is not less than none.
+        let most = (pad[axis] / dilation[axis]).min(kernel[axis] - 1);
+        let first = (0..kernel[axis]).find(sees).unwrap_or(most).min(most);
+        let behind = (first..kernel[axis]).rev().find(sees).unwrap_or(first);
+        first..behind + 1
+    }
+
+    /// The same convolution without taps that see nothing, and the filters without them.
+    pub(super) fn trimmed(self, filters: Vec<f32>) -> (Self, Vec<f32>) {
+        let taps: [std::ops::Range<usize>; 3] = std::array::from_fn(|axis| self.seeing(axis));
+        let kernel = std::array::from_fn(|axis| taps[axis].len());
+        if kernel == self.kernel {
+            return (self, filters);
+        }
+        let (pad, dilation) = (
+            std::array::from_fn(|axis| self.pad[axis] - taps[axis].start * self.dilation[axis]),
+            std::array::from_fn(|axis| if kernel[axis] == 1 { 1 } else { self.dilation[axis] }),
+        );
+        let whole: Vec<[usize; 3]> = positions(self.kernel).collect();
+        let is_kept = |tap: &[usize; 3]| (0..3).all(|axis| taps[axis].contains(&tap[axis]));
+        let filter = |filter: &[f32]| -> Vec<f32> {
+            whole.iter().zip(filter).filter(|(tap, _)| is_kept(tap)).map(|(_, &weight)| weight).collect()
+        };
+        let filters = filters.chunks_exact(whole.len().max(1)).flat_map(filter).collect();
+        (Self { kernel, pad, dilation, ..self }, filters)
+    }
+
     /// The same convolution of a whole batch as one long image, where every position is for itself.
     pub(super) fn flattened(self, batch: usize) -> (Self, usize) {
         if !self.is_pointwise() {

@@ -78,6 +78,11 @@ impl Lowerer<'_> {
     fn movement(&self, first: usize, source: ValueId) -> Vec<usize> {
         let mut values = BTreeSet::from([source]);
         let mut nodes = Vec::new();
+        // Else those behind it would be taken for all that the first node is, and all readers be looked at for each.
+        let node = &self.graph.nodes()[first];
+        if !self.moves(node) || node.inputs.iter().any(|input| *input != source) {
+            return nodes;
+        }
         let mut next: BTreeSet<usize> =
             self.consumers[source.index()].iter().map(|node| node.index()).collect();
         while let Some(index) = next.pop_first().filter(|_| nodes.len() < NODES) {
