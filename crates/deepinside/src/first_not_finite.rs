@@ -8,7 +8,7 @@ use crate::{Error, Model, Result, expect_finite};
 /// Says of [`Error::NotFinite`] where such numbers begin for a picture, by another run of the network; other errors stay as they are.
 pub(crate) fn with_origin(error: Error, model: &Model, picture: &[f32], threads: &Threads) -> Error {
     match error {
-        Error::NotFinite { what, nan, infinite, of, .. } => {
+        Error::NotFinite { what, nan, infinite, of, origin: None } => {
             // Where that cannot be found, the error is told without it.
             let origin = origin(model, picture, threads).ok().flatten();
             Error::NotFinite { what, nan, infinite, of, origin }
