@@ -7,9 +7,11 @@ pub(super) fn of(bytes: &[u8], length: u64, name: &str) -> Option<&'static str> 
     if length == 0 {
         return Some("an empty file; fetch or export the network again");
     }
-    if bytes.len() >= 64 && bytes.iter().all(|&byte| byte == 0) {
+    // Of a description that is longer than any, its length is said.
+    let is_long_text = extension(name) == "prototxt" && length > bytes.len() as u64;
+    if bytes.len() >= 64 && bytes.iter().all(|&byte| byte == 0) && !is_long_text {
         return Some(
-            "filled with zeros, as an interrupted download leaves it; fetch or export the network again",
+            "a file that begins with zeros alone, as an interrupted download leaves it; fetch or export the network again",
         );
     }
     if super::is_binary(bytes) { of_binary(bytes, name) } else { of_text(bytes, name) }
@@ -169,7 +171,7 @@ mod tests {
             (b"\x08\x90\x4e\x12\x10", "m.solverstate", "state of a training"),
             (b"\x12\x01\0\0\0\0\0\0\0\0\0\0", "net-0001.params", "MXNet"),
             (b"MATLAB 5.0 MAT-file\0", "net.mat", "MATLAB"),
-            (&[0; 100], "model.onnx", "filled with zeros"),
+            (&[0; 100], "model.onnx", "begins with zeros"),
         ];
         for (bytes, name, expected) in cases {
             let found = of(bytes, bytes.len() as u64, name);

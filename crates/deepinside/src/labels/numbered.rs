@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{python, table};
+use super::{is_synset, python, table};
 
 /// The names in the order of their numbers; `None` where the text is neither, as names one a line.
 pub(super) fn read(text: &str) -> Option<Vec<String>> {
@@ -21,9 +21,13 @@ pub(super) fn read(text: &str) -> Option<Vec<String>> {
         .or_else(|| quoted(&all))
 }
 
-/// Whether most differ without their numbers: of `1 star`, `2 stars`, … and `cluster 0`, `cluster 1`, … the number is the name.
+/// Whether most differ without their numbers and synsets: of `1 star`, `2 stars`, … and `cluster 0`, `cluster 1`, … the number is the name.
 fn are_names(names: &[String]) -> bool {
-    names.iter().collect::<HashSet<_>>().len() * 2 > names.len()
+    let without_synset = |name: &'_ String| match name.split_once(char::is_whitespace) {
+        Some((synset, name)) if is_synset(synset) => name.trim().to_owned(),
+        _ => name.clone(),
+    };
+    names.iter().map(without_synset).collect::<HashSet<_>>().len() * 2 > names.len()
 }
 
 /// Names that all stand in quotes, with or without a comma behind.
