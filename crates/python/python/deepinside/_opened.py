@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import warnings
-from typing import TYPE_CHECKING, Any, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generator, Sequence
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def _opening(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _labels_as_a_file(opening: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _labels_as_a_file(opening: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
     """Names of classes that are given as a list lie in a file while the network is opened."""
     labels = opening["labels"]
     if not isinstance(labels, list):
