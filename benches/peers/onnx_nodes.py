@@ -75,7 +75,7 @@ WRITTEN_OUT = """## What is written in other operators first
   a threshold are dropped before (`NonZero`, as torchvision's detectors do), that is left out with it.
 
 `Resize` with corners on corners lays the last place on the last, as ONNX Runtime, PyTorch and exporters do. ONNX's evaluator, by which its operator tests were
-made, divides by the length before that is rounded down; only files that say they are such a test are read so.
+made, divides by the length before that is rounded down, so that two of them give other numbers here.
 
 Loops, sequences, optional values, text and random numbers are refused by name.
 

@@ -323,11 +323,6 @@ impl<'a> Importer<'a> {
         (0..node.inputs().max(1)).map(|index| self.operand(node, index)).collect()
     }
 
-    /// Whether the file is one of ONNX's own operator tests, whose numbers its reference evaluator made.
-    pub fn is_of_the_reference(&self) -> bool {
-        self.model.proto.producer_name == "backend-test"
-    }
-
     /// An input that must be known; `None` where it is left out. `what` says what it is for.
     pub fn known(&self, node: &Node<'_>, index: usize, what: &str) -> Result<Option<Constant>, Failure> {
         let Some(operand) = self.optional(node, index)? else { return Ok(None) };

@@ -56,19 +56,8 @@ struct Along {
     extent: usize,
     target: usize,
     scale: f32,
-    /// The result's length by which corners lie on corners.
-    length: f32,
     /// The part that is looked at with [`Coordinates::Crop`], as fractions of the axis.
     crop: (f32, f32),
-}
-
-impl Along {
-    fn new(extent: usize, target: usize, scale: f32, importer: &Importer<'_>) -> Self {
-        // ONNX Runtime, and every exporter, lay the last place of the result on the last of the operand. ONNX's own evaluator, which made
-        // the expected numbers of ONNX's operator tests, divides by the length before it is rounded down to a whole number.
-        let length = if importer.is_of_the_reference() { scale * extent as f32 } else { target as f32 };
-        Self { extent, target, scale, length, crop: (0.0, 1.0) }
-    }
 }
 
 pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
@@ -94,7 +83,7 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
         (Some(scales), None) if scales.len() == count => {
             for (&axis, &scale) in axes.iter().zip(&scales) {
                 let (extent, scale) = (shape.extents()[axis], scale as f32);
-                along.push(Along::new(extent, target(extent, scale)?, scale, importer));
+                along.push(Along { extent, target: target(extent, scale)?, scale, crop: (0.0, 1.0) });
             }
         }
         (None, Some(sizes)) if sizes.len() == count => {
@@ -118,7 +107,7 @@ pub(super) fn import<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result
                     Some(scale) => (target_of(extent as f32 * scale, f32::round)?, scale),
                     None => (target_of(size as f32, f32::floor)?, size as f32 / extent as f32),
                 };
-                along.push(Along::new(extent, target, scale, importer));
+                along.push(Along { extent, target, scale, crop: (0.0, 1.0) });
             }
         }
         _ => {
@@ -205,11 +194,9 @@ pub(super) fn import_upsample<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
     };
     let settings =
         Settings { mode, coordinates: Coordinates::Asymmetric, exclude_outside: false, antialias: false };
-    let along = shape
-        .extents()
-        .iter()
-        .zip(&scales)
-        .map(|(&extent, &scale)| Ok(Along::new(extent, target(extent, scale)?, scale, importer)));
+    let along = shape.extents().iter().zip(&scales).map(|(&extent, &scale)| {
+        Ok(Along { extent, target: target(extent, scale)?, scale, crop: (0.0, 1.0) })
+    });
     let along = along.collect::<Result<Vec<_>, Failure>>()?;
     let axes: Vec<usize> = (0..shape.rank()).collect();
     resize(node, importer, &axes, &along, &settings)
@@ -266,12 +253,14 @@ fn resize<'a>(
 /// The operand's coordinate of a position of the result.
 fn coordinate(position: usize, along: &Along, coordinates: Coordinates) -> f32 {
     let (x, extent, scale) = (position as f32, along.extent as f32, along.scale);
-    let target = along.length;
+    // By corners on corners the last place of the result lies on the last of the operand, as ONNX Runtime and exporters have it. ONNX's own
+    // evaluator divides by the length before it is rounded down to a whole number.
+    let target = along.target as f32;
     match coordinates {
         Coordinates::HalfPixel => (x + 0.5) / scale - 0.5,
         Coordinates::HalfPixelSymmetric => {
             // The result's extent may be rounded: its middle stays the operand's middle.
-            let adjustment = along.target as f32 / (scale * extent);
+            let adjustment = target / (scale * extent);
             let offset = extent / 2.0 * (1.0 - adjustment);
             offset + (x + 0.5) / scale - 0.5
         }
