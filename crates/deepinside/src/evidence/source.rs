@@ -120,11 +120,12 @@ impl Source {
         let mut sums: Vec<Vec<Array>> = Vec::new();
         for first in (0..samples).step_by(together) {
             let mut copy = |index: usize| -> Vec<f32> {
-                for number in &mut noise {
-                    // Every second copy has the opposite noise.
-                    *number =
-                        if index.is_multiple_of(2) { deviation * random.normal() as f32 } else { -*number };
+                // Every second copy has the opposite noise.
+                let factor = if index.is_multiple_of(2) { deviation } else { -1.0 };
+                if index.is_multiple_of(2) {
+                    random.fill_normal(&mut noise);
                 }
+                noise.iter_mut().for_each(|number| *number *= factor);
                 input.iter().zip(&noise).map(|(number, noise)| number + noise).collect()
             };
             let copies: Vec<Vec<f32>> = (first..samples.min(first + together)).map(&mut copy).collect();

@@ -123,7 +123,8 @@ impl Method for ExpectedGradients {
         let mut noise = arrays(values.array(NOISE.name), input, NOISE.name)?;
         if noise.is_empty() && deviation > 0.0 {
             for _ in 0..samples {
-                let normal = (0..size).map(|_| random.normal() as f32).collect();
+                let mut normal = vec![0.0; size];
+                random.fill_normal(&mut normal);
                 noise.push(Array::new(input.shape(), normal)?);
             }
         }

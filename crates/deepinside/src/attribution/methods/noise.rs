@@ -1,8 +1,10 @@
 //! Attributions of noisy copies, and what is made of them: their mean, mean square, or variance.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use deepinside_files::Array;
+use rayon::prelude::*;
 
 use super::gradient::Backward;
 use super::integrated_gradients::{self, QUADRATURE, STEPS};
@@ -11,7 +13,7 @@ use crate::attribution::enough::{Rounds, UNTIL};
 use crate::attribution::parameter::{Default, Kind, Parameter, Values, samples, seed};
 use crate::attribution::{Attribution, Method, Pass, Passes, Runner};
 use crate::random::Random;
-use crate::{BackwardRule, Error, Model, Result, Target};
+use crate::{BackwardRule, Error, Model, Result, Target, Threads};
 
 /// What the three methods of this kind can be told.
 pub(super) const PARAMETERS: &[Parameter] =
@@ -24,6 +26,9 @@ pub(super) const OF_A_MEAN: &[Parameter] =
 /// The deviation of noise that maps are usually averaged over, as a share of the range of the input's numbers: in every door, unless
 /// another is given.
 pub const USUAL_DEVIATION: f64 = 0.15;
+
+/// How many numbers are added up by one thread at a time.
+const PIECE: usize = 16_384;
 
 /// From how many copies on their spread is looked at.
 const FIRST_LOOK: usize = 16;
@@ -126,8 +131,7 @@ struct Noisy {
 }
 
 impl Noisy {
-    /// The standard normal numbers of each copy.
-    fn noise(&self, input: &Array) -> Result<Vec<f32>> {
+    fn noise(&self, runner: &Runner, input: &Array) -> Result<Noise<'_>> {
         let size = input.data().len();
         if let Some(given) = &self.noise {
             let copies = given.data().len() / size;
@@ -139,21 +143,35 @@ impl Noisy {
                 )));
             }
             // As many copies as there is noise for, unless fewer are asked for.
-            return Ok(given.data()[..copies * size].to_vec());
+            return Ok(Noise { numbers: Cow::Borrowed(given.data()), size, copies, together: 1 });
         }
+        let mut numbers = vec![0.0; self.samples.div_ceil(2) * size];
         let mut random = Random::new(self.seed);
-        let mut noise: Vec<f32> = Vec::with_capacity(self.samples * size);
-        for copy in 0..self.samples {
-            match copy % 2 {
-                0 => noise.extend((0..size).map(|_| random.normal() as f32)),
-                // Antithetic variates (Hammersley and Morton 1956): what is odd in the noise cancels.
-                _ => noise.extend_from_within((copy - 1) * size..),
-            }
-            if copy % 2 == 1 {
-                noise[copy * size..].iter_mut().for_each(|number| *number = -*number);
-            }
+        let mut drawn: Vec<(Random, &mut [f32])> = Vec::new();
+        for numbers in numbers.chunks_mut(size) {
+            drawn.push((random.clone(), numbers));
+            random.skip_normal(size);
         }
-        Ok(noise)
+        runner.threads().run(|| drawn.into_par_iter().for_each(|(mut random, own)| random.fill_normal(own)));
+        Ok(Noise { numbers: Cow::Owned(numbers), size, copies: self.samples, together: 2 })
+    }
+}
+
+/// The standard normal numbers of each copy.
+struct Noise<'a> {
+    numbers: Cow<'a, [f32]>,
+    size: usize,
+    copies: usize,
+    /// How many copies share their numbers: random ones come in pairs of opposite noise, antithetic variates (Hammersley and Morton
+    /// 1956), in whose mean cancels what is odd in the noise.
+    together: usize,
+}
+
+impl Noise<'_> {
+    fn copy(&self, input: &[f32], copy: usize, deviation: f32) -> Vec<f32> {
+        let noise = &self.numbers[copy / self.together * self.size..][..self.size];
+        let deviation = if copy % self.together == 0 { deviation } else { -deviation };
+        input.iter().zip(noise).map(|(number, noise)| number + deviation * noise).collect()
     }
 }
 
@@ -168,21 +186,17 @@ impl Method for Noisy {
 
     fn attribute(&self, runner: &mut Runner, input: &Array, target: &Target) -> Result<Attribution> {
         let size = input.data().len();
-        let noise = self.noise(input)?;
-        let samples = noise.len() / size;
+        let noise = self.noise(runner, input)?;
         let deviation = if self.is_absolute {
             self.deviation as f32
         } else {
             let (low, high) = range(input);
             (self.deviation * f64::from(high - low)) as f32
         };
-        let copy = |sample: usize| -> Vec<f32> {
-            let noise = &noise[sample * size..][..size];
-            input.data().iter().zip(noise).map(|(number, noise)| number + deviation * noise).collect()
-        };
-        // Random copies come in pairs of opposite noise, which depend on each other.
-        let mut moments = Moments::new(size, if self.noise.is_some() { 1 } else { 2 });
-        let mut rounds = Rounds::new(&self.values, FIRST_LOOK, samples);
+        let copy = |sample: usize| noise.copy(input.data(), sample, deviation);
+        let mut moments = Moments::new(size, noise.together, self.summary);
+        let threads = runner.threads().clone();
+        let mut rounds = Rounds::new(&self.values, FIRST_LOOK, noise.copies);
         let mut enough = None;
         while let Some(round) = rounds.next() {
             match self.rule {
@@ -193,14 +207,14 @@ impl Method for Noisy {
                     &|sample| copy(round.start + sample),
                     &|passed| passed.input_gradient(),
                     &mut |_, gradient| {
-                        moments.add(gradient.data());
+                        moments.add(gradient.data(), &threads);
                         Ok(())
                     },
                 )?,
                 None => {
                     for sample in round {
                         let copy = Array::new(input.shape(), copy(sample))?;
-                        moments.add(self.inner.attribute(runner, &copy, target)?.values.data());
+                        moments.add(self.inner.attribute(runner, &copy, target)?.values.data(), &threads);
                     }
                 }
             }
@@ -230,8 +244,8 @@ impl Method for Noisy {
 /// Sums over copies, from which their mean, mean square and variance follow, and the mean's standard error.
 struct Moments {
     count: usize,
-    sums: Vec<f64>,
-    squares: Vec<f64>,
+    /// Of the copies' squares, where they are asked for.
+    squares: Option<Vec<f64>>,
     /// How many copies depend on each other; groups of them do not.
     together: usize,
     groups: usize,
@@ -242,37 +256,43 @@ struct Moments {
 }
 
 impl Moments {
-    fn new(size: usize, together: usize) -> Self {
-        let [sums, squares, group, group_sums, group_squares] = [(); 5].map(|()| vec![0.0; size]);
-        Self { count: 0, sums, squares, together, groups: 0, group, group_sums, group_squares }
+    fn new(size: usize, together: usize, summary: Summary) -> Self {
+        let squares = (summary != Summary::Mean).then(|| vec![0.0; size]);
+        let [group, group_sums, group_squares] = [(); 3].map(|()| vec![0.0; size]);
+        Self { count: 0, squares, together, groups: 0, group, group_sums, group_squares }
     }
 
-    fn add(&mut self, values: &[f32]) {
+    /// Adds a copy's attribution, a piece on each thread.
+    fn add(&mut self, values: &[f32], threads: &Threads) {
         self.count += 1;
-        let sums = self.sums.iter_mut().zip(&mut self.squares).zip(&mut self.group);
-        for (((sum, square), group), &value) in sums.zip(values) {
-            let value = f64::from(value);
-            *sum += value;
-            *square += value * value;
-            *group += value;
-        }
-        if self.count.is_multiple_of(self.together) {
-            self.groups += 1;
-            let sums = self.group_sums.iter_mut().zip(&mut self.group_squares).zip(&mut self.group);
-            for ((sum, square), group) in sums {
-                *sum += *group;
-                *square += *group * *group;
-                *group = 0.0;
+        let ends_group = self.count.is_multiple_of(self.together);
+        self.groups += usize::from(ends_group);
+        let add = |group: &mut [f64], sums: &mut [f64], squares: &mut [f64], values: &[f32]| {
+            if !ends_group {
+                return group.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value));
             }
+            for (((sum, square), group), &value) in sums.iter_mut().zip(squares).zip(group).zip(values) {
+                let whole = std::mem::take(group) + f64::from(value);
+                *sum += whole;
+                *square += whole * whole;
+            }
+        };
+        threads.run(|| {
+            let sums = self.group_sums.par_chunks_mut(PIECE).zip(self.group_squares.par_chunks_mut(PIECE));
+            let all = self.group.par_chunks_mut(PIECE).zip(sums).zip(values.par_chunks(PIECE));
+            all.for_each(|((group, (sums, squares)), values)| add(group, sums, squares, values));
+        });
+        if let Some(squares) = &mut self.squares {
+            squares.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value) * f64::from(value));
         }
     }
 
     fn means(&self) -> impl Iterator<Item = f64> {
-        self.sums.iter().map(|sum| sum / self.count as f64)
+        self.group_sums.iter().zip(&self.group).map(|(whole, rest)| (whole + rest) / self.count as f64)
     }
 
     fn mean_squares(&self) -> impl Iterator<Item = f64> {
-        self.squares.iter().map(|square| square / self.count as f64)
+        self.squares.iter().flatten().map(|square| square / self.count as f64)
     }
 
     fn variances(&self) -> impl Iterator<Item = f64> {
