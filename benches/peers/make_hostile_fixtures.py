@@ -58,6 +58,52 @@ def many_classes(path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
 
 
+def giants(folder):
+    """Saves some of a kilobyte that ask for gigabytes, or for minutes: what is between the picture and the scores is enlarged, or computed many
+    times from filters of one number."""
+    tail = [
+        helper.make_node("GlobalAveragePool", ["large"], ["mean"], name="mean"),
+        helper.make_node("Flatten", ["mean"], ["flat"], name="flat"),
+        helper.make_node("MatMul", ["flat", "classes"], ["scores"], name="scores"),
+    ]
+    classes = numpy_helper.from_array(np.random.RandomState(2).randn(3, 5).astype(np.float32), "classes")
+
+    def save(name, nodes, constants):
+        graph = helper.make_graph(
+            nodes + tail,
+            name,
+            [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 8, 8])],
+            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 5])],
+            [classes, *(numpy_helper.from_array(np.array(numbers), label) for label, numbers in constants.items())],
+        )
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / f"{name}.onnx")
+
+    enlarge = helper.make_node("Resize", ["picture", "", "factors"], ["enlarged"], name="enlarged", mode="nearest")
+    # 3 x 16384 x 8192 numbers.
+    nearest = helper.make_node("Resize", ["picture", "", "factors"], ["large"], name="large", mode="nearest")
+    save("enlarged", [nearest], {"factors": np.float32([1, 1, 2048, 1024])})
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1e-3])
+    filters = helper.make_node("ConstantOfShape", ["shape"], ["filters"], name="filters", value=one)
+    layers = [
+        helper.make_node("Conv", [f"x{index}" if index else "enlarged", "filters"], [f"x{index + 1}"], name=f"conv{index}", pads=[4] * 4)
+        for index in range(100)
+    ]
+    last = helper.make_node("Identity", ["x100"], ["large"], name="last")
+    save("shared_filters", [enlarge, filters, *layers, last], {"factors": np.float32([1, 1, 28, 28]), "shape": np.int64([3, 3, 9, 9])})
+    sines = [
+        helper.make_node("Sin", [f"x{index}" if index else "enlarged"], [f"x{index + 1}"], name=f"sine{index}") for index in range(100)
+    ]
+    save("sines", [enlarge, *sines, last], {"factors": np.float32([1, 1, 128, 128])})
+    weights = helper.make_node("ConstantOfShape", ["shape"], ["weights"], name="weights", value=one)
+    many = [
+        weights,
+        helper.make_node("Flatten", ["picture"], ["row"], name="row"),
+        helper.make_node("MatMul", ["row", "weights"], ["wide"], name="wide"),
+        helper.make_node("Reshape", ["wide", "extents"], ["large"], name="large"),
+    ]
+    save("one_number", many, {"shape": np.int64([192, 3 << 16]), "extents": np.int64([1, 3, 256, 256])})
+
+
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     kernel = np.random.RandomState(1).randn(4, 3, 3, 3).astype(np.float32)
@@ -72,6 +118,7 @@ def main(folder):
     # Longer than what a line of a table is padded to.
     network(folder / "long_name.onnx", kernel, names=("y" * 70_000, "activation"))
     many_classes(folder / "many_classes.onnx")
+    giants(folder)
     (folder / "labels.txt").write_text("\n".join([
         "=cmd|' /C calc'!A0", "\x1b]0;title\x07\x1b[31mred", "<b>bold</b>", "a|b`c*d_e[f](g)", "\u202egpj.exe",
         "@SUM(1)", "+1", "-1+2", "\ttab", "plain",

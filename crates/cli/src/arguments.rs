@@ -309,7 +309,8 @@ pub struct ModelArguments {
     #[arg(long)]
     pub outside_files: bool,
     /// The most memory for the numbers of one run, in MiB, weights not counted. Where keeping what the backward pass reads
-    /// would take more, parts of the forward pass are computed again: slower, with the same bits.
+    /// would take more, parts of the forward pass are computed again: slower, with the same bits. Without it, the numbers and operations of
+    /// a run are bounded in proportion to the network's weights and picture.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub memory_limit: Option<u32>,
     /// Give the network random weights of this seed, calibrated so that as many units are silent as in trained networks: for

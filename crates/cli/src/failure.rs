@@ -73,8 +73,12 @@ impl fmt::Display for Failure {
 /// The longest snippet that is shown, in bytes.
 const LONGEST_SNIPPET: usize = 4000;
 
-/// The lines around a place, the place underlined.
+/// The lines around a place, the place underlined; none where one of them is too long to be shown.
 fn snippet(path: &str, place: &Place) -> String {
+    let around = place.text.lines().skip(place.line.saturating_sub(2)).take(3);
+    if around.map(str::len).max().is_some_and(|longest| longest > LONGEST_SNIPPET) {
+        return String::new();
+    }
     let source = NamedSource::new(printable::one_line(path), printable::in_place(&place.text));
     let label = LabeledSpan::underline((place.offset, place.length));
     let report = miette!(labels = vec![label], "line {}", place.line).with_source_code(source);

@@ -81,6 +81,39 @@ fn files_without_an_end_are_not_waited_for() {
     }
 }
 
+/// Shards and tables of what is true that others made may be pipes, or name some, and were waited for; a description of arrays was read in
+/// whole, however long it was.
+#[cfg(unix)]
+#[test]
+fn pipes_in_the_place_of_files_are_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = fixtures().join("onnx/residual/model.onnx").to_string_lossy().into_owned();
+    std::fs::create_dir(folder.path().join("shard")).unwrap();
+    for name in ["picture.jpg", "shard/journal.jsonl", "atlas.json"] {
+        assert!(Command::new("mkfifo").arg(folder.path().join(name)).status().unwrap().success());
+    }
+    let truth =
+        r#"[{"file": "picture.jpg", "width": 8, "height": 8, "class_index": 1, "boxes": [[0, 0, 7, 7]]}]"#;
+    std::fs::write(folder.path().join("truth.json"), truth).unwrap();
+    for arguments in [
+        &["batch", "merge", "shard", "--out", "c"][..],
+        &[
+            "evaluate",
+            "classification",
+            "--ground-truth",
+            "truth.json",
+            "-m",
+            &network,
+            "--details",
+            "d.jsonl",
+        ],
+        &["atlas", "--classes", "1", "--folder", ".", "-m", &network, "-o", "atlas.png"],
+    ] {
+        let sentence = refused(folder.path(), arguments);
+        assert!(sentence.contains("it is not a regular file"), "{arguments:?}: {sentence}");
+    }
+}
+
 /// Each of a hundred thousand results was compared with each.
 #[test]
 fn a_network_of_very_many_results_is_asked_for_its_score() {
@@ -101,4 +134,64 @@ fn a_network_of_very_many_classes_is_refused() {
     let network = fixtures().join("hostile/many_classes.onnx").to_string_lossy().into_owned();
     let sentence = refused(folder.path(), &["info", "-m", &network]);
     assert!(sentence.contains("has 134217728 classes"), "{sentence}");
+}
+
+/// Files of a kilobyte whose activations take gigabytes, or whose layers take minutes, were run: an enlargement to 400 million numbers, many layers that
+/// share a filter of one number, or are functions of something large. A limit of memory that is given is the only one.
+#[test]
+fn what_a_network_takes_is_in_proportion_to_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = fixtures().join("../../../../examples/cat.png").to_string_lossy().into_owned();
+    for (name, told) in [
+        ("enlarged", "billion operations for a picture"),
+        ("shared_filters", "billion operations for a picture"),
+        ("sines", "billion operations for a picture"),
+        ("one_number", "fills 37748736 weights with one number"),
+    ] {
+        let network = fixtures().join(format!("hostile/{name}.onnx")).to_string_lossy().into_owned();
+        for command in ["classify", "saliency"] {
+            let sentence = refused(folder.path(), &[command, &picture, "-m", &network]);
+            assert!(sentence.contains(told), "{name}: {sentence}");
+        }
+    }
+    let network = fixtures().join("hostile/shared_filters.onnx").to_string_lossy().into_owned();
+    let output = Command::new(env!("CARGO_BIN_EXE_deepinside"))
+        .args(["classify", &picture, "-m", &network, "--memory-limit", "300"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// The lines around a fault were drawn, however long they were: the drawing of one of more than 65,535 characters ended in a panic.
+#[test]
+fn a_fault_in_a_very_long_line_is_told_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = r#"input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 } "#;
+    let layer = r#"layer { name: "gp" type: "Pooling" bottom: "c" top: "gp" pooling_param { pool: AVE global_pooling: true } }"#;
+    for length in [100, 70_000] {
+        std::fs::write(folder.path().join("n.prototxt"), [input, &" ".repeat(length), layer].concat())
+            .unwrap();
+        let sentence = refused(folder.path(), &["info", "-m", "n.prototxt", "--random-weights", "1"]);
+        assert!(sentence.contains("layer 'gp' (Pooling, line 1)"), "{sentence}");
+        assert!(sentence.len() < 2000, "{} characters", sentence.len());
+    }
+}
+
+/// Their numbers were made before they were counted, in 4.6 GB, and pictures of 20,000 × 20,000 pixels before the first layer.
+#[test]
+fn random_weights_are_counted_before_they_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = |side: usize, outputs: usize| {
+        format!(
+            r#"input: "data" input_shape {{ dim: 1 dim: 3 dim: {side} dim: {side} }}
+            layer {{ name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param {{ pool: AVE global_pooling: true }} }}
+            layer {{ name: "a" type: "InnerProduct" bottom: "p" top: "a" inner_product_param {{ num_output: {outputs} }} }}
+            layer {{ name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param {{ num_output: 1000 }} }}"#
+        )
+    };
+    for (side, outputs, told) in [(8, 1_000_000, "fills 1004001000 weights"), (20_000, 5, "needs 4577 MB")] {
+        std::fs::write(folder.path().join("n.prototxt"), network(side, outputs)).unwrap();
+        let sentence = refused(folder.path(), &["info", "-m", "n.prototxt", "--random-weights", "1"]);
+        assert!(sentence.contains(told), "{sentence}");
+    }
 }

@@ -107,14 +107,19 @@ impl ActivationMap {
                 };
                 let outputs =
                     graph.nodes().iter().filter(|node| computes(&node.op)).flat_map(|node| &node.outputs);
+                let layers = outputs.filter(|&&value| !grids.is_inside_attention(value));
+                let mut with_positions =
+                    layers.rev().filter_map(|&value| positions(value).map(|resolution| (value, resolution)));
                 let mut stages: Vec<(ValueId, [usize; 2])> = Vec::new();
-                for &value in outputs.filter(|&&value| !grids.is_inside_attention(value)) {
-                    let Some(resolution) = positions(value) else { continue };
-                    stages.retain(|(_, other)| *other != resolution);
-                    stages.push((value, resolution));
+                match self.layers {
+                    Layers::Last => stages.extend(with_positions.next()),
+                    _ => with_positions.for_each(|stage| {
+                        if !stages.iter().any(|(_, other)| *other == stage.1) {
+                            stages.push(stage);
+                        }
+                    }),
                 }
-                let first = if self.layers == Layers::Last { stages.len().saturating_sub(1) } else { 0 };
-                stages.into_iter().skip(first).map(|(value, _)| value).collect()
+                stages.into_iter().rev().map(|(value, _)| value).collect()
             }
         };
         if values.is_empty() {

@@ -103,6 +103,23 @@ pub enum Error {
         /// How many there are.
         classes: usize,
     },
+    /// A network computes far more than its weights and its picture explain.
+    #[error(
+        "the network computes {:.0} billion operations for a picture, {layer} most of them, from {weights} weights in its files, where at most {:.0} \
+         billion are expected; if you know why, give a limit of memory (--memory-limit), and this one is left out",
+        *.needed as f64 / 1e9,
+        *.most as f64 / 1e9
+    )]
+    TooMuchWork {
+        /// How many operations it computes.
+        needed: u64,
+        /// How many are expected at most.
+        most: u64,
+        /// How many weights its files hold.
+        weights: u64,
+        /// The layer that computes most of them.
+        layer: String,
+    },
     /// The computation was asked to stop, see [`Interrupt`](crate::Interrupt).
     #[error("the computation was stopped before it was finished")]
     Interrupted,
@@ -182,6 +199,25 @@ impl From<EngineError> for Error {
 }
 
 impl Error {
+    /// Whether the network would take more than it may, whatever it is shown.
+    pub fn is_of_cost(&self) -> bool {
+        let limits = |error: &EngineError| {
+            matches!(
+                error,
+                EngineError::MemoryLimit { .. }
+                    | EngineError::WeightsLimit { .. }
+                    | EngineError::MadeUpWeights { .. }
+                    | EngineError::OutOfMemory { .. }
+                    | EngineError::Unsupported { .. }
+            )
+        };
+        match self {
+            Self::TooMuchWork { .. } => true,
+            Self::Engine(error) => limits(error),
+            _ => false,
+        }
+    }
+
     /// What went wrong with an ONNX file.
     pub(crate) fn onnx(path: &Path, cause: OnnxError) -> Self {
         match cause {

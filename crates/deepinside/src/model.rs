@@ -21,8 +21,11 @@ use crate::settings::Settings;
 use crate::told::Told;
 use crate::{Error, Interrupt, Result, Score, statistics};
 
+mod cost;
 mod random_weights;
 mod structured_picture;
+
+use cost::Explained;
 
 /// A trained network, ready to look at photographs.
 #[derive(Debug, Clone)]
@@ -55,9 +58,12 @@ pub struct Model {
     tensors: Vec<NamedTensor>,
     /// Where the numbers of its values lie in the picture, once that is asked for.
     grids: OnceLock<Grids>,
+    explained: Explained,
     /// The most bytes that the arrays of one run may take, weights not counted; where it is short, parts of the forward pass are
-    /// computed again. [`PlanOptions`] has the default.
+    /// computed again. Without one, they and the operations of a run are in proportion to the network's weights and inputs.
     pub memory_limit: Option<usize>,
+    /// The most bytes that they may take where none was given, whatever the network's weights and inputs would explain.
+    pub memory_bound: usize,
 }
 
 impl Model {
@@ -227,6 +233,10 @@ impl Model {
             .unwrap_or_else(|| if graph.name().is_empty() { stem } else { graph.name().to_owned() });
         let random_weights = settings.random_weights;
         let memory_limit = settings.memory_limit;
+        let explained = Explained {
+            weights: cost::weights(&graph, network.bytes, random_weights.is_some()),
+            asked_size: settings.input.size.is_some() && settings.described_by.is_none(),
+        };
         let mut model = Self {
             name,
             input,
@@ -243,7 +253,9 @@ impl Model {
             graph,
             tensors: network.tensors,
             grids: OnceLock::new(),
+            explained,
             memory_limit,
+            memory_bound: usize::MAX,
         };
         if let Some(appearance) = &model.score.appearance {
             model.warnings.push(appearance.sentence.clone());
@@ -274,7 +286,7 @@ impl Model {
     ///
     /// # Errors
     /// When they are about no places of the picture, or about none that make a grid.
-    pub fn grid(&self, value: ValueId) -> Result<Grid> {
+    pub fn grid(&self, value: ValueId) -> Result<Arc<Grid>> {
         self.grids().of(&self.graph, value)
     }
 
@@ -404,7 +416,8 @@ impl Model {
         options: &PlanOptions,
         threads: &Threads,
     ) -> Result<Session> {
-        let memory_limit = self.memory_limit.unwrap_or(options.memory_limit);
+        self.expect_affordable(graph)?;
+        let memory_limit = self.most_memory(graph, options);
         let interrupt = threads.interrupt().clone();
         let options = PlanOptions { memory_limit, interrupt, ..options.clone() };
         Ok(Session::new(Arc::new(Plan::new(graph, &options)?), threads.clone())?)

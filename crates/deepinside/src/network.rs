@@ -45,6 +45,8 @@ pub(crate) struct Network {
     pub warnings: Vec<String>,
     /// Whether the file leaves the size of its pictures open.
     pub open_size: bool,
+    /// The bytes of its files.
+    pub bytes: u64,
     /// What the numbers of its picture are.
     pub elements: Elements,
     /// Whether its results are a detector's boxes and scores, the choice among which was left out.
@@ -241,12 +243,18 @@ pub(crate) fn import_onnx(
         warnings: imported.warnings,
         graph,
         open_size,
+        bytes: model.size(),
         elements: elements.unwrap_or(Elements::Floats),
         is_detector: model.is_detector(),
         external_files: model.external_files(),
         metadata: model.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         transform: None,
     })
+}
+
+/// How long a file is; one that is gone by now holds nothing.
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |known| known.len())
 }
 
 /// Reads a Caffe network description and, if named, its weights.
@@ -297,6 +305,7 @@ fn open_caffe(network: &Path, weights: Option<&Path>, options: &OpenOptions) -> 
             .collect(),
         graph: imported.graph,
         open_size: false,
+        bytes: [Some(network), weights].into_iter().flatten().map(length).sum(),
         elements: Elements::Floats,
         is_detector,
         external_files: Vec::new(),

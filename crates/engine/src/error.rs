@@ -20,7 +20,7 @@ pub enum EngineError {
     },
     /// The plan needs more memory than was allowed.
     #[error(
-        "the network needs {needed} MB besides its weights, the limit is {limit} MB; use smaller pictures or a smaller batch, or raise the limit"
+        "the network needs {needed} MB besides its weights, the limit is {limit} MB; use smaller pictures or a smaller batch, or raise the limit (--memory-limit)"
     )]
     MemoryLimit {
         /// Megabytes needed.

@@ -194,6 +194,11 @@ impl Weights {
         !matches!(self.source, Source::Stored { .. })
     }
 
+    /// Whether all numbers are one that is kept in their place.
+    pub fn is_one_number(&self) -> bool {
+        matches!(self.source, Source::Filled(_))
+    }
+
     /// All elements in double precision, in C order.
     pub(crate) fn to_f64(&self) -> Vec<f64> {
         let mut numbers = Vec::with_capacity(self.shape.elements());

@@ -325,7 +325,7 @@ impl Job {
         }
         let path = self.out.join(name);
         self.expect_no_links(name)?;
-        if path.exists() && std::fs::read(&path).map_err(io(&path))? != content.as_bytes() {
+        if path.exists() && !durable::holds(&path, content.as_bytes())? {
             return Err(Error::Option(format!(
                 "row {}, {}: its map has the shape {:?}, and that of another photograph has another, which one array does \
                  not hold; write npy, parquet or webdataset",

@@ -16,6 +16,18 @@ pub fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
     move |source| Error::Io { path: path.to_owned(), source }
 }
 
+/// Whether a file holds these bytes and nothing else; no more is read of a longer one, which may be anything in a folder that others made.
+///
+/// # Errors
+/// When it cannot be read, or is no regular file.
+pub fn holds(path: &Path, content: &[u8]) -> Result<bool> {
+    match deepinside::files::whole_file::read(path, content.len() as u64) {
+        Ok(bytes) => Ok(bytes == content),
+        Err(deepinside::files::Error::FileTooLong { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Writes a file through `fill`; it is on the disk under its name when this returns.
 ///
 /// # Errors

@@ -6,9 +6,10 @@
 //! from there.
 
 use std::fs::{File, TryLockError};
-use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use deepinside::files::whole_file;
 use deepinside::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -186,7 +187,9 @@ impl Journal {
 /// # Errors
 /// When the file cannot be read, and those of `each`.
 pub fn read(path: &Path, mut each: impl FnMut(Line) -> Result<()>) -> Result<(u64, String)> {
-    let mut reader = BufReader::new(File::open(path).map_err(io(path))?);
+    // Folders of jobs are also handed on by others: a pipe in the journal's place would be waited for.
+    let (file, length) = whole_file::open(path)?;
+    let mut reader = BufReader::new(file.take(length));
     let (mut offset, mut checksum, mut bytes) = (0, String::new(), Vec::new());
     loop {
         bytes.clear();

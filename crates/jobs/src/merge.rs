@@ -171,9 +171,7 @@ fn copy(from: &Path, to: &Path, format: Format, part: u64, lines: &[Entry], part
     if let Some((name, content)) = described {
         let (own, target) = (from.join(name), to.join(name));
         let is_there = target.exists();
-        let same = |path: &Path| -> Result<bool> {
-            Ok(std::fs::read(path).map_err(io(path))? == content.as_bytes())
-        };
+        let same = |path: &Path| durable::holds(path, content.as_bytes());
         if !same(&own)? || is_there && !same(&target)? {
             return Err(Error::Option(format!(
                 "{} describes other arrays than those of the other shards",

@@ -124,7 +124,7 @@ impl Model {
     }
 
     /// The bytes of its own file and of those beside it that have been read so far.
-    pub(crate) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.size + self.external.size()
     }
 

@@ -24,6 +24,8 @@ pub struct Opening {
     mean: Option<Vec<f32>>,
     scale: Option<Vec<f32>>,
     interpolation: Option<String>,
+    /// In MiB.
+    memory_limit: Option<u32>,
     pub threads: usize,
 }
 
@@ -37,6 +39,7 @@ impl Opening {
             weights: self.weights.clone(),
             labels: self.labels.clone(),
             score: self.score.clone(),
+            memory_limit: self.memory_limit.map(|mebibytes| (mebibytes as usize) << 20),
             ..Settings::default()
         };
         let failed = |error: deepinside::vision::Error| exception(error.into());

@@ -137,7 +137,7 @@ impl Models {
             Err(error @ deepinside::Error::Interrupted) => return Err(error.into()),
             model => model.map_err(|error| Problem::unfit(error.to_string()))?,
         };
-        model.memory_limit = Some(UPLOADED_ARRAYS);
+        model.memory_bound = UPLOADED_ARRAYS;
         let bytes = file.saturating_add(prepared_bytes(&model));
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST {

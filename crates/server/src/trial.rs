@@ -126,16 +126,20 @@ pub fn open(memory: u64, seconds: u64, say: impl FnOnce(&str)) -> u8 {
         io::stdin().lock().read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         let mut model = Model::from_onnx(bytes.into(), "uploaded", Settings::default())
             .map_err(|error| error.to_string())?;
-        model.memory_limit = Some(UPLOADED_ARRAYS);
+        model.memory_bound = UPLOADED_ARRAYS;
         let threads = Threads::new(1).map_err(|error| error.to_string())?;
         let input = vec![0.0; model.graph.value(model.input).shape.elements()];
-        // What a pass says of this input is no reason to refuse the model: requests are told of theirs. Its memory and time count.
-        let _ = Runner::new(Arc::new(model), threads).gradient(
+        let passed = Runner::new(Arc::new(model), threads).gradient(
             BackwardRule::default(),
             &Target::class(0),
             &input,
         );
-        Ok(())
+        match passed {
+            // No request could do more.
+            Err(error) if error.is_of_cost() => Err(error.to_string()),
+            // What a pass says else of this input is no reason to refuse the model: requests are told of theirs. Its memory and time count.
+            _ => Ok(()),
+        }
     });
     match opened {
         Ok(()) => 0,

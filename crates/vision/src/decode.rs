@@ -6,6 +6,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::guarded::Guarded;
 use crate::jpeg_structure::JpegStructure;
+use crate::photograph::Depth;
 use crate::{
     Colour, Error, GreyWeights, LoadOptions, Photograph, Result, float_tiff, jpeg, png_rows, unread,
 };
@@ -55,7 +56,8 @@ pub(crate) fn decode(
     let is_deep = kind.bytes_per_pixel() > kind.channel_count();
     let limits = if is_deep { options.of_deep_pictures() } else { options };
     limits.check_size(origin, width.into(), height.into())?;
-    LoadOptions::check_density(origin, width.into(), height.into(), bytes.len())?;
+    let depth = if is_deep { Depth::Deep } else { Depth::Bytes };
+    LoadOptions::check_density(origin, width.into(), height.into(), depth, bytes.len())?;
     let mut decoder = opened(u64::from(width) * u64::from(height))?;
     // A broken EXIF block is no reason to refuse a picture: it is then taken as it lies.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
@@ -127,7 +129,11 @@ pub(crate) fn to_photograph(decoded: DynamicImage, colour: Colour) -> Result<Pho
     let channels = if colour == Colour::Rgb { 3 } else { 1 };
     let values = match samples {
         Decoded::Eight(samples) => {
-            let bytes = select(samples, stride, channels);
+            let bytes = if stride > channels {
+                without_others(samples, stride, channels)
+            } else {
+                select(samples, stride, channels)
+            };
             return Ok(Photograph::from_byte_parts(height, width, channels, bytes));
         }
         Decoded::Sixteen(samples) => selected(&samples, stride, channels, unit_of_sixteen),
@@ -142,6 +148,17 @@ fn select<T: Copy>(samples: Vec<T>, stride: usize, channels: usize) -> Vec<T> {
         return samples;
     }
     selected(&samples, stride, channels, |sample| sample)
+}
+
+/// The first `channels` of every `stride` samples, in the memory of all: a second picture beside it could be more than there is room for.
+fn without_others<T: Copy>(mut samples: Vec<T>, stride: usize, channels: usize) -> Vec<T> {
+    let pixels = samples.len() / stride;
+    for pixel in 0..pixels {
+        samples.copy_within(pixel * stride..pixel * stride + channels, pixel * channels);
+    }
+    samples.truncate(pixels * channels);
+    samples.shrink_to_fit();
+    samples
 }
 
 /// The same, each sample turned into a value at once: a copy of deep samples would take as much memory as the values.

@@ -149,8 +149,7 @@ pub enum Error {
 
     /// A large picture is packed into a very short file.
     #[error(
-        "the picture {origin} has {width}×{height} pixels in {bytes} bytes; beyond 25 million pixels a file is expected to have a \
-         byte for every 40: make it smaller"
+        "the picture {origin} has {width}×{height} pixels in {bytes} bytes; of so many pixels at least {expected} are expected: make it smaller"
     )]
     DensePicture {
         /// The file.
@@ -161,6 +160,8 @@ pub enum Error {
         height: u64,
         /// The file's length.
         bytes: usize,
+        /// The length that is expected.
+        expected: u64,
     },
 
     /// A picture to be made is larger than is sensible.

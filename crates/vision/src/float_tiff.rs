@@ -7,6 +7,7 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
 use crate::guarded::Guarded;
+use crate::photograph::Depth;
 use crate::{Error, LoadOptions, Result};
 
 /// Decodes such a file, its grey levels as three equal channels; `None` for every other file.
@@ -30,7 +31,7 @@ pub(crate) fn decode(
         return Ok(None);
     };
     options.of_deep_pictures().check_size(origin, width.into(), height.into())?;
-    LoadOptions::check_density(origin, width.into(), height.into(), bytes.len())?;
+    LoadOptions::check_density(origin, width.into(), height.into(), Depth::Deep, bytes.len())?;
     let mut limits = Limits::default();
     let bytes = LoadOptions::decoder_bytes(u64::from(width) * u64::from(height));
     limits.decoding_buffer_size = usize::try_from(bytes).unwrap_or(usize::MAX);

@@ -10,6 +10,7 @@ use image::{DynamicImage, GrayImage, ImageError, ImageFormat, RgbImage};
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use crate::jpeg_structure::JpegStructure;
+use crate::photograph::Depth;
 use crate::{Error, LoadOptions, Result};
 
 /// How many scans any picture may have. Encoders write about ten, and a script by hand one for each bit of each
@@ -53,7 +54,8 @@ pub(crate) fn decode(
     let (width, height) = (header.width() as u64, header.height() as u64);
     let limits = if structure.scans > 1 { options.of_scanned_pictures() } else { options };
     limits.check_size(origin, width, height)?;
-    LoadOptions::check_density(origin, width, height, bytes.len())?;
+    let depth = if structure.scans > 1 { Depth::Scans } else { Depth::Bytes };
+    LoadOptions::check_density(origin, width, height, depth, bytes.len())?;
     let pixels = width * height;
     let most = most_scans(pixels);
     if structure.scans > most {

@@ -90,7 +90,8 @@ pub struct LoadOptions {
     /// The largest number of pixels that is decoded, checked against the file's header before memory is taken.
     /// 200 million by default, which takes 600 MB in three channels of 8 bits; a quarter of it for deeper pictures, whose
     /// samples take four times as much, and half of it for JPEG files of several scans, whose coefficients are held. Beyond 25
-    /// million pixels a file also has at least a byte for every forty, so that a small file never takes much.
+    /// million pixels a file also has at least a byte for every forty, and beyond 65 million one for every eight, so that a small file never
+    /// takes much.
     pub maximum_pixels: u64,
 }
 
@@ -99,6 +100,22 @@ const DENSE_PIXELS: u64 = 25_000_000;
 
 /// How many further pixels a byte of a file may hold. Photographs have two to sixteen, blank scanned pages up to forty.
 const PIXELS_A_BYTE: u64 = 40;
+
+/// Beyond so many pixels a file is no photograph unless it has a byte for every eight: the memory of its pixels would be in no proportion to
+/// it. Seven bytes a pixel of 8 bits are held while some formats are decoded.
+const LARGE_PIXELS: u64 = 65_000_000;
+const PIXELS_A_BYTE_OF_LARGE: u64 = 8;
+
+/// How many pixels of 8 bits take as much memory as one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// A byte a channel.
+    Bytes = 1,
+    /// Coefficients of several scans are held beside the bytes.
+    Scans = 2,
+    /// Samples of more bits are held, and floats that they become.
+    Deep = 4,
+}
 
 impl Default for LoadOptions {
     fn default() -> Self {
@@ -126,10 +143,20 @@ impl LoadOptions {
 
     /// Refuses a large picture of a file that is far too short for one: only an even colour is packed that densely, and what it
     /// costs to unpack is in no proportion to what it costs to send.
-    pub(crate) fn check_density(origin: &str, width: u64, height: u64, bytes: usize) -> Result<()> {
+    pub(crate) fn check_density(
+        origin: &str,
+        width: u64,
+        height: u64,
+        depth: Depth,
+        bytes: usize,
+    ) -> Result<()> {
         let pixels = width.saturating_mul(height);
-        if pixels > DENSE_PIXELS && pixels - DENSE_PIXELS > (bytes as u64).saturating_mul(PIXELS_A_BYTE) {
-            return Err(Error::DensePicture { origin: origin.to_owned(), width, height, bytes });
+        let held = pixels.saturating_mul(depth as u64);
+        let expected = (pixels.saturating_sub(DENSE_PIXELS) / PIXELS_A_BYTE)
+            .max(held.saturating_sub(LARGE_PIXELS) / PIXELS_A_BYTE_OF_LARGE);
+        if expected > bytes as u64 {
+            let origin = origin.to_owned();
+            return Err(Error::DensePicture { origin, width, height, bytes, expected });
         }
         Ok(())
     }

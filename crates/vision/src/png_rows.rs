@@ -11,6 +11,7 @@ use image::{DynamicImage, ImageBuffer, ImageError, ImageFormat};
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use crate::guarded::Guarded;
+use crate::photograph::Depth;
 use crate::{Error, LoadOptions, Result};
 
 /// What a PNG file begins with.
@@ -48,7 +49,8 @@ pub(crate) fn decode(
     let ((width, height), is_deep) = (header.size(), header.bit_depth == BitDepth::Sixteen);
     let limits = if is_deep { options.of_deep_pictures() } else { options };
     limits.check_size(origin, width.into(), height.into())?;
-    LoadOptions::check_density(origin, width.into(), height.into(), bytes.len())?;
+    let depth = if is_deep { Depth::Deep } else { Depth::Bytes };
+    LoadOptions::check_density(origin, width.into(), height.into(), depth, bytes.len())?;
     let limit = LoadOptions::decoder_bytes(u64::from(width) * u64::from(height));
     decoder.set_limits(png::Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) });
     decoder.set_transformations(Transformations::EXPAND);

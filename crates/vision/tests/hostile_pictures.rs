@@ -199,7 +199,7 @@ fn a_short_file_holds_no_large_picture() {
     }
     // As many pixels as a file of any length may have, and a longer file: of an even colour, with something behind it.
     load(&even(5000)).unwrap();
-    load(&[file, vec![0; 600_000]].concat()).unwrap();
+    load(&[file, vec![0; 4_200_000]].concat()).unwrap();
     // Every other format is asked in the same place: a PNG file of 36 million zeros.
     let error = load(&png([6000, 6000], false, &[], &bomb(35))).unwrap_err();
     assert!(matches!(error, Error::DensePicture { .. }), "{error}");
@@ -229,4 +229,45 @@ fn inks_of_different_resolutions_are_refused() {
         let told = load(&file).unwrap_err().to_string();
         assert!(told.contains("four inks of different resolutions"), "{told}");
     }
+}
+
+/// A TIFF file of a megabyte with 196 million pixels, and PNG, JPEG and GIF files like it, took up to 1.4 GB.
+#[test]
+fn very_large_pictures_come_in_files_of_their_length() {
+    let tiff = |side: u32, length: usize| {
+        let entries = [
+            (256u16, 4u16, side),
+            (257, 4, side),
+            (258, 3, 8),
+            (259, 3, 1),
+            (262, 3, 1),
+            (273, 4, 122),
+            (277, 3, 1),
+            (278, 4, side),
+            (279, 4, side * side),
+        ];
+        let mut file = b"II*\0\x08\0\0\0\x09\0".to_vec();
+        for (tag, kind, value) in entries {
+            file.extend([&tag.to_le_bytes()[..], &kind.to_le_bytes(), &1u32.to_le_bytes()].concat());
+            file.extend(value.to_le_bytes());
+        }
+        file.extend([0; 4]);
+        file.resize(length, 0);
+        file
+    };
+    // As many bytes as a picture that is not large has to have, and one too few for a large one.
+    for (side, length) in [(14_000u32, 5_000_000), (10_000, 4_374_999)] {
+        match load(&tiff(side, length)).map(drop) {
+            Err(Error::DensePicture { expected, .. }) => {
+                assert_eq!(expected, (u64::from(side).pow(2) - 65_000_000) / 8);
+            }
+            other => panic!("{side}: {other:?}"),
+        }
+    }
+    // With enough bytes it is told apart from one that ends too early.
+    let error = load(&tiff(10_000, 4_375_000)).unwrap_err();
+    assert!(matches!(error, Error::Decode { .. }), "{error}");
+    // Samples of 16 bits count four times, scans of a JPEG file twice.
+    let error = load(&png_of_depth(16, [4400, 4400], false, &[], &bomb(1))).unwrap_err();
+    assert!(matches!(error, Error::DensePicture { .. }), "{error}");
 }

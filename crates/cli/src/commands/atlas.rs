@@ -10,6 +10,7 @@ use deepinside::drawing::Picture;
 use deepinside::drawing::contact_sheet::ContactSheet;
 use deepinside::drawing::figure::Panel;
 use deepinside::drawing::picture::WHITE;
+use deepinside::files::whole_file;
 use deepinside::vision::{Colour, photograph};
 use deepinside::{Model, Threads};
 use serde::Serialize;
@@ -22,6 +23,9 @@ use crate::{interruption, output, progress, record};
 
 /// Where a folder of tiles says what they were made with.
 const SETTINGS_FILE: &str = "atlas.json";
+
+/// The longest of them that is read, in bytes: a recipe and some names.
+const LONGEST_SETTINGS: u64 = 16 << 20;
 
 #[derive(Serialize)]
 struct Result<'a> {
@@ -245,8 +249,7 @@ fn claim(folder: &Path, settings: &Settings<'_>) -> Outcome {
         }
         return output::whole_file(&path, format!("{text}\n").as_bytes());
     }
-    let failed = |source| Failure::Library(deepinside::Error::Io { path: path.clone(), source });
-    let found = std::fs::read_to_string(&path).map_err(failed)?;
+    let found = whole_file::read_text(&path, LONGEST_SETTINGS).map_err(deepinside::Error::from)?;
     let found: Value = serde_json::from_str(&found)
         .map_err(|error| Failure::Message(format!("{}: {error}", path.display())))?;
     let expected: Value = serde_json::from_str(&text).map_err(written)?;

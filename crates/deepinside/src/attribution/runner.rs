@@ -405,7 +405,13 @@ impl Runner {
         Ok(())
     }
 
-    /// Where the network lies that is prepared for a pass, with at least so many workers.
+    /// The memory of all sessions, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let session = |worker: &Worker| worker.session.plan().session_bytes();
+        self.prepared.iter().flat_map(|own| &own.workers).map(session).fold(0, usize::saturating_add)
+    }
+
+    /// Where the network lies that is prepared for a pass, with so many workers at least, or as many as there is memory for.
     fn prepare(&mut self, pass: &Pass, targets: &[Target], workers: usize) -> Result<usize> {
         let mut values = Vec::new();
         for value in targets.iter().flat_map(|target| target.values(&self.model)) {
@@ -463,6 +469,11 @@ impl Runner {
                 };
                 let (graph, classes) = alone.unzip();
                 let graph = graph.as_ref().unwrap_or(&self.model.graph);
+                // A new network takes the place of others where all together would take more than the model explains.
+                let most = self.model.most_memory_together(self.threads.count());
+                while self.bytes() > most / 2 {
+                    self.prepared.remove(0);
+                }
                 let (session, beside) = match pass.from {
                     None => (self.model.session_of(graph, &options, &self.threads)?, false),
                     Some(layer) => {
@@ -472,6 +483,10 @@ impl Runner {
                         (session, graph.inputs().contains(&self.model.input))
                     }
                 };
+                let more = session.plan().session_bytes();
+                while !self.prepared.is_empty() && self.bytes().saturating_add(more) > most {
+                    self.prepared.remove(0);
+                }
                 let worker = Worker { session, last: None, forward_passes: 0 };
                 let mut pass = pass.clone();
                 pass.activations = options.activations;
@@ -483,8 +498,12 @@ impl Runner {
             }
         }
         let position = self.prepared.len() - 1;
+        let most = self.model.most_memory_together(self.threads.count());
+        let mut spare = most.saturating_sub(self.bytes());
         let known = &mut self.prepared[position].workers;
-        while known.len() < workers {
+        let each = known[0].session.plan().session_bytes();
+        while known.len() < workers && each <= spare {
+            spare -= each;
             known.push(Worker { session: known[0].session.another()?, last: None, forward_passes: 0 });
         }
         Ok(position)

@@ -1,5 +1,7 @@
 //! What an ascent maximises.
 
+use std::sync::Arc;
+
 use deepinside_engine::{PlanOptions, Threads};
 use deepinside_graph::ValueId;
 
@@ -156,7 +158,7 @@ impl Objective {
     }
 
     /// How the channels of its value lie, where they are not the first axis behind the batch: tokens, or channels that come last.
-    fn grid(&self, model: &Model) -> Option<Grid> {
+    fn grid(&self, model: &Model) -> Option<Arc<Grid>> {
         match self {
             Self::Channel { value, .. } | Self::Direction { value, .. } => {
                 model.grid(*value).ok().filter(|grid| !grid.is_plain())

@@ -1,8 +1,7 @@
 //! Pictures whose answers are known: a list of our own, a folder of XML files, or a COCO file.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use deepinside_files::whole_file;
@@ -37,7 +36,9 @@ impl TrueObject {
     pub fn digest(&self) -> Result<String> {
         let io = |source| Error::Io { path: self.file.clone(), source };
         let mut hash = Sha256::new();
-        let mut picture = BufReader::new(File::open(&self.file).map_err(io)?);
+        // A list of what is true may name pipes and devices.
+        let (file, length) = whole_file::open(&self.file)?;
+        let mut picture = BufReader::new(file.take(length));
         loop {
             let piece = picture.fill_buf().map_err(io)?;
             if piece.is_empty() {

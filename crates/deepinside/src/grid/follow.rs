@@ -3,19 +3,22 @@
 use deepinside_graph::op::{AxisRange, Eltwise, Window};
 use deepinside_graph::{Graph, Node, Op, ValueId};
 
-use super::places::{NOWHERE, Places, first, near_middle};
+use super::places::{MOST_OF_ALL, NOWHERE, Places, first, near_middle};
 
-/// The places of all values; none for constants and what is computed of them alone.
+/// The places of all values; none for constants and what is computed of them alone. Where all have too many together, those of the last ones
+/// are not known.
 pub(super) fn follow(graph: &Graph, picture: ValueId) -> Vec<Option<Places>> {
     let mut places: Vec<Option<Places>> = vec![None; graph.values().len()];
     places[picture.index()] = Places::of_picture(graph.value(picture).shape.extents());
+    let mut count = 0usize;
     for node in graph.nodes() {
         if node.inputs.iter().any(|input| places[input.index()].is_some()) {
             let results = results(graph, node, &places);
             for (output, result) in node.outputs.iter().zip(results) {
                 let extents = graph.value(*output).shape.extents();
                 // What is not understood is about no place.
-                let result = result.filter(|result| result.extents == extents);
+                let result = result.filter(|result| result.extents == extents && count < MOST_OF_ALL);
+                count += result.as_ref().map_or(0, Places::own);
                 places[output.index()] = Some(result.unwrap_or_else(|| Places::everywhere(extents, NOWHERE)));
             }
         }

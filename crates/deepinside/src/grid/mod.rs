@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deepinside_files::Array;
 use deepinside_graph::{Graph, ValueId};
 
-use self::places::{APART, Place, Places, each_index, is_somewhere};
+use self::places::{APART, Identity, Place, Places, each_index, is_somewhere};
 use crate::{Error, Result};
 
 /// Where the numbers of one picture's value lie: channels × rows × columns.
@@ -160,8 +160,28 @@ pub struct Grids {
     leads: Vec<bool>,
     /// Whether a value only serves an attention inside.
     inner: Vec<bool>,
-    /// The grids that were asked for.
-    known: Arc<Mutex<HashMap<ValueId, std::result::Result<Grid, &'static str>>>>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// The grids that were asked for, and by which places: a chain of functions of single numbers has one.
+#[derive(Debug, Default)]
+struct Known {
+    of_values: HashMap<ValueId, Found>,
+    of_places: HashMap<Identity, Found>,
+}
+
+type Found = std::result::Result<Arc<Grid>, &'static str>;
+
+impl Known {
+    fn of(&mut self, value: ValueId, places: &Places) -> Found {
+        if let Some(found) = self.of_values.get(&value) {
+            return found.clone();
+        }
+        let find = || Grid::of(places).map(Arc::new);
+        let found = self.of_places.entry(places.identity()).or_insert_with(find).clone();
+        self.of_values.insert(value, found.clone());
+        found
+    }
 }
 
 impl Grids {
@@ -177,12 +197,10 @@ impl Grids {
     ///
     /// # Errors
     /// When its numbers are about no places of the picture, or about none that make a grid: a sentence that says which.
-    pub fn of(&self, graph: &Graph, value: ValueId) -> Result<Grid> {
-        let unknown = Err("it does not depend on the picture");
-        let find = || self.places.get(value.index()).and_then(Option::as_ref).map_or(unknown, Grid::of);
-        let found = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry(value).or_insert_with(find).clone()
+    pub fn of(&self, graph: &Graph, value: ValueId) -> Result<Arc<Grid>> {
+        let found = match self.places.get(value.index()).and_then(Option::as_ref) {
+            None => Err("it does not depend on the picture"),
+            Some(places) => self.known.lock().unwrap_or_else(PoisonError::into_inner).of(value, places),
         };
         found.map_err(|why| {
             let value = graph.value(value);

@@ -17,7 +17,10 @@ const WHOLE: f32 = 0.9;
 const NEAR: f32 = 0.3;
 
 /// How many places a value may have, of eight bytes each. A few bytes of a file can ask for very many (padding, resizing).
-pub(super) const MOST: usize = 8 << 20;
+pub(super) const MOST: usize = 2 << 20;
+
+/// How many places all values may have together.
+pub(super) const MOST_OF_ALL: usize = 16 << 20;
 
 /// How far apart two places are at least.
 pub(super) const APART: f32 = 5e-5;
@@ -32,6 +35,9 @@ pub(super) struct Places {
     /// The places in C order.
     pub at: Arc<[Place]>,
 }
+
+/// Where places lie in memory, with the value's extents and those that are kept.
+pub(super) type Identity = (usize, Vec<usize>, Vec<usize>);
 
 impl Places {
     /// The same place, or none, for all numbers of a value.
@@ -74,6 +80,16 @@ impl Places {
     fn with_extents(mut self, extents: &[usize]) -> Self {
         self.extents = extents.to_vec();
         self
+    }
+
+    /// How many there are that no other value has, too.
+    pub fn own(&self) -> usize {
+        if Arc::strong_count(&self.at) == 1 { self.at.len() } else { 0 }
+    }
+
+    /// The same for values whose numbers lie alike since places were handed on, while one of them is there.
+    pub fn identity(&self) -> Identity {
+        (self.at.as_ptr().addr(), self.extents.clone(), self.dense.clone())
     }
 
     /// Whether places differ along an axis.

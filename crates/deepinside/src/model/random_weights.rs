@@ -22,6 +22,7 @@ const CONNECTED: f64 = 0.85;
 /// # Errors
 /// When a layer cannot be computed.
 pub(super) fn calibrate(model: &mut Model, seed: u64) -> Result<()> {
+    model.expect_room_for_random_weights()?;
     let mut noise = Random::new(seed);
     let picture = model.structured_picture();
     let threads = Threads::new(0)?;

@@ -9,22 +9,30 @@ impl Model {
         let shape = self.graph.value(self.input).shape.extents();
         let (channels, height, width) = (shape[1], shape[2], shape[3]);
         let strength = self.transformer.raw_scale;
-        let number = |channel: usize, y: usize, x: usize| {
-            let (u, v) = (y as f32 / height as f32, x as f32 / width as f32);
+        let scale = &self.transformer.input_scale;
+        let frequencies: [f32; 6] = std::array::from_fn(|octave| (2 << octave) as f32);
+        let mut picture = Vec::with_capacity(channels * height * width);
+        for channel in 0..channels {
             let phase = channel as f32;
-            let waves = (1..=6).map(|octave| {
-                let frequency = (1 << octave) as f32;
-                let angle = std::f32::consts::TAU * frequency;
-                ((angle * u + 1.7 * phase + frequency).sin() * (angle * v + 2.3 * phase).cos())
-                    / frequency.sqrt()
-            });
-            let scale = &self.transformer.input_scale;
-            0.25 * strength
-                * waves.sum::<f32>()
-                * scale.get(channel).or(scale.first()).copied().unwrap_or(1.0)
-        };
-        let positions = (0..channels * height * width)
-            .map(|index| number(index / (height * width), index / width % height, index % width));
-        positions.collect()
+            let wave = |at: usize, extent: usize, shift: f32| {
+                let place = at as f32 / extent as f32;
+                frequencies.map(move |frequency| std::f32::consts::TAU * frequency * place + shift * phase)
+            };
+            let across: Vec<[f32; 6]> = (0..width).map(|x| wave(x, width, 2.3).map(f32::cos)).collect();
+            for y in 0..height {
+                let mut down = wave(y, height, 1.7);
+                down.iter_mut()
+                    .zip(frequencies)
+                    .for_each(|(angle, frequency)| *angle = (*angle + frequency).sin());
+                picture.extend(across.iter().map(|across| {
+                    let waves =
+                        (0..6).map(|octave| down[octave] * across[octave] / frequencies[octave].sqrt());
+                    0.25 * strength
+                        * waves.sum::<f32>()
+                        * scale.get(channel).or(scale.first()).copied().unwrap_or(1.0)
+                }));
+            }
+        }
+        picture
     }
 }

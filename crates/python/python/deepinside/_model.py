@@ -43,6 +43,11 @@ class Model(OpenedNetwork):
         Height and width of the network's input, where they can change.
     threads : int
         0 for one per core; it never changes a result.
+    memory_limit : int, optional
+        The most memory for the numbers of one run in MiB, weights not counted. Without it, the numbers and operations of a run are bounded in
+        proportion to the network's weights and picture, which a network of few weights on large pictures may exceed.
+    resize, crop, channel_order, raw_scale, mean, scale, interpolation : optional
+        How photographs become inputs, where it is not as the network's files say: see ``deepinside info --help``.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def _expect_own_process() -> None:
 _SETTINGS = {
     "weights": "weights", "labels": "labels", "score": "score", "input_size": "size", "threads": "threads", "resize": "resize",
     "crop": "crop", "channel_order": "channel_order", "raw_scale": "raw_scale", "mean": "mean", "scale": "scale",
-    "interpolation": "interpolation",
+    "interpolation": "interpolation", "memory_limit": "memory_limit",
 }
 
 
@@ -57,6 +57,8 @@ def _opening(given: dict[str, Any]) -> dict[str, Any]:
             value = [int(side) for side in np.atleast_1d(np.asarray(value))]
             if len(value) > 2 or min(value, default=0) < 1:
                 raise ValueError("resize is the shorter side, or height and width, in pixels")
+        elif name == "memory_limit" and value < 1:
+            raise ValueError(f"memory_limit is at least one MiB, found {value}")
         opening[_SETTINGS[name]] = value
     return opening
 
@@ -89,9 +91,13 @@ class OpenedNetwork:
         score: str | None = None,
         input_size: tuple[int, int] | None = None,
         threads: int = 0,
+        memory_limit: int | None = None,
         **preparation: Any,
     ) -> None:
-        given = {"weights": weights, "labels": labels, "score": score, "input_size": input_size, "threads": threads, **preparation}
+        given = {
+            "weights": weights, "labels": labels, "score": score, "input_size": input_size, "threads": threads, "memory_limit": memory_limit,
+            **preparation,
+        }
         self._opening = _opening(given)
         self._path: str | None = os.path.abspath(path)
         self._network: bytes | None = None

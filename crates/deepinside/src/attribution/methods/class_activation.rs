@@ -1,5 +1,7 @@
 //! What class activation maps share: their layers, grids and parameters.
 
+use std::sync::Arc;
+
 use deepinside_files::Array;
 use deepinside_graph::ValueId;
 
@@ -27,7 +29,7 @@ pub(super) struct Maps {
     pub columns: usize,
     pub numbers: Vec<f32>,
     /// How they lie in the layer itself.
-    grid: Grid,
+    grid: Arc<Grid>,
 }
 
 impl Maps {

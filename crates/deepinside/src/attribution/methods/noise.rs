@@ -283,7 +283,10 @@ impl Moments {
             all.for_each(|((group, (sums, squares)), values)| add(group, sums, squares, values));
         });
         if let Some(squares) = &mut self.squares {
-            squares.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value) * f64::from(value));
+            squares
+                .iter_mut()
+                .zip(values)
+                .for_each(|(sum, &value)| *sum += f64::from(value) * f64::from(value));
         }
     }
 

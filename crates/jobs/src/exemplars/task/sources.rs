@@ -1,6 +1,7 @@
 //! Where the maxima of layers come from.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use deepinside::Model;
 use deepinside::graph::{Op, ValueId};
@@ -18,7 +19,7 @@ pub enum Source {
     /// From its numbers as they are: it has no places in the picture.
     Numbers,
     /// From its numbers, laid out as channels × rows × columns.
-    Grid(Grid),
+    Grid(Arc<Grid>),
 }
 
 /// The sources of layers.
