@@ -43,9 +43,15 @@ impl Model {
         self.memory_limit.unwrap_or_else(|| most.min(self.explained_memory(graph, 1)))
     }
 
-    /// The bytes that the arrays of so many runs at the same time may take together; no bound where one of their memory was given.
+    /// The bytes that the arrays of so many runs at the same time may take together, no more than one may by default; no bound where one of
+    /// their memory was given.
     pub(crate) fn most_memory_together(&self, runs: usize) -> usize {
-        if self.memory_limit.is_some() { usize::MAX } else { self.explained_memory(&self.graph, runs) }
+        let one = PlanOptions::default().memory_limit;
+        if self.memory_limit.is_some() {
+            usize::MAX
+        } else {
+            self.explained_memory(&self.graph, runs).min(one)
+        }
     }
 
     fn explained_memory(&self, graph: &Graph, runs: usize) -> usize {
