@@ -4,7 +4,7 @@
 
 Needs deepinside, torch, torchvision, timm, captum, grad-cam, onnx. Networks have random weights of a fixed seed; the same PyTorch module, and the
 same parts of it as layers, are given to both libraries' classes. The error is the relative L2 distance to the library in float64; beside it
-stands the library's own in float32: medians of five inputs, with the largest in brackets. Where a rectifier's argument lies near zero the order of a sum
+stands the library's own in float32: medians of fifteen inputs, with the largest in brackets. Where a rectifier's argument lies near zero the order of a sum
 decides its sign, for each of the two at other inputs, which the largest show. Also runs Captum on a `deepinside.torch.Module`.
 """
 
@@ -28,7 +28,7 @@ import deepinside.torch
 warnings.filterwarnings("ignore")
 
 TARGET = 3
-INPUTS = 5
+INPUTS = 15
 
 
 def distance(a, b):

@@ -146,7 +146,6 @@ fn what_a_network_takes_is_in_proportion_to_its_file() {
         ("enlarged", "billion operations for a picture"),
         ("shared_filters", "billion operations for a picture"),
         ("sines", "billion operations for a picture"),
-        ("one_number", "fills 37748736 weights with one number"),
     ] {
         let network = fixtures().join(format!("hostile/{name}.onnx")).to_string_lossy().into_owned();
         for command in ["classify", "saliency"] {

@@ -233,10 +233,8 @@ impl Model {
             .unwrap_or_else(|| if graph.name().is_empty() { stem } else { graph.name().to_owned() });
         let random_weights = settings.random_weights;
         let memory_limit = settings.memory_limit;
-        let explained = Explained {
-            weights: cost::weights(&graph, network.bytes, random_weights.is_some()),
-            asked_size: settings.input.size.is_some() && settings.described_by.is_none(),
-        };
+        let asked_size = settings.input.size.is_some() && settings.described_by.is_none();
+        let explained = Explained::of(&graph, network.bytes, random_weights.is_some(), asked_size);
         let mut model = Self {
             name,
             input,

@@ -33,7 +33,7 @@ mod threads;
 pub use error::EngineError;
 pub use heap::give_back_memory;
 pub(crate) use layout::Layout;
-pub use plan::{MOST_RANDOM_WEIGHTS, Plan, PlanOptions, Precision};
+pub use plan::{MOST_MADE_UP_WEIGHTS, Plan, PlanOptions, Precision};
 pub use roofline::Roofline;
 pub use rule::BackwardRule;
 pub use session::{Session, StepTime};

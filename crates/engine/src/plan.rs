@@ -214,28 +214,23 @@ impl Plan {
 /// The bytes that a session may take unless another limit is given.
 const DEFAULT_MEMORY: usize = 8 << 30;
 
-/// The most weights of a plan that no file holds, made at random because that was asked for (VGG-19 has 144 million).
-pub const MOST_RANDOM_WEIGHTS: usize = 1 << 28;
-
-/// The same, and the most that are one number many times, which a file of a few bytes may state.
-const MOST_MADE_UP: [usize; 2] = [MOST_RANDOM_WEIGHTS, 1 << 25];
+/// The most weights of a plan that no file holds, made at random because that was asked for, or one number many times: VGG-19 has 144 million,
+/// and a file of ONNX's own tests states it so.
+pub const MOST_MADE_UP_WEIGHTS: usize = 1 << 28;
 
 /// Checks that the weights of a network fit in memory, before any is packed. Most are packed once for each direction.
 fn check_weights(graph: &Graph, has_backward: bool, limit: usize) -> Result<(), EngineError> {
-    let (mut elements, mut made_up) = (0usize, [0usize; 2]);
+    let (mut elements, mut made_up) = (0usize, 0usize);
     // Each node that reads a constant packs it anew.
     for value in graph.nodes().iter().flat_map(|node| &node.inputs).map(|&value| graph.value(value)) {
         if let Origin::Constant(weights) = &value.origin {
             let own = weights.shape().elements();
             elements = elements.saturating_add(own);
-            if weights.is_made_up() {
-                let kind = &mut made_up[usize::from(weights.is_one_number())];
-                *kind = kind.saturating_add(own);
-            }
+            made_up = made_up.saturating_add(if weights.is_made_up() { own } else { 0 });
         }
     }
-    if let Some((&found, most)) = made_up.iter().zip(MOST_MADE_UP).find(|(found, most)| **found > *most) {
-        return Err(EngineError::MadeUpWeights { found, most });
+    if made_up > MOST_MADE_UP_WEIGHTS {
+        return Err(EngineError::MadeUpWeights { found: made_up, most: MOST_MADE_UP_WEIGHTS });
     }
     let bytes = elements.saturating_mul(size_of::<f32>() * (1 + usize::from(has_backward)));
     let needed = bytes.div_ceil(1 << 20);
