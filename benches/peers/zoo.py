@@ -193,6 +193,20 @@ def keras_model(name, precision, weights=None):
     return model
 
 
+def close_normalisations(file, model):
+    """Stores the mean and the variance of a layer that normalises in the file, where Keras leaves both as inputs beside the picture."""
+    import keras
+    import onnx
+
+    network = onnx.load(str(file))
+    for value in list(network.graph.input)[1:]:
+        layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
+        number = {"Sub/y:0": layer.mean, "Sqrt/x:0": layer.variance}["/".join(value.name.split("/")[-2:])]
+        network.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(number, np.float32), value.name))
+        network.graph.input.remove(value)
+    onnx.save(network, str(file))
+
+
 def expected_of_keras(name, file, folder):
     """Exports one of Keras' applications as Keras does (TensorFlow's through tf2onnx), and writes what TensorFlow computes of it in both
     precisions. Preparation that the application has inside reads levels of 0 to 255."""
@@ -205,6 +219,7 @@ def expected_of_keras(name, file, folder):
     picture = np.random.default_rng(0).uniform(*((0, 255) if inside else (-1, 1)), (1, *(side or 224 for side in model.input_shape[1:]))).astype(np.float32)
     model(picture)  # Only a model that has been called can be exported.
     model.export(str(file), format="onnx", verbose=False)
+    close_normalisations(file, model)
     arrays = {"picture": picture, "seed": np.random.default_rng(1).standard_normal((1, model.output_shape[-1])).astype(np.float32)}
 
     def both(model, precision):
@@ -484,7 +499,8 @@ def report(results):
         ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + f". Equal by both exporters of PyTorch at operator set 18: "
         f"{len(by_both)} architectures; at operator sets 17, 18, 20 and 23: {len(by_set)} of the {len(EVERY_SET)} that are exported at all of them.", "",
         f"Pictures have {SIDE} × {SIDE} pixels where an architecture takes any, and of families the small variants are run: the operators are the "
-        "same. Batch normalisation is written out for PyTorch's gradient: its own (2.15) is wrong where the gradient lies otherwise in memory than "
+        "same. Keras leaves the mean and variance of EfficientNet's normalisation as inputs of the file (deepinside asks for them with --input): here they "
+        "are stored in it. Batch normalisation is written out for PyTorch's gradient: its own (2.15) is wrong where the gradient lies otherwise in memory than "
         "the input, as behind XCiT's transpositions.", "",
         "| architecture | exporter | operator set | | scores | gradient | PyTorch's |", "|---|---|--:|---|--:|--:|--:|",
     ]
