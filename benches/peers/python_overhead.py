@@ -4,7 +4,8 @@
 
 Needs deepinside, NumPy and onnx. SQUEEZENET.onnx is any export of SqueezeNet 1.1 (`benches/peers/networks.py` makes one). Rounds are interleaved: each
 measures everything once, medians are shown, and the share is of the engine's own time for as many passes, by `deepinside bench`: of sixteen inputs its
-batch of sixteen. A machine that does anything else meanwhile measures that.
+batch of sixteen. Where PyTorch, torchvision and Captum are installed, Captum's time for the same stands beside it, with the inner batch of 5, 10, 25
+or 50 that is fastest. A machine that does anything else meanwhile measures that.
 """
 
 import argparse
@@ -47,6 +48,32 @@ def one_layer(folder):
     return path
 
 
+def captum_calls(images, targets, threads):
+    """What Captum takes for the same calls, by name and size of its inner batch; none without it."""
+    try:
+        import captum.attr
+        import torch
+        import torchvision
+    except ImportError:
+        return {}
+    torch.set_num_threads(threads)
+    module = torchvision.models.squeezenet1_1(weights=None).eval().requires_grad_(False)
+    # Where it overwrites its input, Captum's hooks fail.
+    for part in module.modules():
+        if isinstance(part, torch.nn.ReLU):
+            part.inplace = False
+    batch = torch.from_numpy(images)
+    one, target = batch[:1], targets[0]
+    gradients, path = captum.attr.Saliency(module), captum.attr.IntegratedGradients(module)
+    noisy = captum.attr.NoiseTunnel(gradients)
+    noise = {"nt_samples": 50, "stdevs": 0.15, "abs": False}
+    calls = {("gradient of 16 inputs, one call", COUNT): lambda: gradients.attribute(batch, target=targets, abs=False)}
+    for size in (5, 10, 25, 50):
+        calls["SmoothGrad of 50 copies", size] = lambda size=size: noisy.attribute(one, target=target, nt_samples_batch_size=size, **noise)
+        calls["integrated gradients of 50 points", size] = lambda size=size: path.attribute(one, target=target, n_steps=50, internal_batch_size=size)
+    return calls
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("network", type=Path)
@@ -87,22 +114,27 @@ def main():
         for _ in range(5):
             own_overheads.append(engine(network))
             overheads += [seconds(lambda: small.explain(picture, "gradient", 0)) for _ in range(200)]
-    for _, call in calls.values():
+    peers = captum_calls(images, targets, arguments.threads)
+    for call in [call for _, call in calls.values()] + list(peers.values()):
         call()
-    times = {name: [] for name in calls}
+    times = {name: [] for name in [*calls, *peers]}
     passes, batches = [], []
     for _ in range(arguments.rounds):
         passes.append(engine(arguments.network))
         batches.append(engine(arguments.network, COUNT))
         for name, (_, call) in calls.items():
             times[name].append(seconds(call))
-    print("| call | ms | spread | the engine's own ms | engine's share |\n|---|---|---|---|---|")
+        for name, call in peers.items():
+            times[name].append(seconds(call))
+    print("| call | ms | spread | the engine's own ms | engine's share | Captum's ms |\n|---|---|---|---|---|---|")
     for name, (count, _) in calls.items():
         found, own = times[name], [count * one for one in passes] if count else batches
         middle, engines = statistics.median(found), statistics.median(own)
-        print(f"| {name} | {1e3 * middle:.1f} | {1e3 * min(found):.1f} to {1e3 * max(found):.1f} | {1e3 * engines:.1f} | {engines / middle:.2f} |")
+        captums = min((statistics.median(times[peer]) for peer in peers if peer[0] == name), default=None)
+        peer = "" if captums is None else f"{1e3 * captums:.0f}"
+        print(f"| {name} | {1e3 * middle:.1f} | {1e3 * min(found):.1f} to {1e3 * max(found):.1f} | {1e3 * engines:.1f} | {engines / middle:.2f} | {peer} |")
     overhead, own = statistics.median(overheads), statistics.median(own_overheads)
-    print(f"| one call on a one-layer network of 3 × 227 × 227, median of 1000 | {1e3 * overhead:.2f} | | {1e3 * own:.2f} | {1e3 * (overhead - own):.2f} ms more |")
+    print(f"| one call on a one-layer network of 3 × 227 × 227, median of 1000 | {1e3 * overhead:.2f} | | {1e3 * own:.2f} | {1e3 * (overhead - own):.2f} ms more | |")
     print(f"\nThe engine's own pass forward and back of one picture: {1e3 * statistics.median(passes):.2f} ms ({1e3 * min(passes):.2f} to {1e3 * max(passes):.2f}).")
 
 

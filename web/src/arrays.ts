@@ -83,6 +83,15 @@ export function sizes(data: Float32Array | Uint8Array): Float32Array {
     return found.subarray(0, count).sort();
 }
 
+/**
+ * The darkest and the brightest of a map without signs, with the sizes of its numbers: from zero, but where the least is more than half of the
+ * brightest, as in means of scores, from the least, since what varies is what tells.
+ */
+export function shownRange(data: Float32Array | Uint8Array, ofSizes: Float32Array, brightest: number): Range {
+    const [high, { low }] = [quantile(ofSizes, brightest), extremes(data)];
+    return { low: low > high / 2 && low < high ? low : 0, high };
+}
+
 /** Rows and columns: the first, and one behind the last. */
 export interface Extent {
     readonly rows: readonly [number, number];

@@ -13,6 +13,14 @@ before(async () => {
 });
 after(() => vite.close());
 
+test("means of scores are shown from the least of them", () => {
+    const range = (...numbers) => { const data = Float32Array.of(...numbers); return arrays.shownRange(data, arrays.sizes(data), 1); };
+    const [least, most] = [Math.fround(0.9), Math.fround(0.98)];
+    assert.deepEqual(range(0.9, 0.92, 0.98), { low: least, high: most });
+    assert.deepEqual(range(0.4, 0.92, 0.98), { low: 0, high: most });
+    assert.deepEqual(range(0.9, 0.9), { low: 0, high: least });
+});
+
 test("arrays arrive as they were sent", () => {
     const bytes = Buffer.alloc(24);
     [1.5, -2, 0, 3e-8, Infinity, 7].forEach((value, index) => bytes.writeFloatLE(value, 4 * index));

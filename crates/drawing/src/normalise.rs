@@ -17,6 +17,8 @@ pub enum Scaling {
     /// Zero to 0 and this quantile of the values above zero (in `(0, 1]`, such as 0.99) to 1, so that a few extreme
     /// pixels do not darken all the others; larger values become 1. Zeros do not count: in a map that is zero almost
     /// everywhere, such as that of a unit that sees a few pixels, a quantile of all values would be zero or next to it.
+    /// Where the smallest value is more than half of the quantile, as in means of scores (RISE), it becomes 0 in the place of zero: what
+    /// varies is what tells.
     Quantile(f32),
     /// Zero to ½ and the largest magnitude to 0 or 1, by sign: for a diverging colour map.
     Signed,
@@ -67,7 +69,9 @@ pub fn normalise(array: &Array, scaling: Scaling) -> Result<Normalised> {
                 let expected = "greater than 0 and at most 1";
                 return Err(Error::Parameter { name: "the quantile", expected, found: share.to_string() });
             }
-            (0.0, quantile_above_zero(array.data(), share).unwrap_or(0.0))
+            let high = quantile_above_zero(array.data(), share).unwrap_or(0.0);
+            let is_far_from_zero = summary.smallest > high / 2.0 && summary.smallest < high;
+            (if is_far_from_zero { summary.smallest } else { 0.0 }, high)
         }
         Scaling::Signed => {
             let magnitude = summary.largest.abs().max(summary.smallest.abs());
@@ -191,6 +195,18 @@ mod tests {
         assert_eq!((result.low, result.high, result.not_finite), (1.0, 3.0, 3));
         let huge = scaled(&[f32::MIN, 0.0, f32::MAX], Scaling::MinimumMaximum);
         assert_eq!(huge.values.data(), [0.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn means_of_scores_are_scaled_from_the_least() {
+        let of = |numbers: [f32; 4]| normalise(&Array::new([4], numbers.to_vec()).unwrap(), Scaling::Quantile(1.0));
+        // All were of nearly one colour, that of RISE's map of a network that is sure of its class.
+        let scaled = of([0.9, 0.92, 0.94, 0.98]).unwrap();
+        assert_eq!((scaled.low, scaled.high), (0.9, 0.98));
+        assert_eq!(scaled.values.data()[0], 0.0);
+        assert!((scaled.values.data()[2] - 0.5).abs() < 1e-5);
+        assert_eq!(of([0.4, 0.92, 0.94, 0.98]).unwrap().low, 0.0);
+        assert_eq!(of([0.9; 4]).unwrap().low, 0.0);
     }
 
     #[test]

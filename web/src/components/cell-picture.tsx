@@ -2,7 +2,7 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Box } from "../api";
-import type { NumberMap } from "../arrays";
+import type { NumberMap, Range } from "../arrays";
 import { paint as paintMap, type ColourMap } from "../colour-maps";
 import { leavesOut, paintHatch } from "../hatch";
 import type { ShownPhotograph } from "../hooks";
@@ -11,7 +11,7 @@ export interface Cell {
     readonly map: NumberMap;
     readonly region: Box;
     readonly seen: readonly Box[];
-    readonly high: number;
+    readonly range: Range;
 }
 
 interface CellPictureProps {
@@ -36,7 +36,7 @@ export function CellPicture({ photograph, cell, colours, isOver }: CellPicturePr
 
 export function drawCell(context: CanvasRenderingContext2D, photograph: ShownPhotograph, cell: Cell, colours: ColourMap, isOver: boolean, x: number, y: number, width: number, height: number): void {
     const layer = document.createElement("canvas");
-    paintMap(layer, cell.map, { colours, range: { low: 0, high: cell.high }, fades: isOver });
+    paintMap(layer, cell.map, { colours, range: cell.range, fades: isOver });
     if (isOver) {
         context.filter = "brightness(0.55) saturate(0.55)";
         context.drawImage(photograph.image, x, y, width, height);

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import type { Box } from "../api";
-import { decodeMap, npy, percent, quantile, rank, readable, sizes, sorted, type NumberMap, type Range } from "../arrays";
+import { decodeMap, npy, percent, rank, readable, shownRange, sizes, sorted, type NumberMap, type Range } from "../arrays";
 import type { Numbers } from "../api-types";
 import { COLOUR_MAPS, paint as paintMap, type ColourMap } from "../colour-maps";
 import { download, downloadCanvas } from "../download";
@@ -41,10 +41,10 @@ export function shownMap(title: string, map: Numbers, isSigned: boolean): ShownM
 
 /** How a map is looked at: its colours, what is darkest and brightest, and whether small values let the photograph through. */
 export function lookOf(map: ShownMap, { colours, brightest, layout, fades }: Display): { readonly colours: ColourMap; readonly range: Range; readonly fades: boolean } {
-    const high = quantile(map.sizes, brightest);
+    const range = shownRange(map.numbers.data, map.sizes, brightest);
     return {
         colours: map.isSigned ? "blue-white-red" : (COLOUR_MAPS.find((name) => name === colours) ?? "inferno"),
-        range: { low: map.isSigned ? -high : 0, high },
+        range: map.isSigned ? { low: -range.high, high: range.high } : range,
         fades: layout === "over" && fades,
     };
 }

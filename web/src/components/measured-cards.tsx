@@ -4,7 +4,7 @@ import { Fragment } from "preact";
 import { useMemo } from "preact/hooks";
 import { api } from "../api";
 import type { MapFaithfulness, Numbers, ReportAnswer } from "../api-types";
-import { decodeMap, quantile, sizes } from "../arrays";
+import { decodeMap, shownRange, sizes } from "../arrays";
 import type { ColourMap } from "../colour-maps";
 import { useCurrent } from "../current";
 import { useJob } from "../hooks";
@@ -161,7 +161,7 @@ function Picture({ map, report, colours, isOver }: { readonly map: Numbers; read
     const { photograph } = useCurrent();
     const cell: Cell = useMemo(() => {
         const decoded = decodeMap(map);
-        return { map: decoded, region: report.region, seen: [report.region], high: quantile(sizes(decoded.data), BRIGHTEST) };
+        return { map: decoded, region: report.region, seen: [report.region], range: shownRange(decoded.data, sizes(decoded.data), BRIGHTEST) };
     }, [map, report]);
     return <td class="measured-map" rowSpan={2}>{photograph.result && <CellPicture photograph={photograph.result} cell={cell} colours={colours} isOver={isOver} />}</td>;
 }

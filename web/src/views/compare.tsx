@@ -3,7 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { api } from "../api";
 import type { NamedMethod } from "../api-types";
-import { decodeMap, quantile, sizes } from "../arrays";
+import { decodeMap, shownRange, sizes } from "../arrays";
 import { COLOUR_MAPS, type ColourMap } from "../colour-maps";
 import { CellPicture, drawCell, type Cell } from "../components/cell-picture";
 import { ClassPicker, useClassNames } from "../components/class-picker";
@@ -73,7 +73,7 @@ export function CompareView() {
         const cells = reply.cells.map((row) =>
             row.map((cell) => {
                 const map = decodeMap(cell.map);
-                return { map, region: cell.region, seen: cell.seen, high: quantile(sizes(map.data), BRIGHTEST), isConstant: cell.is_constant };
+                return { map, region: cell.region, seen: cell.seen, range: shownRange(map.data, sizes(map.data), BRIGHTEST), isConstant: cell.is_constant };
             }),
         );
         return { cells, columns, rows };
