@@ -228,6 +228,49 @@ export interface Comparison {
     readonly top: readonly ClassScore[];
 }
 
+/** A class that is taken for another. */
+export interface ConfusionInfo {
+    /** Its name. */
+    readonly class: string;
+    /** What the photographs show. */
+    readonly class_index: number;
+    /** How many photographs are. */
+    readonly count: number;
+    /** Its name. */
+    readonly named: string;
+    /** What the network names instead. */
+    readonly named_index: number;
+    /** Of how many of the class. */
+    readonly of: number;
+}
+
+/** What an evaluation found. */
+export interface ConfusionsAnswer {
+    /** Which classes are taken for which, the most common first: 200 at most. */
+    readonly confusions: readonly ConfusionInfo[];
+    /** The method of their maps. */
+    readonly method?: string | null;
+    /** How many photographs were classified. */
+    readonly photographs: number;
+    /** How long it took, excluding queue time. */
+    readonly seconds: number;
+    /**
+     * The photographs of the confusion that is looked at, those first for which the network finds the most other classes more probable: six
+     * at most.
+     */
+    readonly worst: readonly MistakenPhotograph[];
+    /** How many of them are taken for another class. */
+    readonly wrong: number;
+}
+
+/** Of which model, and which confusion is looked at. */
+export interface ConfusionsRequest {
+    /** The position of the confusion whose photographs are drawn; none by default. */
+    readonly confusion?: number | null;
+    /** The model; the default one by default. */
+    readonly model?: string | null;
+}
+
 /** A map that knows nothing of the network. */
 export interface ControlCard {
     /** What deletion and insertion by it tell. */
@@ -240,6 +283,14 @@ export interface ControlCard {
 
 /** A part of a photograph, or the mean over Caffe's ten. */
 export type CropChoice = "centre" | "whole" | "top-left" | "top-right" | "bottom-left" | "bottom-right" | "mirrored-centre" | "mirrored-top-left" | "mirrored-top-right" | "mirrored-bottom-left" | "mirrored-bottom-right" | "ten";
+
+/** A photograph, and what of it speaks for the class that is named. */
+export interface DrawnMistake {
+    /** The same under what speaks for the class that is named and against the one that is shown. */
+    readonly margin: string;
+    /** A JPEG file as a data URL. */
+    readonly picture: string;
+}
 
 /** The body of every answer that is no success. */
 export interface ErrorBody {
@@ -513,6 +564,16 @@ export interface MethodParameter {
     readonly words: readonly string[];
 }
 
+/** A photograph that is taken for another class. */
+export interface MistakenPhotograph {
+    /** Photograph and map; null where it cannot be read any more. */
+    readonly drawn?: DrawnMistake | null;
+    /** The name of its file. */
+    readonly photograph: string;
+    /** How many classes are more probable than the one that is shown. */
+    readonly rank: number;
+}
+
 /** A model in a form. */
 export interface ModelForm {
     /** The file. */
@@ -527,6 +588,8 @@ export interface ModelInfo {
     readonly exemplar_layers: readonly string[];
     /** What `-m` takes for it on the command line; null for the built-in one. */
     readonly flag?: string | null;
+    /** Whether it is known which classes it takes for which. */
+    readonly has_confusions: boolean;
     /** What requests call it. */
     readonly id: string;
     /** What it reads. */
@@ -917,6 +980,7 @@ export interface Operations {
     readonly "post /class-models/{id}/rewind": { readonly body: RewindRequest; readonly answer: ClassModelInfo };
     readonly "post /classify": { readonly body: ClassifyRequest; readonly answer: Classified };
     readonly "post /compare": { readonly body: CompareRequest; readonly answer: Comparison };
+    readonly "post /confusions": { readonly body: ConfusionsRequest; readonly answer: ConfusionsAnswer };
     readonly "get /examples": { readonly body: undefined; readonly answer: readonly ExampleInfo[] };
     readonly "post /exemplars": { readonly body: ExemplarsRequest; readonly answer: ExemplarsAnswer };
     readonly "get /jobs/{name}": { readonly body: undefined; readonly answer: JobInfo };

@@ -131,6 +131,7 @@ export const api = {
     unit: (body: Body<"post /unit">, signal?: AbortSignal) => send("post /unit", body, signal),
     exemplars: (body: Body<"post /exemplars">, signal?: AbortSignal) => send("post /exemplars", body, signal),
     compare: (body: Body<"post /compare">, signal?: AbortSignal) => send("post /compare", body, signal),
+    confusions: (body: Body<"post /confusions">, signal?: AbortSignal) => send("post /confusions", body, signal),
     report: (body: Body<"post /reports">, signal?: AbortSignal) => send("post /reports", body, signal),
     ascend: (body: Body<"post /class-models">) => send("post /class-models", body),
     changeAscent: (id: string, changes: Body<"patch /class-models/{id}">["changes"]) => send("patch /class-models/{id}", { changes }, undefined, { id }),

@@ -9,6 +9,7 @@ import { address, change, go, useRoute, VIEWS, type View } from "./route";
 import { applyTheme, storedTheme, THEMES, type Theme } from "./theme";
 import { ClassModelView } from "./views/class-model";
 import { CompareView } from "./views/compare";
+import { ConfusionsView } from "./views/confusions";
 import { LayersView } from "./views/layers";
 import { LocaliseView } from "./views/localise";
 import { MethodsView } from "./views/methods";
@@ -24,6 +25,7 @@ const TITLES: Record<View, readonly [title: string, short: string, icon: string]
     "class-model": ["Class model", "Model", "M12 3l2.5 6.5L21 12l-6.5 2.5L12 21l-2.5-6.5L3 12l6.5-2.5z"],
     layers: ["Layers", "Layers", "M12 3l9 5-9 5-9-5zM3 12.5l9 5 9-5M3 17l9 5 9-5"],
     compare: ["Compare", "Compare", "M3 3h7.5v7.5H3zM13.5 3H21v7.5h-7.5zM3 13.5h7.5V21H3zM13.5 13.5H21V21h-7.5z"],
+    confusions: ["Confusions", "Errors", "M4 7h13M13 3l4 4-4 4M20 17H7M11 13l-4 4 4 4"],
 };
 
 const VIEW_OF = {
@@ -34,6 +36,7 @@ const VIEW_OF = {
     "class-model": ClassModelView,
     layers: LayersView,
     compare: CompareView,
+    confusions: ConfusionsView,
 };
 
 function ThemeButton() {
@@ -159,6 +162,9 @@ export function App() {
     const { view, parameters } = useRoute();
     const incoming = useIncoming(view);
     const [title] = TITLES[view];
+    const { result: model } = useModel(parameters.model ?? "");
+    // Where no evaluation is known there is nothing to see; a link to it says how to make one.
+    const views = VIEWS.filter((name) => name !== "confusions" || name === view || model?.has_confusions);
     useEffect(() => {
         document.title = `${title} · deepinside`;
     }, [title]);
@@ -181,7 +187,7 @@ export function App() {
                     <span>deepinside</span>
                 </a>
                 <nav class="tabs" aria-label="Views">
-                    {VIEWS.map((name) => {
+                    {views.map((name) => {
                         const [full, short, icon] = TITLES[name];
                         return (
                             <a key={name} class="tab" href={address(name)} aria-current={name === view ? "page" : undefined}>

@@ -3,7 +3,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 
-export const VIEWS = ["photograph", "saliency", "methods", "localise", "class-model", "layers", "compare"] as const;
+export const VIEWS = ["photograph", "saliency", "methods", "localise", "class-model", "layers", "compare", "confusions"] as const;
 export type View = (typeof VIEWS)[number];
 export type Parameters = Readonly<Record<string, string>>;
 

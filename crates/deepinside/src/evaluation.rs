@@ -21,7 +21,7 @@ use deepinside_vision::regions::intersection_over_union;
 use serde::{Deserialize, Serialize};
 
 use self::box_accuracy::{OVERLAPS, best_accuracy, overlaps_by_threshold};
-pub use self::confusions::{Confusion, confusions};
+pub use self::confusions::{Confusion, Mistakes, confusions};
 pub use self::details::{Details, Key, Keyed, Settings};
 pub use self::faithfulness::{FaithfulnessResult, FaithfulnessSummary, faithfulness_all, summarise};
 pub use self::ground_truth::{GroundTruth, TrueObject, expect_boxes, ground_truth};

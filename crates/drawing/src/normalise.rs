@@ -199,7 +199,9 @@ mod tests {
 
     #[test]
     fn means_of_scores_are_scaled_from_the_least() {
-        let of = |numbers: [f32; 4]| normalise(&Array::new([4], numbers.to_vec()).unwrap(), Scaling::Quantile(1.0));
+        let of = |numbers: [f32; 4]| {
+            normalise(&Array::new([4], numbers.to_vec()).unwrap(), Scaling::Quantile(1.0))
+        };
         // All were of nearly one colour, that of RISE's map of a network that is sure of its class.
         let scaled = of([0.9, 0.92, 0.94, 0.98]).unwrap();
         assert_eq!((scaled.low, scaled.high), (0.9, 0.98));

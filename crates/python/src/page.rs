@@ -51,6 +51,7 @@ pub fn serve(
             origin: Origin::Open(Arc::clone(&model.model)),
             flag,
             exemplars: None,
+            mistakes: None,
         }],
         hosts,
         frame_ancestors,

@@ -149,7 +149,7 @@ impl Models {
             free_id(&name, |id| former.contains(id) || entries.iter().any(|entry| entry.source.id == id));
         former.insert(id.clone());
         let flag = Some(format!("{name}.onnx"));
-        let source = ModelSource { id, origin: Origin::Uploaded, flag, exemplars: None };
+        let source = ModelSource { id, origin: Origin::Uploaded, flag, exemplars: None, mistakes: None };
         let entry = Arc::new(Entry { source, opened: Mutex::new(Some(Ok(Arc::new(model)))), bytes });
         entries.push(Arc::clone(&entry));
         Ok(entry)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deepinside::Model;
+use deepinside::evaluation::Mistakes;
 use deepinside_jobs::exemplars::Gallery;
 
 use crate::trial::Trial;
@@ -34,6 +35,8 @@ pub struct ModelSource {
     pub flag: Option<String>,
     /// The photographs that excite its units most, where a job found them.
     pub exemplars: Option<Arc<Gallery>>,
+    /// What it took for what, where that was evaluated.
+    pub mistakes: Option<Arc<Mistakes>>,
 }
 
 /// What a server is started with.

@@ -53,6 +53,7 @@ fn it_lists_the_api_and_every_address_is_answered() {
         "post /attributions",
         "post /localise",
         "post /layers",
+        "post /confusions",
         "post /exemplars",
         "post /unit",
         "post /reports",
@@ -171,13 +172,49 @@ fn gallery(folder: &std::path::Path) -> deepinside_jobs::exemplars::Gallery {
     Gallery::open(&model, folder, inputs).unwrap()
 }
 
+/// An evaluation in which one photograph is said to show a tench.
+#[cfg(feature = "builtin-model")]
+fn mistakes(folder: &std::path::Path) -> deepinside::evaluation::Mistakes {
+    let model = deepinside::Model::built_in(deepinside::Settings::default()).unwrap();
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let path = folder.join("results.jsonl");
+    let line = |name: &str, class: usize, rank: usize, named: usize| json!({"file": examples.join(name), "class_index": class, "rank": rank, "named": named, "seconds": 0.1});
+    let lines = [
+        json!({"settings": {"measure": "classification"}}),
+        line("cat.png", 0, 400, 282),
+        line("coffee.png", 967, 0, 967),
+        line("gone.png", 0, 7, 282),
+    ];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, text + "{\"file\": \"unfinished").unwrap();
+    for (foreign, told) in [
+        ("", "its first line holds no settings"),
+        (
+            "{\"settings\": {\"measure\": \"localisation\"}}\n",
+            "no file of `evaluate classification --details`",
+        ),
+        (
+            "{\"settings\": {\"measure\": \"classification\"}}\n{\"file\": \"a\", \"class_index\": 1, \"rank\": 0, \"named\": 1000, \"seconds\": 1}\n",
+            "it names class 1000",
+        ),
+    ] {
+        let other = folder.join("other.jsonl");
+        std::fs::write(&other, foreign).unwrap();
+        let error = deepinside::evaluation::Mistakes::read(&other, &model).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    deepinside::evaluation::Mistakes::read(&path, &model).unwrap()
+}
+
 #[cfg(feature = "builtin-model")]
 #[test]
 fn its_examples_work_with_the_built_in_network() {
     use deepinside_server::{ModelSource, Origin, ServerOptions};
     let folder = tempfile::tempdir().unwrap();
     let exemplars = Some(std::sync::Arc::new(gallery(folder.path())));
-    let built_in = ModelSource { id: "built-in".to_owned(), origin: Origin::BuiltIn, flag: None, exemplars };
+    let mistakes = Some(std::sync::Arc::new(mistakes(folder.path())));
+    let built_in =
+        ModelSource { id: "built-in".to_owned(), origin: Origin::BuiltIn, flag: None, exemplars, mistakes };
     let server = Running::with(ServerOptions { models: vec![built_in], threads: 0, ..support::options() });
     let document = server.get("/api/v1/openapi.json").ok();
     let mut tried = 0;
@@ -191,7 +228,23 @@ fn its_examples_work_with_the_built_in_network() {
         let reply = server.post(&path, example);
         assert!((200..300).contains(&reply.status), "{method} {path} {example}: {}", reply.text());
     }
-    assert_eq!(tried, 10);
+    assert_eq!(tried, 11);
+    let found = server.post("/api/v1/confusions", &json!({"confusion": 0})).ok();
+    assert_eq!((&found["photographs"], &found["wrong"]), (&json!(3), &json!(2)));
+    let [confusion] = found["confusions"].as_array().unwrap().as_slice() else { panic!("{found:?}") };
+    assert_eq!(
+        (&confusion["class"], &confusion["count"], &confusion["of"]),
+        (&json!("tench"), &json!(2), &json!(2))
+    );
+    let worst = found["worst"].as_array().unwrap();
+    let told: Vec<_> = worst.iter().map(|one| (one["photograph"].as_str().unwrap(), &one["rank"])).collect();
+    assert_eq!(told, [("cat.png", &json!(400)), ("gone.png", &json!(7))]);
+    for picture in ["picture", "margin"] {
+        let url = worst[0]["drawn"][picture].as_str().unwrap();
+        assert!(url.starts_with("data:image/jpeg;base64,/9j/"), "{url:.60}");
+    }
+    assert!(worst[1]["drawn"].is_null());
+    server.post("/api/v1/confusions", &json!({"confusion": 1})).refused(404, "not_found");
     let known = server.get("/api/v1/models/built-in").ok()["exemplar_layers"].clone();
     assert_eq!(known, json!(["_bn0.relu6"]));
     let unit = server.post("/api/v1/exemplars", &json!({"value": "_bn0.relu6", "channel": 3})).ok();

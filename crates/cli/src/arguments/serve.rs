@@ -33,6 +33,9 @@ pub struct ServeArguments {
     /// times.
     #[arg(long, value_name = "INPUT", requires = "exemplars")]
     pub photographs: Vec<OsString>,
+    /// What `deepinside evaluate classification --details` wrote of the first model: the page shows which classes it takes for which.
+    #[arg(long, value_name = "DETAILS")]
+    pub confusions: Option<PathBuf>,
     /// Let the page upload models (.onnx).
     #[arg(long)]
     pub allow_model_upload: bool,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deepinside::Settings;
+use deepinside::evaluation::Mistakes;
+use deepinside::{Model, Settings};
 use deepinside_catalogue::{Catalogue, Found, Store};
 use deepinside_jobs::exemplars::Gallery;
 use deepinside_jobs::input::{InputOptions, Inputs, Selection};
@@ -35,6 +36,10 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
     let mut models = models(&arguments.models)?;
     if let (Some(folder), Some(first)) = (&arguments.exemplars, models.first_mut()) {
         first.exemplars = Some(Arc::new(gallery(&first.origin, folder, &arguments.photographs)?));
+    }
+    if let (Some(details), Some(first)) = (&arguments.confusions, models.first_mut()) {
+        let model = opened(&first.origin)?;
+        first.mistakes = Some(Arc::new(Mistakes::read(details, &model)?));
     }
     let options = ServerOptions {
         address: SocketAddr::new(ip, asked.unwrap_or(PORT)),
@@ -69,14 +74,18 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
     server.run().map_err(told)
 }
 
-/// What a job found of a model's units, with the photographs that it looked at.
-fn gallery(origin: &Origin, folder: &Path, photographs: &[OsString]) -> Outcome<Gallery> {
-    // As the server opens it: exemplars are of a network with its choices about pictures.
+/// A model as the server opens it: exemplars and mistakes are of a network with its choices about pictures.
+fn opened(origin: &Origin) -> Outcome<Arc<Model>> {
     let path = match origin {
         Origin::Path(path) => Some(path.as_path()),
         _ => None,
     };
-    let model = super::open_named(path, Settings::default())?;
+    super::open_named(path, Settings::default())
+}
+
+/// What a job found of a model's units, with the photographs that it looked at.
+fn gallery(origin: &Origin, folder: &Path, photographs: &[OsString]) -> Outcome<Gallery> {
+    let model = opened(origin)?;
     let standard_input = &mut std::io::stdin().lock();
     let inputs = Inputs::gather(photographs, &InputOptions::default(), Selection::default(), standard_input)?;
     Ok(Gallery::open(&model, folder, inputs)?)
@@ -156,7 +165,7 @@ fn models(named: &[std::path::PathBuf]) -> Outcome<Vec<ModelSource>> {
             return;
         }
         let id = free_id(id, |id| models.iter().any(|model| model.id == id));
-        models.push(ModelSource { id, origin, flag, exemplars: None });
+        models.push(ModelSource { id, origin, flag, exemplars: None, mistakes: None });
     };
     let has_own = cfg!(feature = "builtin-model");
     for path in named {

@@ -1,10 +1,13 @@
 //! Which classes are taken for which.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::ClassResult;
+use super::{ClassResult, details};
+use crate::{Error, Model, Result};
 
 /// A class that is taken for another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +21,46 @@ pub struct Confusion {
     /// Which of the results are taken for the other, in their order.
     #[serde(skip)]
     pub results: Vec<usize>,
+}
+
+impl Confusion {
+    /// Its results, those first for which the network finds the most other classes more probable.
+    pub fn worst(&self, results: &[ClassResult]) -> Vec<usize> {
+        let mut worst = self.results.clone();
+        worst.sort_by_key(|&index| (Reverse(results[index].rank), index));
+        worst
+    }
+}
+
+/// What a network said of the pictures of an evaluation, and what it took for what.
+#[derive(Debug, Clone)]
+pub struct Mistakes {
+    /// Of all pictures.
+    pub results: Vec<ClassResult>,
+    /// The most common first.
+    pub confusions: Vec<Confusion>,
+}
+
+impl Mistakes {
+    /// Reads what `evaluate classification --details` wrote of this network.
+    ///
+    /// # Errors
+    /// When the file cannot be read, holds something else, or names a class that the network does not have.
+    pub fn read(path: &Path, model: &Model) -> Result<Self> {
+        let (settings, results) = details::read::<ClassResult>(path)?;
+        let failed = |why: String| Error::Option(format!("{}: {why}", path.display()));
+        let measure = settings.settings.get("measure").and_then(|measure| measure.as_str());
+        if measure != Some("classification") {
+            return Err(failed("it is no file of `evaluate classification --details`".to_owned()));
+        }
+        let classes = model.score.classes;
+        let most = results.iter().map(|result| result.named.max(result.key.class_index)).max();
+        if let Some(most) = most.filter(|&most| most >= classes) {
+            return Err(failed(format!("it names class {most}, and '{}' has {classes}", model.name)));
+        }
+        let confusions = confusions(&results);
+        Ok(Self { results, confusions })
+    }
 }
 
 /// All confusions, the most common first; of equally common ones that with the smaller classes.
@@ -38,7 +81,7 @@ pub fn confusions(results: &[ClassResult]) -> Vec<Confusion> {
     };
     let mut found: Vec<Confusion> = pairs.into_iter().map(confusion).collect();
     // The sort is stable, and pairs come in the order of their classes.
-    found.sort_by_key(|confusion| std::cmp::Reverse(confusion.results.len()));
+    found.sort_by_key(|confusion| Reverse(confusion.results.len()));
     found
 }
 

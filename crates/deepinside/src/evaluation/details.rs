@@ -8,6 +8,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use deepinside_files::whole_file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,34 @@ pub trait Keyed {
     fn key(&self) -> Key;
 }
 
+/// Reads a file of results, whatever it was made with; a last line that was not finished counts for nothing.
+///
+/// # Errors
+/// When it cannot be read, or holds something else.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<(Settings, Vec<T>)> {
+    let text = whole_file::read_text(path, LONGEST)?;
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    let mut lines = whole.lines().enumerate();
+    let settings = lines.next().and_then(|(_, first)| serde_json::from_str(first).ok());
+    let settings = settings.ok_or_else(|| foreign(path))?;
+    Ok((settings, lines.map(|(number, line)| result(path, number, line)).collect::<Result<_>>()?))
+}
+
+fn foreign(path: &Path) -> Error {
+    Error::Option(format!(
+        "{}: its first line holds no settings; it is no file of this command",
+        path.display()
+    ))
+}
+
+fn result<T: DeserializeOwned>(path: &Path, number: usize, line: &str) -> Result<T> {
+    serde_json::from_str(line)
+        .map_err(|error| Error::Option(format!("{}, line {}: {error}", path.display(), number + 1)))
+}
+
+/// The longest file of results that is read, in bytes: 200 of a line of a million pictures.
+const LONGEST: u64 = 1 << 28;
+
 /// A file of results.
 pub struct Details<T> {
     path: PathBuf,
@@ -64,12 +93,7 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        let foreign = || {
-            Error::Option(format!(
-                "{}: its first line holds no settings; it is no file of this command",
-                path.display()
-            ))
-        };
+        let foreign = || foreign(path);
         // A last line that was not finished may end within a letter.
         let whole = std::str::from_utf8(&bytes[..end]).map_err(|_| foreign())?;
         // What was stopped within its first line has nothing to go on with.
@@ -88,9 +112,7 @@ impl<T: Keyed + Serialize + DeserializeOwned> Details<T> {
                 )));
             }
             for (number, line) in lines {
-                let result: T = serde_json::from_str(line).map_err(|error| {
-                    Error::Option(format!("{}, line {}: {error}", path.display(), number + 1))
-                })?;
+                let result: T = result(path, number, line)?;
                 kept.insert(result.key(), result);
             }
         }

@@ -10,6 +10,7 @@ mod class_models;
 mod classify;
 mod command_line;
 mod compare;
+mod confusions;
 mod events;
 mod exemplars;
 mod graph;
@@ -87,6 +88,7 @@ fn documented() -> OpenApiRouter<SharedState> {
             .routes(routes!(layers::unit))
             .routes(routes!(exemplars::exemplars))
             .routes(routes!(compare::compare))
+            .routes(routes!(confusions::confusions))
             .routes(routes!(reports::reports))
             .routes(routes!(graph::graph))
             .routes(routes!(graph::filters))

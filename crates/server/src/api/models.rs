@@ -36,6 +36,8 @@ pub struct ModelInfo {
     score_value: Option<String>,
     /// The values of whose units exemplars are known.
     exemplar_layers: Vec<String>,
+    /// Whether it is known which classes it takes for which.
+    has_confusions: bool,
     /// What was assumed about it, and what is suspicious, in whole sentences.
     notes: Vec<String>,
     /// Why it cannot be opened, where that was tried.
@@ -83,6 +85,7 @@ impl ModelInfo {
                 Some(gallery) => gallery.found().layers.iter().map(|layer| layer.name.clone()).collect(),
                 None => Vec::new(),
             },
+            has_confusions: entry.source.mistakes.is_some(),
             notes: model.map(notes).unwrap_or_default(),
             problem,
         }

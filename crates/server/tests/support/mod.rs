@@ -20,7 +20,7 @@ pub fn residual() -> ModelSource {
 pub fn source(id: &str, fixture: &str) -> ModelSource {
     let path = fixtures().join(fixture);
     let flag = Some(path.display().to_string());
-    ModelSource { id: id.to_owned(), flag, origin: Origin::Path(path), exemplars: None }
+    ModelSource { id: id.to_owned(), flag, origin: Origin::Path(path), exemplars: None, mistakes: None }
 }
 
 pub fn fixtures() -> PathBuf {

@@ -106,9 +106,7 @@ pub fn report(
             markup(&model.class_name(confusion.class_index)),
             markup(&model.class_name(confusion.named))
         );
-        let mut worst = confusion.results.clone();
-        worst.sort_by_key(|&index| (std::cmp::Reverse(results[index].rank), index));
-        for index in worst.into_iter().take(PHOTOGRAPHS) {
+        for index in confusion.worst(results).into_iter().take(PHOTOGRAPHS) {
             text += &figure(runner, &drawer, &objects[index], &results[index])?;
         }
         text += "</div>\n";
