@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::gather::NARROW;
 use super::geometry::{Field, Geometry};
-use super::panels::{Addend, BLOCK, PANEL, Panels, Places, Product, Shared};
+use super::panels::{Addend, PANEL, Panels, Places, Product, Shared, block_of};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::{Instructions, Simd, Work};
@@ -138,7 +138,7 @@ impl Col2im {
                 rows: Places::new(places),
                 pieces: &[0],
                 length: self.source.channels,
-                block: BLOCK,
+                block: block_of(self.source.channels),
                 panels: &self.filters,
                 range: 0..self.filters.count(),
                 targets: Places::new(targets),

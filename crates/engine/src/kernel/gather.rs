@@ -24,7 +24,7 @@ use rayon::prelude::*;
 
 use super::activation::Activation;
 use super::geometry::{Field, Geometry, Tap, correlation_taps, positions, repeated_adjoint_taps};
-use super::panels::{Addend, BLOCK, PANEL, Panels, Places, Product, Shared};
+use super::panels::{Addend, PANEL, Panels, Places, Product, Shared, block_of};
 use super::slab::{Box3, Source, copy_box};
 use crate::aligned::Aligned;
 use crate::simd::Instructions;
@@ -179,6 +179,8 @@ impl Gather {
         let lowest = |axis| offsets().map(|offset| offset[axis]).min().unwrap_or(0);
         let highest = |axis| offsets().map(|offset| offset[axis]).max().unwrap_or(0);
         let reach = [std::array::from_fn(lowest), std::array::from_fn(highest)];
+        let channels = source.channels / geometry.groups;
+        let terms = passes.iter().map(|pass| pass.pieces.len() * pass.piece * channels).max().unwrap_or(0);
         let mut gather = Self {
             instructions,
             source,
@@ -188,7 +190,7 @@ impl Gather {
             result_step,
             reach,
             activation: finish.activation,
-            block: if finish.in_one_chain { usize::MAX } else { BLOCK },
+            block: if finish.in_one_chain { usize::MAX } else { block_of(terms) },
             blocks: Vec::new(),
             units: Vec::new(),
             passes,

@@ -18,9 +18,12 @@ use crate::simd::{Instructions, LINE, Simd, Work, load_some};
 /// The columns of a panel: a cache line.
 pub(crate) const PANEL: usize = LINE;
 
-/// How many terms are summed before their sum is added to that of those before: the rounding of a sum in one chain grows with the root of
-/// its length. A Winograd convolution of 512 channels in one chain is off by 1.8e-6 of its result, of which 0.3e-6 are its transforms'.
-pub(crate) const BLOCK: usize = 128;
+/// How many terms of a sum of so many are summed before their sum is added to that of those before: the rounding of a sum in one chain
+/// grows with the root of its length. A Winograd convolution of 512 channels in one chain is off by 1.8e-6 of its result, of which 0.3e-6 are
+/// its transforms'. Longer sums are in longer blocks, of which each takes its time.
+pub(crate) const fn block_of(terms: usize) -> usize {
+    if terms <= 512 { 64 } else { 128 }
+}
 
 /// How many rows ahead a panel's own numbers are asked for, which large ones have in the second-level cache.
 const SOON: usize = 16;

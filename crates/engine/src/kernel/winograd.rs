@@ -26,7 +26,7 @@ pub(super) use self::tile::Tile;
 use super::activation::Activation;
 use super::gather::Finish;
 use super::geometry::{Field, Geometry};
-use super::panels::{Addend, BLOCK, PANEL, Panels, Places, Product, Shared};
+use super::panels::{Addend, PANEL, Panels, Places, Product, Shared, block_of};
 use super::slab::Source;
 use crate::aligned::Aligned;
 use crate::simd::Instructions;
@@ -255,7 +255,7 @@ impl Winograd {
             rows: Places::new(rows),
             pieces: &[0],
             length: channels,
-            block: BLOCK,
+            block: block_of(channels),
             panels: &filters[element],
             range: 0..filters[element].count(),
             targets: Places::new(targets),

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::super::gather::Finish;
 use super::super::geometry::{Geometry, correlation_taps};
-use super::super::panels::{Addend, BLOCK, Increasing, PANEL, Panels, Product, Shared};
+use super::super::panels::{Addend, Increasing, PANEL, Panels, Product, Shared, block_of};
 use super::super::slab::{Box3, Source, copy_box, interleave_box};
 use super::copied::{Chunk, origin, place_taps, span};
 use super::{Block, Buffers, Cut, Layout, TASKS};
@@ -228,7 +228,7 @@ impl Strips {
             rows: self.windows.part(0..rows.len() * columns),
             pieces: &self.pieces,
             length: self.length,
-            block: BLOCK,
+            block: block_of(self.pieces.len() * self.length),
             panels: filters,
             range: panel..(panel + self.chunk / PANEL).min(filters.count()),
             targets: self.results.part(rows.start * columns..rows.end * columns),

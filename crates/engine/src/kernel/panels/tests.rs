@@ -3,6 +3,8 @@
 use super::*;
 use crate::kernel::testing::Noise;
 
+const BLOCK: usize = 64;
+
 /// Every number of rows in a tile, a last panel that is not full, pieces out of order, biases and a rectifier.
 #[test]
 fn equals_the_sums_in_double_precision() {
