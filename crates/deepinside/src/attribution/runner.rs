@@ -18,6 +18,8 @@ use crate::classify::Classification;
 use crate::target::{Evaluated, Term};
 use crate::{Error, Model, Result, Scores, Target, expect_finite, first_not_finite};
 
+mod memory;
+
 /// What is read from the network in a pass, and how it goes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pass {
@@ -405,12 +407,6 @@ impl Runner {
         Ok(())
     }
 
-    /// The memory of all sessions, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        let session = |worker: &Worker| worker.session.plan().session_bytes();
-        self.prepared.iter().flat_map(|own| &own.workers).map(session).fold(0, usize::saturating_add)
-    }
-
     /// Where the network lies that is prepared for a pass, with so many workers at least, or as many as there is memory for.
     fn prepare(&mut self, pass: &Pass, targets: &[Target], workers: usize) -> Result<usize> {
         let mut values = Vec::new();
@@ -470,10 +466,8 @@ impl Runner {
                 let (graph, classes) = alone.unzip();
                 let graph = graph.as_ref().unwrap_or(&self.model.graph);
                 // A new network takes the place of others where all together would take more than the model explains.
-                let most = self.model.most_memory_together(self.threads.count());
-                while self.bytes() > most / 2 {
-                    self.prepared.remove(0);
-                }
+                let most = self.most_bytes();
+                self.keep(most / 2);
                 let (session, beside) = match pass.from {
                     None => (self.model.session_of(graph, &options, &self.threads)?, false),
                     Some(layer) => {
@@ -483,10 +477,7 @@ impl Runner {
                         (session, graph.inputs().contains(&self.model.input))
                     }
                 };
-                let more = session.plan().session_bytes();
-                while !self.prepared.is_empty() && self.bytes().saturating_add(more) > most {
-                    self.prepared.remove(0);
-                }
+                self.keep(most.saturating_sub(session.plan().session_bytes()));
                 let worker = Worker { session, last: None, forward_passes: 0 };
                 let mut pass = pass.clone();
                 pass.activations = options.activations;
@@ -498,8 +489,7 @@ impl Runner {
             }
         }
         let position = self.prepared.len() - 1;
-        let most = self.model.most_memory_together(self.threads.count());
-        let mut spare = most.saturating_sub(self.bytes());
+        let mut spare = self.most_bytes().saturating_sub(self.bytes());
         let known = &mut self.prepared[position].workers;
         let each = known[0].session.plan().session_bytes();
         while known.len() < workers && each <= spare {

@@ -1,4 +1,4 @@
-//! What a network may take that nobody vouches for: memory and operations in proportion to its weights and its picture.
+//! What a network may take while no limit is given: memory and operations in proportion to its weights and its picture.
 //!
 //! A file of a kilobyte can ask for gigabytes of activations, or for hours: an enlargement, a border, a filter of one number that many
 //! layers share. Trained networks do not: each of their weights meets each number of the picture a few times at most, and what they keep of
