@@ -467,7 +467,7 @@ impl Runner {
                 let graph = graph.as_ref().unwrap_or(&self.model.graph);
                 // A new network takes the place of others where all together would take more than the model explains.
                 let most = self.most_bytes();
-                self.keep(most / 2);
+                memory::keep(&mut self.prepared, most / 2);
                 let (session, beside) = match pass.from {
                     None => (self.model.session_of(graph, &options, &self.threads)?, false),
                     Some(layer) => {
@@ -477,7 +477,7 @@ impl Runner {
                         (session, graph.inputs().contains(&self.model.input))
                     }
                 };
-                self.keep(most.saturating_sub(session.plan().session_bytes()));
+                memory::keep(&mut self.prepared, most.saturating_sub(session.plan().session_bytes()));
                 let worker = Worker { session, last: None, forward_passes: 0 };
                 let mut pass = pass.clone();
                 pass.activations = options.activations;
@@ -489,7 +489,7 @@ impl Runner {
             }
         }
         let position = self.prepared.len() - 1;
-        let mut spare = self.most_bytes().saturating_sub(self.bytes());
+        let mut spare = self.most_bytes().saturating_sub(memory::bytes(&self.prepared));
         let known = &mut self.prepared[position].workers;
         let each = known[0].session.plan().session_bytes();
         while known.len() < workers && each <= spare {
