@@ -53,7 +53,7 @@ ghostnetv2_100 hardcorenas_a hgnetv2_b0 lcnet_050 maxvit_tiny_rw_224 mixnet_s nf
 semnasnet_075 swin_tiny_patch4_window7_224 swinv2_cr_tiny_224 swinv2_tiny_window8_256 tf_efficientnetv2_b0 tinynet_e""".split()
 TRANSFORMERS = ["ViT", "DeiT", "Beit", "Dinov2", "Swin", "Swinv2", "ConvNext", "MobileViT", "ResNet", "RegNet"]
 KERAS = ["MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0",
-         "ConvNeXtTiny", "Xception"]
+         "ConvNeXtTiny", "Xception", "InceptionV3"]
 EVERY_SET = set(FIRST[:12])
 
 

@@ -234,7 +234,7 @@ fn its_examples_work_with_the_built_in_network() {
     let [confusion] = found["confusions"].as_array().unwrap().as_slice() else { panic!("{found:?}") };
     assert_eq!(
         (&confusion["class"], &confusion["count"], &confusion["of"]),
-        (&json!("tench"), &json!(2), &json!(2))
+        (&json!("tench, Tinca tinca"), &json!(2), &json!(2))
     );
     let worst = found["worst"].as_array().unwrap();
     let told: Vec<_> = worst.iter().map(|one| (one["photograph"].as_str().unwrap(), &one["rank"])).collect();
