@@ -170,7 +170,7 @@ struct Noise<'a> {
 impl Noise<'_> {
     fn copy(&self, input: &[f32], copy: usize, deviation: f32) -> Vec<f32> {
         let noise = &self.numbers[copy / self.together * self.size..][..self.size];
-        let deviation = if copy % self.together == 0 { deviation } else { -deviation };
+        let deviation = if copy.is_multiple_of(self.together) { deviation } else { -deviation };
         input.iter().zip(noise).map(|(number, noise)| number + deviation * noise).collect()
     }
 }
