@@ -496,6 +496,7 @@ def report(results):
         "when weights and the results of layers are rounded otherwise (so marked: ~), since a unit near a tie chooses differently then. Where PyTorch's gradient still "
         "differs, both are compared with central differences of its scores in double precision (=: the distance of ours from them, over its "
         "length; below 1e-4 it is right and PyTorch's is wrong).", "",
+        "Exports take hours, so that they are run in parts: rows are of the program as it was when each was run.", "",
         ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + f". Equal by both exporters of PyTorch at operator set 18: "
         f"{len(by_both)} architectures; at operator sets 17, 18, 20 and 23: {len(by_set)} of the {len(EVERY_SET)} that are exported at all of them.", "",
         f"Pictures have {SIDE} × {SIDE} pixels where an architecture takes any, and of families the small variants are run: the operators are the "
