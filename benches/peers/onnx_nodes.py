@@ -74,8 +74,9 @@ WRITTEN_OUT = """## What is written in other operators first
 - `NonMaxSuppression`, also in a branch, and what depends on it are left out: the boxes and scores that it reads become results. Where boxes below
   a threshold are dropped before (`NonZero`, as torchvision's detectors do), that is left out with it.
 
-`Resize` with corners on corners lays the last place on the last, as ONNX Runtime, PyTorch and exporters do. ONNX's evaluator, by which its operator tests were
-made, divides by the length before that is rounded down, so that two of them give other numbers here.
+`Resize` with corners on corners at a scale that makes no whole number of positions is read differently by ONNX's evaluator, which divides by the length before
+it is rounded, and by ONNX Runtime, PyTorch and TensorFlow, which lay the last place on the last. Files of PyTorch and tf2onnx are read as these mean them; others
+are refused, with the advice to state sizes in place of scales.
 
 Loops, sequences, optional values, text and random numbers are refused by name.
 

@@ -351,8 +351,12 @@ export interface ExemplarsAnswer {
 export interface ExemplarsRequest {
     /** Its channel. */
     readonly channel: number;
+    /** The method, of those that look at the picture, whose map of the unit is drawn; the gradient by default. */
+    readonly method?: string | null;
     /** The model; the default one by default. */
     readonly model?: string | null;
+    /** The method's parameters, as for `/attributions`. */
+    readonly parameters?: Readonly<Record<string, string>>;
     /** A value among the model's `exemplar_layers`. */
     readonly value: string;
 }
@@ -882,7 +886,7 @@ export interface SaliencyRequest {
 export interface SeenInfo {
     /** Left, top, right and bottom in the network's input: outside, the gradient of the activation is zero. */
     readonly bounds: readonly [number, number, number, number];
-    /** The magnitude of the activation's gradient over it, likewise. */
+    /** The method's map of the activation over it, likewise. */
     readonly map: string;
     /** What the network reads there: a square JPEG file as a data URL. */
     readonly picture: string;

@@ -127,9 +127,11 @@ fn access(argument: &Arg, value: &str) -> Access {
         "array" | "attribution" | "weights" | "start" | "direction" | "invert" | "photograph"
         | "ground_truth" | "pictures" => Access::Reads(value.into()),
         // The files that a pattern finds, and those of a network that has a name, are looked at when they are read.
-        "photographs" if is_pattern(value) => Access::None,
+        "photographs" | "exemplar_photographs" if is_pattern(value) => Access::None,
         "model" | "judge" if model::is_name(Path::new(value)) => Access::None,
-        "photographs" | "model" | "judge" => Access::Reads(value.into()),
+        "exemplars" | "exemplar_photographs" | "photographs" | "model" | "judge" => {
+            Access::Reads(value.into())
+        }
         "labels" if value == deepinside::ILSVRC => Access::None,
         "labels" => Access::Reads(value.into()),
         "mean" => match value.parse() {

@@ -161,3 +161,65 @@ fn exemplars_are_those_of_all_activations() {
     assert!(text("merged") == text("whole"));
     assert_eq!(find("whole", &["--threads", "1"]), whole);
 }
+
+#[test]
+fn layers_shows_exemplars_beside_the_units_that_a_photograph_excites() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path());
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let layer = "_bn1.relu6";
+    let found = path("found");
+    let output = deepinside(["exemplars", &photos, "--layer", layer, "--top", "3", "--out", &found]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let cat = support::fixtures().join("../../../../examples/cat.png").to_string_lossy().into_owned();
+    let shown = |out: &str, more: &[&str]| {
+        let (out, base) = (path(out), ["layers", &cat, "--exemplars", &found, "--photographs", &photos]);
+        let more = more.iter().copied().chain(["--units", "2", "--json", "--output", &out]);
+        deepinside(base.into_iter().chain(more))
+    };
+    let output = shown("gradient", &["--raw", &path("raw"), "--record", &path("record.json")]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told = &support::json(&output)[0]["exemplars"][0];
+    assert_eq!(told["layer"], layer);
+    // Those whose largest activation is the greatest share of their largest in the data set, from the arrays.
+    let activation = deepinside::files::npy::read(path("raw/_bn1.relu6-activation.npy")).unwrap();
+    let text = std::fs::read_to_string(path("found/exemplars.json")).unwrap();
+    let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let units = whole["layers"][0]["units"].as_array().unwrap();
+    let mut shares: Vec<(f32, usize)> = activation
+        .data()
+        .chunks(49)
+        .zip(units)
+        .enumerate()
+        .filter_map(|(unit, (map, known))| {
+            let largest = known["best"][0]["value"].as_f64()? as f32;
+            let here = map.iter().copied().fold(f32::MIN, f32::max);
+            (largest > 0.0 && here > 0.0).then_some((here / largest, unit))
+        })
+        .collect();
+    shares.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    for (rank, (_, unit)) in shares.iter().take(2).enumerate() {
+        let own = &told["units"][rank];
+        assert_eq!(own["unit"], *unit);
+        let best = units[*unit]["best"].as_array().unwrap();
+        assert_eq!(own["exemplars"].as_array().unwrap().len(), best.len());
+        for (shown, known) in own["exemplars"].as_array().unwrap().iter().zip(best) {
+            assert_eq!((&shown["activation"], &shown["position"]), (&known["value"], &known["place"]));
+            let key = &whole["keys"][known["row"].to_string()];
+            assert_eq!(&shown["photograph"], key);
+        }
+    }
+    // What was recorded is made again, exemplars and their photographs included.
+    let again = deepinside(["replay", &path("record.json"), "--into", &path("again")]);
+    assert!(again.status.success(), "{}", stderr(&again));
+    // Another method draws other maps; one of a layer has none of the picture.
+    let sheet = |out: &str| std::fs::read(folder.path().join(out).join("_bn1.relu6-exemplars.png")).unwrap();
+    assert!(shown("guided", &["--method", "guided"]).status.success());
+    assert!(sheet("guided") != sheet("gradient"));
+    let refused = shown("cam", &["--method", "grad-cam"]);
+    assert!(!refused.status.success());
+    assert!(stderr(&refused).contains("methods of the picture"), "{}", stderr(&refused));
+    let others = deepinside(["layers", &cat, "--exemplars", &found, "--photographs", &cat]);
+    assert!(!others.status.success());
+    assert!(stderr(&others).contains("other photographs"), "{}", stderr(&others));
+}

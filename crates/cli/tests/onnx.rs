@@ -106,6 +106,23 @@ fn an_operator_that_is_not_known_is_named() {
     }
 }
 
+/// ONNX's own evaluator divides by the length before it is rounded, exporters and ONNX Runtime by the rounded one.
+#[test]
+fn corners_on_corners_of_rounded_lengths_are_read_as_the_exporter_means_them_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(fixtures().join("onnx/resized_by_factors/model.onnx")).unwrap();
+    let at = bytes.windows(7).position(|window| window == b"pytorch").unwrap();
+    bytes[at..at + 7].copy_from_slice(b"unknown");
+    let path = folder.path().join("unknown.onnx");
+    std::fs::write(&path, &bytes).unwrap();
+    let output = deepinside(["info", "-m", &text(&path)]);
+    let said = stderr(&output);
+    assert!(!output.status.success());
+    for part in ["(Resize)", "corners on corners", "state the sizes in place of the scales"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
 /// It was refused, so that nothing told what else the network needs to be opened.
 #[test]
 fn a_network_with_two_inputs_is_described_without_the_second() {

@@ -137,7 +137,7 @@ impl Picture {
     }
 
     /// Copies `other` so that its top left corner is at column `x` and row `y`; the part outside is cut off.
-    pub(crate) fn paste(&mut self, other: &Picture, x: usize, y: usize) {
+    pub fn paste(&mut self, other: &Picture, x: usize, y: usize) {
         let width = other.width.min(self.width.saturating_sub(x));
         for row in 0..other.height.min(self.height.saturating_sub(y)) {
             let (source, target) = (3 * row * other.width, 3 * ((y + row) * self.width + x));

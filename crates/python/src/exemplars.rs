@@ -4,17 +4,18 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use deepinside::attribution::method;
 use deepinside::drawing::Picture;
 use deepinside::vision::Crop;
 use deepinside::{Error, Interrupt};
-use deepinside_jobs::exemplars::{Best, ExemplarOptions, Gallery, run};
+use deepinside_jobs::exemplars::{Best, ExemplarOptions, Gallery, run, seen};
 use deepinside_jobs::input::{InputOptions, Inputs, Selection};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrays::given;
 use crate::errors::{exception, value_error};
-use crate::model::NativeModel;
+use crate::model::{NativeModel, choices};
 use crate::waiting::wait;
 
 /// What is looked at, and where what is found goes.
@@ -102,18 +103,24 @@ impl NativeExemplars {
         Ok(told)
     }
 
-    /// What an activation among a unit's best depends on.
+    /// What an activation among a unit's best depends on, with a method's map of it.
     fn seen<'py>(
         &self,
         py: Python<'py>,
         model: &NativeModel,
-        layer: &str,
-        unit: usize,
-        rank: usize,
+        best: (String, usize, usize),
+        name: &str,
+        parameters: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let best = self.0.unit(layer, unit).map_err(exception)?.best.get(rank).copied();
+        let (layer, unit, rank) = best;
+        let entry = method(name).map_err(exception)?;
+        let method = entry.make(&model.model, &choices(parameters, Vec::new())?).map_err(exception)?;
+        let best = self.0.unit(&layer, unit).map_err(exception)?.best.get(rank).copied();
         let best = best.ok_or_else(|| value_error(&format!("unit {unit} has no exemplar {rank}")))?;
-        let seen = model.compute(py, |runner| self.0.seen(runner, layer, unit, &best))?;
+        let seen = model.compute(py, |runner| {
+            let input = self.0.input(&model.model, &best)?;
+            seen(runner, &layer, unit, best.place, &input, Some(&*method))
+        })?;
         let pixels =
             |picture: &Picture| (picture.height(), picture.width(), PyBytes::new(py, picture.rgb()).unbind());
         let told = PyDict::new(py);

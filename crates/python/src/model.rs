@@ -95,7 +95,7 @@ impl NativeModel {
 }
 
 /// Parameters of a method: numbers, words, flags, arrays, dictionaries of arrays.
-fn choices(parameters: &Bound<'_, PyDict>, layers: Vec<String>) -> PyResult<Choices> {
+pub(crate) fn choices(parameters: &Bound<'_, PyDict>, layers: Vec<String>) -> PyResult<Choices> {
     let mut found = BTreeMap::new();
     for (name, value) in parameters.iter() {
         let name: String = name.extract()?;

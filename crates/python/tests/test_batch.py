@@ -233,6 +233,12 @@ def test_exemplars_are_those_of_numpy(model, photographs, tmp_path):
     assert np.array_equal(best.map, map_[top:bottom, left:right]) and best.map.max() > 0
     map_[top:bottom, left:right] = 0
     assert map_.max() == 0
+    # Another method's map of the same activation.
+    guided = found.unit(layer, 3, method="guided").exemplars[0]
+    expected = np.abs(model.explain(arrays[best.photograph], method="guided", target=f'"{layer}"[3,{row},{column}]').values).max(0)
+    assert guided.bounds == best.bounds and np.array_equal(guided.map, expected[top:bottom, left:right])
+    with pytest.raises(ValueError, match="no method"):
+        found.unit(layer, 3, method="none").exemplars[0].map
     assert best.crop.shape == best.overlay.shape == (*best.map.shape, 3) and best.crop.dtype == np.uint8
     # What is done is opened; another job's folder is refused.
     again = model.exemplars(photographs, tmp_path / "out", top=3)
@@ -241,6 +247,21 @@ def test_exemplars_are_those_of_numpy(model, photographs, tmp_path):
         model.exemplars(photographs, tmp_path / "out", top=4)
     with pytest.raises(ValueError, match="units 0 to"):
         found.unit(layer, 10**6)
+
+
+def test_an_activation_at_the_bound_of_its_clip_is_explained_by_the_number_before_it(model, photographs, tmp_path):
+    """The gradient of a ReLU6 at 6 is zero everywhere: its exemplars were whole photographs, with a black map."""
+    layer, before = "_blocks.1._bn0.relu6", "_blocks.1._bn0"
+    found = model.exemplars(photographs, tmp_path / "out", layers=[layer], top=1)
+    bests = [found.unit(layer, index).exemplars[0] for index in range(found.layers[layer])]
+    index, best = next((index, best) for index, best in enumerate(bests) if best.activation == 6)
+    row, column = best.position
+    (gradient,) = model.backward(model.prepare(best.photograph), f'"{before}"[{index},{row},{column}]').values()
+    map_ = np.abs(gradient).max(0)
+    left, top, right, bottom = best.bounds
+    assert 0 < right - left < 20 and 0 < bottom - top < 20
+    assert np.array_equal(best.map, map_[top:bottom, left:right]) and best.map.max() > 0
+    assert found.unit(layer, index, method="gradient").exemplars[0].map.max() > 0
 
 
 def test_zarr_has_a_chunk_a_photograph(model, photographs, tmp_path):

@@ -261,6 +261,14 @@ fn its_examples_work_with_the_built_in_network() {
             assert!(url.starts_with("data:image/jpeg;base64,/9j/"), "{url:.60}");
         }
     }
+    let drawn = |method: &str| json!({"value": "_bn0.relu6", "channel": 3, "method": method});
+    // Between the first layer and the photograph is one rectifier, by which guided backpropagation changes nothing.
+    let times_input = server.post("/api/v1/exemplars", &drawn("input-x-gradient")).ok();
+    assert_eq!(times_input["exemplars"][0]["seen"]["picture"], exemplars[0]["seen"]["picture"]);
+    assert_ne!(times_input["exemplars"][0]["seen"]["map"], exemplars[0]["seen"]["map"]);
+    for method in ["grad-cam", "none"] {
+        server.post("/api/v1/exemplars", &drawn(method)).refused(409, "conflict");
+    }
     for (value, channel) in [("_bn0.relu6", 32), ("_bn1.relu6", 0), ("nothing", 0)] {
         server
             .post("/api/v1/exemplars", &json!({"value": value, "channel": channel}))

@@ -8,14 +8,25 @@ import { useJob } from "../hooks";
 import { Busy, Segments } from "./controls";
 import { ErrorNote } from "./error-note";
 
+/** The methods of the rules, where they have other names. */
+const METHODS: Readonly<Record<string, string>> = { smooth: "smooth-gates" };
+
 const SHOWS = [
     ["picture", "Photographs"],
     ["map", "What the unit looks at"],
 ] as const;
 
-export function Exemplars({ modelId, value, channel }: { readonly modelId: string | undefined; readonly value: string; readonly channel: number }) {
+interface ExemplarsProps {
+    readonly modelId: string | undefined;
+    readonly value: string;
+    readonly channel: number;
+    /** What rectifiers do on the way back from the unit. */
+    readonly rule: string;
+}
+
+export function Exemplars({ modelId, value, channel, rule }: ExemplarsProps) {
     const [shown, show] = useState<string>("picture");
-    const found = useJob(JSON.stringify([modelId, value, channel]), (signal) => api.exemplars({ model: modelId, value, channel }, signal));
+    const found = useJob(JSON.stringify([modelId, value, channel, rule]), (signal) => api.exemplars({ model: modelId, value, channel, method: METHODS[rule] ?? rule }, signal));
     const { result } = found;
     return (
         <section class="exemplars" aria-label={`Photographs that excite channel ${channel} of ${value}`}>

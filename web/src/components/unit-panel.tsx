@@ -112,7 +112,7 @@ export function UnitPanel(props: UnitPanelProps) {
                     </p>
                 </>
             )}
-            {props.hasExemplars && <Exemplars modelId={modelId} value={value} channel={channel} />}
+            {props.hasExemplars && <Exemplars modelId={modelId} value={value} channel={channel} rule={rule} />}
             <OwnModel modelId={modelId} value={value} channel={channel} />
         </section>
     );

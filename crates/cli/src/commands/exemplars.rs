@@ -1,8 +1,11 @@
 //! `deepinside exemplars`.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Instant;
 
-use deepinside_jobs::exemplars::{EXEMPLARS, ExemplarOptions, merge, run as find};
+use deepinside::Model;
+use deepinside_jobs::exemplars::{EXEMPLARS, ExemplarOptions, Gallery, merge, run as find};
 use deepinside_jobs::input::{InputOptions, Inputs, Selection};
 
 use super::batch::{shown, workers};
@@ -26,7 +29,14 @@ pub fn run(arguments: &ExemplarsArguments) -> Outcome {
     }
 }
 
-fn search(arguments: &FindExemplarsArguments, out: &std::path::Path) -> Outcome {
+/// What a job found of a model's units, with the photographs that it looked at.
+pub fn gallery(model: &Model, folder: &Path, photographs: &[OsString]) -> Outcome<Gallery> {
+    let standard_input = &mut std::io::stdin().lock();
+    let inputs = Inputs::gather(photographs, &InputOptions::default(), Selection::default(), standard_input)?;
+    Ok(Gallery::open(model, folder, inputs)?)
+}
+
+fn search(arguments: &FindExemplarsArguments, out: &Path) -> Outcome {
     let model = super::open(&arguments.model, false)?;
     let selection = Selection { limit: arguments.limit, sample: arguments.sample };
     let standard_input = &mut std::io::stdin().lock();

@@ -1,5 +1,7 @@
 //! `deepinside layers`.
 
+mod exemplars;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -15,6 +17,7 @@ use deepinside::rule_notes;
 use deepinside::vision::Crop;
 use serde::Serialize;
 
+use self::exemplars::{Exemplars, LayerExemplars};
 use crate::arguments::{GradientRecipe, LayersArguments, MapScaling};
 use crate::failure::Outcome;
 use crate::output::{self, Destination, make_folder};
@@ -30,6 +33,9 @@ struct Result<'a> {
     other_choice: Option<Prediction>,
     layers: Vec<&'a str>,
     maps: Vec<Drawn<'a>>,
+    /// The units that the photograph excites most, where exemplars were given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exemplars: Vec<LayerExemplars<'a>>,
     /// What must be known about the rule in this network.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
@@ -60,6 +66,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
     };
     let notes = rule_notes(&model, options.rule, model.score.value);
     super::say_notes(&notes);
+    let exemplars = Exemplars::new(arguments, &model)?;
     let default_crop = if original { Crop::MirroredCentre } else { model.crop };
     let mut runner = super::runner(&model, arguments.run.threads)?;
     pictures::each(&paths, |path| {
@@ -104,6 +111,10 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
                 ));
             }
         }
+        let excited = match &exemplars {
+            Some(exemplars) => exemplars.write(&mut runner, &input, layers, &folder)?,
+            None => Vec::new(),
+        };
         if let Some(raw) = &arguments.raw {
             let raw = if paths.len() == 1 { raw.clone() } else { raw.join(portable(&stem)) };
             make_folder(&raw)?;
@@ -126,6 +137,7 @@ pub fn run(arguments: &LayersArguments) -> Outcome {
             other_choice,
             layers: result.layers.iter().map(|layer| layer.name.as_str()).collect(),
             maps: drawn,
+            exemplars: excited,
             notes: &notes,
             output: folder.to_string_lossy().into_owned(),
             seconds: start.elapsed().as_secs_f64(),

@@ -10,13 +10,12 @@ use std::time::Duration;
 use deepinside::evaluation::Mistakes;
 use deepinside::{Model, Settings};
 use deepinside_catalogue::{Catalogue, Found, Store};
-use deepinside_jobs::exemplars::Gallery;
-use deepinside_jobs::input::{InputOptions, Inputs, Selection};
 use deepinside_server::{
     Limits, ModelSource, Origin, Server, ServerOptions, Trial, free_id, id_of, new_token, open_for_trial,
 };
 
 use crate::arguments::{ListenAddress, ServeArguments};
+use crate::commands::exemplars::gallery;
 use crate::commands::model::{BUILT_IN, is_built_in};
 use crate::failure::{Failure, Outcome};
 use crate::{output, progress};
@@ -35,7 +34,8 @@ pub fn run(arguments: &ServeArguments) -> Outcome {
     let limits = &arguments.limits;
     let mut models = models(&arguments.models)?;
     if let (Some(folder), Some(first)) = (&arguments.exemplars, models.first_mut()) {
-        first.exemplars = Some(Arc::new(gallery(&first.origin, folder, &arguments.photographs)?));
+        let model = opened(&first.origin)?;
+        first.exemplars = Some(Arc::new(gallery(&model, folder, &arguments.photographs)?));
     }
     if let (Some(details), Some(first)) = (&arguments.confusions, models.first_mut()) {
         let model = opened(&first.origin)?;
@@ -81,14 +81,6 @@ fn opened(origin: &Origin) -> Outcome<Arc<Model>> {
         _ => None,
     };
     super::open_named(path, Settings::default())
-}
-
-/// What a job found of a model's units, with the photographs that it looked at.
-fn gallery(origin: &Origin, folder: &Path, photographs: &[OsString]) -> Outcome<Gallery> {
-    let model = opened(origin)?;
-    let standard_input = &mut std::io::stdin().lock();
-    let inputs = Inputs::gather(photographs, &InputOptions::default(), Selection::default(), standard_input)?;
-    Ok(Gallery::open(&model, folder, inputs)?)
 }
 
 /// The word that tells this program to try a model; no command, so that it stands in no help.

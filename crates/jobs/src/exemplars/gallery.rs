@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use deepinside::attribution::Runner;
+use deepinside::files::Array;
 use deepinside::vision::photograph::{self, LoadOptions};
 use deepinside::{Error, Model, Result};
 
-use super::{Best, EXEMPLARS, Exemplars, Seen, Unit, seen};
+use super::{Best, EXEMPLARS, Exemplars, Unit};
 use crate::input::{Inputs, Reader};
 use crate::task::identity;
 
@@ -52,17 +52,17 @@ impl Gallery {
         usize::try_from(row).ok().and_then(|row| self.inputs.items.get(row)).map_or("", |item| &item.key)
     }
 
-    /// What of a photograph its exemplar shows, by the runner of a model that this gallery was opened for.
+    /// The file in which a photograph is, or the archive.
+    pub fn file(&self, row: u64) -> Option<&Path> {
+        self.inputs.items.get(usize::try_from(row).ok()?)?.file()
+    }
+
+    /// What the model that this gallery was opened for reads of an exemplar's photograph, `C × H × W`.
     ///
     /// # Errors
-    /// When the photograph cannot be read any more, or there is no such layer, unit or place.
-    pub fn seen(&self, runner: &mut Runner, layer: &str, unit: usize, best: &Best) -> Result<Seen> {
-        let model = runner.model().clone();
+    /// When the photograph cannot be read any more.
+    pub fn input(&self, model: &Model, best: &Best) -> Result<Array> {
         let refused = |what: String| Error::Option(format!("photograph {}: {what}", best.row));
-        let value = model
-            .graph
-            .find(layer)
-            .ok_or_else(|| Error::Option(format!("the network has no value '{layer}'")))?;
         let item = usize::try_from(best.row).ok().and_then(|row| self.inputs.items.get(row));
         let item = item.ok_or_else(|| refused("there is none".to_owned()))?;
         let bytes = Reader::default().read(item).map_err(refused)?;
@@ -73,7 +73,7 @@ impl Gallery {
             None => model.crop,
             Some(parsed) => parsed.map_err(|_| Error::Option("the exemplars' crop is none".to_owned()))?,
         };
-        seen(runner, value, unit, best.place, &model.input_of(&photograph, crop)?)
+        model.input_of(&photograph, crop)
     }
 }
 

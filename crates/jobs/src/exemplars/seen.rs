@@ -1,14 +1,15 @@
 //! What of a photograph an activation depends on, and how much.
 
-use deepinside::attribution::Runner;
+use deepinside::attribution::{Attribution, Method, Runner};
 use deepinside::drawing::normalise::Scaling;
 use deepinside::drawing::{ColourMap, Picture};
 use deepinside::files::Array;
-use deepinside::graph::ValueId;
+use deepinside::graph::op::Unary;
+use deepinside::graph::{Op, ValueId};
 use deepinside::saliency_figure::DrawnMap;
 use deepinside::vision::resize::resize_image;
 use deepinside::vision::{Interpolation, Photograph};
-use deepinside::{BackwardRule, Error, Result, Target};
+use deepinside::{BackwardRule, Error, Model, Result, Target};
 
 /// The side of a tile, in pixels.
 pub const TILE: usize = 112;
@@ -24,29 +25,33 @@ pub struct Seen {
     pub bounds: [usize; 4],
     /// What the network reads there.
     pub crop: Picture,
-    /// How much the activation depends on each of these pixels: the largest magnitude of its gradient among the channels, rows ×
-    /// columns.
+    /// How much each of these pixels contributes to the activation by the method that was asked for; by default the largest magnitude
+    /// of the activation's gradient among the channels. Rows × columns.
     pub map: Array,
     /// The map over the crop.
     pub drawn: Picture,
 }
 
-/// What an activation, of one channel at one row and column, depends on. `input` is what the network reads, `C × H × W`.
+/// What the activation of a layer's unit at one place, row and column, depends on, and the map of it that a method of the picture makes;
+/// its gradient without one. `input` is what the network reads, `C × H × W`. An activation that lies at the bound of its clip, as that of a
+/// ReLU6 often does, depends on nothing: there the number before the clip is explained.
 ///
 /// # Errors
-/// When the layer has no such unit or place, or numbers are not finite.
+/// When the network has no such layer, unit or place, the method looks at a layer, or numbers are not finite.
 pub fn seen(
     runner: &mut Runner,
-    value: ValueId,
+    layer: &str,
     unit: usize,
     place: [usize; 2],
     input: &Array,
+    method: Option<&dyn Method>,
 ) -> Result<Seen> {
     let model = runner.model().clone();
+    let value = model.graph.find(layer);
+    let value = value.ok_or_else(|| Error::Option(format!("the network has no value '{layer}'")))?;
     let no_place = || {
         let [row, column] = place;
-        let name = &model.graph.value(value).name;
-        Error::Option(format!("'{name}' has no unit {unit} at row {row} and column {column}"))
+        Error::Option(format!("'{layer}' has no unit {unit} at row {row} and column {column}"))
     };
     let element = match model.grid(value) {
         Ok(grid) => {
@@ -56,20 +61,31 @@ pub fn seen(
         }
         Err(_) => unit,
     };
-    let target = Target::element(&model, value, element)?;
-    let gradient = runner.gradient(BackwardRule::Gradient, &target, input.data())?;
-    let &[channels, height, width] = gradient.shape() else {
+    let mut target = Target::element(&model, value, element)?;
+    let mut gradient = runner.gradient(BackwardRule::Gradient, &target, input.data())?;
+    if let Some(argument) =
+        clipped(&model, value).filter(|_| gradient.data().iter().all(|&number| number == 0.0))
+    {
+        target = Target::element(&model, argument, element)?;
+        gradient = runner.gradient(BackwardRule::Gradient, &target, input.data())?;
+    }
+    let &[_, height, width] = gradient.shape() else {
         return Err(Error::Option("exemplars are drawn of networks that read pictures".to_owned()));
     };
-    let area = height * width;
-    let magnitude = |pixel: usize| {
-        let of = |channel: usize| gradient.data()[channel * area + pixel].abs();
-        (0..channels).map(of).fold(0.0, f32::max)
-    };
-    let map: Vec<f32> = (0..area).map(magnitude).collect();
-    let bounds = bounds(&map, width).unwrap_or([0, 0, width, height]);
+    let gradient = Attribution::of_input(gradient).map()?;
+    let bounds = bounds(gradient.data(), width).unwrap_or([0, 0, width, height]);
     let picture = model.transformer.deprocess(input)?;
-    let map = Array::new([height, width], map)?;
+    let map = match method {
+        None => gradient,
+        Some(method) => {
+            let found = method.attribute(runner, input, &target)?;
+            if found.layer.is_some() {
+                let what = "units are explained by methods of the picture, and this one looks at a layer";
+                return Err(Error::Option(what.to_owned()));
+            }
+            found.map()?
+        }
+    };
     let drawn = DrawnMap::of_all_seen(&map, Scaling::Quantile(0.99), ColourMap::Inferno)?.over(&picture)?;
     let [left, top, right, bottom] = bounds;
     let rows = (top..bottom).flat_map(|row| &map.data()[row * width + left..row * width + right]);
@@ -79,6 +95,12 @@ pub fn seen(
         map: Array::new([bottom - top, right - left], rows.copied().collect())?,
         drawn: Picture::from_photograph(&part(&drawn, bounds)?)?,
     })
+}
+
+/// What a value is clipped from.
+fn clipped(model: &Model, value: ValueId) -> Option<ValueId> {
+    let node = model.graph.producers()[value.index()].map(|node| model.graph.node(node))?;
+    matches!(node.op, Op::Unary(Unary::Clip { .. })).then(|| node.inputs[0])
 }
 
 impl Seen {

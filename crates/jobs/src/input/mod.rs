@@ -43,6 +43,18 @@ pub struct Item {
     pub target: Option<String>,
 }
 
+impl Item {
+    /// The file in which it is, alone or with others; none where it is nowhere.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Key => Some(Path::new(&self.key)),
+            Place::File(path) => Some(path),
+            Place::Member { archive: file, .. } | Place::Cell { file, .. } => Some(file),
+            Place::Refused(_) => None,
+        }
+    }
+}
+
 /// Where a photograph is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {

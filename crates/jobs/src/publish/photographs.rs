@@ -136,7 +136,9 @@ impl Photographs {
             for best in wanted.unit.best.iter().take(site.options.top) {
                 let photograph = photograph_of(site, inputs, reader, best.row)?;
                 let input = site.model.input_of(&photograph, site.model.crop)?;
-                tiles.push(seen(runner, wanted.layer.value, wanted.number, best.place, &input)?.tiles()?);
+                tiles.push(
+                    seen(runner, &wanted.layer.name, wanted.number, best.place, &input, None)?.tiles()?,
+                );
             }
             durable::write_soon(&file(wanted), &drawings::sheet(&tiles)?)
         };

@@ -131,6 +131,11 @@ pub(super) fn import(model: &Model, options: &ImportOptions) -> Result<Imported,
 }
 
 impl<'a> Importer<'a> {
+    /// Whether a program of this name wrote the file.
+    pub fn is_written_by(&self, program: &str) -> bool {
+        self.model.proto.producer_name == program
+    }
+
     fn initialisers(&mut self, graph: &'a proto::Graph) -> Result<(), OnnxError> {
         if let Some(sparse) = graph.sparse_initializer.first() {
             let name = sparse.values.as_ref().map_or_else(String::new, |values| values.name.clone());

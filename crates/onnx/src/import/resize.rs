@@ -43,6 +43,9 @@ enum Coordinates {
 /// The largest extent that an axis is resized to, each position of which holds its taps; no image comes near it.
 const LARGEST: usize = 1 << 16;
 
+/// The exporters whose frameworks lay the last place on the last, however the length was rounded.
+const BY_WHOLE_LENGTHS: [&str; 2] = ["pytorch", "tf2onnx"];
+
 /// Everything about one resize but the axis.
 struct Settings {
     mode: Mode,
@@ -232,6 +235,18 @@ fn resize<'a>(
         if along.target > LARGEST {
             return inconsistent("resized extent", format!("at most {LARGEST}"), along.target);
         }
+        let is_rounded = (along.extent as f32 * along.scale - along.target as f32).abs() > 1e-3;
+        if settings.coordinates == Coordinates::AlignCorners
+            && is_rounded
+            && along.target > 1
+            && !BY_WHOLE_LENGTHS.iter().any(|exporter| importer.is_written_by(exporter))
+        {
+            return unsupported(format!(
+                "corners on corners where {} positions by a scale of {} are rounded to {}, which ONNX's own evaluator and ONNX Runtime \
+                 read differently; state the sizes in place of the scales",
+                along.extent, along.scale, along.target
+            ));
+        }
         let step = format!("axis{axis}");
         let taps: Vec<Vec<(usize, f32)>> =
             (0..along.target).map(|position| taps(position, along, settings)).collect();
@@ -254,7 +269,7 @@ fn resize<'a>(
 fn coordinate(position: usize, along: &Along, coordinates: Coordinates) -> f32 {
     let (x, extent, scale) = (position as f32, along.extent as f32, along.scale);
     // By corners on corners the last place of the result lies on the last of the operand, as ONNX Runtime and exporters have it. ONNX's own
-    // evaluator divides by the length before it is rounded down to a whole number.
+    // evaluator divides by the length before it is rounded to a whole number: where that matters only exporters' files come here.
     let target = along.target as f32;
     match coordinates {
         Coordinates::HalfPixel => (x + 0.5) / scale - 0.5,

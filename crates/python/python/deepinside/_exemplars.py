@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import _native
+from ._parameters import as_parameter
 
 
 def _array(pixels: tuple[int, int, bytes]) -> np.ndarray:
@@ -33,13 +34,13 @@ class Exemplar:
     activation: float
     photograph: str
     position: tuple[int, int]
-    _source: tuple[_native.NativeExemplars, _native.NativeModel, str, int, int] = field(repr=False, compare=False)
+    _source: tuple[_native.NativeExemplars, _native.NativeModel, tuple[str, int, int], str, dict[str, Any]] = field(repr=False, compare=False)
     _seen: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def _look(self) -> dict[str, Any]:
         if not self._seen:
-            found, model, layer, unit, rank = self._source
-            self._seen.update(found.seen(model, layer, unit, rank))
+            found, *asked = self._source
+            self._seen.update(found.seen(*asked))
         return self._seen
 
     @property
@@ -56,8 +57,8 @@ class Exemplar:
 
     @property
     def map(self) -> np.ndarray:
-        """How much the activation depends on each pixel of the crop: the largest magnitude of its gradient among the channels, height ×
-        width, float32."""
+        """How much each pixel of the crop contributes to the activation, by the method that :meth:`Exemplars.unit` was asked for: the largest
+        magnitude among the channels, or the pixel's own number; height × width, float32."""
         found: np.ndarray = self._look()["map"]
         return found
 
@@ -112,17 +113,28 @@ class Exemplars:
         self.layers = {name: units for name, _, units in found.layers()}
         self.photographs, self.failed = found.photographs()
 
-    def unit(self, layer: str, index: int) -> Unit:
+    def unit(self, layer: str, index: int, method: str = "gradient", **parameters: Any) -> Unit:
         """What was found of a unit.
+
+        Parameters
+        ----------
+        layer : str
+        index : int
+        method : str
+            A method of :func:`deepinside.methods` that looks at the picture: its map of the unit is each exemplar's ``map``.
+        **parameters
+            The method's own.
 
         Raises
         ------
         ValueError
-            If the job did not look at the layer, or it has no such unit.
+            If the job did not look at the layer, or it has no such unit. Reading ``map`` also raises it where there is no such method, it
+            has no such parameter, or it looks at a layer.
         """
         told = self._found.unit(layer, index)
+        given = {name: as_parameter(value) for name, value in parameters.items()}
         exemplars = [
-            Exemplar(activation, photograph, (place[0], place[1]), (self._found, self._model, layer, index, rank))
+            Exemplar(activation, photograph, (place[0], place[1]), (self._found, self._model, (layer, index, rank), method, given))
             for rank, (activation, photograph, place) in enumerate(told["best"])
         ]
         return Unit(layer, index, told["photographs"], told["active"], told["mean"], told["histogram"], exemplars)

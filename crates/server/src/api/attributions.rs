@@ -183,7 +183,7 @@ pub struct AttributionAnswer {
 type Flags = Vec<(String, String)>;
 
 /// Parameters as the library checks them, and as the command line takes them: an array is a file named by its id.
-fn given(
+pub(super) fn given(
     shared: &SharedState,
     parameters: BTreeMap<String, serde_json::Value>,
 ) -> Answer<(BTreeMap<String, Given>, Flags)> {

@@ -1,5 +1,6 @@
 //! The photographs of a data set that excite a unit most.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,11 +8,14 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use deepinside::attribution::{Choices, method};
+use deepinside::files::Array;
 use deepinside::{Error, Interrupt};
-use deepinside_jobs::exemplars::{Best, Gallery};
+use deepinside_jobs::exemplars::{Best, Gallery, Seen, seen};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::attributions::given;
 use crate::SharedState;
 use crate::body::JsonBody;
 use crate::problem::{Answer, JobRefusals, Problem};
@@ -31,6 +35,13 @@ pub struct ExemplarsRequest {
     value: String,
     /// Its channel.
     channel: u32,
+    /// The method, of those that look at the picture, whose map of the unit is drawn; the gradient by default.
+    #[schema(example = "guided")]
+    method: Option<String>,
+    /// The method's parameters, as for `/attributions`.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    parameters: BTreeMap<String, serde_json::Value>,
 }
 
 /// What the photographs of a data set say of a unit.
@@ -82,11 +93,11 @@ pub struct SeenInfo {
     bounds: [usize; 4],
     /// What the network reads there: a square JPEG file as a data URL.
     picture: String,
-    /// The magnitude of the activation's gradient over it, likewise.
+    /// The method's map of the activation over it, likewise.
     map: String,
 }
 
-/// Gives the photographs that excite a unit most, with the parts of them that do and the activation's gradient there. Only where the
+/// Gives the photographs that excite a unit most, with the parts of them that do and a map of what the activation depends on there. Only where the
 /// server was started with --exemplars.
 #[utoipa::path(
     post,
@@ -102,23 +113,29 @@ pub async fn exemplars(
     let entry = shared.models.get(request.model.as_deref())?;
     let gallery = entry.source.exemplars.clone();
     let gallery = gallery.ok_or_else(|| Problem::not_found("the server knows no exemplars of this model"))?;
+    let named = request.method.as_deref().map(method).transpose()?;
+    let (given, _) = given(&shared, request.parameters)?;
     let state = Arc::clone(&shared);
     let job = move |interrupt: &Interrupt| {
         let begun = Instant::now();
         let model = entry.open(interrupt)?;
+        let choices = Choices { given, layers: Vec::new() };
+        let method = named.map(|entry| entry.make(&model, &choices)).transpose()?;
         let (layer, unit) = (&request.value, request.channel as usize);
         let found = gallery.unit(layer, unit).map_err(|error| Problem::not_found(error.to_string()))?;
         let exemplars = state.prepared.with_runner(&entry.source.id, &model, interrupt, |runner| {
             let one = |best: &Best| {
-                let seen = match gallery.seen(runner, layer, unit, best) {
-                    Ok(seen) => Some(seen),
+                let input = match gallery.input(&model, best) {
+                    Ok(input) => Some(input),
                     Err(Error::Interrupted) => return Err(Error::Interrupted.into()),
                     Err(_) => None,
                 };
+                let seen = |input: Array| seen(runner, layer, unit, best.place, &input, method.as_deref());
+                let seen = input.map(seen).transpose()?;
                 let url = |picture: &deepinside::drawing::Picture| -> deepinside::Result<String> {
                     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(picture.to_jpeg(QUALITY)?)))
                 };
-                let shown = |seen: deepinside_jobs::exemplars::Seen| -> deepinside::Result<SeenInfo> {
+                let shown = |seen: Seen| -> deepinside::Result<SeenInfo> {
                     let [picture, map] = seen.tiles()?;
                     Ok(SeenInfo { bounds: seen.bounds, picture: url(&picture)?, map: url(&map)? })
                 };
