@@ -3,7 +3,7 @@
 
 use deepinside_graph::Shape;
 
-use super::parallel::{GRAIN, for_each_piece};
+use super::parallel::{GRAIN, for_each_wide_piece};
 use super::{Backward, Forward, Kernel, Needs};
 use crate::Layout;
 
@@ -44,7 +44,7 @@ impl Kernel for ChannelMaxima {
             let own = self.channels * self.positions;
             let x = &x[picture * own..(picture + 1) * own];
             let result = &mut result[2 * picture * self.channels..2 * (picture + 1) * self.channels];
-            for_each_piece(
+            for_each_wide_piece(
                 result,
                 2 * channels,
                 #[inline(always)]

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::simd::vectorised;
+use crate::simd::{Instructions, Simd, Work};
 
 /// How many elements one piece of work reads or writes, about.
 ///
@@ -23,6 +24,27 @@ pub(crate) fn for_each_piece<T: Send>(
             #[inline(always)]
             || work(start, piece),
         )
+    });
+}
+
+/// The same with work that is compiled for the widest vectors there are, which pays where it has more to do than memory has.
+pub(crate) fn for_each_wide_piece<T: Send>(
+    target: &mut [T],
+    length: usize,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    struct Compiled<F>(F);
+    impl<F: FnOnce()> Work for Compiled<F> {
+        #[inline(always)]
+        fn run<S: Simd>(self, _simd: S) {
+            (self.0)();
+        }
+    }
+    distribute(target, length.max(1), &|start, piece| {
+        Instructions::Detected.run(Compiled(
+            #[inline(always)]
+            || work(start, piece),
+        ));
     });
 }
 

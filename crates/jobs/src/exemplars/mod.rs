@@ -39,6 +39,9 @@ pub const EXEMPLARS: &str = "exemplars.json";
 /// How often what is kept is written, so that a job that was stopped loses little.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many photographs are taken at a time: what is kept of each unit lies far apart in memory, and is then visited once for all of them.
+const TOGETHER: usize = 16;
+
 /// The longest file of exemplars that is read, in bytes. Those of all units of a ResNet-50 have 100 MB.
 const LONGEST: u64 = 4 << 30;
 
@@ -128,9 +131,10 @@ pub fn run(
         stop,
     };
     let mut written = Instant::now();
+    let mut waiting = Vec::new();
     work.run(&mut |Made { row, data, .. }| {
         match (data, row.error) {
-            (Some(bytes), None) => found.add(row.row, &bytes, options.top),
+            (Some(bytes), None) => waiting.push((row.row, bytes)),
             (_, reason) => {
                 progress.failed += 1;
                 found.failed.insert(row.row, reason.unwrap_or_default());
@@ -138,13 +142,18 @@ pub fn run(
         }
         found.done += 1;
         progress.done = found.done;
+        if waiting.len() == TOGETHER {
+            found.add(&std::mem::take(&mut waiting), options.top);
+        }
         if written.elapsed() > PATIENCE {
+            found.add(&std::mem::take(&mut waiting), options.top);
             found.write(&path, &|row| inputs.items[row as usize].key.clone())?;
             written = Instant::now();
         }
         each(&progress);
         Ok(())
     })?;
+    found.add(&std::mem::take(&mut waiting), options.top);
     found.write(&path, &|row| inputs.items[row as usize].key.clone())?;
     Ok(progress)
 }
@@ -233,13 +242,18 @@ impl Exemplars {
         })
     }
 
-    /// Takes the largest activations of one photograph.
-    fn add(&mut self, row: u64, bytes: &[u8], top: usize) {
-        let mut maxima = task::decoded(bytes);
+    /// Takes the largest activations of photographs.
+    fn add(&mut self, photographs: &[(u64, Vec<u8>)], top: usize) {
+        let mut maxima: Vec<_> =
+            photographs.iter().map(|(row, bytes)| (*row, task::decoded(bytes))).collect();
         for layer in &mut self.layers {
             let columns = layer.positions[1].max(1);
-            for (unit, (value, position)) in layer.units.iter_mut().zip(&mut maxima) {
-                unit.add(Best { value, row, place: [position / columns, position % columns] }, top);
+            for unit in &mut layer.units {
+                for (row, maxima) in &mut maxima {
+                    if let Some((value, position)) = maxima.next() {
+                        unit.add(*row, value, || [position / columns, position % columns], top);
+                    }
+                }
             }
         }
     }

@@ -62,8 +62,14 @@ impl Maxima {
         let mut maxima = Vec::new();
         for layer in &self.layers {
             match &layer.source {
-                Source::Maxima { of, first } => {
-                    maxima.extend(&passed.maxima(*of)?[2 * first..2 * (first + layer.units)]);
+                Source::Maxima(parts) => {
+                    for part in parts {
+                        let found = &passed.maxima(part.of)?[2 * part.first..][..2 * part.channels];
+                        match part.is_rectified {
+                            true => maxima.extend(found.as_chunks().0.iter().flat_map(rectified)),
+                            false => maxima.extend(found),
+                        }
+                    }
                 }
                 Source::Numbers => add(passed.activation(layer.value)?.data(), layer, &mut maxima),
                 Source::Grid(grid) => {
@@ -115,14 +121,14 @@ impl<'t> Worker<'t> for Own<'t> {
     fn work(&mut self, photograph: &Photograph, _target: Option<&str>, _draws: bool) -> Result<Found> {
         let task = self.task;
         let input = task.model.input_of(photograph, task.crop)?;
-        let maxima = task.layers.iter().filter_map(|layer| match layer.source {
-            Source::Maxima { of, .. } => Some(of),
-            Source::Numbers | Source::Grid(_) => None,
+        let maxima = task.layers.iter().flat_map(|layer| match &layer.source {
+            Source::Maxima(parts) => parts.as_slice(),
+            Source::Numbers | Source::Grid(_) => &[],
         });
-        let read = task.layers.iter().filter(|layer| !matches!(layer.source, Source::Maxima { .. }));
+        let read = task.layers.iter().filter(|layer| !matches!(layer.source, Source::Maxima(_)));
         let pass = Pass {
             activations: read.map(|layer| layer.value).collect(),
-            maxima: maxima.collect(),
+            maxima: maxima.map(|part| part.of).collect(),
             ..Pass::forward()
         };
         let found = self.runner.one(&pass, &Target::class(0), input.data(), |passed| task.read(passed))?;
@@ -157,6 +163,12 @@ fn add(numbers: &[f32], layer: &Looked, maxima: &mut Vec<f32>) {
         let position = unit.iter().position(|&number| number == largest).unwrap_or_default();
         maxima.extend([largest, position as f32]);
     }
+}
+
+/// The largest number of a rectified channel and its place, of those of the channel itself.
+fn rectified(&[largest, place]: &[f32; 2]) -> [f32; 2] {
+    // What is not a number stays that.
+    if largest <= 0.0 { [0.0, 0.0] } else { [largest, place] }
 }
 
 /// The largest number, found in several lanes that do not wait for each other.

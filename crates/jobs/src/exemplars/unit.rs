@@ -40,16 +40,22 @@ impl Unit {
         self.sum as f64 / STEPS / self.photographs.max(1) as f64
     }
 
-    /// Takes one photograph.
-    pub fn add(&mut self, best: Best, top: usize) {
+    /// Takes one photograph: its row, the unit's largest activation there, and how to find the place of that, which is seldom asked for.
+    pub fn add(&mut self, row: u64, value: f32, place: impl FnOnce() -> [usize; 2], top: usize) {
         self.photographs += 1;
         // What is beyond the range of sums has no mean that means anything; numbers that are not finite do not come here.
-        self.sum = self.sum.saturating_add((f64::from(best.value) * STEPS).round() as i128);
-        if best.value > 0.0 {
+        self.sum = self.sum.saturating_add(steps(value));
+        if value > 0.0 {
             self.active += 1;
-            *self.histogram.entry(exponent(best.value)).or_default() += 1;
+            *self.histogram.entry(exponent(value)).or_default() += 1;
         }
-        self.keep(best, top);
+        let is_kept = match self.best.last() {
+            Some(last) if self.best.len() >= top => !is_before(last, value, row),
+            _ => top > 0,
+        };
+        if is_kept {
+            self.keep(Best { value, row, place: place() }, top);
+        }
     }
 
     /// Takes what another shard found.
@@ -64,12 +70,26 @@ impl Unit {
     }
 
     fn keep(&mut self, best: Best, top: usize) {
-        let is_before = |own: &Best| own.value.total_cmp(&best.value).then(best.row.cmp(&own.row)).is_gt();
-        let place = self.best.partition_point(is_before);
+        let place = self.best.partition_point(|own| is_before(own, best.value, best.row));
         if place < top {
             self.best.truncate(top.saturating_sub(1).max(place));
             self.best.insert(place, best);
         }
+    }
+}
+
+/// Whether a photograph comes before another: its activation is larger, or as large and its row smaller.
+fn is_before(own: &Best, value: f32, row: u64) -> bool {
+    own.value.total_cmp(&value).then(row.cmp(&own.row)).is_gt()
+}
+
+/// A number in multiples of 2⁻³², rounded.
+fn steps(value: f32) -> i128 {
+    let steps = f64::from(value) * STEPS;
+    match steps.abs() < 2f64.powi(51) {
+        // As `round` has it, for the sum of a half and what single precision has of such numbers is exact or below one.
+        true => i128::from((steps + 0.5f64.copysign(steps)) as i64),
+        false => steps.round() as i128,
     }
 }
 
@@ -106,7 +126,7 @@ mod tests {
         for top in [0, 1, 16, 300] {
             let of = |rows: &mut dyn Iterator<Item = usize>| {
                 let mut unit = Unit::default();
-                rows.for_each(|row| unit.add(best(row), top));
+                rows.for_each(|row| unit.add(row as u64, values[row], || [row, 0], top));
                 unit
             };
             let whole = of(&mut (0..200));
@@ -121,6 +141,16 @@ mod tests {
             assert_eq!(whole.active, whole.histogram.values().sum::<u64>());
             let text = serde_json::to_string(&whole).unwrap();
             assert_eq!(serde_json::from_str::<Unit>(&text).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn steps_are_rounded() {
+        let tiny = (1..2000u32).map(|number| number as f32 * 0.37 / 4_294_967_296.0);
+        let all =
+            tiny.chain([0.0, 0.5, 1.0, 1e-38, 3.7, 123_456.79, 524_287.97, 1e7, 3e38, f32::MIN_POSITIVE]);
+        for value in all.flat_map(|value| [value, -value]) {
+            assert_eq!(steps(value), (f64::from(value) * STEPS).round() as i128, "{value}");
         }
     }
 
