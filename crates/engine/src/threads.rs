@@ -59,7 +59,15 @@ impl Threads {
         self.pool.install(computation)
     }
 
-    /// The same for work that is split again and again: in between, no thread falls asleep.
+    /// Begins a computation on these threads, calls `meanwhile` on this one, and comes back when both have ended.
+    pub fn run_beside(&self, computation: impl FnOnce() + Send, meanwhile: impl FnOnce()) {
+        self.pool.in_place_scope(|scope| {
+            scope.spawn(|_| computation());
+            meanwhile();
+        });
+    }
+
+    /// As [`Threads::run`], for work that is split again and again: in between, no thread falls asleep.
     pub(crate) fn run_awake<R: Send>(&self, computation: impl FnOnce() -> R + Send) -> R {
         self.run(|| {
             let done = Done(Arc::new(AtomicBool::new(false)));

@@ -17,6 +17,8 @@ pub struct Attributed {
     pub target: String,
     /// One for each layer that was asked for.
     pub attributions: Vec<Attribution>,
+    /// What the network read: the caller may change its own afterwards.
+    pub input: Array,
 }
 
 /// What a batch asks for. `inputs` are `C × H × W` numbers each.
@@ -94,7 +96,8 @@ impl Asked<'_> {
             }
         };
         let attributions = self.method.attribute_layers(runner, &input, &target)?;
-        Ok(Attributed { number: runner.number(&input, &target)?, target: target.text(&model), attributions })
+        let number = runner.number(&input, &target)?;
+        Ok(Attributed { number, target: target.text(&model), attributions, input })
     }
 }
 

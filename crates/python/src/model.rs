@@ -25,7 +25,7 @@ use crate::batch::{JobSettings, batch};
 use crate::errors::{exception, value_error};
 use crate::opening::Opening;
 use crate::photographs::{NativePhotograph, photograph};
-use crate::waiting::wait;
+use crate::waiting::{wait, wait_on};
 
 /// A trained network. Calls from several threads wait for each other.
 #[pyclass(frozen, module = "deepinside._native")]
@@ -56,11 +56,21 @@ impl NativeModel {
     ) -> PyResult<T> {
         let interrupt = Interrupt::default();
         let own = interrupt.clone();
-        wait(py, &interrupt, || {
-            let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+        let with = move |runner: &mut Runner| {
             runner.set_interrupt(&own);
-            computation(&mut runner).map_err(exception)
-        })
+            computation(runner).map_err(exception)
+        };
+        // While another thread of Python computes with it, this one waits elsewhere: a thread of the pool that waited for it could be the
+        // one that it waits for.
+        match self.runner.try_lock() {
+            Ok(mut runner) => {
+                let runner = &mut *runner;
+                wait_on(py, &self.threads, &interrupt, || with(runner))
+            }
+            Err(_) => {
+                wait(py, &interrupt, || with(&mut self.runner.lock().unwrap_or_else(PoisonError::into_inner)))
+            }
+        }
     }
 
     fn value(&self, name: &str) -> PyResult<ValueId> {
@@ -278,7 +288,8 @@ impl NativeModel {
         Ok((scores.scores, scores.probabilities))
     }
 
-    /// A method's attributions of each input: the target's number and text, and one for each layer. An empty target is the most probable class.
+    /// A method's attributions of each input: the target's number and text, what the network read, and one for each layer. An empty target is
+    /// the most probable class.
     #[allow(clippy::too_many_arguments, reason = "as a Python function has them")]
     fn attribute<'py>(
         &self,
@@ -289,7 +300,7 @@ impl NativeModel {
         arrays: &Bound<'py, PyDict>,
         parameters: &Bound<'py, PyDict>,
         layers: Vec<String>,
-    ) -> PyResult<Vec<(f64, String, Bound<'py, PyList>)>> {
+    ) -> PyResult<Vec<(f64, String, Bound<'py, PyArrayDyn<f32>>, Bound<'py, PyList>)>> {
         let chosen = choices(parameters, layers)?;
         let made = method(name).and_then(|entry| entry.make(&self.model, &chosen)).map_err(exception)?;
         let target = |text: &String| match text.as_str() {
@@ -309,7 +320,7 @@ impl NativeModel {
             for attribution in found.attributions {
                 results.append(described(py, &self.model, attribution)?)?;
             }
-            Ok((found.number, found.target, results))
+            Ok((found.number, found.target, given(py, found.input)?, results))
         };
         found.into_iter().map(described).collect()
     }

@@ -11,7 +11,7 @@ import numpy as np
 from . import _native
 from ._exemplars import Exemplars
 from ._exemplars import find as find_exemplars
-from ._images import as_array, as_file, photograph, split
+from ._images import as_file, photograph, split
 from ._opened import OpenedNetwork
 from ._parameters import as_parameter
 from ._progress import counted
@@ -166,12 +166,12 @@ class Model(OpenedNetwork):
             prepared = [self._prepared(image, own, crop) for image, own in zip(each[part], targets[part])]
             asked = [own for _, _, own in prepared]
             attributed = self._native.attribute([array for array, _, _ in prepared], method, asked, known, given, layers)
-            for image, (array, seen, _), (number, text, results) in zip(each[part], prepared, attributed):
+            for (_, seen, _), (number, text, read, results) in zip(prepared, attributed):
                 about: dict[str, Any] = {
                     "method": method,
                     "target": text,
                     "number": number,
-                    "_pixels": self._shown(array, image),
+                    "_pixels": self._shown(read),
                     "frame": None if seen is None else self._native.frame(seen, crop),
                     "record": self._record(method, text, given, layers, crop),
                 }
@@ -557,13 +557,11 @@ class Model(OpenedNetwork):
             raise ValueError(f"class {index} does not exist: the network has {self._native.class_count} classes")
         return str(index)
 
-    def _shown(self, array: np.ndarray, image: Any) -> Callable[[], np.ndarray]:
-        """Makes the pixels of an input when they are asked for; its numbers are kept where they are the caller's, who may change them."""
-        given = as_array(image)
-        kept = array.copy() if given is not None and np.may_share_memory(given, array) else array
+    def _shown(self, read: np.ndarray) -> Callable[[], np.ndarray]:
+        """Makes the pixels of what the network read when they are asked for."""
 
         def pixels() -> np.ndarray:
-            height, width, rgb = self._native.shown(kept)
+            height, width, rgb = self._native.shown(read)
             return np.frombuffer(bytes(rgb), dtype=np.uint8).reshape(height, width, 3)
 
         return pixels
