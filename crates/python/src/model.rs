@@ -37,6 +37,9 @@ pub struct NativeModel {
     workers: Mutex<Workers>,
 }
 
+/// The target's number and text, what the network read, and an attribution for each layer.
+type Explained<'py> = (f64, String, Bound<'py, PyArrayDyn<f32>>, Bound<'py, PyList>);
+
 /// A metric's value, its curve, and further numbers by name.
 type Measured = (f64, Option<Vec<f64>>, BTreeMap<&'static str, Vec<f64>>);
 
@@ -300,7 +303,7 @@ impl NativeModel {
         arrays: &Bound<'py, PyDict>,
         parameters: &Bound<'py, PyDict>,
         layers: Vec<String>,
-    ) -> PyResult<Vec<(f64, String, Bound<'py, PyArrayDyn<f32>>, Bound<'py, PyList>)>> {
+    ) -> PyResult<Vec<Explained<'py>>> {
         let chosen = choices(parameters, layers)?;
         let made = method(name).and_then(|entry| entry.make(&self.model, &chosen)).map_err(exception)?;
         let target = |text: &String| match text.as_str() {
