@@ -39,8 +39,8 @@ class Exemplar:
 
     def _look(self) -> dict[str, Any]:
         if not self._seen:
-            found, *asked = self._source
-            self._seen.update(found.seen(*asked))
+            found, model, best, method, parameters = self._source
+            self._seen.update(found.seen(model, best, method, parameters))
         return self._seen
 
     @property
