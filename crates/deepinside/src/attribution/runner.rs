@@ -1,10 +1,10 @@
 //! Passes through one network: the one way in which pictures go forward and gradients come back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use deepinside_engine::{BackwardRule, PlanOptions, Precision, Session, Target as Top, Threads};
+use deepinside_engine::{BackwardRule, PlanOptions, Precision, Session, Threads};
 use deepinside_files::Array;
 use deepinside_graph::locality::operations_between;
 use deepinside_graph::pass::{cut_at, keep_channels};
@@ -12,13 +12,15 @@ use deepinside_graph::{Graph, Interrupt, ValueId};
 use deepinside_vision::Photograph;
 use rayon::prelude::*;
 
+use self::worker::Worker;
 use crate::attribution::cost::expect_time;
 use crate::attribution::{Method, Passed};
 use crate::classify::Classification;
-use crate::target::{Evaluated, Term};
+use crate::target::Term;
 use crate::{Error, Model, Result, Scores, Target, expect_finite, first_not_finite};
 
 mod memory;
+mod worker;
 
 /// What is read from the network in a pass, and how it goes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,14 +89,6 @@ struct Prepared {
     workers: Vec<Worker>,
 }
 
-/// What one picture at a time takes.
-struct Worker {
-    session: Session,
-    /// What went forward last.
-    last: Option<Vec<f32>>,
-    forward_passes: usize,
-}
-
 /// Inputs by their positions, so that no more of them are in memory than are worked on.
 pub type Inputs<'a> = &'a (dyn Fn(usize) -> Vec<f32> + Sync);
 
@@ -124,7 +118,7 @@ impl Runner {
         let another = |known: &Prepared| -> Result<Prepared> {
             let plan = known.workers.first().map(|worker| Arc::clone(worker.session.plan()));
             let session = plan.map(|plan| Session::new(plan, threads.clone())).transpose()?;
-            let worker = session.map(|session| Worker { session, last: None, forward_passes: 0 });
+            let worker = session.map(|session| Worker::new(session));
             Ok(Prepared {
                 pass: known.pass.clone(),
                 targets: known.targets.clone(),
@@ -478,7 +472,7 @@ impl Runner {
                     }
                 };
                 memory::keep(&mut self.prepared, most.saturating_sub(session.plan().session_bytes()));
-                let worker = Worker { session, last: None, forward_passes: 0 };
+                let worker = Worker::new(session);
                 let mut pass = pass.clone();
                 pass.activations = options.activations;
                 // Memory for that many kinds of passes at a time; the first one was used longest ago.
@@ -494,7 +488,7 @@ impl Runner {
         let each = known[0].session.plan().session_bytes();
         while known.len() < workers && each <= spare {
             spare -= each;
-            known.push(Worker { session: known[0].session.another()?, last: None, forward_passes: 0 });
+            known.push(Worker::new(known[0].session.another()?));
         }
         Ok(position)
     }
@@ -529,73 +523,4 @@ fn classes_of(targets: &[Target]) -> Option<Vec<usize>> {
         _ => None,
     });
     Some(classes.collect::<Option<BTreeSet<usize>>>()?.into_iter().collect())
-}
-
-/// The scores of all classes, of which only some were computed; the others are zero.
-fn among_all(model: &Model, classes: &[usize], computed: &[f32]) -> Vec<f32> {
-    let positions = computed.len() / classes.len().max(1);
-    let mut scores = vec![0.0; model.score.classes * positions];
-    for (&class, computed) in classes.iter().zip(computed.chunks_exact(positions.max(1))) {
-        scores[class * positions..(class + 1) * positions].copy_from_slice(computed);
-    }
-    scores
-}
-
-/// Whether numbers are equal, looked at some at a time.
-fn is_same(last: &[f32], numbers: &[f32]) -> bool {
-    let differ = |one: &[f32], other: &[f32]| {
-        one.iter().zip(other).fold(0, |found, (a, b)| found | (a.to_bits() ^ b.to_bits())) != 0
-    };
-    last.len() == numbers.len() && !last.chunks(1024).zip(numbers.chunks(1024)).any(|(a, b)| differ(a, b))
-}
-
-impl Worker {
-    /// Takes numbers forward unless they went there last; whether it did.
-    fn forward(
-        &mut self,
-        (enters, numbers): (ValueId, Vec<f32>),
-        beside: Option<(ValueId, &[f32])>,
-    ) -> Result<bool> {
-        // Beside a layer's numbers another input may go in.
-        if beside.is_some() || !self.last.as_deref().is_some_and(|last| is_same(last, &numbers)) {
-            let inputs: Vec<(ValueId, &[f32])> =
-                beside.into_iter().chain([(enters, numbers.as_slice())]).collect();
-            // What failed halfway must not pass for what went forward.
-            self.last = None;
-            self.session.forward(&inputs)?;
-            self.forward_passes += 1;
-            self.last = Some(numbers);
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
-    /// Evaluates the target, and takes its gradient back where that is asked for.
-    fn pass(
-        &mut self,
-        model: &Model,
-        target: &Target,
-        classes: Option<&[usize]>,
-        is_backward: bool,
-    ) -> Result<f64> {
-        let session = &self.session;
-        let read = &mut |value| {
-            let numbers = session.activation(value)?;
-            Ok(classes.map_or_else(|| numbers.clone(), |classes| among_all(model, classes, &numbers)))
-        };
-        let Evaluated { number, gradients } = target.evaluate(model, read)?;
-        if is_backward {
-            self.backward(gradients)?;
-        }
-        Ok(number)
-    }
-
-    fn backward(&mut self, gradients: Vec<(ValueId, Vec<f32>)>) -> Result<()> {
-        let tops: BTreeMap<usize, (ValueId, Top)> = gradients
-            .into_iter()
-            .map(|(value, gradient)| (value.index(), (value, Top::Dense(gradient))))
-            .collect();
-        let tops: Vec<(ValueId, &Top)> = tops.values().map(|(value, top)| (*value, top)).collect();
-        Ok(self.session.backward(&tops)?)
-    }
 }
