@@ -118,7 +118,7 @@ impl Runner {
         let another = |known: &Prepared| -> Result<Prepared> {
             let plan = known.workers.first().map(|worker| Arc::clone(worker.session.plan()));
             let session = plan.map(|plan| Session::new(plan, threads.clone())).transpose()?;
-            let worker = session.map(|session| Worker::new(session));
+            let worker = session.map(Worker::new);
             Ok(Prepared {
                 pass: known.pass.clone(),
                 targets: known.targets.clone(),
