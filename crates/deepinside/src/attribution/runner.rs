@@ -1,5 +1,6 @@
 //! Passes through one network: the one way in which pictures go forward and gradients come back.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,6 +92,9 @@ struct Prepared {
 
 /// Inputs by their positions, so that no more of them are in memory than are worked on.
 pub type Inputs<'a> = &'a (dyn Fn(usize) -> Vec<f32> + Sync);
+
+/// The same where the numbers may lie somewhere already.
+type Numbers<'a> = &'a (dyn Fn(usize) -> Cow<'a, [f32]> + Sync);
 
 impl Runner {
     /// A runner of a model on these threads.
@@ -241,7 +245,8 @@ impl Runner {
         read: impl Fn(&Passed<'_>) -> Result<T> + Sync,
     ) -> Result<T> {
         let mut found = None;
-        self.each(pass, target, 1, &|_| input.to_vec(), &read, &mut |_, read| {
+        let targets = std::slice::from_ref(target);
+        self.run(None, pass, targets, 1, &|_| input.into(), &read, &mut |_, _, read| {
             found = Some(read);
             Ok(())
         })?;
@@ -279,7 +284,7 @@ impl Runner {
         read: &(dyn Fn(&Passed<'_>) -> Result<T> + Sync),
         take: &mut dyn FnMut(usize, usize, T) -> Result<()>,
     ) -> Result<()> {
-        self.run(None, pass, targets, count, inputs, read, take)
+        self.run(None, pass, targets, count, &|own| inputs(own).into(), read, take)
     }
 
     /// One pass for each of some inputs, which are numbers of the layer that the pass begins at. What does not come through that
@@ -299,6 +304,7 @@ impl Runner {
         take: &mut dyn FnMut(usize, T) -> Result<()>,
     ) -> Result<()> {
         let mut take = |input: usize, _: usize, found: T| take(input, found);
+        let inputs = &|own| inputs(own).into();
         self.run(input, pass, std::slice::from_ref(target), count, inputs, read, &mut take)
     }
 
@@ -311,7 +317,7 @@ impl Runner {
         pass: &Pass,
         targets: &[Target],
         count: usize,
-        inputs: Inputs<'_>,
+        inputs: Numbers<'_>,
         read: &(dyn Fn(&Passed<'_>) -> Result<T> + Sync),
         take: &mut dyn FnMut(usize, usize, T) -> Result<()>,
     ) -> Result<()> {
@@ -342,7 +348,7 @@ impl Runner {
         pass: &Pass,
         targets: &[Target],
         count: usize,
-        inputs: Inputs<'_>,
+        inputs: Numbers<'_>,
         read: &(dyn Fn(&Passed<'_>) -> Result<T> + Sync),
         take: &mut dyn FnMut(usize, usize, T) -> Result<()>,
     ) -> Result<()> {
@@ -366,10 +372,12 @@ impl Runner {
                 let work = |(own, worker): (usize, &mut Worker)| {
                     interrupt.check()?;
                     let numbers = inputs(first + own);
-                    if pass.from.is_none() {
-                        expect_finite_input(&numbers)?;
-                    }
-                    if worker.forward((enters, numbers), beside)? {
+                    // Beside a layer's numbers another input may go in.
+                    if beside.is_some() || !worker.is_last(&numbers) {
+                        if pass.from.is_none() {
+                            expect_finite_input(&numbers)?;
+                        }
+                        worker.forward(enters, numbers, beside)?;
                         interrupt.count_step();
                     }
                     let one = |target: &Target| {

@@ -30,6 +30,9 @@ pub const USUAL_DEVIATION: f64 = 0.15;
 /// How many numbers are added up by one thread at a time.
 const PIECE: usize = 16_384;
 
+/// How many of them are added up beside each other, which stay in the processor's nearest memory.
+const BLOCK: usize = 256;
+
 /// From how many copies on their spread is looked at.
 const FIRST_LOOK: usize = 16;
 
@@ -207,14 +210,15 @@ impl Method for Noisy {
                     &|sample| copy(round.start + sample),
                     &|passed| passed.input_gradient(),
                     &mut |_, gradient| {
-                        moments.add(gradient.data(), &threads);
+                        moments.add(gradient.into_data(), &threads);
                         Ok(())
                     },
                 )?,
                 None => {
                     for sample in round {
                         let copy = Array::new(input.shape(), copy(sample))?;
-                        moments.add(self.inner.attribute(runner, &copy, target)?.values.data(), &threads);
+                        moments
+                            .add(self.inner.attribute(runner, &copy, target)?.values.into_data(), &threads);
                     }
                 }
             }
@@ -249,8 +253,8 @@ struct Moments {
     /// How many copies depend on each other; groups of them do not.
     together: usize,
     groups: usize,
-    /// The sum over the group that is not yet whole, and the sums of whole groups' sums and their squares.
-    group: Vec<f64>,
+    /// The copies of the group that is not yet whole, and the sums of whole groups' sums and their squares.
+    group: Vec<Vec<f32>>,
     group_sums: Vec<f64>,
     group_squares: Vec<f64>,
 }
@@ -258,40 +262,54 @@ struct Moments {
 impl Moments {
     fn new(size: usize, together: usize, summary: Summary) -> Self {
         let squares = (summary != Summary::Mean).then(|| vec![0.0; size]);
-        let [group, group_sums, group_squares] = [(); 3].map(|()| vec![0.0; size]);
-        Self { count: 0, squares, together, groups: 0, group, group_sums, group_squares }
+        let [group_sums, group_squares] = [(); 2].map(|()| vec![0.0; size]);
+        Self { count: 0, squares, together, groups: 0, group: Vec::new(), group_sums, group_squares }
     }
 
     /// Adds a copy's attribution, a piece on each thread.
-    fn add(&mut self, values: &[f32], threads: &Threads) {
+    fn add(&mut self, values: Vec<f32>, threads: &Threads) {
+        if let Some(squares) = &mut self.squares {
+            squares
+                .iter_mut()
+                .zip(&values)
+                .for_each(|(sum, &value)| *sum += f64::from(value) * f64::from(value));
+        }
         self.count += 1;
-        let ends_group = self.count.is_multiple_of(self.together);
-        self.groups += usize::from(ends_group);
-        let add = |group: &mut [f64], sums: &mut [f64], squares: &mut [f64], values: &[f32]| {
-            if !ends_group {
-                return group.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value));
+        self.group.push(values);
+        if self.group.len() < self.together {
+            return;
+        }
+        self.groups += 1;
+        let group = &self.group;
+        let add = |block: usize, sums: &mut [f64], squares: &mut [f64]| {
+            let mut whole = [0.0; BLOCK];
+            for values in group {
+                whole
+                    .iter_mut()
+                    .zip(&values[block * BLOCK..])
+                    .for_each(|(sum, &value)| *sum += f64::from(value));
             }
-            for (((sum, square), group), &value) in sums.iter_mut().zip(squares).zip(group).zip(values) {
-                let whole = std::mem::take(group) + f64::from(value);
+            for ((sum, square), whole) in sums.iter_mut().zip(squares).zip(whole) {
                 *sum += whole;
                 *square += whole * whole;
             }
         };
         threads.run(|| {
-            let sums = self.group_sums.par_chunks_mut(PIECE).zip(self.group_squares.par_chunks_mut(PIECE));
-            let all = self.group.par_chunks_mut(PIECE).zip(sums).zip(values.par_chunks(PIECE));
-            all.for_each(|((group, (sums, squares)), values)| add(group, sums, squares, values));
+            let sums = self.group_sums.par_chunks_mut(BLOCK).zip(self.group_squares.par_chunks_mut(BLOCK));
+            let pieces = sums.enumerate().with_min_len(PIECE / BLOCK);
+            pieces.for_each(|(block, (sums, squares))| add(block, sums, squares));
         });
-        if let Some(squares) = &mut self.squares {
-            squares
-                .iter_mut()
-                .zip(values)
-                .for_each(|(sum, &value)| *sum += f64::from(value) * f64::from(value));
-        }
+        self.group.clear();
+    }
+
+    /// What the group that is not yet whole adds to the sums of an element.
+    fn rest(&self, at: usize) -> f64 {
+        self.group.iter().map(|values| f64::from(values[at])).sum()
     }
 
     fn means(&self) -> impl Iterator<Item = f64> {
-        self.group_sums.iter().zip(&self.group).map(|(whole, rest)| (whole + rest) / self.count as f64)
+        let sums = self.group_sums.iter().enumerate();
+        sums.map(|(at, whole)| (whole + self.rest(at)) / self.count as f64)
     }
 
     fn mean_squares(&self) -> impl Iterator<Item = f64> {

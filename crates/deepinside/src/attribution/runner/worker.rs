@@ -1,5 +1,6 @@
 //! One picture at a time through one session.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use deepinside_engine::{Session, Target as Top};
@@ -23,24 +24,32 @@ impl Worker {
         Self { session, last: None, forward_passes: 0 }
     }
 
-    /// Takes numbers forward unless they went there last; whether it did.
+    /// Whether these numbers are what went forward last.
+    pub fn is_last(&self, numbers: &[f32]) -> bool {
+        self.last.as_deref().is_some_and(|last| is_same(last, numbers))
+    }
+
+    /// Takes numbers forward.
     pub fn forward(
         &mut self,
-        (enters, numbers): (ValueId, Vec<f32>),
+        enters: ValueId,
+        numbers: Cow<'_, [f32]>,
         beside: Option<(ValueId, &[f32])>,
-    ) -> Result<bool> {
-        // Beside a layer's numbers another input may go in.
-        if beside.is_some() || !self.last.as_deref().is_some_and(|last| is_same(last, &numbers)) {
-            let inputs: Vec<(ValueId, &[f32])> =
-                beside.into_iter().chain([(enters, numbers.as_slice())]).collect();
-            // What failed halfway must not pass for what went forward.
-            self.last = None;
-            self.session.forward(&inputs)?;
-            self.forward_passes += 1;
-            self.last = Some(numbers);
-            return Ok(true);
-        }
-        Ok(false)
+    ) -> Result<()> {
+        // What fails halfway must not pass for what went forward.
+        let last = self.last.take();
+        let inputs: Vec<(ValueId, &[f32])> = beside.into_iter().chain([(enters, &*numbers)]).collect();
+        self.session.forward(&inputs)?;
+        self.forward_passes += 1;
+        self.last = Some(match (numbers, last) {
+            (Cow::Borrowed(numbers), Some(mut last)) => {
+                last.clear();
+                last.extend_from_slice(numbers);
+                last
+            }
+            (numbers, _) => numbers.into_owned(),
+        });
+        Ok(())
     }
 
     /// Evaluates the target, and takes its gradient back where that is asked for.
