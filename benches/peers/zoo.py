@@ -235,7 +235,7 @@ def expected_of_keras(name, file, folder):
     scores, arrays["float64"] = both(model, "float64")
     # How far both move when weights are rounded to single precision in other ways, as `conditioning` has it for PyTorch's.
     generator, moved = np.random.default_rng(3), []
-    for _ in range(3):
+    for _ in range(16):
         model.set_weights([array * (1 + 2.0**-21 * generator.standard_normal(array.shape)) for array in weights])
         found = both(model, "float64")
         moved.append((np.abs(found[0] - scores).max() / np.abs(scores).max(), relative(found[1], arrays["float64"])))
@@ -244,7 +244,7 @@ def expected_of_keras(name, file, folder):
         np.save(folder / f"{kind}.npy", array)
 
 
-def conditioning(name, picture, seed, trials=3):
+def conditioning(name, picture, seed, trials=16):
     """How far the scores (of the largest) and the gradient (relative) move in double precision when weights are rounded to single precision in other ways (exporters fold
     normalisations into convolutions), and the results of all modules as sums of a thousand terms are: a rectifier or a maximum near a tie
     then opens elsewhere. Of random weights, neighbours in late layers often agree to six digits, and pooling chooses between them."""

@@ -156,7 +156,7 @@ pub fn run(
         progress.seconds.decode += made.seconds.decode;
         progress.seconds.network += made.seconds.network;
         progress.seconds.encode += made.seconds.encode;
-        job.commit(made)?;
+        progress.seconds.encode += job.commit(made)?;
         progress.done = job.done;
         each(&progress);
         Ok(())
@@ -308,7 +308,7 @@ impl Job {
             file.set_len(length).map_err(io(&waiting))?;
             self.waiting = Some(file);
         }
-        self.finish_part()
+        self.finish_part().map(drop)
     }
 
     /// Expects neither a file of the results nor a folder on the way to it to be a link.
@@ -344,8 +344,8 @@ impl Job {
         self.out.join(format!("part-{part:05}.{WAITING}"))
     }
 
-    /// Writes down a row and what belongs to it.
-    fn commit(&mut self, made: Made) -> Result<()> {
+    /// Writes down a row and what belongs to it. How many seconds were spent on encoding the part that it completes.
+    fn commit(&mut self, made: Made) -> Result<f64> {
         let Made { mut row, data, seconds } = made;
         let Some(&part) = self.open.last() else {
             return Err(Error::Option(format!("row {} belongs to no part", row.row)));
@@ -379,12 +379,13 @@ impl Job {
         self.finish_part()
     }
 
-    /// Writes the part that is collected, if it is complete: first its files are on the disk, then the journal says so.
-    fn finish_part(&mut self) -> Result<()> {
-        let Some(&part) = self.open.last() else { return Ok(()) };
+    /// Writes the part that is collected, if it is complete: first its files are on the disk, then the journal says so. How many seconds
+    /// were spent on encoding it.
+    fn finish_part(&mut self) -> Result<f64> {
+        let Some(&part) = self.open.last() else { return Ok(0.0) };
         let rows = self.parts.rows(part);
         if (self.collected.len() as u64) < rows.end - rows.start {
-            return Ok(());
+            return Ok(0.0);
         }
         let path = self.out.join(self.format.part(part));
         if self.format.has_files() {
@@ -415,14 +416,14 @@ impl Job {
             stream.read_exact(&mut bytes).map_err(io(&waiting))?;
             Ok(Some(bytes))
         };
-        self.format.write(&path, &rows, &mut data)?;
+        let seconds = self.format.write(&path, &rows, &mut data)?;
         self.journal.add(&Entry::Part { part })?;
         self.journal.sync()?;
         self.collected.clear();
         self.open.pop();
         match std::fs::remove_file(&waiting) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&waiting)(error)),
-            _ => Ok(()),
+            _ => Ok(seconds),
         }
     }
 }

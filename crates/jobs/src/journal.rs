@@ -63,7 +63,7 @@ pub struct Seconds {
     pub decode: f64,
     /// Making the network's input, and the network's passes.
     pub network: f64,
-    /// Drawing and encoding what is written.
+    /// Drawing and encoding what is written: a row; in the sum over a job, parts as well where they are encoded as a whole.
     pub encode: f64,
 }
 

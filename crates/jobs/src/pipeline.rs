@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use deepinside::vision::photograph::{self, LoadOptions};
@@ -22,6 +22,12 @@ use crate::task::{Found, OwnWorker, Task, Worker};
 /// How many rows a worker may be ahead of the one that is taken next.
 const AHEAD: usize = 4;
 
+/// How many where what waits is small: workers go on while a part is written.
+const FAR_AHEAD: usize = 256;
+
+/// What is small, in bytes.
+const SMALL: usize = 32 << 20;
+
 /// What was made of one photograph.
 pub struct Made {
     /// Its row.
@@ -30,6 +36,12 @@ pub struct Made {
     pub data: Option<Vec<u8>>,
     /// How long it took.
     pub seconds: Seconds,
+}
+
+impl Made {
+    fn bytes(&self) -> usize {
+        self.data.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// What is done with which photographs.
@@ -98,7 +110,7 @@ impl<'a> Work<'a> {
         rows: &[u64],
         take: &mut dyn FnMut(Made) -> Result<()>,
     ) -> Result<()> {
-        let window = Window::new(AHEAD * workers.len());
+        let window = Window::new(workers.len());
         let (to_workers, for_workers) = sync_channel::<(usize, Bytes)>(2 * workers.len());
         let for_workers = Mutex::new(for_workers);
         let (to_taker, for_taker) = channel::<(usize, Made)>();
@@ -142,6 +154,7 @@ impl<'a> Work<'a> {
                 continue;
             }
             let (made, _) = self.make(&mut worker, rows[position], bytes);
+            window.add(made.bytes());
             if to_taker.send((position, made)).is_err() {
                 window.close();
             }
@@ -219,9 +232,10 @@ fn in_order(
     for (position, made) in results {
         waiting.insert(position, made);
         while let Some(made) = waiting.remove(&next) {
+            let bytes = made.bytes();
             take(made)?;
             next += 1;
-            window.advance(next);
+            window.advance(next, bytes);
         }
     }
     Ok(())
@@ -229,36 +243,81 @@ fn in_order(
 
 /// How far the reader may go.
 struct Window {
-    /// How many results were taken, and whether there is no more to do.
-    taken: Mutex<(usize, bool)>,
+    state: Mutex<WindowState>,
     changed: Condvar,
-    size: usize,
+    workers: usize,
+}
+
+#[derive(Default)]
+struct WindowState {
+    /// How many results were taken.
+    taken: usize,
+    /// The bytes of those that are made and were not taken.
+    waiting: usize,
+    /// Whether there is no more to do.
+    is_closed: bool,
+}
+
+impl WindowState {
+    fn is_far(&self, position: usize, workers: usize) -> bool {
+        let ahead = if self.waiting < SMALL { FAR_AHEAD } else { AHEAD };
+        position >= self.taken + ahead * workers
+    }
 }
 
 impl Window {
-    fn new(size: usize) -> Self {
-        Self { taken: Mutex::new((0, false)), changed: Condvar::new(), size }
+    fn new(workers: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), workers }
+    }
+
+    fn state(&self) -> MutexGuard<'_, WindowState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a position may be read; false where the work has ended.
     fn wait(&self, position: usize) -> bool {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_far = |(taken, closed): &mut (usize, bool)| !*closed && position >= *taken + self.size;
-        let taken = self.changed.wait_while(taken, is_far).unwrap_or_else(PoisonError::into_inner);
-        !taken.1
+        let is_far = |state: &mut WindowState| !state.is_closed && state.is_far(position, self.workers);
+        let state = self.changed.wait_while(self.state(), is_far).unwrap_or_else(PoisonError::into_inner);
+        !state.is_closed
     }
 
-    fn advance(&self, taken: usize) {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).0 = taken;
+    /// A result of so many bytes is made.
+    fn add(&self, bytes: usize) {
+        self.state().waiting += bytes;
+    }
+
+    /// So many results were taken, the last one of so many bytes.
+    fn advance(&self, taken: usize, bytes: usize) {
+        let mut state = self.state();
+        state.taken = taken;
+        state.waiting -= bytes;
+        drop(state);
         self.changed.notify_all();
     }
 
     fn close(&self) {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.state().is_closed = true;
         self.changed.notify_all();
     }
 
     fn is_closed(&self) -> bool {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).1
+        self.state().is_closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_results_may_wait_in_greater_numbers_than_large_ones() {
+        let window = Window::new(2);
+        assert!(window.wait(2 * FAR_AHEAD - 1) && window.state().is_far(2 * FAR_AHEAD, 2));
+        window.add(SMALL);
+        assert!(window.wait(2 * AHEAD - 1) && window.state().is_far(2 * AHEAD, 2));
+        window.advance(3, 1);
+        assert!(window.wait(3 + 2 * FAR_AHEAD - 1));
+        window.close();
+        assert!(!window.wait(0));
     }
 }

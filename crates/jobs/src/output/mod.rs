@@ -158,18 +158,20 @@ impl Format {
         }
     }
 
-    /// Writes a part. `data` gives the bytes of each row in their order, where rows have no files of their own.
+    /// Writes a part. `data` gives the bytes of each row in their order, where rows have no files of their own. How many seconds were spent
+    /// on encoding, where a part is encoded as a whole.
     pub(crate) fn write(
         self,
         path: &Path,
         rows: &[&Row],
         data: &mut dyn FnMut(usize) -> Result<Option<Vec<u8>>>,
-    ) -> Result<()> {
+    ) -> Result<f64> {
         match self {
             Self::Jsonl | Self::Png | Self::Jpeg | Self::Npy | Self::Zarr => durable::write(path, |stream| {
                 rows.iter().try_for_each(|row| writeln!(stream, "{}", json(row)?).map_err(io(path)))
-            }),
-            Self::WebDataset => webdataset::write(path, rows, data),
+            })
+            .map(|()| 0.0),
+            Self::WebDataset => webdataset::write(path, rows, data).map(|()| 0.0),
             #[cfg(feature = "parquet")]
             Self::Parquet => parquet::write(path, rows, data),
             #[cfg(not(feature = "parquet"))]
