@@ -4,7 +4,7 @@
 
 Needs deepinside, torch, torchvision, timm, captum, grad-cam, onnx. Networks have random weights of a fixed seed; the same PyTorch module, and the
 same parts of it as layers, are given to both libraries' classes. The error is the relative L2 distance to the library in float64; beside it
-stands the library's own in float32: medians of five inputs, of integrated gradients of fifteen, with the largest in brackets. Where a rectifier's argument lies near zero the order of a sum
+stands the library's own in float32: medians of five inputs, of integrated gradients of sixty, of ablations of twenty, with the largest in brackets. Where a rectifier's argument lies near zero the order of a sum
 decides its sign, for each of the two at other inputs, which the largest show. Also runs Captum on a `deepinside.torch.Module`.
 """
 
@@ -32,6 +32,8 @@ INPUTS = 5
 # Integrated gradients sum many points of a line, at any of which a rectifier's argument may lie near zero, where the order of a sum decides its
 # sign. About every second input meets one, so that a median of few inputs is that of those which do, or of those which do not.
 INPUTS_OF_PATHS = 60
+# What a segment's loss changes is the difference of two nearly equal scores, whose errors it magnifies: they differ from input to input.
+INPUTS_OF_DIFFERENCES = 20
 
 
 def distance(a, b):
@@ -109,7 +111,8 @@ def main():
         for of_inputs in zip(*cases):
             _, _, _, kind, _, settings = of_inputs[0]
             has_rectifiers = layer is not None
-            count = INPUTS_OF_PATHS if kind == "IntegratedGradients" and has_rectifiers else INPUTS
+            counts = {"IntegratedGradients": INPUTS_OF_PATHS if has_rectifiers else INPUTS}
+            count = (counts | dict.fromkeys(["FeatureAblation", "Occlusion"], INPUTS_OF_DIFFERENCES)).get(kind, INPUTS)
             errors, floors = zip(*[errors_of(module, x, *case) for x, case in list(zip(inputs, of_inputs))[:count]])
             label = f"{kind}{'' if not settings else ', ' + ', '.join(key for key in settings if key in ('baselines', 'method'))}".rstrip(", ")
             verdict = "within" if statistics.median(errors) <= 3 * statistics.median(floors) else "MISSED"
