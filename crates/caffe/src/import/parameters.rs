@@ -185,10 +185,7 @@ impl<'a> Parameters<'a> {
         let needed = Shape::new(shape).map_err(|cause| site.inconsistent(cause))?;
         let blob = match self.source(site, position) {
             Some(blob) => blob,
-            None if self.without_weights => {
-                let zeros = vec![0.0; needed.elements()];
-                return Weights::from_f32(needed, &zeros).map_err(|cause| site.inconsistent(cause));
-            }
+            None if self.without_weights => return Ok(Weights::filled(needed, 0.0)),
             // Presence was checked for all layers beforehand.
             None => return Err(site.wrong(what, "weights in the weight file", "none")),
         };

@@ -36,6 +36,19 @@ fn every_form_of_one_weight_file_gives_the_same_constants() {
     }
 }
 
+/// Zeros that took 4 GB were written out before anything was counted.
+#[test]
+fn weights_that_no_file_holds_take_no_memory() {
+    let text = with_input(
+        &[1, 3, 8, 8],
+        r#"layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: 1000000 } }"#,
+    );
+    let options = ImportOptions { without_weights: true, ..ImportOptions::default() };
+    let imported = import(&crate::common::network(&text), None, &options).unwrap();
+    let weights: Vec<_> = imported.graph.values().iter().filter_map(|value| value.weights()).collect();
+    assert!(weights.len() == 2 && weights.iter().all(|own| own.is_one_number()));
+}
+
 #[test]
 fn layers_that_share_weights_read_one_value() {
     let imported = import_folder(&fixture("conv_shared_params"));

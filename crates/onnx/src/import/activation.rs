@@ -101,9 +101,10 @@ pub(super) fn import_shrink<'a>(node: &Node<'a>, importer: &mut Importer<'a>) ->
     let operand = importer.operand(node, 0)?;
     let (bias, lambda) = (node.float("bias")?.unwrap_or(0.0), node.float("lambd")?.unwrap_or(0.5));
     let own = std::slice::from_ref(&operand);
-    let (kind, mut result) = (operand.kind, importer.constant(node, "zero", &[], vec![0.0])?);
+    let (kind, mut result) = (operand.kind, importer.constant(node, "zero", &[], || vec![0.0])?);
     for (side, comparison, sign) in [("below", Binary::Less, -1.0), ("above", Binary::Greater, 1.0)] {
-        let limit = importer.constant(node, &format!("limit_{side}"), &[], vec![f64::from(sign * lambda)])?;
+        let limit =
+            importer.constant(node, &format!("limit_{side}"), &[], || vec![f64::from(sign * lambda)])?;
         let is = importer.step(node, side, comparison, &[operand.clone(), limit])?;
         let moved = importer.step(node, &format!("moved_{side}"), power(1.0, 1.0, -sign * bias), own)?;
         let chosen = [is, moved, result];
@@ -195,7 +196,7 @@ pub(super) fn truth<'a>(
     if operand.kind == Kind::Boolean {
         return Ok(operand);
     }
-    let zero = importer.constant(node, "zero", &[], vec![0.0])?;
+    let zero = importer.constant(node, "zero", &[], || vec![0.0])?;
     let is_zero = importer.step(node, "is_zero", deepinside_graph::op::Binary::Equal, &[operand, zero])?;
     Ok(importer.step(node, "truth", power(1.0, -1.0, 1.0), &[is_zero])?.with_kind(Kind::Boolean))
 }

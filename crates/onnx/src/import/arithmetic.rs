@@ -79,7 +79,7 @@ pub(super) fn import_division<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
         if let Some(divisor) = lone_number(importer, &left, &right) {
             return importer.finish(node, power(1.0, 1.0 / divisor, 0.0), &[left]);
         }
-        let one = importer.constant(node, "one", &[], vec![1.0])?;
+        let one = importer.constant(node, "one", &[], || vec![1.0])?;
         let reciprocal = importer.step(node, "reciprocal", Binary::Divide, &[one, right])?;
         return importer.finish(node, Eltwise::Product, &[left, reciprocal]);
     }

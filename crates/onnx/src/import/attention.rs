@@ -88,7 +88,7 @@ fn masked<'a>(
     settings: &Scores,
     [places, count]: [usize; 2],
 ) -> Result<Operand, Failure> {
-    let nowhere = importer.constant(node, "nowhere", &[], vec![f64::NEG_INFINITY])?;
+    let nowhere = importer.constant(node, "nowhere", &[], || vec![f64::NEG_INFINITY])?;
     if let Some(mut mask) = settings.mask.clone() {
         let shape = importer.shape(&mask);
         let own = shape.extents().last().copied().unwrap_or(1);
@@ -109,14 +109,13 @@ fn masked<'a>(
         };
     }
     if let Some(before) = settings.causal {
-        importer.ask_for((places * count) as u64)?;
         let sees = |query: usize| (0..count).map(move |key| f64::from(u8::from(key <= query + before)));
-        let numbers = (0..places).flat_map(sees).collect();
+        let numbers = || (0..places).flat_map(sees).collect();
         let mask = importer.constant(node, "causal_mask", &[places, count], numbers)?;
         scores = importer.step(node, "causal", Select, &[mask, scores, nowhere.clone()])?;
     }
     if let Some(lengths) = settings.lengths.clone() {
-        let numbers = (0..count).map(|key| key as f64).collect();
+        let numbers = || (0..count).map(|key| key as f64).collect();
         let range = importer.constant(node, "key_numbers", &[count], numbers)?;
         let extents = std::iter::once(Extent::Copy(0)).chain([Extent::Fixed(1); 3]).collect();
         let lengths = importer.step(node, "lengths", Reshape { extents }, &[lengths])?;

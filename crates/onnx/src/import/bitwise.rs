@@ -46,7 +46,7 @@ pub(super) fn import_not<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Re
 /// Multiplied with a power of two, of which what exceeds the type is lost, or divided by it.
 pub(super) fn import_shift<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
     let [operand, places] = [importer.operand(node, 0)?, importer.operand(node, 1)?];
-    let two = importer.constant(node, "two", &[], vec![2.0])?;
+    let two = importer.constant(node, "two", &[], || vec![2.0])?;
     let factor = importer.step(node, "factor", Binary::Power, &[two, places])?;
     let width = type_bits(node, importer);
     note_type(node, importer);
@@ -62,7 +62,7 @@ pub(super) fn import_shift<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> 
                 );
             };
             let shifted = importer.step(node, "shifted", Eltwise::Product, &[operand, factor])?;
-            let limit = importer.constant(node, "limit", &[], vec![width.exp2()])?;
+            let limit = importer.constant(node, "limit", &[], || vec![width.exp2()])?;
             arithmetic::remainder(node, importer, [shifted, limit], Rounding::Down)
         }
         _ => super::failure::inconsistent("attribute 'direction'", "LEFT or RIGHT", "another"),

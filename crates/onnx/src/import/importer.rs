@@ -378,15 +378,20 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// A new constant, called `result@step`.
+    /// A new constant, called `result@step`. Its numbers are made after the budget has been asked for them.
+    ///
+    /// # Errors
+    /// When they are more than the budget has left.
     pub fn constant(
         &self,
         node: &Node<'_>,
         step: &str,
         extents: &[usize],
-        numbers: Vec<f64>,
+        numbers: impl FnOnce() -> Vec<f64>,
     ) -> Result<Operand, Failure> {
-        let constant = Constant::new(Shape::new(extents)?, numbers)?.held_by(&self.budget)?;
+        let shape = Shape::new(extents)?;
+        self.ask_for(shape.elements() as u64)?;
+        let constant = Constant::new(shape, numbers())?.held_by(&self.budget)?;
         let name = format!("{}@{step}", node.stem());
         Ok(Operand { source: Source::Known(constant), kind: Kind::Float, name })
     }

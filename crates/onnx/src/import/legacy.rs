@@ -63,7 +63,7 @@ pub(super) fn import_image_scaler<'a>(node: &Node<'a>, importer: &mut Importer<'
     }
     let scale = Unary::Power { power: 1.0, scale: node.float("scale")?.unwrap_or(1.0), shift: 0.0 };
     let scaled = importer.step(node, "scaled", scale, &[operand])?;
-    let bias = importer.constant(node, "bias", &[channels, 1, 1], bias)?;
+    let bias = importer.constant(node, "bias", &[channels, 1, 1], || bias)?;
     importer.finish(node, Eltwise::Sum { coefficients: vec![1.0; 2] }, &[scaled, bias])
 }
 

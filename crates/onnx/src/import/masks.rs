@@ -17,9 +17,8 @@ fn matrix<'a>(
     [rows, columns]: [usize; 2],
     is_one: impl Fn(i64) -> bool,
 ) -> Result<Operand, Failure> {
-    importer.ask_for((rows * columns) as u64)?;
     let offsets = (0..rows as i64).flat_map(|row| (0..columns as i64).map(move |column| column - row));
-    let numbers = offsets.map(|offset| f64::from(u8::from(is_one(offset)))).collect();
+    let numbers = || offsets.map(|offset| f64::from(u8::from(is_one(offset)))).collect();
     Ok(importer.constant(node, "mask", &[rows, columns], numbers)?.with_kind(Kind::Boolean))
 }
 
@@ -47,7 +46,7 @@ pub(super) fn import_triangle<'a>(node: &Node<'a>, importer: &mut Importer<'a>) 
         extents,
         |offset| if upper { offset >= diagonal } else { offset <= diagonal },
     )?;
-    let zero = importer.constant(node, "zero", &[], vec![0.0])?;
+    let zero = importer.constant(node, "zero", &[], || vec![0.0])?;
     importer.finish_as(node, Select, &[mask, operand, zero], kind)
 }
 
@@ -75,8 +74,7 @@ fn range<'a>(
     behind: usize,
     first: f64,
 ) -> Result<Operand, Failure> {
-    importer.ask_for(count as u64)?;
-    let numbers = (0..count).map(|number| number as f64 + first).collect();
+    let numbers = || (0..count).map(|number| number as f64 + first).collect();
     let extents: Vec<usize> = std::iter::once(count).chain(std::iter::repeat_n(1, behind)).collect();
     importer.constant(node, if first < 0.0 { "range_from_end" } else { "range" }, &extents, numbers)
 }

@@ -105,22 +105,19 @@ pub(super) fn import_blocks<'a>(node: &Node<'a>, importer: &mut Importer<'a>) ->
         }
     };
     let middle = f64::from(1u16 << (bits - 1));
-    importer.ask_for((outputs * inputs) as u64)?;
-    let mut weights = Vec::with_capacity(outputs * inputs);
-    for row in 0..outputs {
-        for column in 0..inputs {
-            let of_block = row * blocks + column / block;
-            let zero = match &zeros {
-                None => middle,
-                Some((packed, true)) => {
-                    f64::from(unpack(&packed[row * bytes_of_row..][..bytes_of_row], bits, column / block))
-                }
-                Some((zeros, false)) => zeros[of_block],
-            };
-            let bytes = &packed[of_block * bytes_of_block..][..bytes_of_block];
-            weights.push((f64::from(unpack(bytes, bits, column % block)) - zero) * scales[of_block]);
-        }
-    }
+    let weight = |row: usize, column: usize| {
+        let of_block = row * blocks + column / block;
+        let zero = match &zeros {
+            None => middle,
+            Some((packed, true)) => {
+                f64::from(unpack(&packed[row * bytes_of_row..][..bytes_of_row], bits, column / block))
+            }
+            Some((zeros, false)) => zeros[of_block],
+        };
+        let bytes = &packed[of_block * bytes_of_block..][..bytes_of_block];
+        (f64::from(unpack(bytes, bits, column % block)) - zero) * scales[of_block]
+    };
+    let weights = || (0..outputs * inputs).map(|index| weight(index / inputs, index % inputs)).collect();
     let bias = importer.optional(node, 5)?;
     product(node, importer, [outputs, inputs], weights, bias)
 }
@@ -147,10 +144,9 @@ pub(super) fn import_table<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> 
     let (Some(packed), Some(largest)) = (packed, largest) else {
         return inconsistent("inputs", "packed weights and largest magnitudes", "none");
     };
-    importer.ask_for(count as u64)?;
     // The first of two is in the higher bits.
     let number = |index: usize| table[usize::from(unpack(&packed, 4, index ^ 1))] * largest[index / block];
-    let weights = (0..count).map(number).collect();
+    let weights = || (0..count).map(number).collect();
     product(node, importer, [outputs, inputs], weights, None)
 }
 
@@ -158,7 +154,7 @@ fn product<'a>(
     node: &Node<'a>,
     importer: &mut Importer<'a>,
     extents: [usize; 2],
-    weights: Vec<f64>,
+    weights: impl FnOnce() -> Vec<f64>,
     bias: Option<Operand>,
 ) -> Result<(), Failure> {
     let input = importer.operand(node, 0)?;

@@ -69,8 +69,7 @@ pub(super) fn import_maximum<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -
         places = importer.step(node, "turned", turned, &[row, column])?;
     }
     let (pictures, channels) = (shape.extents()[0], shape.extents()[1]);
-    importer.ask_for((pictures * channels) as u64)?;
-    let first = (0..pictures * channels).map(|channel| (channel * plane) as f64).collect();
+    let first = || (0..pictures * channels).map(|channel| (channel * plane) as f64).collect();
     let extents = [&[pictures, channels][..], &vec![1; shape.rank() - 2]].concat();
     let first = importer.constant(node, "channels", &extents, first)?;
     let sum = Eltwise::Sum { coefficients: vec![1.0, 1.0] };
@@ -106,8 +105,8 @@ pub(super) fn import_unpool<'a>(node: &Node<'a>, importer: &mut Importer<'a>) ->
         extents.push(extent);
     }
     let whole = Shape::new(extents)?;
-    importer.ask_for(whole.elements() as u64)?;
-    let zeros = importer.constant(node, "zeros", &[whole.elements()], vec![0.0; whole.elements()])?;
+    let zeros = || vec![0.0; whole.elements()];
+    let zeros = importer.constant(node, "zeros", &[whole.elements()], zeros)?;
     let flat = || Reshape::flatten(shape.rank(), 0, shape.rank());
     let elements = importer.step(node, "elements", flat(), std::slice::from_ref(&operand))?;
     let places = importer.step(node, "places", flat(), &[places])?;
@@ -167,8 +166,8 @@ pub(super) fn import_lp<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Res
     }
     let mut extents = vec![channels, 1];
     extents.extend(&window.kernel);
-    let taps = extents.iter().product();
-    let ones = importer.constant(node, "ones", &extents, vec![1.0; taps])?;
+    let ones = || vec![1.0; extents.iter().product()];
+    let ones = importer.constant(node, "ones", &extents, ones)?;
     let powers = powers(node, importer, operand, exponent)?;
     let convolution = Convolution { window, groups: channels };
     let sum = importer.step(node, "sum", convolution, &[powers, ones])?;

@@ -136,7 +136,7 @@ pub(super) fn import_dynamic<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -
     );
     let axes: Vec<usize> = (0..importer.shape(&operand).rank()).collect();
     let numbers = importer.step(node, "numbers", Unary::Detach, std::slice::from_ref(&operand))?;
-    let nothing = importer.constant(node, "nothing", &[], vec![0.0])?;
+    let nothing = importer.constant(node, "nothing", &[], || vec![0.0])?;
     let bound = |importer: &mut Importer<'a>, step: &str, reduction: Reduction, with: Eltwise| {
         let reduce = Reduce { reduction, axes: axes.clone(), keep_axes: false, coefficient: 1.0 };
         let found = importer.step(node, &format!("{step}_number"), reduce, std::slice::from_ref(&numbers))?;
@@ -146,9 +146,9 @@ pub(super) fn import_dynamic<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -
     let high = bound(importer, "high", Reduction::Maximum, Eltwise::Maximum)?;
     let difference = Eltwise::Sum { coefficients: vec![1.0, -1.0] };
     let range = importer.step(node, "range", difference, &[high, low.clone()])?;
-    let smallest = importer.constant(node, "smallest", &[], vec![SMALLEST])?;
+    let smallest = importer.constant(node, "smallest", &[], || vec![SMALLEST])?;
     let range = importer.step(node, "positive_range", Eltwise::Maximum, &[range, smallest])?;
-    let levels = importer.constant(node, "levels", &[], vec![LEVELS])?;
+    let levels = importer.constant(node, "levels", &[], || vec![LEVELS])?;
     let scale = importer.step(node, "scale", Binary::Divide, &[range, levels])?;
     let zero = importer.step(node, "steps", Binary::Divide, &[low, scale.clone()])?;
     let negative = Unary::Power { power: 1.0, scale: -1.0, shift: 0.0 };

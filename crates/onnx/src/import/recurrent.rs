@@ -262,7 +262,7 @@ fn direction<'a>(
         bias = Some(if reset_behind {
             // The new state's part stands inside the product with the reset gate.
             let gates = range(node, importer, &step("bias_gates"), inner.clone(), (0, 0, 2 * hidden))?;
-            let zero = importer.constant(node, &step("bias_zero"), &[hidden], vec![0.0; hidden])?;
+            let zero = importer.constant(node, &step("bias_zero"), &[hidden], || vec![0.0; hidden])?;
             let gates = importer.step(node, &step("bias_padded"), Concat { axis: 0 }, &[gates, zero])?;
             bias_within = Some(range(node, importer, &step("bias_within"), inner, (0, 2 * hidden, hidden))?);
             importer.step(node, &step("bias"), sum(2), &[outer, gates])?

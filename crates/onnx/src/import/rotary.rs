@@ -29,8 +29,7 @@ pub(super) fn import_microsoft<'a>(node: &Node<'a>, importer: &mut Importer<'a>)
                 "the first position must be constant, but depends on an input of the network",
             );
         };
-        importer.ask_for((pictures * places) as u64)?;
-        let numbers = (0..pictures).flat_map(|_| (0..places).map(|place| first + place as f64)).collect();
+        let numbers = || (0..pictures).flat_map(|_| (0..places).map(|place| first + place as f64)).collect();
         positions = importer.constant(node, "positions", &[pictures, places], numbers)?;
     }
     rotate(node, importer, caches, Some(positions))

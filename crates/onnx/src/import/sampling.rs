@@ -50,21 +50,23 @@ pub(super) fn import_affine_grid<'a>(node: &Node<'a>, importer: &mut Importer<'a
     }
     let extents = [&spatial[..], &[axes + 1]].concat();
     let count = deepinside_graph::Shape::new(extents)?.elements();
-    importer.ask_for(count as u64)?;
     let coordinate = |at: usize, extent: usize| match (aligned, extent) {
         (true, 1) => 0.0,
         (true, extent) => 2.0 * at as f64 / (extent as f64 - 1.0) - 1.0,
         (false, extent) => (2.0 * at as f64 + 1.0) / extent as f64 - 1.0,
     };
-    let mut numbers = Vec::with_capacity(count);
-    for mut place in 0..count / (axes + 1) {
-        // The innermost axis first.
-        for &extent in spatial.iter().rev() {
-            numbers.push(coordinate(place % extent, extent));
-            place /= extent;
+    let numbers = || {
+        let mut numbers = Vec::with_capacity(count);
+        for mut place in 0..count / (axes + 1) {
+            // The innermost axis first.
+            for &extent in spatial.iter().rev() {
+                numbers.push(coordinate(place % extent, extent));
+                place /= extent;
+            }
+            numbers.push(1.0);
         }
-        numbers.push(1.0);
-    }
+        numbers
+    };
     let places = importer.constant(node, "places", &[count / (axes + 1), axes + 1], numbers)?;
     let turned = importer.step(node, "turned", Transpose { permutation: vec![0, 2, 1] }, &[theta])?;
     let grid = importer.step(node, "grid", MatrixProduct, &[places, turned])?;
