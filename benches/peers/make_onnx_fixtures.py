@@ -107,6 +107,22 @@ class Attention(nn.Module):
         return self.head(x[:, 0])
 
 
+class Rotary(nn.Module):
+    """Tokens turned by angles of their positions in all their numbers, where the code allows for fewer: what is not turned has no elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(3, 12, 8, 8), nn.Linear(12, 5)
+        self.register_buffer("angle", torch.outer(torch.arange(16.0), torch.exp(-torch.arange(6.0))).repeat(1, 2))
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        turned, kept = x[..., :12], x[..., 12:]
+        half = torch.cat([-turned[..., 6:], turned[..., :6]], -1)
+        x = torch.cat([turned * self.angle.cos() + half * self.angle.sin(), kept], -1)
+        return self.head((x @ x.transpose(1, 2) * 0.3).softmax(-1).matmul(x).mean(1))
+
+
 class Segmenter(nn.Module):
     """Resizing, transposed convolution, padding, instance and group normalisation, PReLU, ELU and pixel shuffling."""
 
@@ -256,7 +272,7 @@ def by_hand(folder):
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "crates/cli/tests/fixtures/onnx")
-    for model in (Residual, Inverted, Shuffle, Next, Attention, Segmenter):
+    for model in (Residual, Inverted, Shuffle, Next, Attention, Segmenter, Rotary):
         exported(folder, model.__name__.lower(), model, False)
     for model in (Residual, Shuffle, Next, Attention):
         exported(folder, model.__name__.lower() + "_dynamo", model, True)

@@ -22,6 +22,7 @@ MODERN = {
     "deit_tiny": ("timm", "deit_tiny_patch16_224"), "swin_tiny": ("timm", "swin_tiny_patch4_window7_224"),
     "vit_b_16": ("torchvision", "vit_b_16"), "maxvit_t": ("torchvision", "maxvit_t"), "convnext_tiny": ("torchvision", "convnext_tiny"),
     "efficientnet_v2_s": ("torchvision", "efficientnet_v2_s"), "mobilenet_v3_large": ("torchvision", "mobilenet_v3_large"),
+    "mobilenet_v3_small": ("torchvision", "mobilenet_v3_small"),
     "regnet_y_400mf": ("torchvision", "regnet_y_400mf"), "densenet121": ("torchvision", "densenet121"),
 }
 SIDES |= dict.fromkeys(MODERN, 224)

@@ -103,7 +103,9 @@ def build(name):
         return model, SIDE if any_side else model.default_cfg["input_size"][-1]
     import transformers
 
-    config = getattr(transformers, f"{name}Config")()
+    # Of its own random weights, gradients shrink to 1e-56, which is zero in single precision.
+    wider = {"initializer_range": 0.2} if name == "MobileViT" else {}
+    config = getattr(transformers, f"{name}Config")(**wider)
     kind = "CLIPVisionModelWithProjection" if name == "CLIPVision" else f"{name}ForImageClassification"
     model = getattr(transformers, kind)(config)
     side = getattr(config, "image_size", 224)
@@ -311,6 +313,8 @@ def expected(name, folder):
     arrays = {"picture": picture, "seed": np.random.default_rng(1).standard_normal(shape).astype(np.float32)}
     for kind in ("float32", "float64"):
         arrays[kind] = gradient(model, picture, arrays["seed"], getattr(torch, kind))
+    if relative(arrays["float32"], arrays["float64"]) > 0.5:
+        raise ArithmeticError("PyTorch's own gradient in single precision is another one than in double: there is nothing to compare with")
     for kind, array in arrays.items():
         np.save(folder / f"{kind}.npy", array)
 

@@ -409,7 +409,9 @@ impl<'a> Importer<'a> {
         if let Some(bytes) = constant.bytes_as_weights() {
             self.keep(bytes)?;
         }
-        let value = self.builder.constant(operand.name.clone(), constant.to_weights()?)?;
+        // A node whose result has no elements has taken its name.
+        let end = if constant.shape().elements() == 0 { "@empty" } else { "" };
+        let value = self.builder.constant(format!("{}{end}", operand.name), constant.to_weights()?)?;
         self.constants.insert(operand.name.clone(), value);
         Ok(value)
     }
@@ -544,24 +546,23 @@ impl<'a> Importer<'a> {
             Some(known) => fold(op, &known, &self.budget)?,
             None => None,
         };
+        let result = |name: &str, source| Operand { source, kind, name: name.to_owned() };
         if let Some(folded) = folded {
-            let operand = |(name, constant): (&&str, Constant)| Operand {
-                source: Source::Known(constant),
-                kind,
-                name: (*name).to_owned(),
-            };
-            return Ok(names.iter().zip(folded).map(operand).collect());
+            let known =
+                names.iter().zip(folded).map(|(name, constant)| result(name, Source::Known(constant)));
+            return Ok(known.collect());
         }
         self.keep(bytes_of(op))?;
         let inputs: Vec<ValueId> =
             operands.iter().map(|operand| self.value(operand)).collect::<Result<_, _>>()?;
         let values = self.builder.node(node.name(), op.clone(), &inputs, names)?;
-        let operand = |(name, value): (&&str, ValueId)| Operand {
-            source: Source::Computed(value),
-            kind,
-            name: (*name).to_owned(),
-        };
-        Ok(names.iter().zip(values).map(operand).collect())
+        let computed = names.iter().zip(values).map(|(name, value)| {
+            // What has no elements depends on nothing: the network is the same without it.
+            let shape = self.builder.shape(value);
+            let empty = || Source::Known(Constant::filled(shape.clone(), 0.0));
+            result(name, if shape.elements() == 0 { empty() } else { Source::Computed(value) })
+        });
+        Ok(computed.collect())
     }
 }
 

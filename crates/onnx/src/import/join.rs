@@ -4,13 +4,18 @@ use deepinside_graph::op::{Concat, Split};
 
 use super::axes::axis;
 use super::failure::{Failure, inconsistent};
-use super::importer::Importer;
+use super::importer::{Importer, Operand};
 use super::node::Node;
 
 pub(super) fn import_concat<'a>(node: &Node<'a>, importer: &mut Importer<'a>) -> Result<(), Failure> {
-    let operands = importer.operands(node)?;
+    let mut operands = importer.operands(node)?;
     let rank = importer.shape(&operands[0]).rank();
     let axis = axis(node.int("axis")?.unwrap_or(1), rank)?;
+    // What a slice left nothing of adds nothing, as what a rotation of whole tokens leaves as it is.
+    let is_empty = |operand: &Operand| importer.shape(operand).extents().get(axis) == Some(&0);
+    if !operands.iter().all(is_empty) {
+        operands.retain(|operand| !is_empty(operand));
+    }
     importer.finish(node, Concat { axis }, &operands)
 }
 
