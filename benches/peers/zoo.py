@@ -48,9 +48,13 @@ timm/twins_pcpvt_small timm/visformer_tiny timm/volo_d1_224 timm/xception41 timm
 timm/botnet26t_256 timm/mambaout_femto timm/nest_tiny timm/shvit_s1 timm/bat_resnext26ts timm/inception_next_tiny""".split()
 TORCHVISION = """alexnet densenet201 mobilenet_v2 regnet_x_400mf resnet50 resnext50_32x4d shufflenet_v2_x1_0 squeezenet1_0 squeezenet1_1
 vgg11 vgg16_bn wide_resnet50_2""".split()
-TIMM = """cspresnet50 darknet53 deit3_small_patch16_224 deit_tiny_distilled_patch16_224 efficientnet_lite0 fbnetv3_b gcresnet33ts gernet_s
-ghostnetv2_100 hardcorenas_a hgnetv2_b0 lcnet_050 maxvit_tiny_rw_224 mixnet_s nf_resnet50 regnety_002 resnetv2_50x1_bit selecsls42b
-semnasnet_075 swin_tiny_patch4_window7_224 swinv2_cr_tiny_224 swinv2_tiny_window8_256 tf_efficientnetv2_b0 tinynet_e""".split()
+TIMM = """cpubone_b0_bfrobust csatv2 cspnext_tiny cspresnet50 darknet53 deit3_small_patch16_224 deit_tiny_distilled_patch16_224
+densenetblur121d ecaresnet26t efficientnet_lite0 efficientvim_m1 fasternet_t0 fbnetv3_b gcresnet33ts gernet_s ghostnetv2_100
+hardcorenas_a hgnetv2_b0 inception_resnet_v2 inception_v4 lcnet_050 lcnetv2_small legacy_seresnet18 legacy_xception lowformer_b0
+maxvit_tiny_rw_224 mixnet_s nf_resnet50 qwen3_vit_88m rdnet_tiny regnety_002 repghostnet_050 resnet50_clip resnetv2_50x1_bit
+samvit_base_patch16_224 selecsls42b semnasnet_075 swiftformer_xs swin_tiny_patch4_window7_224 swinv2_cr_tiny_224
+swinv2_tiny_window8_256 tf_efficientnetv2_b0 tinynet_e tresnet_m vit_base_resnet26d_224 vit_relpos_base_patch16_rpn_224
+vit_small_patch16_dinov3 vitamin_small_224""".split()
 TRANSFORMERS = ["ViT", "DeiT", "Beit", "Dinov2", "Swin", "Swinv2", "ConvNext", "MobileViT", "ResNet", "RegNet"]
 KERAS = ["MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0",
          "ConvNeXtTiny", "Xception", "InceptionV3"]
