@@ -144,7 +144,6 @@ fn target(model: &Model, text: &str, arrays: &Bound<'_, PyDict>) -> PyResult<Tar
 
 fn described<'py>(py: Python<'py>, model: &Model, found: Attribution) -> PyResult<Bound<'py, PyDict>> {
     let result = PyDict::new(py);
-    result.set_item("map", given(py, found.map().map_err(exception)?)?)?;
     result.set_item("values", given(py, found.values)?)?;
     result.set_item("layer", found.layer.map(|layer| model.graph.value(layer).name.clone()))?;
     result.set_item("standard_error", found.standard_error.map(|array| given(py, array)).transpose()?)?;

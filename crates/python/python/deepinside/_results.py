@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -29,7 +30,7 @@ class Attribution:
     """What a method found for one image.
 
     values : float32, C × H × W for the input's numbers, H × W for one a pixel, rows × columns for a layer; signed, not scaled
-    map : one number a pixel or position
+    map : one number a pixel or position, the largest magnitude over channels; it is computed when it is first asked for
     target, number : what was explained, and its number
     layer : the value whose positions the numbers belong to; None for the input
     standard_error : of each value, where it is a mean over random samples
@@ -41,7 +42,6 @@ class Attribution:
     """
 
     values: np.ndarray
-    map: np.ndarray
     method: str
     target: str
     number: float
@@ -52,6 +52,13 @@ class Attribution:
     frame: Box | None = None
     record: dict[str, Any] = field(default_factory=dict)
     _pixels: Any = field(default=None, repr=False)
+
+    @cached_property
+    def map(self) -> np.ndarray:
+        """One number a pixel or position: the largest magnitude over channels, as in Simonyan, Vedaldi, Zisserman 2013, §3.1, where there are
+        channels; else the values."""
+        found: np.ndarray = self.values.copy() if self.values.ndim == 2 else np.abs(self.values).max(axis=0)
+        return found
 
     @property
     def pixels(self) -> np.ndarray | None:
