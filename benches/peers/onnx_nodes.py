@@ -213,7 +213,6 @@ def reason(text, path):
     line = (lines or text.strip().splitlines() or ["no reason"])[0]
     line = line.replace("error: ", "").replace(path + ": ", "")
     line = re.sub(r"\S*/input\d+\.npy holds an array of shape \[[\d, ]*\], which has no elements", "an input without elements", line)
-    line = re.sub(r"an array of shape \[[\d, ]*\] would be empty: .*", "a result without elements", line)
     return line.split("): ", 1)[1] if line.startswith("node '") and "): " in line else line
 
 
