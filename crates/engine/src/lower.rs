@@ -89,6 +89,8 @@ pub(crate) struct LowerOptions<'a> {
     pub precision: Precision,
     /// Values of whose channels the maxima are taken.
     pub maxima: &'a [ValueId],
+    /// Those of them that nothing else observes, where no backward pass follows.
+    pub only_maxima: &'a HashSet<ValueId>,
     /// Stops the lowering.
     pub interrupt: &'a Interrupt,
 }
@@ -199,6 +201,11 @@ impl Lowerer<'_> {
         let result = last_fused.map_or(last.outputs[0], |fused| self.graph.node(fused).outputs[0]);
         let part = self.parts.get(&result).copied();
         let activation = rectifier.map(|(_, activation)| activation);
+        // Then the kernel leaves it to the step that takes the maxima.
+        let (activation, afterwards) = match self.is_rectified_afterwards(last.outputs[0]) {
+            true => (None, activation),
+            false => (activation, None),
+        };
         let placing = Placing {
             part: part.map(|(_, part)| part),
             adds: sum.is_some(),
@@ -211,11 +218,12 @@ impl Lowerer<'_> {
             Some(first) => self.chain(first, Link { node, lowering: &lowering, activation }, placing.part),
             None => self.kernel(node, &lowering, Behind { activation, affine, placing, dead_at_zero }),
         };
-        let kernel = kernel.map_err(|cause| EngineError::Unsupported {
+        let unsupported = |cause| EngineError::Unsupported {
             node: node.name.clone(),
             operator: node.op.operator().name(),
             cause,
-        })?;
+        };
+        let kernel = kernel.map_err(unsupported)?;
 
         let mut operands = Vec::new();
         for (position, (&input, shape)) in node.inputs.iter().zip(&shapes).enumerate() {
@@ -273,6 +281,11 @@ impl Lowerer<'_> {
             operations: operations.sum(),
             bytes: 4 * numbers,
         });
+        if let (Some(activation), Some(step)) = (afterwards, self.program.steps.last()) {
+            let written = step.results[0];
+            self.rectify_afterwards(last.outputs[0], written, activation, placing.part)
+                .map_err(unsupported)?;
+        }
         Ok(())
     }
 

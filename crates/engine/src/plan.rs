@@ -150,6 +150,14 @@ impl Plan {
         let graph = fuse_normalizations(fuse_activations(graph, &keep), &keep);
         let graph = average_first(graph, &keep);
         let has_backward = !options.gradients.is_empty() && !options.targets.is_empty();
+        let otherwise: Keep = [&options.activations, &options.gradients, &options.targets]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        let looked_at =
+            options.maxima.iter().copied().filter(|&value| !has_backward && !otherwise.contains(value));
+        let only_maxima = looked_at.collect();
         // A small limit of a session's memory says nothing about weights.
         check_weights(&graph, has_backward, options.memory_limit.max(DEFAULT_MEMORY))?;
         let kernels = LowerOptions {
@@ -159,6 +167,7 @@ impl Plan {
             instructions: options.instructions,
             precision: options.precision,
             maxima: &options.maxima,
+            only_maxima: &only_maxima,
             interrupt: &options.interrupt,
         };
         let limit = options.memory_limit;

@@ -1,9 +1,12 @@
 //! The largest number of every channel, and where it first stands: what is kept of a layer that many pictures are compared by. It is
-//! taken as soon as the layer is computed, while its numbers are in the caches and as they lie there.
+//! taken as soon as the layer is computed, while its numbers are in the caches and as they lie there. Where a rectifier follows that
+//! nothing else comes before, the numbers are rectified on the way.
 
 use deepinside_graph::Shape;
 
-use super::parallel::{GRAIN, for_each_wide_piece};
+use super::activation::Activation;
+use super::convolution::Part;
+use super::parallel::{GRAIN, for_each_pair, for_each_wide_piece};
 use super::{Backward, Forward, Kernel, Needs};
 use crate::Layout;
 
@@ -22,6 +25,24 @@ pub(crate) fn kernel(shape: &Shape, layout: Layout) -> Box<dyn Kernel> {
     let positions = extents[2..].iter().product();
     let is_plain = layout.equivalent(Layout::Plain, shape);
     Box::new(ChannelMaxima { pictures, channels, positions, is_plain })
+}
+
+/// Makes the kernel for a value that lies in its second result, or in a part of it, and is rectified there when the maxima were taken. There
+/// is no way back through it.
+pub(crate) fn rectifying(
+    shape: &Shape,
+    layout: Layout,
+    activation: Activation,
+    part: Option<Part>,
+) -> Box<dyn Kernel> {
+    let extents = shape.extents();
+    let (pictures, channels) = (extents[0], extents[1]);
+    let positions = extents[2..].iter().product();
+    let Part { first, of } = part.unwrap_or(Part { first: 0, of: channels });
+    match part.is_none() && layout.equivalent(Layout::Plain, shape) {
+        true => Box::new(RectifiedPlain { channels: pictures * channels, positions, activation }),
+        false => Box::new(RectifiedChannelsLast { pictures, channels, positions, first, of, activation }),
+    }
 }
 
 struct ChannelMaxima {
@@ -69,52 +90,188 @@ impl ChannelMaxima {
     #[inline(always)]
     fn plain(&self, x: &[f32], first: usize, piece: &mut [f32]) {
         for (own, found) in piece.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            let numbers = &x[(first + own) * self.positions..][..self.positions];
-            let (chunks, rest) = numbers.as_chunks::<BLOCK>();
-            let mut lanes = Lanes::<BLOCK>::new();
-            for (chunk, numbers) in chunks.iter().enumerate() {
-                lanes.take(numbers, (chunk * BLOCK) as f32, 1.0);
-            }
-            let mut last = Lanes::<1>::new();
-            for (at, &number) in rest.iter().enumerate() {
-                last.take(&[number], (chunks.len() * BLOCK + at) as f32, 0.0);
-            }
-            let all = (0..BLOCK).map(|lane| lanes.of(lane)).chain([last.of(0)]);
-            *found = all.reduce(earlier).unwrap_or_default();
+            *found = of_channel(&x[(first + own) * self.positions..][..self.positions]);
         }
     }
 
     /// Of channels that lie side by side.
     #[inline(always)]
     fn channels_last(&self, x: &[f32], first: usize, piece: &mut [f32]) {
-        let found = piece.as_chunks_mut::<2>().0;
-        let (blocks, rest) = found.as_chunks_mut::<BLOCK>();
-        for (block, found) in blocks.iter_mut().enumerate() {
-            self.block(x, first + block * BLOCK, found);
-        }
-        let first = first + blocks.len() * BLOCK;
-        let (blocks, rest) = rest.as_chunks_mut::<8>();
-        for (block, found) in blocks.iter_mut().enumerate() {
-            self.block(x, first + block * 8, found);
-        }
-        let first = first + blocks.len() * 8;
-        for (own, found) in rest.iter_mut().enumerate() {
-            self.block(x, first + own, std::array::from_mut(found));
+        in_blocks(&mut Looked { x, width: self.channels }, first, piece);
+    }
+}
+
+/// Channels that lie one after another, all pictures' alike.
+struct RectifiedPlain {
+    channels: usize,
+    positions: usize,
+    activation: Activation,
+}
+
+impl Kernel for RectifiedPlain {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn forward(&self, context: Forward<'_, '_>) {
+        let [found, x] = context.results else { return };
+        let channels = (GRAIN / self.positions.max(1)).clamp(1, self.channels.max(1));
+        let &Self { positions, activation, .. } = self;
+        for_each_pair(
+            (found, 2 * channels),
+            (x, channels * positions),
+            #[inline(always)]
+            |_, found, x| {
+                let found = found.as_chunks_mut::<2>().0;
+                for (found, numbers) in found.iter_mut().zip(x.chunks_exact_mut(positions.max(1))) {
+                    *found = of_channel(numbers);
+                    activation.apply(numbers);
+                }
+            },
+        );
+    }
+
+    /// Plans with a way back have none of these.
+    fn backward(&self, _: Backward<'_, '_>) {}
+}
+
+/// Channels that lie side by side, from the `first` on of `of`.
+struct RectifiedChannelsLast {
+    pictures: usize,
+    channels: usize,
+    positions: usize,
+    first: usize,
+    of: usize,
+    activation: Activation,
+}
+
+impl RectifiedChannelsLast {
+    /// The positions of a piece of work, which has maxima of its own.
+    fn rows(&self) -> usize {
+        (GRAIN / self.of).max(1)
+    }
+}
+
+impl Kernel for RectifiedChannelsLast {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn workspace(&self) -> usize {
+        2 * self.channels * self.positions.div_ceil(self.rows())
+    }
+
+    fn forward(&self, context: Forward<'_, '_>) {
+        let [found, x] = context.results else { return };
+        let &Self { first, of, activation, .. } = self;
+        let (maxima, rows) = (2 * self.channels, self.rows());
+        for picture in 0..self.pictures {
+            let x = &mut x[picture * self.positions * of..][..self.positions * of];
+            for_each_pair(
+                (x, rows * of),
+                (&mut *context.workspace, maxima),
+                #[inline(always)]
+                |index, x, found| {
+                    let begin = (index * rows) as f32;
+                    in_blocks(&mut Rectified { x, width: of, first, begin, activation }, 0, found);
+                },
+            );
+            let found = &mut found[picture * maxima..][..maxima];
+            let (begin, rest) = context.workspace.split_at(maxima);
+            found.copy_from_slice(begin);
+            for piece in rest.chunks_exact(maxima) {
+                let piece = piece.as_chunks::<2>().0;
+                for (found, &piece) in found.as_chunks_mut::<2>().0.iter_mut().zip(piece) {
+                    *found = earlier(*found, piece);
+                }
+            }
         }
     }
 
+    /// Plans with a way back have none of these.
+    fn backward(&self, _: Backward<'_, '_>) {}
+}
+
+/// Rows of channels, of which some that lie side by side are taken at a time.
+trait Rows {
+    /// The maxima of as many channels as there is place for, from `channel` on.
+    fn block<const COUNT: usize>(&mut self, channel: usize, found: &mut [[f32; 2]; COUNT]);
+}
+
+struct Looked<'a> {
+    x: &'a [f32],
+    width: usize,
+}
+
+impl Rows for Looked<'_> {
     #[inline(always)]
-    fn block<const COUNT: usize>(&self, x: &[f32], first: usize, found: &mut [[f32; 2]; COUNT]) {
+    fn block<const COUNT: usize>(&mut self, channel: usize, found: &mut [[f32; 2]; COUNT]) {
         let mut lanes = Lanes::<COUNT>::new();
-        for (position, numbers) in x.chunks_exact(self.channels).enumerate() {
-            if let Some(numbers) = numbers[first..].first_chunk::<COUNT>() {
+        for (position, row) in self.x.chunks_exact(self.width).enumerate() {
+            if let Some(numbers) = row[channel..].first_chunk::<COUNT>() {
                 lanes.take(numbers, position as f32, 0.0);
             }
         }
-        for (lane, found) in found.iter_mut().enumerate() {
-            *found = lanes.of(lane);
-        }
+        *found = std::array::from_fn(|lane| lanes.of(lane));
     }
+}
+
+/// Rows from a position on, whose channels from the `first` on are looked at and then rectified.
+struct Rectified<'a> {
+    x: &'a mut [f32],
+    width: usize,
+    first: usize,
+    begin: f32,
+    activation: Activation,
+}
+
+impl Rows for Rectified<'_> {
+    #[inline(always)]
+    fn block<const COUNT: usize>(&mut self, channel: usize, found: &mut [[f32; 2]; COUNT]) {
+        let mut lanes = Lanes::<COUNT>::new();
+        let activation = self.activation;
+        for (position, row) in self.x.chunks_exact_mut(self.width).enumerate() {
+            if let Some(numbers) = row[self.first + channel..].first_chunk_mut::<COUNT>() {
+                lanes.take(numbers, self.begin + position as f32, 0.0);
+                activation.apply(numbers);
+            }
+        }
+        *found = std::array::from_fn(|lane| lanes.of(lane));
+    }
+}
+
+/// The maxima of the channels from `first` on.
+#[inline(always)]
+fn in_blocks(rows: &mut impl Rows, first: usize, found: &mut [f32]) {
+    let (blocks, rest) = found.as_chunks_mut::<2>().0.as_chunks_mut::<BLOCK>();
+    for (block, found) in blocks.iter_mut().enumerate() {
+        rows.block(first + block * BLOCK, found);
+    }
+    let first = first + blocks.len() * BLOCK;
+    let (blocks, rest) = rest.as_chunks_mut::<8>();
+    for (block, found) in blocks.iter_mut().enumerate() {
+        rows.block(first + block * 8, found);
+    }
+    let first = first + blocks.len() * 8;
+    for (own, found) in rest.iter_mut().enumerate() {
+        rows.block(first + own, std::array::from_mut(found));
+    }
+}
+
+/// The maximum of a channel whose numbers lie one after another.
+#[inline(always)]
+fn of_channel(numbers: &[f32]) -> [f32; 2] {
+    let (chunks, rest) = numbers.as_chunks::<BLOCK>();
+    let mut lanes = Lanes::<BLOCK>::new();
+    for (chunk, numbers) in chunks.iter().enumerate() {
+        lanes.take(numbers, (chunk * BLOCK) as f32, 1.0);
+    }
+    let mut last = Lanes::<1>::new();
+    for (at, &number) in rest.iter().enumerate() {
+        last.take(&[number], (chunks.len() * BLOCK + at) as f32, 0.0);
+    }
+    let all = (0..BLOCK).map(|lane| lanes.of(lane)).chain([last.of(0)]);
+    all.reduce(earlier).unwrap_or_default()
 }
 
 /// Maxima that are searched side by side.
@@ -238,6 +395,54 @@ mod tests {
                     let (found, expected) = both(&x, layout);
                     assert!(same(&found, &expected), "{extents:?} {layout:?} {number}");
                     assert!(found.iter().any(|number| number.is_nan()));
+                }
+            }
+        }
+    }
+
+    /// The maxima are those of what was there before, which is rectified then; what lies beside a part stays.
+    #[test]
+    fn what_is_rectified_on_the_way_has_the_maxima_of_before() {
+        let activation = Activation { minimum: 0.0, maximum: 0.4 };
+        let shapes: [&[usize]; 5] =
+            [&[1, 1, 2], &[2, 43, 3, 5], &[1, 64, 55, 55], &[3, 130, 19, 23], &[1, 3, 200, 333]];
+        for extents in shapes {
+            let mut x = Array::noise(extents, 73);
+            x.numbers.iter_mut().for_each(|number| *number = (*number * 4.0).round() / 4.0);
+            let at = x.numbers.len() / 3;
+            x.numbers[at] = f32::NAN;
+            let (channels, positions) = (extents[1], extents[2..].iter().product::<usize>());
+            for (layout, part) in [
+                (Layout::Plain, None),
+                (Layout::ChannelsLast, None),
+                (Layout::ChannelsLast, Some(Part { first: 5, of: channels + 9 })),
+            ] {
+                let own = to_memory(&x.shape, layout, &x.numbers);
+                let (width, first) = part.map_or((channels, 0), |part| (part.of, part.first));
+                let is_own = |place: usize| (first..first + channels).contains(&(place % width));
+                let mut numbers = own.iter().copied();
+                let memory: Vec<f32> = match part {
+                    None => own.clone(),
+                    Some(_) => (0..extents[0] * positions * width)
+                        .map(|place| if is_own(place) { numbers.next().unwrap() } else { -7.0 })
+                        .collect(),
+                };
+                let mut rectified = memory.clone();
+                let kernel = rectifying(&x.shape, layout, activation, part);
+                let mut found = vec![f32::INFINITY; 2 * extents[0] * channels];
+                kernel.forward(Forward {
+                    operands: &[],
+                    results: &mut [&mut found, &mut rectified],
+                    numbers: &mut [],
+                    positions: &mut [],
+                    workspace: &mut vec![f32::NAN; kernel.workspace()],
+                });
+                let (_, expected) = both(&x, layout);
+                assert!(same(&found, &expected), "{extents:?} {layout:?} {part:?}");
+                for (place, (&before, &after)) in memory.iter().zip(&rectified).enumerate() {
+                    let expected =
+                        if part.is_none() || is_own(place) { before.clamp(0.0, 0.4) } else { before };
+                    assert!(after == expected || before.is_nan() && after.is_nan(), "{extents:?} {place}");
                 }
             }
         }

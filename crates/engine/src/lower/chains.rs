@@ -39,6 +39,7 @@ impl Lowerer<'_> {
             let shape = |value: ValueId| &self.graph.value(value).shape;
             let (Some(&input), [output]) = (node.inputs.first(), &node.outputs[..]) else { continue };
             if self.graph.value(input).weights().is_some()
+                || self.options.keep.contains(*output)
                 || !chain::can_begin(&node.op, shape(input), shape(*output))
             {
                 continue;

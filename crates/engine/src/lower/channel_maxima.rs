@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use deepinside_graph::{Shape, ValueId};
+use deepinside_graph::{Inconsistency, Shape, ValueId};
 
 use super::{Lowerer, Step, TensorId};
+use crate::Layout;
+use crate::kernel::activation::Activation;
 use crate::kernel::channel_maxima;
+use crate::kernel::convolution::Part;
 
 impl Lowerer<'_> {
     /// Puts behind the last step that writes each of these values one that takes its maxima. What no step writes has none.
@@ -37,6 +40,34 @@ impl Lowerer<'_> {
         }
     }
 
+    /// Takes the maxima of a value that was written to a tensor, or to a part of one, and rectifies it there: one pass over its numbers
+    /// instead of three, and convolutions can write it where it is joined to others.
+    pub(super) fn rectify_afterwards(
+        &mut self,
+        value: ValueId,
+        tensor: TensorId,
+        activation: Activation,
+        part: Option<Part>,
+    ) -> Result<(), Inconsistency> {
+        let known = self.whole.value(value);
+        let maxima = Shape::new([known.shape.extents()[0], known.shape.extents()[1], 2])?;
+        let of_one_run = &self.graph.value(value).shape;
+        let layout = self.program.tensors[tensor].layout;
+        let kernel = channel_maxima::rectifying(of_one_run, layout, activation, part);
+        let result = self.tensor(maxima, Layout::Plain);
+        self.program.maxima.insert(value, result);
+        self.program.steps.push(Step {
+            name: format!("{} (maxima)", known.name),
+            stage: self.stage,
+            kernel,
+            operands: Vec::new(),
+            results: vec![result, tensor],
+            operations: 0,
+            bytes: 8 * known.shape.elements() as u64,
+        });
+        Ok(())
+    }
+
     fn channel_maxima(&mut self, value: ValueId, tensor: TensorId, writer: usize) -> Option<Step> {
         let stage = self.program.steps[writer].stage;
         let known = self.whole.value(value);
@@ -48,7 +79,7 @@ impl Lowerer<'_> {
         extents[0] /= self.program.runs[stage];
         let part = Shape::new(extents).ok()?;
         let kernel = channel_maxima::kernel(&part, self.layout_of(value));
-        let result = self.tensor(Shape::new([pictures, channels, 2]).ok()?, crate::Layout::Plain);
+        let result = self.tensor(Shape::new([pictures, channels, 2]).ok()?, Layout::Plain);
         Some(Step {
             name: format!("{} (maxima)", known.name),
             stage,

@@ -9,7 +9,7 @@ use crate::kernel::activation::Activation;
 
 impl Lowerer<'_> {
     /// The rectifier that is the only one to read the result of a convolution, a normalisation with stored statistics or a sum, where that
-    /// result is not observed.
+    /// result is not observed, or by nothing but the maxima of its channels, which are taken before it is rectified where it lies.
     pub(super) fn rectifier_behind(&self, node: &Node) -> Option<(NodeId, Activation)> {
         let (Op::BatchNormalization(_) | Op::Convolution(_) | Op::Eltwise(Eltwise::Sum { .. })) = node.op
         else {
@@ -20,10 +20,16 @@ impl Lowerer<'_> {
         let result = node.outputs[0];
         let [consumer] = self.consumers[result.index()][..] else { return None };
         let Op::Unary(function) = &self.graph.node(consumer).op else { return None };
-        if self.options.keep.contains(result) || self.graph.outputs().contains(&result) {
+        let is_observed = self.options.keep.contains(result) && !self.is_rectified_afterwards(result);
+        if is_observed || self.graph.outputs().contains(&result) {
             return None;
         }
         Some((consumer, Activation::of(function)?))
+    }
+
+    /// Whether what a kernel writes is rectified only when the maxima of its channels were taken.
+    pub(super) fn is_rectified_afterwards(&self, value: ValueId) -> bool {
+        self.options.only_maxima.contains(&value) && self.whole.value(value).shape.rank() > 2
     }
 
     /// The rectifier of the values whose maxima a node takes, if it can be left to them to stop gradients: it is shut for all maxima of one
