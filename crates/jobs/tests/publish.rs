@@ -16,8 +16,8 @@ use deepinside_jobs::publish::{PublishOptions, Site, stages};
 /// A name that would be markup if it were not escaped.
 const EVIL: &str = "<img src=x onerror=alert(1)> & \"it's\"";
 
-fn fixture() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deepinside/tests/fixtures/attribution/residual.onnx")
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deepinside/tests/fixtures/attribution").join(name)
 }
 
 /// Classes with hostile names.
@@ -26,7 +26,7 @@ fn model(folder: &Path) -> Arc<Model> {
     let names: Vec<String> = (0..5).map(|class| format!("{class} {EVIL}")).collect();
     std::fs::write(&labels, names.join("\n")).unwrap();
     let settings = Settings { labels: Some(labels.to_string_lossy().into_owned()), ..Settings::default() };
-    Arc::new(Model::open_with(fixture(), settings).unwrap())
+    Arc::new(Model::open_with(fixture("residual.onnx"), settings).unwrap())
 }
 
 /// Photographs, each with a class that it is said to show, and one that is broken.
@@ -194,4 +194,37 @@ fn a_folder_of_something_else_is_left_alone() {
         made.clone().into_iter().filter(|(path, _)| path.starts_with("pictures")).collect()
     };
     assert!(pictures(&given) == pictures(&found));
+}
+
+/// The first page said of a layer that "the first 12" of its units were there, and had eight of them.
+#[test]
+fn pages_say_how_many_units_they_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Arc::new(Model::open(fixture("ties.onnx")).unwrap());
+    for units in [2, 9, 12] {
+        let options = PublishOptions {
+            units: Some(units),
+            classes: Vec::new(),
+            ..options(&model, folder.path().join(units.to_string()))
+        };
+        let pages = make(&model, &options, None);
+        let mut limited = 0;
+        for (path, page) in pages.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "html"))
+        {
+            let page = std::str::from_utf8(page).unwrap();
+            for layer in page.split(" units at ").skip(1) {
+                let shown = layer.matches("<img").count();
+                if let Some((_, said)) = layer.split_once(", the first ") {
+                    limited += 1;
+                    assert!(
+                        said.starts_with(&format!("{shown} here")),
+                        "{}: {shown}, {}",
+                        path.display(),
+                        &said[..9]
+                    );
+                }
+            }
+        }
+        assert!(limited > 0, "{units}");
+    }
 }

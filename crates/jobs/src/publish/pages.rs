@@ -77,6 +77,15 @@ fn grid(items: Vec<Markup>) -> Markup {
     Markup::element("ul", &[("class", "grid")], &items)
 }
 
+/// What a layer has, and how many of its units the page shows.
+fn about(layer: &Layer, shown: usize) -> String {
+    let positions = layer
+        .positions
+        .map_or_else(String::new, |[rows, columns]| format!(" at {rows} × {columns} positions"));
+    let shown = if shown < layer.all_units { format!(", the first {shown} here") } else { String::new() };
+    format!("{} units{positions}{shown}", layer.all_units)
+}
+
 impl Writer<'_> {
     fn name(&self) -> &str {
         &self.site.model.name
@@ -137,26 +146,15 @@ impl Writer<'_> {
         body.push(Markup::element("p", &[], &[Markup::link("graph.html", "The whole network as a drawing")]));
         for layer in &site.layers {
             body.push(Markup::element("h2", &[], &[Markup::link(&layer.page(), &layer.name)]));
-            body.push(quiet(&self.about(layer)));
-            body.push(grid((0..layer.units.min(SHOWN)).map(|unit| self.unit_link(layer, unit)).collect()));
+            let shown = layer.units.min(SHOWN);
+            body.push(quiet(&about(layer, shown)));
+            body.push(grid((0..shown).map(|unit| self.unit_link(layer, unit)).collect()));
         }
         if !site.options.classes.is_empty() {
             body.push(heading("Classes"));
             body.push(grid(site.options.classes.iter().map(|&class| self.class_link(class, "")).collect()));
         }
         page(self.name(), "", self.name(), &body)
-    }
-
-    fn about(&self, layer: &Layer) -> String {
-        let positions = layer
-            .positions
-            .map_or_else(String::new, |[rows, columns]| format!(" at {rows} × {columns} positions"));
-        let shown = if layer.units < layer.all_units {
-            format!(", the first {} here", layer.units)
-        } else {
-            String::new()
-        };
-        format!("{} units{positions}{shown}", layer.all_units)
     }
 
     fn unit_link(&self, layer: &Layer, unit: usize) -> Markup {
@@ -183,7 +181,7 @@ impl Writer<'_> {
 
     fn layer(&self, place: usize, layer: &Layer) -> String {
         let layers = &self.site.layers;
-        let mut body = vec![Markup::of_text("h1", &layer.name), quiet(&self.about(layer))];
+        let mut body = vec![Markup::of_text("h1", &layer.name), quiet(&about(layer, layer.units))];
         let mut around = Vec::new();
         for (other, what) in [(place.checked_sub(1), "← "), (Some(place + 1), "→ ")] {
             if let Some(other) = other.and_then(|other| layers.get(other)) {
