@@ -1,6 +1,6 @@
 //! The largest number of every channel, and where it first stands: what is kept of a layer that many pictures are compared by. It is
-//! taken as soon as the layer is computed, while its numbers are in the caches and as they lie there. Where a rectifier follows that
-//! nothing else comes before, the numbers are rectified on the way.
+//! taken as soon as the layer is computed, while its numbers are in the caches and as they lie there. Where nothing reads the layer but a
+//! rectifier, its numbers are rectified in the same pass.
 
 use deepinside_graph::Shape;
 
@@ -27,8 +27,8 @@ pub(crate) fn kernel(shape: &Shape, layout: Layout) -> Box<dyn Kernel> {
     Box::new(ChannelMaxima { pictures, channels, positions, is_plain })
 }
 
-/// Makes the kernel for a value that lies in its second result, or in a part of it, and is rectified there when the maxima were taken. There
-/// is no way back through it.
+/// Makes the kernel for a value that lies in the second result, or in a part of it, and is rectified there once its maxima are taken. It is for
+/// plans without a backward pass.
 pub(crate) fn rectifying(
     shape: &Shape,
     layout: Layout,
@@ -131,7 +131,7 @@ impl Kernel for RectifiedPlain {
         );
     }
 
-    /// Plans with a way back have none of these.
+    /// Plans with a backward pass have none of these.
     fn backward(&self, _: Backward<'_, '_>) {}
 }
 
@@ -188,7 +188,7 @@ impl Kernel for RectifiedChannelsLast {
         }
     }
 
-    /// Plans with a way back have none of these.
+    /// Plans with a backward pass have none of these.
     fn backward(&self, _: Backward<'_, '_>) {}
 }
 
