@@ -1,4 +1,4 @@
-//! The messages of `proto/caffe.proto` as Rust types, generated at build time.
+//! The messages of `proto/caffe.proto` as Rust types, generated (`tests/generated.rs`).
 //!
 //! A field `x` with a default value in the schema has a method `x()` that answers the default where the file is silent.
 
@@ -9,12 +9,11 @@ use std::sync::LazyLock;
 
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-include!(concat!(env!("OUT_DIR"), "/caffe.rs"));
+include!("../proto/caffe.rs");
 
 /// The descriptor of [`NetParameter`], for looking up fields by name. `None` only if the build itself was broken.
 pub(crate) fn net_parameter_descriptor() -> Option<MessageDescriptor> {
-    static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| {
-        DescriptorPool::decode(include_bytes!(concat!(env!("OUT_DIR"), "/caffe.bin")).as_slice()).ok()
-    });
+    static POOL: LazyLock<Option<DescriptorPool>> =
+        LazyLock::new(|| DescriptorPool::decode(include_bytes!("../proto/caffe.bin").as_slice()).ok());
     POOL.as_ref()?.get_message_by_name("caffe.NetParameter")
 }

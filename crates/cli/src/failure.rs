@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io::IsTerminal as _;
 
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use deepinside::{Place, printable};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, miette};
 
 use crate::interruption;
 
@@ -75,25 +75,29 @@ const LONGEST_SNIPPET: usize = 4000;
 
 /// The lines around a place, the place underlined; none where one of them is too long to be shown.
 fn snippet(path: &str, place: &Place) -> String {
-    let around = place.text.lines().skip(place.line.saturating_sub(2)).take(3);
-    if around.map(str::len).max().is_some_and(|longest| longest > LONGEST_SNIPPET) {
+    let text = printable::in_place(&place.text);
+    let (first, count) = (place.line.saturating_sub(2), 3);
+    let lengths: Vec<usize> = text.split_inclusive('\n').take(first + count).map(str::len).collect();
+    if lengths.iter().skip(first).any(|&length| length > LONGEST_SNIPPET) {
         return String::new();
     }
-    let source = NamedSource::new(printable::one_line(path), printable::in_place(&place.text));
-    let label = LabeledSpan::underline((place.offset, place.length));
-    let report = miette!(labels = vec![label], "line {}", place.line).with_source_code(source);
-    let mut text = String::new();
-    let theme = if std::io::stderr().is_terminal() {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
-    };
-    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1);
-    // A snippet that cannot be drawn is left out: the error itself has been told.
-    match handler.render_report(&mut text, report.as_ref()) {
-        Ok(()) => text,
-        Err(fmt::Error) => String::new(),
+    let begin: usize = lengths.iter().take(first).sum();
+    let around = &text[begin..lengths.iter().sum()];
+    // What the lines do not hold is left out: the error itself has been told.
+    let place_begin = place.offset.saturating_sub(begin).min(around.len());
+    let place_end = (place_begin + place.length).min(around.len());
+    if place.offset < begin || around.get(place_begin..place_end).is_none() {
+        return String::new();
     }
+    let path = printable::one_line(path);
+    let snippet = Snippet::source(around)
+        .path(path.as_ref())
+        .line_start(first + 1)
+        .fold(false)
+        .annotation(AnnotationKind::Primary.span(place_begin..place_end));
+    let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
+    let shown = renderer.render(&[Group::with_level(Level::ERROR).element(snippet)]);
+    shown + "\n"
 }
 
 impl<E: Into<deepinside::Error>> From<E> for Failure {

@@ -10,6 +10,8 @@ mod array;
 pub mod bytes;
 mod error;
 pub mod npy;
+mod npy_element;
+mod npy_header;
 pub mod whole_file;
 
 pub use array::Array;

@@ -98,8 +98,8 @@ fn hostile_headers_are_refused_quickly_and_without_memory() {
         file(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n"), &[0; 64])
     };
     assert!(refusal(&with_shape("(100000, 100000)")).contains("100000"));
-    assert!(refusal(&with_shape("(4294967296, 4294967296)")).contains("too large"));
-    assert!(refusal(&with_shape("(0, 4294967296, 4294967296)")).contains("too large"));
+    assert!(refusal(&with_shape("(4294967296, 4294967296)")).contains("more than the"));
+    assert!(refusal(&with_shape("(0, 4294967296, 4294967296)")).contains("no elements"));
     assert!(refusal(&with_shape("(0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF)")).contains("not decimal"));
     assert!(refusal(&with_shape("(99999999999999999999999999,)")).contains("too large"));
     assert!(refusal(&with_shape("(-1,)")).contains("negative"));
@@ -107,7 +107,9 @@ fn hostile_headers_are_refused_quickly_and_without_memory() {
     refusal(&with_shape("(1.5,)"));
     refusal(&with_shape("'none'"));
     refusal(&with_shape(""));
-    assert!(refusal(&with_shape(&format!("{}1{}", "(".repeat(7000), ")".repeat(7000)))).contains("nested"));
+    assert!(
+        refusal(&with_shape(&format!("{}1{}", "(".repeat(7000), ")".repeat(7000)))).contains("not decimal")
+    );
     assert!(refusal(&with_shape(&"[".repeat(30000))).contains("at most"));
     let mut second_version = b"\x93NUMPY\x02\x00".to_vec();
     second_version.extend(u32::MAX.to_le_bytes());

@@ -477,3 +477,14 @@ fn more_axes_than_there_are_take_no_time() {
     );
     refused(&[many("a"), node("ReduceSum", &["x", "a"], &["y"], &[])], &["at most 2", "1000000"]);
 }
+
+#[test]
+fn a_single_number_with_a_scale_for_each_position_is_refused() {
+    let scales: Vec<u8> = [1f32, 2.0].iter().flat_map(|scale| scale.to_le_bytes()).collect();
+    let parts = [
+        field(5, &tensor("q", &[], 3, &[7])),
+        field(5, &tensor("s", &[2], 1, &scales)),
+        node("DequantizeLinear", &["q", "s"], &["y"], &[]),
+    ];
+    refused(&parts, &["'y' (DequantizeLinear)", "axis"]);
+}

@@ -253,12 +253,10 @@ fn a_cut_file_says_where_and_how_long_it_is() {
 
 #[test]
 fn mean_images_of_both_shapes() {
-    let array = bytes(fixture("mean/mean_f32.npy"));
-    let file = npyz::NpyFile::new(&array[..]).expect("an array");
-    let expected: Vec<f32> = file.into_vec().expect("floats");
+    let expected = deepinside_files::npy::read(fixture("mean/mean_f32.npy")).expect("an array");
     for (name, shape) in [("mean", &[1, 3, 8, 8][..]), ("mean_shape", &[3, 8, 8])] {
         let mean = read_mean(fixture(&format!("mean/{name}.binaryproto"))).expect("a mean");
-        assert_eq!(mean.values, expected, "{name}");
+        assert_eq!(mean.values, expected.data(), "{name}");
         assert_eq!(mean.shape, shape, "{name}");
     }
     assert!(matches!(

@@ -37,9 +37,10 @@ fn parameters<'a>(
                 importer.step(node, step, Take { axis, positions }, &[operand])
             }
             1 => {
-                let behind = rank - 1 - axis(number, rank)?;
+                // A single number has no axis that could be told.
+                let axis = axis(number, rank)?;
                 let mut extents = vec![Extent::Copy(0)];
-                extents.extend(vec![Extent::Fixed(1); behind]);
+                extents.extend(vec![Extent::Fixed(1); rank - 1 - axis]);
                 importer.step(node, step, Reshape { extents }, &[operand])
             }
             _ => inconsistent("scale", "one number, or one for each position of an axis", shape),
