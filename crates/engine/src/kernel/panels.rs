@@ -420,7 +420,9 @@ impl Tiles<'_> {
         [mut following, mut next]: [Ahead; 2],
     ) {
         let Product { source, pieces, length, block, panels, range, .. } = &self.product;
-        let bias: [S::Vector; V] = std::array::from_fn(|vector| column.bias[vector]);
+        // Copies and loops, for the reason that `load_some` has.
+        let mut bias = [simd.splat(0.0); V];
+        bias.copy_from_slice(&column.bias[..V]);
         let mut sums = [bias; R];
         // The sums of whole blocks.
         let mut totals = [[MaybeUninit::<S::Vector>::uninit(); V]; R];
@@ -435,7 +437,10 @@ impl Tiles<'_> {
         // SAFETY: the rows, their pieces and the panels lie inside their slices; totals are read behind the first block, which writes them.
         unsafe {
             let mut right = panels.numbers.as_ptr().add(column.panel * panels.inner * PANEL);
-            let rows: [*const f32; R] = std::array::from_fn(|row| source.as_ptr().add(rows[row]));
+            let mut starts = [source.as_ptr(); R];
+            for row in 0..R {
+                starts[row] = source.as_ptr().add(rows[row]);
+            }
             let (mut remaining, mut room) = (panels.inner, *block);
             for &piece in *pieces {
                 let (mut begin, end) = (piece, piece + length);
@@ -451,7 +456,7 @@ impl Tiles<'_> {
                         }
                         let columns = load_some::<S, V>(simd, right, apart);
                         for row in 0..R {
-                            let left = simd.splat(*rows[row].add(index));
+                            let left = simd.splat(*starts[row].add(index));
                             for vector in 0..V {
                                 sums[row][vector] =
                                     simd.multiply_add(left, columns[vector], sums[row][vector]);

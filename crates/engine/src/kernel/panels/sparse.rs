@@ -78,12 +78,18 @@ impl Tiles<'_> {
         target: usize,
     ) {
         let Product { panels, .. } = &self.product;
-        let strips: [*const f32; N] =
-            std::array::from_fn(|index| panels.some(columns[index].panel..panels.count()).as_ptr());
+        // Loops, for the reason that `load_some` has.
+        let mut strips = [panels.numbers.as_ptr(); N];
         // Where a strip has one panel, it is read twice, and what comes of it the second time is not written.
-        let apart: [usize; N] =
-            std::array::from_fn(|index| if columns[index].width > S::LANES { self.apart::<S>() } else { 0 });
-        let mut sums: [[S::Vector; 2]; N] = std::array::from_fn(|index| columns[index].bias);
+        let mut apart = [0; N];
+        let mut sums = [[simd.splat(0.0); 2]; N];
+        for index in 0..N {
+            strips[index] = panels.some(columns[index].panel..panels.count()).as_ptr();
+            if columns[index].width > S::LANES {
+                apart[index] = self.apart::<S>();
+            }
+            sums[index] = columns[index].bias;
+        }
         // The sums of the blocks before, as in a tile.
         let mut totals: Option<[[S::Vector; 2]; N]> = None;
         let mut block = 0;
@@ -116,7 +122,11 @@ fn added<S: Simd, const N: usize>(
     totals: [[S::Vector; 2]; N],
     sums: [[S::Vector; 2]; N],
 ) -> [[S::Vector; 2]; N] {
-    std::array::from_fn(|strip| {
-        std::array::from_fn(|vector| simd.add(totals[strip][vector], sums[strip][vector]))
-    })
+    let mut added = totals;
+    for strip in 0..N {
+        for vector in 0..2 {
+            added[strip][vector] = simd.add(totals[strip][vector], sums[strip][vector]);
+        }
+    }
+    added
 }
