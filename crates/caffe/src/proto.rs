@@ -1,4 +1,4 @@
-//! The messages of `proto/caffe.proto` as Rust types, generated (`tests/generated.rs`).
+//! The messages of `proto/caffe.proto` as Rust types, generated (`crates/deepinside/tests/generated.rs`).
 //!
 //! A field `x` with a default value in the schema has a method `x()` that answers the default where the file is silent.
 
