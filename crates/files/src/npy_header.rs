@@ -83,10 +83,10 @@ struct Dictionary<'a> {
 impl<'a> Dictionary<'a> {
     fn read(mut self) -> Result<Header, String> {
         let (mut element, mut fortran, mut shape) = (None, None, None);
-        self.expect('{')?;
+        self.skip('{')?;
         while !self.begins('}') {
             let key = self.string()?;
-            self.expect(':')?;
+            self.skip(':')?;
             match key {
                 "descr" => element = Some(self.element()?),
                 "fortran_order" => fortran = Some(self.truth()?),
@@ -94,10 +94,10 @@ impl<'a> Dictionary<'a> {
                 _ => return Err(format!("its header has a key '{key}'")),
             }
             if !self.begins('}') {
-                self.expect(',')?;
+                self.skip(',')?;
             }
         }
-        self.expect('}')?;
+        self.skip('}')?;
         let (Some(element), Some(fortran), Some(shape)) = (element, fortran, shape) else {
             return Err("its header lacks descr, fortran_order or shape".to_owned());
         };
@@ -109,7 +109,8 @@ impl<'a> Dictionary<'a> {
         self.rest.starts_with(with)
     }
 
-    fn expect(&mut self, wanted: char) -> Result<(), String> {
+    /// Goes behind this character, which must stand here.
+    fn skip(&mut self, wanted: char) -> Result<(), String> {
         if !self.begins(wanted) {
             let found = self.rest.chars().next().map_or("its end".to_owned(), |found| format!("'{found}'"));
             return Err(format!("its header has {found} where '{wanted}' was expected"));
@@ -127,10 +128,10 @@ impl<'a> Dictionary<'a> {
 
     fn string(&mut self) -> Result<&'a str, String> {
         let quote = if self.begins('"') { '"' } else { '\'' };
-        self.expect(quote)?;
+        self.skip(quote)?;
         let length = self.rest.find(quote).ok_or("its header ends within a string")?;
         let text = self.take(length);
-        self.expect(quote)?;
+        self.skip(quote)?;
         Ok(text)
     }
 
@@ -155,14 +156,14 @@ impl<'a> Dictionary<'a> {
     fn truth(&mut self) -> Result<bool, String> {
         let is_true = self.begins('T');
         for letter in if is_true { "True" } else { "False" }.chars() {
-            self.expect(letter)?;
+            self.skip(letter)?;
         }
         Ok(is_true)
     }
 
     fn extents(&mut self) -> Result<Vec<u64>, String> {
         let mut extents = Vec::new();
-        self.expect('(')?;
+        self.skip('(')?;
         while !self.begins(')') {
             let length = self.rest.find([',', ')']).ok_or("its header ends within the shape")?;
             // Python 2 wrote long integers with an L.
@@ -184,10 +185,10 @@ impl<'a> Dictionary<'a> {
                 return Err(format!("its header has more than {MOST_AXES} extents"));
             }
             if !self.begins(')') {
-                self.expect(',')?;
+                self.skip(',')?;
             }
         }
-        self.expect(')')?;
+        self.skip(')')?;
         Ok(extents)
     }
 }
