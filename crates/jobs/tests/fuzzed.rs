@@ -7,7 +7,7 @@ mod replay;
 
 use replay::replay;
 
-/// The format's reader panicked at files whose dictionaries are missing.
+/// The format's reader panicked at files whose dictionaries are missing, and passed over pairs without bytes for minutes.
 #[cfg(feature = "parquet")]
 #[test]
 fn parquet_files_are_read_or_refused() {

@@ -9,6 +9,8 @@ mod list;
 mod parquet;
 mod read;
 mod shard;
+#[cfg(feature = "parquet")]
+mod thrift;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

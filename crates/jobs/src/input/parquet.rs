@@ -4,21 +4,23 @@
 //! leads elsewhere.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use deepinside::files::whole_file;
 use deepinside::{Error, Result};
 use parquet::basic::{LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader as _, Length, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use parquet::schema::types::{Type, TypePtr};
 
 use super::list::USUAL_COLUMNS;
-use super::{InputOptions, Item, LARGEST_FILE, Place, expect_room};
+use super::{InputOptions, Item, LARGEST_FILE, Place, expect_room, thrift};
 
 /// Adds the photographs of a file.
 pub fn add(path: &Path, options: &InputOptions, items: &mut Vec<Item>) -> Result<()> {
@@ -102,9 +104,54 @@ fn listed(text: Option<String>, key: String, root: Option<&Path>, target: Option
     Item { key: text, place, target }
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<File>> {
-    let (file, _) = whole_file::open(path)?;
-    SerializedFileReader::new(file).map_err(|error| Error::Option(format!("{}: {error}", path.display())))
+/// A file whose structures are looked at before they are read.
+struct Checked {
+    file: File,
+    length: u64,
+}
+
+/// The bytes after the metadata: their length, and the format's mark.
+const FOOT: u64 = 8;
+
+impl Checked {
+    /// Looks at the metadata.
+    fn new(file: File, length: u64) -> std::result::Result<Self, ParquetError> {
+        let foot = file.get_bytes(length.saturating_sub(FOOT), FOOT as usize)?;
+        let metadata = foot.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let first = length.checked_sub(FOOT + u64::from(metadata));
+        let first = first.ok_or_else(|| ParquetError::EOF("its metadata begin before the file".to_owned()))?;
+        thrift::check_metadata(file.get_read(first)?, metadata)?;
+        Ok(Self { file, length })
+    }
+}
+
+impl Length for Checked {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Checked {
+    type T = BufReader<File>;
+
+    /// What begins there: the foot, or a page.
+    fn get_read(&self, start: u64) -> std::result::Result<Self::T, ParquetError> {
+        if start.saturating_add(FOOT) != self.length {
+            thrift::check_page(self.file.get_read(start)?)?;
+        }
+        self.file.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> std::result::Result<Bytes, ParquetError> {
+        self.file.get_bytes(start, length)
+    }
+}
+
+fn open(path: &Path) -> Result<SerializedFileReader<Checked>> {
+    let (file, length) = whole_file::open(path)?;
+    Checked::new(file, length)
+        .and_then(SerializedFileReader::new)
+        .map_err(|error| Error::Option(format!("{}: {error}", path.display())))
 }
 
 /// The field of a name in which dots lead into groups.
@@ -130,7 +177,7 @@ fn no_column(path: &Path, schema: &Type, name: &str) -> Error {
 
 /// The rows of a file, with these columns alone.
 fn rows_of(
-    reader: SerializedFileReader<File>,
+    reader: SerializedFileReader<Checked>,
     schema: &Type,
     columns: &[&str],
 ) -> std::result::Result<RowIter<'static>, ParquetError> {
