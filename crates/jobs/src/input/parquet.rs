@@ -119,7 +119,8 @@ impl Checked {
         let foot = file.get_bytes(length.saturating_sub(FOOT), FOOT as usize)?;
         let metadata = foot.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         let first = length.checked_sub(FOOT + u64::from(metadata));
-        let first = first.ok_or_else(|| ParquetError::EOF("its metadata begin before the file".to_owned()))?;
+        let first =
+            first.ok_or_else(|| ParquetError::EOF("its metadata begin before the file".to_owned()))?;
         thrift::check_metadata(file.get_read(first)?, metadata)?;
         Ok(Self { file, length })
     }

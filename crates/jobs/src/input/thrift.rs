@@ -112,15 +112,8 @@ const COLUMN: Form = Structure(&[
     (17, Structure(&[(1, BOX), (2, NUMBERS)])),
 ]);
 
-const COLUMN_CHUNK: Form = Structure(&[
-    (1, Bytes),
-    (2, Number),
-    (3, COLUMN),
-    (4, Number),
-    (5, Number),
-    (6, Number),
-    (7, Number),
-]);
+const COLUMN_CHUNK: Form =
+    Structure(&[(1, Bytes), (2, Number), (3, COLUMN), (4, Number), (5, Number), (6, Number), (7, Number)]);
 
 const ROW_GROUP: Form = Structure(&[
     (1, List(&COLUMN_CHUNK)),
