@@ -323,7 +323,7 @@ mod tests {
         assert!(metadata(&[0x09, 80, 0x31, 0]).is_ok(), "three of them");
     }
 
-    /// Such a field hid the rest of the structure from whoever went by the form that the file says.
+    /// Where a file says another form, the check and the reader would see different structures behind that field.
     #[test]
     fn a_known_field_has_its_own_form() {
         // Field 3, the number of rows, as bytes, as a list and as a number.
